@@ -1,0 +1,64 @@
+"""The command line. One file a command; what fails by a person's input is one line and exit status 2."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from prunebench.errors import PrunebenchError, unknown
+from prunebench.registry import Registry
+
+
+class Commands(click.Group):
+    """The commands that plugins give, the built-in ones among them."""
+
+    def _registry(self, ctx: click.Context) -> Registry:
+        if ctx.obj is None:
+            ctx.obj = Registry()
+        registry: Registry = ctx.obj
+        return registry
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(self._registry(ctx).entries("commands"))
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command:
+        command: click.Command = self._registry(ctx).get("commands", name)
+        return command
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="prunebench", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Benchmark pruning methods on pre-trained transformers.
+
+    Start with `prunebench run --help`, or see what there is with `prunebench list strategies`.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The console script."""
+    status: Any = 0
+    try:
+        status = cli.main(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+    except PrunebenchError as error:
+        click.echo(f"prunebench: {error}", err=True)
+        status = 2
+    except click.NoSuchOption as error:
+        known = [name for option in (error.ctx.command.params if error.ctx else []) for name in option.opts]
+        click.echo(f"prunebench: {unknown('option', error.option_name, known)}", err=True)
+        status = 2
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else "")
+    except click.ClickException as error:
+        click.echo(f"prunebench: {error.format_message()}", err=True)
+        status = 2
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("\nprunebench: stopped; what is done is stored, and the same command goes on from there", err=True)
+        status = 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        status = 1
+    sys.exit(status if isinstance(status, int) else 0)

@@ -1,0 +1,16 @@
+"""The built-in commands, given by the hook that everyone uses."""
+
+from __future__ import annotations
+
+import click
+
+from prunebench.cli.leaderboard import leaderboard
+from prunebench.cli.list import list_
+from prunebench.cli.plan import plan
+from prunebench.cli.run import run
+from prunebench.hookspecs import hookimpl
+
+
+@hookimpl
+def prunebench_commands() -> list[click.Command]:
+    return [leaderboard, list_, plan, run]

@@ -1,0 +1,63 @@
+"""The options that say what is to be run; `run` and `plan` share them. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from prunebench.errors import PrunebenchError
+from prunebench.registry import Registry
+from prunebench.suite import Suite, load, merge
+
+STORE = ".prunebench"
+
+_OPTIONS = [
+    click.option("--tasks", help="Tasks, comma separated: rte,mrpc."),
+    click.option("--strategies", help="Strategies, comma separated, with options in brackets: imp[rate=0.2],heads."),
+    click.option("--sparsities", help="Fractions of the prunable units to remove: 0.3,0.5,0.7."),
+    click.option("--seeds", help="How many (5 means 0 to 4), or which: 3,17."),
+    click.option("--model", help="A hub name, also NAME@REVISION, or a local folder in transformers' layout."),
+    click.option("--glue-dir", help="GLUE from this folder, as TSV files or a save_to_disk copy; else from the hub."),
+    click.option("--prunable", help="encoder (default), or encoder+pooler as in the code of Chen et al. 2020."),
+    click.option("--precision", help="auto (default), fp32 or bf16."),
+    click.option("--device", help="auto (default), cpu or cuda."),
+    click.option("--epochs", help="Another number of epochs: another protocol, never mixed with the standard one."),
+    click.option("--lr", help="Another learning rate."),
+    click.option("--batch-size", help="Another batch size."),
+    click.option("--max-length", help="Another limit of tokens for an example."),
+    click.option("--train-limit", help="At most so many training examples."),
+    click.option("--eval-limit", help="At most so many evaluation examples."),
+]
+plugin_option = click.option(
+    "--plugin", "plugins", multiple=True, metavar="FILE.py", help="A plugin in a single file; may be repeated."
+)
+store_option = click.option("--store", default=STORE, show_default=True, metavar="DIR", help="Where results are kept.")
+
+
+def suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the argument SUITE and every option that a suite file can hold."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return click.argument("suite", required=False)(plugin_option(store_option(command)))
+
+
+def registry_of(ctx: click.Context, plugins: tuple[str, ...]) -> Registry:
+    """The registry of this command line, with the plugin files that it names."""
+    return Registry(plugins) if plugins else ctx.find_object(Registry) or Registry()
+
+
+def read_suite(name: str | None, options: dict[str, Any], registry: Registry) -> Suite:
+    """The suite of the file, with the options of the command line above it."""
+    suite = merge(load(name, registry) if name else Suite(), options)
+    if not suite.tasks:
+        suites = ", ".join(sorted(registry.entries("suites")))
+        raise PrunebenchError("nothing to run: no tasks are given", f"--tasks rte,mrpc or a suite: {suites}")
+    for task in suite.tasks:
+        registry.get("tasks", task)
+        if task not in suite.sparsities and "" not in suite.sparsities:
+            raise PrunebenchError(
+                f"suite {suite.name!r} has no sparsities for task {task!r}", "--sparsities names some"
+            )
+    return suite

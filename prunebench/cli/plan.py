@@ -1,0 +1,41 @@
+"""`prunebench plan`: what a run would do, what it shares, and what it would cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from prunebench.cli.options import read_suite, registry_of, suite_options
+
+
+@click.command()
+@suite_options
+@click.pass_context
+def plan(ctx: click.Context, /, suite: str | None, store: str, plugins: tuple[str, ...], **options: Any) -> None:
+    """Print what `run` with the same words would run, share, and take from the store."""
+    registry = registry_of(ctx, plugins)
+    chosen = read_suite(suite, options, registry)
+    from prunebench import bench, jobs, roots
+    from prunebench.cli.display import counted, duration
+    from prunebench.plan import Plan
+
+    made: Plan = roots.plan(chosen, registry)
+    contents = open_if_there(store)
+    todo = jobs.to_run(made, contents)
+    click.echo("\n".join(counted(made, jobs.count(made, todo, contents))))
+    if not todo:
+        click.echo(f"Nothing is left to run: everything is in {store}")
+        return
+    total = bench.Clock(todo, bench.expected_seconds(contents) if contents.folder.exists() else {}).total()
+    cost = "unknown until each task has been trained once" if total is None else f"about {duration(total)}"
+    click.echo(f"Expected cost: {cost}\nRun it with the same words: prunebench run …")
+
+
+def open_if_there(folder: str) -> Any:
+    """The store, or an empty view of the place where one could be."""
+    from pathlib import Path
+
+    from prunebench.store import Store
+
+    return Store.open(folder) if (Path(folder) / "store.json").exists() else Store(Path(folder))

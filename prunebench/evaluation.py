@@ -1,0 +1,34 @@
+"""Predict a split and score it by its task's metric."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from prunebench import batches
+from prunebench.tasks.task import Task
+from prunebench.training import autocast
+
+BATCH = 64
+
+
+def predict(model: nn.Module, data: batches.Encoded, *, precision: str, device: str) -> np.ndarray:
+    """Logits of every example in the split's order, float32, shape (examples, labels)."""
+    model.eval()
+    parts, order = [], []
+    with torch.no_grad(), autocast(precision, device):
+        for indices in batches.in_order(data, BATCH):
+            batch = data.batch(indices, device)
+            batch.pop("labels")
+            parts.append(model(**batch).logits.float())
+            order.extend(indices)
+    logits = torch.cat(parts).cpu()
+    return logits[torch.tensor(order).argsort()].numpy()
+
+
+def decide(task: Task, logits: np.ndarray) -> list[Any]:
+    """What is scored: the class of the largest logit, or the score itself."""
+    return list((logits[:, 0] if task.is_regression else logits.argmax(axis=1)).tolist())

@@ -1,0 +1,190 @@
+"""A plan becomes jobs: what is run together, what each needs from others, and what the store already holds.
+
+A stretch of a tree starts at a Train, or where weights are set anew, and ends before the next of these. So a job is at
+most one training with all the pruning that follows it directly, and hands on masks and scores; full weights go
+through the store only where another job trains on from them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from prunebench.phases import Prune, Rewind, Train, changes_mask, sets_weights
+from prunebench.plan import Node, Plan, root_json
+
+
+class Contents(Protocol):
+    """What the store can say without opening anything."""
+
+    def has(self, kind: str, name: str) -> bool: ...
+
+
+@dataclass(eq=False)
+class Job:
+    """A stretch of a tree: its first node, all its nodes, and the names of the weights that others want of it.
+
+    `lead` are the phases before it that no job of their own runs: a rewind that a training follows. `reads` is the
+    name of the stored weights that it starts from.
+    """
+
+    anchor: Node
+    nodes: list[Node]
+    weights: set[str] = field(default_factory=set)
+    needs: set[Job] = field(default_factory=set)
+    reads: str = ""
+    lead: list[Node] = field(default_factory=list)
+
+    @property
+    def trains(self) -> bool:
+        return isinstance(self.anchor.phase, Train)
+
+    @property
+    def phases(self) -> list[Node]:
+        return [node for node in [*self.lead, *self.nodes] if node.phase is not None]
+
+    @property
+    def records(self) -> list[str]:
+        return [node.key for node in self.nodes if node.scored or isinstance(node.phase, Train)]
+
+    @property
+    def masks(self) -> list[str]:
+        return [node.key for node in self.nodes if makes_mask(node)]
+
+    def missing(self, store: Contents) -> bool:
+        wanted = {"records": self.records, "masks": self.masks, "weights": self.weights}
+        return any(not store.has(kind, name) for kind, names in wanted.items() for name in names)
+
+    def to_json(self, plugins: tuple[str, ...]) -> dict[str, Any]:
+        """All that a worker needs, with nothing but names in it."""
+        return {
+            "root": root_json(self.anchor.root),
+            "path": [node.to_json() for node in self.anchor.path()],
+            "tree": [{**node.to_json(), "parent": node.parent.key} for node in self.nodes[1:] if node.parent],
+            "anchor": self.anchor.key,
+            "scored": [node.key for node in self.nodes if node.scored],
+            "moved": [node.key for node in self.anchor.path() if node.moves],
+            "weights": sorted(self.weights),
+            "plugins": list(plugins),
+        }
+
+
+def is_anchor(node: Node) -> bool:
+    return node.phase is None or isinstance(node.phase, Train) or sets_weights(node.phase)
+
+
+def makes_mask(node: Node) -> bool:
+    """Whether the mask after the node is kept: a shuffled one is drawn again from the one before it."""
+    return isinstance(node.phase, Prune) or (isinstance(node.phase, Train) and changes_mask(node.phase))
+
+
+def snapshot_name(first_training: str, to: int | float) -> str:
+    return f"{first_training}-at-{to}"
+
+
+def weights_before(path: list[Any]) -> str | None:
+    """The stored weights that the state at the end of `path` starts from, or None if it starts from θ0 or anew.
+
+    `path` holds nodes or their JSON-like twins: objects with `phase`, `key` and `moves`.
+    """
+    first = next((node.key for node in path if isinstance(node.phase, Train)), "")
+    for node in reversed(path):
+        if isinstance(node.phase, Rewind) and node.phase.to:
+            return snapshot_name(first, node.phase.to)
+        if node.phase is not None and sets_weights(node.phase):
+            return None
+        if isinstance(node.phase, Train) or node.moves:
+            return str(node.key)
+    return None
+
+
+def to_run(plan: Plan, store: Contents) -> list[Job]:
+    """The jobs that the store cannot answer for, each after those that it needs."""
+    jobs, owner = _split(plan)
+    needed: list[Job] = []
+    # Later jobs first: whether a training must run again for its weights depends on those that train on from them.
+    for job in reversed(jobs):
+        if not job.missing(store):
+            continue
+        needed.append(job)
+        path = job.anchor.path()
+        before = path[:-1] if job.trains else path
+        weights = weights_before(before)
+        if weights is not None:
+            source = _node(before, weights.partition("-at-")[0])
+            owner[source].weights.add(weights)
+            job.reads = weights
+            job.needs.add(owner[source])
+        job.needs.update(owner[node] for node in before if makes_mask(node) and owner[node] is not job)
+    running = set(needed)
+    for job in needed:
+        job.needs &= running
+    return needed[::-1]
+
+
+def _node(path: list[Node], key: str) -> Node:
+    return next(node for node in path if node.key == key)
+
+
+def _split(plan: Plan) -> tuple[list[Job], dict[Node, Job]]:
+    jobs: list[Job] = []
+    owner: dict[Node, Job] = {}
+    for root in plan.roots:
+        for node in root.walk():
+            if is_anchor(node):
+                owner[node] = Job(node, [node])
+                jobs.append(owner[node])
+            else:
+                assert node.parent is not None
+                owner[node] = owner[node.parent]
+                owner[node].nodes.append(node)
+    idle = {job.anchor: job for job in jobs if not (job.records or job.masks)}
+    working = [job for job in jobs if job.anchor not in idle]
+    for job in working:
+        above = job.anchor.parent
+        while above is not None and owner[above].anchor in idle:
+            job.lead += idle.pop(owner[above].anchor).nodes
+            above = owner[above].anchor.parent
+    return working, owner
+
+
+@dataclass(frozen=True)
+class Count:
+    """How a plan's work divides up."""
+
+    asked: int
+    asked_trainings: int
+    distinct: int
+    distinct_trainings: int
+    stored: int
+    jobs: int
+    trainings: int
+    again: int
+
+
+def count(plan: Plan, jobs: list[Job], store: Contents) -> Count:
+    """Phases asked for by all cells, distinct ones, those in the store, and the trainings that are left."""
+    paths = [cell.leaf.path() for cell in plan.cells]
+    nodes = list(plan.nodes())
+    left = {node for job in jobs for node in job.phases}
+    again = [job for job in jobs if job.trains and all(store.has("records", key) for key in job.records)]
+    return Count(
+        asked=sum(map(len, paths)),
+        asked_trainings=sum(isinstance(node.phase, Train) for path in paths for node in path),
+        distinct=len(nodes),
+        distinct_trainings=sum(isinstance(node.phase, Train) for node in nodes),
+        stored=sum(node not in left for node in nodes),
+        jobs=len(jobs),
+        trainings=sum(job.trains for job in jobs),
+        again=len(again),
+    )
+
+
+def describe(node: Node) -> str:
+    """A few words for a progress line: the task, the seed, whom the work is for, and the last phases."""
+    words = [_word(step.phase) for step in node.path()][-3:]
+    return f"{node.root.task}, seed {node.root.seed}, {node.made_for or 'θ0'}: {' '.join(words) or 'untrained'}"
+
+
+def _word(phase: Any) -> str:
+    return f"Prune({phase.sparsity:g})" if isinstance(phase, Prune) else type(phase).__name__

@@ -1,0 +1,65 @@
+"""Leaderboards from stored results: Markdown, CSV, JSON, LaTeX and a few lines for the terminal, of one page.
+
+Torch-free. Imports `results` and `stats`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from prunebench.errors import PrunebenchError, unknown
+from prunebench.leaderboard.data import to_csv, to_json
+from prunebench.leaderboard.latex import latex
+from prunebench.leaderboard.layout import blocks
+from prunebench.leaderboard.markdown import markdown
+from prunebench.leaderboard.model import Page
+from prunebench.leaderboard.page import build, nothing
+from prunebench.leaderboard.selection import Selection, select
+from prunebench.leaderboard.summary import summary
+from prunebench.results import Row
+
+__all__ = ["FORMATS", "Selection", "build", "parse_formats", "render", "select", "summary", "terminal", "write"]
+
+# A format: the file that it makes, and how.
+FORMATS: dict[str, tuple[str, Callable[[Page], str]]] = {
+    "md": ("README.md", lambda page: markdown(blocks(page))),
+    "csv": ("results.csv", to_csv),
+    "json": ("results.json", to_json),
+    "tex": ("table.tex", lambda page: latex(blocks(page))),
+}
+
+
+def parse_formats(text: str) -> tuple[str, ...]:
+    """`md,csv` as names of formats."""
+    names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    for name in names:
+        if name not in FORMATS:
+            raise unknown("format", name, FORMATS)
+    if not names:
+        raise PrunebenchError("no format is given", f"expected some of {', '.join(FORMATS)}")
+    return names
+
+
+def render(rows: Sequence[Row], out: Path, formats: Iterable[str] = tuple(FORMATS)) -> list[Path]:
+    """Write the page of `rows` into the folder `out`, a file a format, and return the files' paths."""
+    return write(build(rows), out, formats)
+
+
+def write(page: Page, out: Path, formats: Iterable[str]) -> list[Path]:
+    """Write `page` into the folder `out`, a file a format, and return the files' paths."""
+    texts = {out / FORMATS[name][0]: FORMATS[name][1](page) for name in formats}
+    for path, text in texts.items():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise PrunebenchError(f"cannot write {str(path)!r}: {(error.strerror or str(error)).lower()}") from None
+    return list(texts)
+
+
+def terminal(rows: Sequence[Row]) -> str:
+    """The page of `rows` in short, without a newline at its end; it says so where no cell is done yet."""
+    if not any(row.status == "done" for row in rows):
+        return str(nothing(rows))
+    return summary(build(rows))

@@ -1,0 +1,122 @@
+"""The GLUE average, with and without WNLI: inside a task first, then over tasks, seed by seed. Imports `section`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+from prunebench.leaderboard.model import Line, Section, Track
+from prunebench.leaderboard.numbers import level, listing, seeds
+from prunebench.leaderboard.section import ranked, score
+
+GLUE = ("cola", "sst2", "mrpc", "qqp", "stsb", "mnli", "qnli", "rte", "wnli")
+
+
+def task_order(task: str) -> tuple[int, str]:
+    """GLUE's tasks in the order of the GLUE paper, then the others by name."""
+    return (GLUE.index(task) if task in GLUE else len(GLUE), task)
+
+
+def glue_averages(sections: Sequence[Section]) -> tuple[Section, ...]:
+    """The averages over the GLUE tasks among `sections`: none for a single task, one where WNLI is not among them."""
+    found = [section for section in sections if section.benchmark == "GLUE"]
+    without = [section for section in found if section.name != "wnli"]
+    groups = [found, without] if len(without) < len(found) else [found]
+    return tuple(_average(group) for group in groups if len(group) > 1)
+
+
+def _average(sections: Sequence[Section]) -> Section:
+    names = [section.name for section in sections]
+    every = {seed for section in sections for seed in section.seeds}
+    dense = _line("dense", {section.name: section.dense for section in sections}, names, every, {})
+    reference = dict(dense.scores[0].values)
+    expected = {seed for line in _lines(sections) for seed in line.scores[0].values.keys() | line.absent}
+    tracks = list(dict.fromkeys(track.name for section in sections for track in section.tracks))
+    majorities = [_mean(section.majority) for section in sections]
+    found = [_track(name, sections, names, expected, reference) for name in tracks]
+    lost = sorted({sparsity for _, sparsities in found for sparsity in sparsities})
+    return Section(
+        name="average",
+        title=_title(names),
+        about=_about(lost),
+        columns=("average",),
+        seeds=tuple(sorted(every)),
+        dense=dense,
+        majority=(_mean(majorities),),
+        tracks=tuple(track for track, _ in found if track.levels),
+        benchmark="GLUE",
+    )
+
+
+def _title(names: Sequence[str]) -> str:
+    if set(names) == set(GLUE):
+        return "GLUE average (9 tasks)"
+    if set(names) == set(GLUE) - {"wnli"}:
+        return "GLUE average without WNLI (8 tasks)"
+    return f"Average of the GLUE tasks {listing(names)}"
+
+
+def _about(lost: Sequence[float]) -> tuple[str, ...]:
+    about = "Mean over the metrics and evaluations of a task first, then over the tasks, for every seed."
+    if not lost:
+        return (about,)
+    return (about, f"Not every task was planned at sparsity {listing(map(level, lost))}, so there is no average.")
+
+
+def _track(
+    name: str, sections: Sequence[Section], names: Sequence[str], expected: set[int], reference: dict[int, float]
+) -> tuple[Track, list[float]]:
+    """The average's track, and the sparsities that it cannot have because a task was never planned there."""
+    lines: dict[float, dict[str, dict[str, Line]]] = {}
+    planned: dict[float, set[str]] = {}
+    for section in sections:
+        for found in (entry for track in section.tracks if track.name == name for entry in track.levels):
+            planned.setdefault(found.sparsity, set()).add(section.name)
+            for line in found.lines:
+                lines.setdefault(found.sparsity, {}).setdefault(line.label, {})[section.name] = line
+    shared = [sparsity for sparsity in sorted(planned) if len(planned[sparsity]) == len(names)]
+    levels = tuple(
+        ranked(
+            sparsity,
+            [_line(label, by_task, names, expected, reference) for label, by_task in lines.get(sparsity, {}).items()],
+        )
+        for sparsity in shared
+    )
+    return Track(name, (), levels), sorted(set(planned) - set(shared))
+
+
+def _line(
+    label: str, by_task: Mapping[str, Line], names: Sequence[str], expected: set[int], reference: dict[int, float]
+) -> Line:
+    values = {}
+    gaps: dict[str, set[int]] = {name: set() for name in names}
+    for seed in expected:
+        means = {name: _at(by_task[name], seed) if name in by_task else None for name in names}
+        for name, mean in means.items():
+            if mean is None:
+                gaps[name].add(seed)
+        average = _mean(tuple(means.values()))
+        if average is not None:
+            values[seed] = average
+    said = [
+        f"missing {name}" if len(lacking) == len(expected) else f"missing {name} {seeds(lacking)}"
+        for name, lacking in gaps.items()
+        if lacking
+    ]
+    checks = [f"check failed on {name}" for name, line in by_task.items() if line.gaps and not gaps[name]]
+    absent = frozenset(seed for lacking in gaps.values() for seed in lacking)
+    return Line(label, (score(values, reference),), (*said, *checks), (), absent)
+
+
+def _lines(sections: Sequence[Section]) -> Iterator[Line]:
+    return (line for section in sections for track in section.tracks for found in track.levels for line in found.lines)
+
+
+def _at(line: Line, seed: int) -> float | None:
+    """The mean over a task's metrics and evaluations, or None unless all are there."""
+    return _mean(tuple(score.values.get(seed) for score in line.scores))
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return math.fsum(known) / len(values) if len(known) == len(values) else None

@@ -1,0 +1,55 @@
+"""What pages are laid out in: headings, paragraphs and tables of plain text. Imports nothing of the project.
+
+Nothing here is escaped: each format does that, for all text alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class Bold(str):
+    """Text of a table that is printed bold."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True)
+class Heading:
+    depth: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    text: str
+
+
+@dataclass(frozen=True)
+class Caution:
+    """Something that a reader must see."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Commands:
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """`aligns` has a letter for each column, l or r; the first `rule` rows are for reference.
+
+    `title` stands above it in formats without headings, `notes` below it in all.
+    """
+
+    title: str
+    headers: tuple[str, ...]
+    aligns: str
+    body: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+    rule: int = 0
+
+
+Block = Heading | Paragraph | Caution | Commands | Table

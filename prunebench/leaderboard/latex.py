@@ -1,0 +1,112 @@
+r"""The tables of a page as LaTeX for \input; needs booktabs and nothing else. Imports `blocks`."""
+
+from __future__ import annotations
+
+import functools
+import re
+import unicodedata
+from collections.abc import Iterable
+
+from tabulate import DataRow, Line, TableFormat, tabulate
+
+from prunebench.leaderboard.blocks import Block, Bold, Caution, Paragraph, Table
+from prunebench.leaderboard.markdown import one_line
+
+HEAD = r"""% Made by `prunebench leaderboard`. Needs \usepackage{booktabs}; use with \input{table}.
+"""
+# Braces keep a bracket or an asterisk at the start of a row from being an argument of \\.
+_ASCII = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    **{character: f"{{{character}}}" for character in "[]*'`"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": "$<$",
+    ">": "$>$",
+    "|": "$|$",
+}
+_SYMBOLS = {
+    **{"±": r"$\pm$", "−": "$-$", "×": r"$\times$", "→": r"$\rightarrow$", "Δ": r"$\Delta$", "θ": r"$\theta$"},
+    **{
+        "—": r"\textemdash{}",
+        "–": r"\textendash{}",
+        "…": r"\ldots{}",
+        "≤": r"$\leq$",
+        "≥": r"$\geq$",
+        "′": "$'$",
+        "″": "$''$",
+    },
+}
+_ACCENTS = {"\u0300": "`", "\u0301": "'", "\u0302": "^", "\u0303": "~", "\u0308": '"', "\u030c": "v", "\u0327": "c"}
+
+
+def escape(text: str) -> str:
+    """Text that LaTeX prints as it is; a character that plain pdfLaTeX does not have is named by its code point."""
+    return re.sub("-(?=-)", "-{}", "".join(map(_character, one_line(text))))
+
+
+@functools.cache
+def _character(character: str) -> str:
+    known = _ASCII.get(character) or _SYMBOLS.get(character)
+    if known:
+        return known
+    if character.isascii():
+        return character
+    base, *marks = list(unicodedata.normalize("NFD", character))
+    if base.isascii() and base.isalpha() and len(marks) == 1 and marks[0] in _ACCENTS:
+        return f"\\{_ACCENTS[marks[0]]}{{{base}}}"
+    return f"U+{ord(character):04X}"
+
+
+def latex(blocks: Iterable[Block]) -> str:
+    """Every table of the page, the setting first; warnings and what the tables say of themselves between them."""
+    return "\n".join([HEAD, *(text for block in blocks if (text := _block(block)))])
+
+
+def _block(block: Block) -> str:
+    match block:
+        case Table():
+            return _table(block)
+        case Paragraph():
+            return f"\\par\\noindent {escape(block.text)}\\par\n"
+        case Caution():
+            return f"\\par\\noindent\\textbf{{Warning:}} {escape(block.text)}\\par\n"
+    return ""
+
+
+def _table(table: Table) -> str:
+    rows = [[_entry(text) for text in row] for row in table.body]
+    if 0 < table.rule < len(rows):
+        rows[table.rule][0] = rf"\midrule {rows[table.rule][0]}"
+    text = tabulate(
+        rows,
+        headers=[escape(header) for header in table.headers],
+        tablefmt=_booktabs(table.aligns),
+        colalign=["right" if align == "r" else "left" for align in table.aligns],
+        disable_numparse=True,
+    )
+    notes = "".join(f"\\par\\smallskip {escape(note)}\n" for note in table.notes)
+    return (
+        "\\begin{center}\n\\small\n"
+        f"\\textbf{{{escape(table.title)}}}\\par\\smallskip\n"
+        f"{text}\n{notes}\\end{{center}}\n"
+    )
+
+
+def _entry(text: str) -> str:
+    return rf"\textbf{{{escape(text)}}}" if isinstance(text, Bold) else escape(text)
+
+
+def _booktabs(aligns: str) -> TableFormat:
+    """tabulate's latex_booktabs, but for entries that are LaTeX already."""
+    row = DataRow("", "&", r"\\")
+    return TableFormat(
+        lineabove=Line(rf"\begin{{tabular}}{{{aligns}}}" "\n" r"\toprule", "", "", ""),
+        linebelowheader=Line(r"\midrule", "", "", ""),
+        linebetweenrows=None,
+        linebelow=Line(r"\bottomrule" "\n" r"\end{tabular}", "", "", ""),
+        headerrow=row,
+        datarow=row,
+        padding=1,
+        with_header_hide=None,
+    )

@@ -1,0 +1,68 @@
+"""How numbers are printed: scores × 100 with two decimals, counts in full. Imports `stats`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from prunebench.stats import Summary
+
+NONE = "—"
+
+
+def points(value: float | None) -> str:
+    """A score × 100 with two decimals."""
+    if value is None:
+        return NONE
+    return _minus(f"{100 * value:.2f}")
+
+
+def spread(summary: Summary | None, n: bool = True) -> str:
+    """`59.21 ± 1.02 (3)`: mean, sample standard deviation, number of seeds; one seed has no deviation."""
+    if summary is None:
+        return NONE
+    deviation = "" if summary.std is None else f" ± {points(summary.std)}"
+    return f"{points(summary.mean)}{deviation}{f' ({summary.n})' if n else ''}"
+
+
+def difference(summary: Summary | None, n: int) -> str:
+    """`−1.20 ± 0.30`, signed; the number of pairs is added where it is not the `n` of the row."""
+    if summary is None:
+        return NONE
+    mean = _minus(f"{100 * summary.mean:+.2f}")
+    mean = "0.00" if mean.strip("+−") == "0.00" else mean
+    deviation = "" if summary.std is None else f" ± {points(summary.std)}"
+    return f"{mean}{deviation}{'' if summary.n == n else f' ({summary.n})'}"
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.2f} %"
+
+
+def count(number: int | None) -> str:
+    return NONE if number is None else f"{number:,}"
+
+
+def level(sparsity: float) -> str:
+    return f"{sparsity:g}"
+
+
+def between(values: Iterable[float | None], show: Callable[[Any], str]) -> str:
+    """The one value, or the least and the greatest: seeds need not agree in size or cost."""
+    found = sorted({value for value in values if value is not None})
+    texts = list(dict.fromkeys(show(value) for value in (found[:1] + found[-1:])))
+    return " to ".join(texts) or NONE
+
+
+def listing(names: Iterable[object]) -> str:
+    return ", ".join(map(str, names))
+
+
+def seeds(numbers: Iterable[int]) -> str:
+    """`seed 1`, or `seeds 1, 2`."""
+    found = sorted(numbers)
+    return f"seed{'s' if len(found) > 1 else ''} {listing(found)}"
+
+
+def _minus(text: str) -> str:
+    return "0.00" if text == "-0.00" else text.replace("-", "−")

@@ -1,0 +1,179 @@
+"""The tables of a page, as plain text. Imports `model`, `numbers` and `blocks`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+
+from prunebench.leaderboard.blocks import Bold, Table
+from prunebench.leaderboard.model import Level, Line, Method, Score, Section, Track
+from prunebench.leaderboard.numbers import NONE, between, count, difference, level, percent, points, spread
+
+DENSE = "dense"
+MAJORITY = "majority class"
+DEGENERATE = "* For some seed's predictions the metric is undefined (one class for all, say) and counts as 0."
+# Characters in a line of a terminal.
+WIDTH = 115
+
+
+def scores(section: Section, track: Track, entry: Level) -> Table:
+    """Mean ± std (n) and the paired difference of each metric, and what is missing where something is."""
+    lines = (section.dense, *entry.lines)
+    body = [[line.label, *(text for score in line.scores for text in _score(score))] for line in lines]
+    # The dense runs differ from themselves by nothing.
+    body[0][2::2] = [NONE] * len(section.columns)
+    body.insert(1, [MAJORITY, *(text for value in section.majority for text in (points(value), NONE))])
+    headers = ["method", *(text for column in section.columns for text in (column, "Δ dense"))]
+    noted = any(line.gaps for line in lines)
+    if noted:
+        headers.append("note")
+        gaps = [section.dense.gaps, (), *(line.gaps for line in entry.lines)]
+        body = [[*row, "; ".join(found)] for row, found in zip(body, gaps, strict=True)]
+    return Table(
+        title=_title(section, track, f"sparsity {level(entry.sparsity)}"),
+        headers=tuple(headers),
+        aligns="l" + "rr" * len(section.columns) + "l" * noted,
+        body=tuple(map(tuple, body)),
+        notes=notes(lines),
+        rule=2,
+    )
+
+
+def _score(score: Score) -> tuple[str, str]:
+    text = spread(score.summary) + _star(score)
+    n = score.summary.n if score.summary else 0
+    return Bold(text) if score.best else text, difference(score.difference, n)
+
+
+def _star(score: Score) -> str:
+    return "*" if score.degenerate else ""
+
+
+def notes(lines: Iterable[Line]) -> tuple[str, ...]:
+    """Why something is missing, and what an asterisk means where there is one."""
+    found = list(lines)
+    said = [f"{line.label}: {reason}" for line in found for reason in line.reasons]
+    if any(score.degenerate for line in found for score in line.scores):
+        said.append(DEGENERATE)
+    return tuple(said)
+
+
+def seeds(section: Section, track: Track, entry: Level) -> Table:
+    """Least, greatest and every seed's value: a row for each method and metric."""
+    several = len(section.columns) > 1
+    body = []
+    for i, column in enumerate(section.columns):
+        metric = (column,) * several
+        dense, *rows = [
+            (line.label, *metric, *_values(line.scores[i], section.seeds)) for line in _lines(section, entry)
+        ]
+        same = (points(section.majority[i]),) * (2 + len(section.seeds))
+        body += [dense, (MAJORITY, *metric, *same), *rows]
+    return Table(
+        title=_title(section, track, f"sparsity {level(entry.sparsity)}, every seed"),
+        headers=("method", *("metric",) * several, "min", "max", *(f"seed {seed}" for seed in section.seeds)),
+        aligns="l" + "l" * several + "rr" + "r" * len(section.seeds),
+        body=tuple(body),
+    )
+
+
+def _lines(section: Section, entry: Level) -> tuple[Line, ...]:
+    return (section.dense, *entry.lines)
+
+
+def _values(score: Score, seeds: Sequence[int]) -> Iterator[str]:
+    yield points(score.summary.minimum if score.summary else None)
+    yield points(score.summary.maximum if score.summary else None)
+    for seed in seeds:
+        yield points(score.values.get(seed)) + ("*" if seed in score.degenerate else "")
+
+
+def sizes(section: Section, track: Track) -> Table:
+    """What is left of the model, and what the methods cost: a row for each sparsity and method."""
+    lines = [(entry.sparsity, line) for entry in track.levels for line in entry.lines]
+    return Table(
+        title=_title(section, track, "size and cost"),
+        headers=("sparsity", "method", "removed", "encoder", "parameters left", "trainings", "steps"),
+        aligns="rlrrrrr",
+        body=tuple((level(sparsity), line.label, *_size(line)) for sparsity, line in [(0.0, section.dense), *lines]),
+        rule=1,
+    )
+
+
+def _size(line: Line) -> Iterator[str]:
+    found = line.outcomes
+    yield between((outcome.realised for outcome in found), percent)
+    before = between((outcome.encoder_before for outcome in found), percent)
+    after = between((outcome.encoder_after for outcome in found), percent)
+    yield f"{before} → {after}" if found else NONE
+    left = between((outcome.parameters_left for outcome in found), count)
+    share = between((outcome.parameters_left / outcome.parameters_total for outcome in found), percent)
+    yield f"{left} ({share})" if found else NONE
+    for amount in ("trainings", "steps"):
+        find = between((getattr(outcome.find, amount) for outcome in found), count)
+        train = between((getattr(outcome.train, amount) for outcome in found), count)
+        yield f"{find} + {train}" if found else NONE
+
+
+def overview(section: Section, track: Track) -> Iterator[Table]:
+    """The first metric of every method at every sparsity as mean ± std, as many sparsities abreast as there is room."""
+    labels = sorted({line.label for entry in track.levels for line in entry.lines})
+    names = [DENSE, MAJORITY, *labels]
+    for columns in _abreast(names, [_column(section, entry, labels) for entry in track.levels]):
+        yield Table(
+            title=_title(section, track, f"{section.columns[0]} by sparsity"),
+            headers=(track.name, *(column[0] for column in columns)),
+            aligns="l" + "r" * len(columns),
+            body=tuple(zip(names, *(column[1:] for column in columns), strict=True)),
+            rule=2,
+        )
+
+
+def _column(section: Section, entry: Level, labels: Sequence[str]) -> list[str]:
+    lines = {line.label: line for line in entry.lines}
+    methods = [short(lines.get(label)) for label in labels]
+    return [level(entry.sparsity), short(section.dense), points(section.majority[0]), *methods]
+
+
+def _abreast(names: Sequence[str], columns: Sequence[list[str]]) -> Iterator[list[list[str]]]:
+    part: list[list[str]] = []
+    width = longest = max(map(len, names))
+    for column in columns:
+        size = len(" | ") + max(map(len, column))
+        if part and width + size > WIDTH:
+            yield part
+            part, width = [], longest
+        part.append(column)
+        width += size
+    yield part
+
+
+def short(line: Line | None) -> str:
+    """The first score of a line without its n, unless seeds are missing."""
+    if line is None:
+        return NONE
+    score = line.scores[0]
+    if score.summary is None:
+        return "failed" if line.reasons else "missing"
+    wanted = score.summary.n + len(line.absent - score.values.keys())
+    some = "" if wanted == score.summary.n else f" ({score.summary.n} of {wanted})"
+    return spread(score.summary, n=False) + _star(score) + some
+
+
+def methods(found: Sequence[Method]) -> Table:
+    """What each label stands for."""
+    body = []
+    for method in found:
+        kind = f"control of {method.control_of}" if method.control_of else f"prunes {method.unit}s"
+        options = ", ".join(f"{name}={_value(value)}" for name, value in sorted(method.options.items()))
+        kind = "the unpruned model" if method.label == DENSE else kind
+        body.append((method.label, kind, options, ", ".join(method.sources)))
+    return Table("Methods", ("method", "what it is", "options", "from"), "llll", tuple(body))
+
+
+def _value(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _title(section: Section, track: Track, what: str) -> str:
+    return f"{section.title}, {track.name}, {what}"

@@ -1,0 +1,92 @@
+"""This machine: its devices, its number formats, and what a record says of it."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import os
+import platform
+import resource
+import sys
+from pathlib import Path
+
+from prunebench.errors import PrunebenchError
+
+
+def resolve_device(device: str) -> str:
+    """`cpu` or `cuda`; `auto` takes a GPU where there is one."""
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise PrunebenchError("there is no CUDA device here", "use --device cpu or auto")
+    return device
+
+
+def resolve_precision(precision: str, device: str) -> str:
+    """`fp32` or `bf16`; `auto` takes bf16 where the processor multiplies in it."""
+    import torch
+
+    if precision != "auto":
+        return precision
+    if device == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    flags = _cpu_flags()
+    return "bf16" if {"avx512_bf16", "amx_bf16"} & flags else "fp32"
+
+
+@functools.cache
+def _cpuinfo() -> dict[str, str]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return {}
+    pairs = (line.partition(":") for line in lines)
+    return {name.strip(): value.strip() for name, colon, value in pairs if colon}
+
+
+def _cpu_flags() -> set[str]:
+    return set(_cpuinfo().get("flags", "").split())
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def hardware(device: str) -> str:
+    """What the numbers were made on, in words."""
+    if device == "cuda":
+        import torch
+
+        return torch.cuda.get_device_name()
+    name = _cpuinfo().get("model name") or platform.processor() or platform.machine()
+    best = next((flag for flag in ("amx_bf16", "avx512_bf16", "avx512f", "avx2") if flag in _cpu_flags()), "")
+    return f"{name}{f' ({best})' if best else ''}, {cores()} cores"
+
+
+def environment(device: str) -> dict[str, str | int]:
+    """Versions and hardware for a record."""
+    import torch
+
+    versions = {
+        name: importlib.metadata.version(name) for name in ("prunebench", "torch", "transformers", "datasets", "numpy")
+    }
+    return {
+        **versions,
+        "python": platform.python_version(),
+        "platform": platform.system(),
+        "hardware": hardware(device),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def peak_memory_mb(device: str) -> float:
+    """The most memory that this process has held, in MB: on the GPU where it computes there, else resident."""
+    if device == "cuda":
+        import torch
+
+        return torch.cuda.max_memory_allocated() / 1e6
+    scale = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 1e6

@@ -1,0 +1,80 @@
+"""The built-in families of encoders, as data. Imports only `architecture`."""
+
+from __future__ import annotations
+
+from prunebench.models.architecture import Architecture
+
+BERT = Architecture(
+    name="bert",
+    doc="BERT and what shares its layout, MiniLM included (Devlin et al. 2019).",
+    model_types=("bert",),
+    layers="encoder.layer",
+    attention="attention.self",
+    query="attention.self.query",
+    key="attention.self.key",
+    value="attention.self.value",
+    attention_output="attention.output.dense",
+    intermediate="intermediate.dense",
+    output="output.dense",
+    pooler="pooler.dense",
+    examples=(
+        "google-bert/bert-base-uncased",
+        "google-bert/bert-base-cased",
+        "google-bert/bert-large-uncased",
+        "nreimers/MiniLM-L6-H384-uncased",
+        "sentence-transformers/all-MiniLM-L6-v2",
+    ),
+)
+
+ROBERTA = Architecture(
+    name="roberta",
+    doc="RoBERTa, XLM-RoBERTa and CamemBERT (Liu et al. 2019); the pooler is no part of their classifier.",
+    model_types=("roberta", "xlm-roberta", "camembert"),
+    layers="encoder.layer",
+    attention="attention.self",
+    query="attention.self.query",
+    key="attention.self.key",
+    value="attention.self.value",
+    attention_output="attention.output.dense",
+    intermediate="intermediate.dense",
+    output="output.dense",
+    examples=(
+        "FacebookAI/roberta-base",
+        "FacebookAI/roberta-large",
+        "FacebookAI/xlm-roberta-base",
+        "almanach/camembert-base",
+        "distilbert/distilroberta-base",
+    ),
+)
+
+DISTILBERT = Architecture(
+    name="distilbert",
+    doc="DistilBERT (Sanh et al. 2019).",
+    model_types=("distilbert",),
+    layers="transformer.layer",
+    attention="attention",
+    query="attention.q_lin",
+    key="attention.k_lin",
+    value="attention.v_lin",
+    attention_output="attention.out_lin",
+    intermediate="ffn.lin1",
+    output="ffn.lin2",
+    examples=("distilbert/distilbert-base-uncased", "distilbert/distilbert-base-cased"),
+)
+
+ELECTRA = Architecture(
+    name="electra",
+    doc="ELECTRA, the discriminator (Clark et al. 2020).",
+    model_types=("electra",),
+    layers="encoder.layer",
+    attention="attention.self",
+    query="attention.self.query",
+    key="attention.self.key",
+    value="attention.self.value",
+    attention_output="attention.output.dense",
+    intermediate="intermediate.dense",
+    output="output.dense",
+    examples=("google/electra-small-discriminator", "google/electra-base-discriminator"),
+)
+
+FAMILIES: tuple[Architecture, ...] = (BERT, ROBERTA, DISTILBERT, ELECTRA)

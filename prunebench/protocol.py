@@ -1,0 +1,56 @@
+"""How a task is trained: data with a name and a version, never code. Imports nothing but `errors`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from prunebench.errors import PrunebenchError
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """The training settings of a task: AdamW, linear decay to zero, gradients clipped by their norm.
+
+    The defaults are the GLUE values of Chen et al. 2020 (arXiv:2007.12223, section 3). `train_limit` and
+    `eval_limit` cut a split to a part drawn once for all seeds. Two different protocols never share a table.
+    """
+
+    name: str = "glue"
+    version: int = 1
+    epochs: int = 3
+    lr: float = 2e-5
+    batch_size: int = 32
+    max_length: int = 128
+    weight_decay: float = 0.0
+    warmup: float = 0.0
+    clip: float = 1.0
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    train_limit: int | None = None
+    eval_limit: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "lr", "batch_size", "max_length", "clip", "train_limit", "eval_limit"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise PrunebenchError(f"{name.replace('_', '-')} must be above 0, got {value}")
+        if not 0 <= self.warmup < 1:
+            raise PrunebenchError(f"warmup is a fraction of the training in [0, 1), got {self.warmup}")
+
+    def override(self, **changes: Any) -> Protocol:
+        """This protocol with the changes that are not None."""
+        return replace(self, **{name: value for name, value in changes.items() if value is not None})
+
+    def label(self, standard: Protocol) -> str:
+        """`glue-1`, or `glue-1 with epochs=1` where it departs from the `standard` protocol of its task."""
+        changed = [
+            f"{field.name}={getattr(self, field.name)}"
+            for field in fields(self)
+            if getattr(self, field.name) != getattr(standard, field.name)
+        ]
+        return f"{self.name}-{self.version}" + (f" with {', '.join(changed)}" if changed else "")
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)

@@ -1,0 +1,114 @@
+"""What a record says: scores, sizes, checks, cost. Everything is read off the model, nothing off what was asked for."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from prunebench import masks, units
+from prunebench.evaluation import decide, predict
+from prunebench.registry import Registry
+from prunebench.strategy import Unit
+from prunebench.subjects import Subject
+from prunebench.tasks.metrics import majority
+from prunebench.training import Outcome
+
+
+@dataclass
+class Seconds:
+    """Where the time of a job went."""
+
+    load: float = 0.0
+    train: float = 0.0
+    prune: float = 0.0
+    evaluate: float = 0.0
+    _since: float = field(default_factory=time.perf_counter, repr=False)
+
+    def add(self, part: str) -> None:
+        """Book the time since the last booking under `part`."""
+        now = time.perf_counter()
+        setattr(self, part, getattr(self, part) + now - self._since)
+        self._since = now
+
+    def to_json(self) -> dict[str, float]:
+        return {name: round(getattr(self, name), 4) for name in ("load", "train", "prune", "evaluate")}
+
+
+def evaluate(
+    subject: Subject, model: nn.Module, root: Mapping[str, Any], registry: Registry
+) -> tuple[dict[str, Any], bytes]:
+    """The scores of `model` on every evaluation of its task, and the logits behind them as an npz file."""
+    metric = registry.get("metrics", subject.task.metric).load(subject.task.metric_config)
+    evaluations, logits = {}, {}
+    for name, data in subject.evaluations.items():
+        logits[name] = predict(model, data, precision=root["precision"], device=root["device"])
+        predictions, labels = decide(subject.task, logits[name]), data.labels.tolist()
+        evaluations[name] = {
+            "examples": len(data),
+            "metrics": metric.compute(predictions=predictions, references=labels),
+            "degenerate": metric.degenerate(predictions, labels),
+            "majority": majority(subject.task, subject.train.labels.tolist(), labels, metric),
+        }
+    with io.BytesIO() as file:
+        np.savez_compressed(file, allow_pickle=False, **logits)
+        return evaluations, file.getvalue()
+
+
+def cost(outcome: Outcome | None) -> dict[str, Any]:
+    """What the node itself was trained for; a node that is no training cost none."""
+    if outcome is None:
+        return {"steps": 0, "tokens": 0, "loss": None}
+    return {"steps": outcome.steps, "tokens": outcome.tokens, "loss": outcome.loss}
+
+
+def sizes(
+    subject: Subject, mask: masks.Mask | None, unit: Unit, keep: Mapping[str, Tensor], model: nn.Module
+) -> dict[str, Any]:
+    """Units, encoder weights and parameters: how many there are, and how many are gone.
+
+    `encoder_before` is what the mask asks of the prunable matrices, `encoder_after` the share of exact zeros in them.
+    """
+    prunable = subject.prunable
+    mask = mask or masks.full({name: group.shape for name, group in units.groups(prunable, unit).items()})
+    named = dict(prunable.model.named_parameters())
+    weights = sum(named[name].numel() for name in prunable.prunable)
+    gone = {name: int((~kept).sum()) for name, kept in keep.items()}
+    total = sum(parameter.numel() for parameter in named.values())
+    return {
+        "sparsity": {
+            "unit": unit,
+            "units": masks.units(mask),
+            "pruned": masks.pruned(mask),
+            "realised": masks.pruned(mask) / masks.units(mask),
+            "encoder_weights": weights,
+            "encoder_before": sum(gone.get(name, 0) for name in prunable.prunable) / weights,
+            "encoder_after": units.encoder_sparsity(prunable),
+        },
+        "parameters": {
+            "total": total,
+            "left": total - sum(gone.values()),
+            "in_model": sum(parameter.numel() for parameter in model.parameters()),
+        },
+    }
+
+
+def checks(subject: Subject, keep: Mapping[str, Tensor], model: nn.Module, device: str) -> dict[str, Any]:
+    """What must hold of every cell: pruned weights are exactly zero; a compacted model says what the masked one says.
+
+    `compact_difference` is the largest difference of a logit on the evaluation data, in float32.
+    """
+    named = dict(subject.model.named_parameters())
+    stray = [name for name, kept in keep.items() if named[name].detach().masked_select(~kept).any()]
+    if stray:
+        raise AssertionError(f"pruned weights of {stray[0]} are not zero")
+    if model is subject.model:
+        return {"pruned_weights_zero": True}
+    data = next(iter(subject.evaluations.values()))
+    compact, masked = (predict(each, data, precision="fp32", device=device) for each in (model, subject.model))
+    return {"pruned_weights_zero": True, "compact_difference": float(np.abs(compact - masked).max())}

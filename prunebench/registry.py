@@ -1,0 +1,207 @@
+"""Find plugins, freeze what they give, and say where each thing came from. Imports no torch.
+
+The built-ins come in by the hooks that everyone uses. A plugin that cannot be loaded is kept with its reason and is
+heard of again only when something is asked for that it might have given.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.metadata
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pluggy
+
+from prunebench import hookspecs
+from prunebench.errors import PrunebenchError, unknown
+from prunebench.strategy import build, parse_spec
+
+BUILT_IN = ("strategies", "tasks", "models", "executors", "suites", "cli.commands")
+KINDS = ("strategies", "tasks", "models", "metrics", "executors", "suites", "commands")
+SINGULAR = {"strategies": "strategy"} | {kind: kind[:-1] for kind in KINDS if kind != "strategies"}
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """One plugin, and why it is not usable, if it is not."""
+
+    name: str
+    distribution: str
+    version: str
+    origin: str
+    error: str = ""
+    module: Any = field(default=None, compare=False, repr=False)
+
+    @property
+    def source(self) -> str:
+        return f"{self.distribution} {self.version}".strip()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing that a plugin gave."""
+
+    name: str
+    value: Any
+    plugin: Plugin
+
+
+class Registry:
+    """All plugins that can be found: built in, installed (entry-point group `prunebench`), and the given files."""
+
+    def __init__(self, files: Sequence[Path | str] = ()) -> None:
+        self.files = tuple(str(Path(file).resolve()) for file in files)
+        self._manager = pluggy.PluginManager(hookspecs.PROJECT)
+        self._manager.add_hookspecs(hookspecs)
+        self.plugins: list[Plugin] = []
+        version = importlib.metadata.version("prunebench")
+        for name in BUILT_IN:
+            module = importlib.import_module(f"prunebench.{name}")
+            self._add(Plugin(f"prunebench.{name}", "prunebench", version, "built in", module=module))
+        for point in sorted(importlib.metadata.entry_points(group=hookspecs.PROJECT), key=lambda point: point.value):
+            found = point.dist.metadata["Name"] if point.dist else "?", point.dist.version if point.dist else "?"
+            self._guard(Plugin(point.name, *found, origin=f"entry point {point.value}"), point.load)
+        for file in self.files:
+            self._add_file(Path(file))
+
+    def _add_file(self, path: Path) -> None:
+        """Load a single file under development. It was asked for by name, so its errors are raised."""
+        if not path.is_file():
+            raise PrunebenchError(f"no plugin file {str(path)!r}", "expected the path of a Python file")
+        version = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
+        self._guard(Plugin(path.stem, path.name, version, f"file {path}"), lambda: _module(path))
+        if self.plugins[-1].error:
+            raise PrunebenchError(f"plugin {path.name} cannot be used: {self.plugins[-1].error}")
+
+    def _guard(self, plugin: Plugin, load: Callable[[], Any]) -> None:
+        try:
+            self._add(Plugin(plugin.name, plugin.distribution, plugin.version, plugin.origin, module=load()))
+        except Exception as error:
+            self.plugins.append(Plugin(plugin.name, plugin.distribution, plugin.version, plugin.origin, _line(error)))
+
+    def _add(self, plugin: Plugin) -> None:
+        module = plugin.module
+        hooks = [name for name in vars(hookspecs) if name.startswith("prunebench_")]
+        for name, function in inspect.getmembers(module, inspect.isfunction):
+            if not name.startswith("prunebench_"):
+                continue
+            if name not in hooks:
+                raise unknown("hook", name, hooks)
+            if not hasattr(function, f"{hookspecs.PROJECT}_impl"):
+                raise PrunebenchError(f"{name} is not marked as a hook", "put @hookimpl above it")
+        try:
+            self._manager.register(module, name=f"{plugin.distribution}:{plugin.name}:{plugin.origin}")
+        except pluggy.PluginValidationError as error:
+            if self._manager.is_registered(module):
+                self._manager.unregister(module)
+            raise PrunebenchError(" ".join(str(error).split())) from error
+        self.plugins.append(plugin)
+
+    def _collect(self, kind: str) -> dict[str, list[Entry]]:
+        found: dict[str, list[Entry]] = {}
+        caller = getattr(self._manager.hook, f"prunebench_{kind}")
+        plugins = {id(plugin.module): plugin for plugin in self.plugins if not plugin.error}
+        for implementation in caller.get_hookimpls():
+            plugin = plugins[id(implementation.plugin)]
+            try:
+                values = list(implementation.function())
+                entries = [Entry(_name(kind, value), value, plugin) for value in values]
+            except Exception as error:
+                broken = Plugin(plugin.name, plugin.distribution, plugin.version, plugin.origin, _line(error))
+                self.plugins[self.plugins.index(plugin)] = broken
+                if plugin.origin.startswith("file"):
+                    raise PrunebenchError(f"plugin {plugin.distribution} cannot be used: {broken.error}") from error
+                continue
+            for entry in entries:
+                found.setdefault(entry.name, []).append(entry)
+        return found
+
+    @cached_property
+    def _found(self) -> dict[str, dict[str, list[Entry]]]:
+        return {}
+
+    def entries(self, kind: str) -> dict[str, list[Entry]]:
+        """All things of a kind by name; a name with more than one entry cannot be asked for."""
+        if kind not in self._found:
+            self._found[kind] = self._collect(kind)
+        return self._found[kind]
+
+    def entry(self, kind: str, name: str) -> Entry:
+        """The one thing of that name, or an error that says what is near, doubled or broken."""
+        entries = self.entries(kind)
+        if name not in entries:
+            broken = [f"plugin {plugin.name!r} is broken: {plugin.error}" for plugin in self.broken()]
+            raise unknown(SINGULAR[kind], name, entries, "; ".join(broken))
+        if len(entries[name]) > 1:
+            sources = " and ".join(f"{entry.plugin.source} ({entry.plugin.origin})" for entry in entries[name])
+            raise PrunebenchError(f"{SINGULAR[kind]} {name!r} is given twice, by {sources}", "uninstall one of them")
+        return entries[name][0]
+
+    def get(self, kind: str, name: str) -> Any:
+        return self.entry(kind, name).value
+
+    def broken(self) -> Iterator[Plugin]:
+        return (plugin for plugin in self.plugins if plugin.error)
+
+    def strategy(self, text: str) -> Any:
+        """The strategy that `text` names, with its options: `imp[rate=0.2]`."""
+        name, options = parse_spec(text)
+        return build(self.get("strategies", name), options)
+
+    def identity(self, strategy: Any) -> dict[str, str]:
+        """What the key of a result must hold of the code of a strategy: the version and a digest of its module."""
+        entry = self.entry("strategies", strategy.name)
+        source = inspect.getsource(sys.modules[type(strategy).__module__])
+        return {
+            "distribution": entry.plugin.distribution,
+            "version": "" if entry.plugin.origin.startswith("file") else entry.plugin.version,
+            "source": hashlib.sha256(source.encode()).hexdigest()[:16],
+        }
+
+
+def _name(kind: str, value: Any) -> str:
+    if kind == "suites":
+        return Path(value).stem
+    name = getattr(value, "name", None)
+    if not isinstance(name, str):
+        raise PrunebenchError(f"prunebench_{kind} gave {value!r}, which has no name", "expected objects with a name")
+    return name
+
+
+def _module(path: Path) -> ModuleType:
+    name = f"prunebench_file_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise PrunebenchError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _line(error: BaseException) -> str:
+    """One line for an error that is not ours."""
+    if isinstance(error, PrunebenchError):
+        return str(error)
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def first_line(thing: Any) -> str:
+    """The first line of the documentation of a class or an object."""
+    doc = getattr(thing, "doc", None) or inspect.getdoc(thing) or ""
+    return str(doc).strip().partition("\n")[0]
+
+
+def flatten(entries: dict[str, list[Entry]]) -> Iterable[Entry]:
+    """All entries in the order of their names."""
+    return (entry for name in sorted(entries) for entry in entries[name])

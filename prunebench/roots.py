@@ -1,0 +1,52 @@
+"""Where the trees of a suite start: data and model found, fingerprinted, and named for the keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prunebench import machine
+from prunebench.plan import Plan, Root, build
+from prunebench.registry import Registry
+from prunebench.subjects import load_data, model_source
+from prunebench.suite import Suite
+
+
+def roots(suite: Suite, registry: Registry) -> list[Root]:
+    """One root for each task and seed. Reads all data and the model's files."""
+    device = machine.resolve_device(suite.device)
+    precision = machine.resolve_precision(suite.precision, device)
+    tasks = {name: registry.entry("tasks", name) for name in suite.tasks}
+    source = model_source(suite.model, registry)
+    model = {
+        "name": source.name,
+        "revision": source.revision,
+        "fingerprint": source.fingerprint,
+        "family": source.family,
+    }
+    found: list[Root] = []
+    for name, entry in tasks.items():
+        task = entry.value
+        data = load_data(task, suite.glue_dir)
+        protocol = suite.protocol(task.protocol)
+        shared: dict[str, Any] = {
+            "task": name,
+            # The engine's number stands for the built-in tasks; a plugin's task changes with the plugin's version.
+            "task_source": "" if entry.plugin.origin == "built in" else entry.plugin.source,
+            "data": data.fingerprint(),
+            "sizes": data.sizes(),
+            "model": model,
+            "protocol": protocol.to_json(),
+            "protocol_label": protocol.label(task.protocol),
+            "precision": precision,
+            "device": device,
+            "prunable": suite.prunable,
+            "where": {"model": suite.model, "glue_dir": suite.glue_dir},
+        }
+        found += [Root(seed=seed, **shared) for seed in suite.seeds]
+    return found
+
+
+def plan(suite: Suite, registry: Registry) -> Plan:
+    """The plan of a suite."""
+    levels = {task: suite.levels(task) for task in suite.tasks}
+    return build(roots(suite, registry), suite.strategies, levels, registry)

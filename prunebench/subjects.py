@@ -1,0 +1,122 @@
+"""What a job works on: the model with its θ0 and the encoded data, kept between jobs of one process."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from prunebench import batches
+from prunebench.errors import PrunebenchError
+from prunebench.models import sources
+from prunebench.models.prunable import PrunableModel, load, load_tokenizer
+from prunebench.protocol import Protocol
+from prunebench.registry import Registry
+from prunebench.tasks.task import DataSource, Task, TaskData
+
+
+@dataclass
+class Subject:
+    """A model, θ0 with the head of one seed, and the splits of a task as token ids."""
+
+    prunable: PrunableModel
+    theta0: dict[str, Tensor]
+    train: batches.Encoded
+    evaluations: dict[str, batches.Encoded]
+    task: Task
+    protocol: Protocol
+
+    @property
+    def model(self) -> nn.Module:
+        return self.prunable.model
+
+    @torch.no_grad()
+    def load(self, weights: Mapping[str, Tensor]) -> None:
+        """Copy `weights` into the model; they stay what they are."""
+        for name, parameter in self.model.named_parameters():
+            parameter.copy_(weights[name])
+            parameter.grad = None
+
+    def copy(self) -> dict[str, Tensor]:
+        """The model's weights in storage of their own."""
+        return {name: parameter.detach().clone() for name, parameter in self.model.named_parameters()}
+
+
+def subject(root: Mapping[str, Any], registry: Registry) -> Subject:
+    """The subject of a root; what the last job of this process had loaded is used again."""
+    task: Task = registry.get("tasks", root["task"])
+    protocol = Protocol(**root["protocol"])
+    where = json.dumps(root["where"], sort_keys=True)
+    source = model_source(root["where"]["model"], registry)
+    _same(f"model {root['model']['name']!r}", source.fingerprint, root["model"]["fingerprint"])
+    limits = (protocol.max_length, protocol.train_limit, protocol.eval_limit)
+    train, evaluations = _encoded(task.name, where, root["data"], *limits, registry, source)
+    labels = len(task.labels) or 1
+    prunable, theta0 = _model(source, labels, root["seed"], root["prunable"], root["device"], registry)
+    return Subject(prunable, theta0, train, evaluations, task, protocol)
+
+
+def model_source(model: str, registry: Registry) -> sources.ModelSource:
+    return _source(model, registry)
+
+
+@functools.lru_cache(maxsize=2)
+def _source(model: str, registry: Registry) -> sources.ModelSource:
+    return sources.resolve(model, architectures(registry))
+
+
+def architectures(registry: Registry) -> list[Any]:
+    return [registry.get("models", name) for name in registry.entries("models")]
+
+
+@functools.lru_cache(maxsize=1)
+def _model(
+    source: sources.ModelSource, labels: int, seed: int, prunable: str, device: str, registry: Registry
+) -> tuple[PrunableModel, dict[str, Tensor]]:
+    model = load(
+        source,
+        registry.get("models", source.family),
+        num_labels=labels,
+        regression=labels == 1,
+        seed=seed,
+        prune_pooler=prunable == "encoder+pooler",
+    )
+    model.model.to(device)
+    return model, {name: parameter.detach().clone() for name, parameter in model.model.named_parameters()}
+
+
+@functools.lru_cache(maxsize=2)
+def _encoded(
+    task: str,
+    where: str,
+    fingerprint: str,
+    max_length: int,
+    train_limit: int | None,
+    eval_limit: int | None,
+    registry: Registry,
+    source: sources.ModelSource,
+) -> tuple[batches.Encoded, dict[str, batches.Encoded]]:
+    data = load_data(registry.get("tasks", task), json.loads(where)["glue_dir"])
+    _same(f"data of task {task!r}", data.fingerprint(), fingerprint)
+    tokenizer = load_tokenizer(source)
+    train = batches.encode(tokenizer, data.train.limited(train_limit), max_length)
+    evaluations = {
+        name: batches.encode(tokenizer, split.limited(eval_limit), max_length)
+        for name, split in data.evaluations.items()
+    }
+    return train, evaluations
+
+
+def load_data(task: Task, glue_dir: str | None) -> TaskData:
+    return task.load(DataSource(Path(glue_dir) if glue_dir else None))
+
+
+def _same(what: str, found: str, planned: str) -> None:
+    if found != planned:
+        raise PrunebenchError(f"the {what} has changed since it was planned", "run the same command again")

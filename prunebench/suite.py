@@ -1,0 +1,136 @@
+"""What is to be run: a TOML file, the options of the command line, or both. Imports no torch."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from prunebench.errors import PrunebenchError, unknown
+from prunebench.phases import check_sparsity
+from prunebench.protocol import Protocol
+from prunebench.registry import Registry
+from prunebench.strategy import split_list
+
+DEFAULT_STRATEGIES = ("imp", "magnitude", "random-pruning", "random-reinit", "heads")
+PROTOCOL_OPTIONS = ("epochs", "lr", "batch_size", "max_length", "train_limit", "eval_limit")
+CHOICES = {
+    "precision": ("auto", "fp32", "bf16"),
+    "device": ("auto", "cpu", "cuda"),
+    "prunable": ("encoder", "encoder+pooler"),
+}
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Tasks × strategies × sparsities × seeds × model × protocol. `sparsities` may differ by task."""
+
+    name: str = ""
+    doc: str = ""
+    tasks: tuple[str, ...] = ()
+    strategies: tuple[str, ...] = DEFAULT_STRATEGIES
+    sparsities: Mapping[str, tuple[float, ...]] = field(default_factory=lambda: {"": (0.3, 0.5, 0.7)})
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    model: str = "google-bert/bert-base-uncased"
+    glue_dir: str | None = None
+    precision: str = "auto"
+    device: str = "auto"
+    prunable: str = "encoder"
+    epochs: int | None = None
+    lr: float | None = None
+    batch_size: int | None = None
+    max_length: int | None = None
+    train_limit: int | None = None
+    eval_limit: int | None = None
+
+    def levels(self, task: str) -> tuple[float, ...]:
+        return self.sparsities[task] if task in self.sparsities else self.sparsities[""]
+
+    def protocol(self, standard: Protocol) -> Protocol:
+        """The standard protocol of a task with this suite's changes."""
+        return standard.override(**{name: getattr(self, name) for name in PROTOCOL_OPTIONS})
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def load(name: str, registry: Registry) -> Suite:
+    """The suite of that name, or of that TOML file."""
+    path = Path(name)
+    if path.suffix != ".toml":
+        path = registry.get("suites", name)
+    try:
+        data = tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        raise PrunebenchError(f"no suite file {name!r}", "expected the path of a TOML file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PrunebenchError(f"{name} is not TOML: {error}") from None
+    return merge(Suite(name=path.stem), data, f"option in suite {path.name}")
+
+
+def merge(suite: Suite, options: Mapping[str, Any], kind: str = "option") -> Suite:
+    """`suite` with those `options` that are not None, read and checked."""
+    known = [entry.name for entry in fields(Suite) if entry.name != "name"]
+    values = {}
+    for key, value in options.items():
+        name = key.replace("-", "_")
+        if name not in known:
+            raise unknown(kind, key, [entry.replace("_", "-") for entry in known])
+        if value is not None:
+            values[name] = _read(name, value)
+    return replace(suite, **values)
+
+
+def _read(name: str, value: Any) -> Any:
+    if name in ("tasks", "strategies"):
+        return tuple(dict.fromkeys(split_list(value) if isinstance(value, str) else map(str, value)))
+    if name == "sparsities":
+        if isinstance(value, Mapping):
+            return {task: _levels(levels) for task, levels in value.items()}
+        return {"": _levels(value)}
+    if name == "seeds":
+        return _seeds(value)
+    if name in CHOICES and value not in CHOICES[name]:
+        raise PrunebenchError(f"unknown {name} {value!r}", f"expected {', '.join(CHOICES[name])}")
+    if name in PROTOCOL_OPTIONS:
+        number = float if name == "lr" else int
+        return _number(value, number, name.replace("_", "-"))
+    return str(value)
+
+
+def _levels(value: Any) -> tuple[float, ...]:
+    entries = split_list(value) if isinstance(value, str) else value if isinstance(value, list | tuple) else [value]
+    levels = tuple(sorted({round(_number(entry, float, "sparsity"), 10) for entry in entries}))
+    for level in levels:
+        check_sparsity(level)
+    if not levels:
+        raise PrunebenchError("no sparsities are given", "expected some, such as 0.3,0.5,0.7")
+    return levels
+
+
+def _seeds(value: Any) -> tuple[int, ...]:
+    """`5` means 0..4; `3,17` means those two, and `3,` that one."""
+    if isinstance(value, str) and "," not in value:
+        value = _number(value, int, "seeds")
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value < 1:
+            raise PrunebenchError(f"{value} seeds are too few", "expected a number above 0, or a list such as 3,17")
+        return tuple(range(value))
+    entries = split_list(value) if isinstance(value, str) else list(value)
+    seeds = tuple(dict.fromkeys(_number(entry, int, "seed") for entry in entries))
+    if not seeds or min(seeds) < 0:
+        raise PrunebenchError(f"bad seeds {value!r}", "expected a number such as 5, or a list such as 3,17")
+    return seeds
+
+
+def _number(value: Any, kind: type[Any], what: str) -> Any:
+    try:
+        if isinstance(value, bool) or (kind is int and int(value) != float(value)):
+            raise ValueError
+        return kind(value)
+    except (TypeError, ValueError):
+        raise PrunebenchError(
+            f"bad {what} {value!r}", f"expected {'a whole number' if kind is int else 'a number'}"
+        ) from None

@@ -1,0 +1,92 @@
+"""Where each GLUE task keeps its columns, on the hub and in the official TSV files. Data only, imports nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+SCORES = (0.0, 5.0)
+"""The range of the scores of the one regression task, STS-B."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One GLUE task in all the places that it is read from.
+
+    `config` is its name on the hub and `folder` its folder in the official download. `texts` are the hub's text
+    columns and `tsv_texts` the same ones in the TSV files; `tsv_label` is the label's column there and `tsv_labels`
+    how its classes are written, in the order of `labels` (which is the hub's, and () for regression). `header` is
+    given where the TSV files have none. `splits` leads from our name of a split to the hub's and to the TSV file.
+    `skips_short` lets rows with too few columns be left out, as the hub's loader does.
+    """
+
+    config: str
+    folder: str
+    texts: tuple[str, ...]
+    labels: tuple[str, ...]
+    tsv_texts: tuple[str, ...]
+    tsv_label: str = "label"
+    tsv_labels: tuple[str, ...] = ("0", "1")
+    header: tuple[str, ...] = ()
+    splits: Mapping[str, tuple[str, str]] = field(
+        default_factory=lambda: {"train": ("train", "train.tsv"), "validation": ("validation", "dev.tsv")}
+    )
+    skips_short: bool = False
+
+
+_ENTAILMENT = ("entailment", "not_entailment")
+_PAIR = ("sentence1", "sentence2")
+
+LAYOUTS = (
+    Layout(
+        "cola",
+        "CoLA",
+        texts=("sentence",),
+        labels=("unacceptable", "acceptable"),
+        tsv_texts=("sentence",),
+        header=("source", "label", "mark", "sentence"),
+    ),
+    Layout("sst2", "SST-2", texts=("sentence",), labels=("negative", "positive"), tsv_texts=("sentence",)),
+    Layout(
+        "mrpc",
+        "MRPC",
+        texts=_PAIR,
+        labels=("not_equivalent", "equivalent"),
+        tsv_texts=("#1 String", "#2 String"),
+        tsv_label="Quality",
+    ),
+    Layout(
+        "qqp",
+        "QQP",
+        texts=("question1", "question2"),
+        labels=("not_duplicate", "duplicate"),
+        tsv_texts=("question1", "question2"),
+        tsv_label="is_duplicate",
+        skips_short=True,
+    ),
+    Layout("stsb", "STS-B", texts=_PAIR, labels=(), tsv_texts=_PAIR, tsv_label="score", tsv_labels=()),
+    Layout(
+        "mnli",
+        "MNLI",
+        texts=("premise", "hypothesis"),
+        labels=("entailment", "neutral", "contradiction"),
+        tsv_texts=_PAIR,
+        tsv_label="gold_label",
+        tsv_labels=("entailment", "neutral", "contradiction"),
+        splits={
+            "train": ("train", "train.tsv"),
+            "matched": ("validation_matched", "dev_matched.tsv"),
+            "mismatched": ("validation_mismatched", "dev_mismatched.tsv"),
+        },
+    ),
+    Layout(
+        "qnli",
+        "QNLI",
+        texts=("question", "sentence"),
+        labels=_ENTAILMENT,
+        tsv_texts=("question", "sentence"),
+        tsv_labels=_ENTAILMENT,
+    ),
+    Layout("rte", "RTE", texts=_PAIR, labels=_ENTAILMENT, tsv_texts=_PAIR, tsv_labels=_ENTAILMENT),
+    Layout("wnli", "WNLI", texts=_PAIR, labels=("not_entailment", "entailment"), tsv_texts=_PAIR),
+)

@@ -1,0 +1,163 @@
+"""The training loop, read from top to bottom. A method never changes it: it gives a mask and, at most, a ramp."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from transformers import get_linear_schedule_with_warmup
+
+from prunebench import batches, progress
+from prunebench.errors import PrunebenchError
+from prunebench.protocol import Protocol
+from prunebench.seeds import derive
+
+REPORT_EVERY = 10
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a training cost and where its loss ended (mean over the last tenth of the steps)."""
+
+    steps: int
+    tokens: int
+    seconds: float
+    loss: float
+
+
+@dataclass(frozen=True)
+class Events:
+    """What happens after chosen optimiser steps: `masks` give the masks of a ramp, `snapshots` look at the weights."""
+
+    masks: Mapping[int, Callable[[], Mapping[str, Tensor]]] = field(default_factory=dict)
+    snapshots: Mapping[int, Callable[[], None]] = field(default_factory=dict)
+
+
+def steps_of(examples: int, protocol: Protocol) -> int:
+    return protocol.epochs * math.ceil(examples / protocol.batch_size)
+
+
+def autocast(precision: str, device: str) -> contextlib.AbstractContextManager[object]:
+    if precision == "fp32":
+        return contextlib.nullcontext()
+    return torch.autocast(device, dtype=torch.bfloat16)
+
+
+def loss_of(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean squared error for scores, cross-entropy for classes, in float32 whatever the model computed in."""
+    if labels.is_floating_point():
+        return nn.functional.mse_loss(logits.float().squeeze(-1), labels)
+    return nn.functional.cross_entropy(logits.float(), labels)
+
+
+def train(
+    model: nn.Module,
+    data: batches.Encoded,
+    protocol: Protocol,
+    seed: int,
+    keep: Mapping[str, Tensor],
+    *,
+    precision: str,
+    device: str,
+    events: Events | None = None,
+) -> Outcome:
+    """Train `model` in place; what `keep` says is gone stays exactly zero.
+
+    `keep` maps names of parameters to boolean tensors of their shapes. Masked gradients are set to zero before they
+    are clipped, as if the weights were not there; AdamW then never moves a weight that starts at zero.
+    """
+    events = events or Events()
+    named = dict(model.named_parameters())
+    masks = _Masks(named, keep)
+    optimizer = torch.optim.AdamW(
+        named.values(),
+        lr=protocol.lr,
+        betas=(protocol.beta1, protocol.beta2),
+        eps=protocol.epsilon,
+        weight_decay=protocol.weight_decay,
+        fused=True,
+    )
+    total = steps_of(len(data), protocol)
+    schedule = get_linear_schedule_with_warmup(optimizer, round(protocol.warmup * total), total)
+    order = torch.Generator().manual_seed(derive(seed, "order"))
+    torch.manual_seed(derive(seed, "dropout"))
+    meter = _Meter(total, device)
+    model.train()
+    step = 0
+    for _ in range(protocol.epochs):
+        for indices in batches.shuffled(data, protocol.batch_size, order):
+            batch = data.batch(indices, device)
+            labels = batch.pop("labels")
+            with autocast(precision, device):
+                loss = loss_of(model(**batch).logits, labels)
+            loss.backward()
+            masks.on_gradients()
+            nn.utils.clip_grad_norm_(named.values(), protocol.clip)
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad()
+            step += 1
+            meter.add(step, loss.detach(), batch["input_ids"].numel())
+            if step in events.masks:
+                masks = _Masks(named, events.masks[step]())
+                masks.on_weights(optimizer)
+                model.train()
+            if step in events.snapshots:
+                events.snapshots[step]()
+    return meter.outcome()
+
+
+class _Masks:
+    """The masks of one stretch of training, as numbers beside the parameters that they belong to."""
+
+    def __init__(self, named: Mapping[str, nn.Parameter], keep: Mapping[str, Tensor]) -> None:
+        masked = {name: mask for name, mask in keep.items() if not mask.all()}
+        self.parameters = [named[name] for name in masked]
+        self.values = [mask.to(named[name].device, named[name].dtype) for name, mask in masked.items()]
+
+    def on_gradients(self) -> None:
+        if self.values:
+            gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
+            torch._foreach_mul_(gradients, self.values)
+
+    @torch.no_grad()
+    def on_weights(self, optimizer: torch.optim.Optimizer) -> None:
+        """Zero what is newly gone, and its moments, which would move it off zero again."""
+        for parameter, value in zip(self.parameters, self.values, strict=True):
+            parameter.mul_(value)
+            for moment in ("exp_avg", "exp_avg_sq"):
+                optimizer.state[parameter][moment].mul_(value)
+
+
+class _Meter:
+    """Sums the loss on the device, so that the loop waits for a number only when it is reported."""
+
+    def __init__(self, total: int, device: str) -> None:
+        self.total = total
+        self.sum = torch.zeros((), device=device)
+        self.tail = torch.zeros((), device=device)
+        self.tail_steps = max(1, total // 10)
+        self.tokens = 0
+        self.started = time.perf_counter()
+
+    def add(self, step: int, loss: Tensor, tokens: int) -> None:
+        self.sum += loss
+        self.tokens += tokens
+        if step > self.total - self.tail_steps:
+            self.tail += loss
+        if step % REPORT_EVERY == 0 or step == self.total:
+            since = (step - 1) % REPORT_EVERY + 1
+            mean = self.sum.item() / since
+            if not math.isfinite(mean):
+                raise PrunebenchError(f"the training diverged: its loss is {mean} at step {step} of {self.total}")
+            progress.emit(progress.Progress(step, self.total, mean))
+            self.sum.zero_()
+
+    def outcome(self) -> Outcome:
+        seconds = time.perf_counter() - self.started
+        return Outcome(self.total, self.tokens, seconds, self.tail.item() / self.tail_steps)

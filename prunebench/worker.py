@@ -1,0 +1,303 @@
+"""One job: bring the model into the state that its stretch starts from, train if it trains, prune, score, store.
+
+A job is JSON, so that it can run in any process; the registry is rebuilt from names there.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from prunebench import compaction, machine, masks, phases, records, training, units
+from prunebench.context import Context
+from prunebench.errors import PrunebenchError
+from prunebench.jobs import weights_before
+from prunebench.models.prunable import permute_layers, reinitialise
+from prunebench.phases import Compact, PermuteLayers, Phase, Prune, Reinit, Rewind, Shuffle, Train
+from prunebench.registry import Registry
+from prunebench.seeds import derive
+from prunebench.store import FORMAT, Store
+from prunebench.strategy import Unit
+from prunebench.subjects import Subject, subject
+
+Weights = dict[str, Tensor]
+
+
+@functools.lru_cache(maxsize=4)
+def _registry(plugins: tuple[str, ...]) -> Registry:
+    return Registry(plugins)
+
+
+@dataclass
+class State:
+    """Where a recipe stands: the mask, what its units are, and whether the weights are θ0 as the mask leaves it."""
+
+    mask: masks.Mask | None = None
+    unit: Unit = "weight"
+    rewound: bool = False
+
+
+@dataclass
+class Step:
+    """A node of a job, read back from JSON."""
+
+    key: str
+    phase: Phase
+    strategy: str
+    parent: str = ""
+    moves: bool = False
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any], moved: list[str]) -> Step:
+        phase = phases.from_json(data["phase"])
+        return cls(data["key"], phase, data["strategy"], data.get("parent", ""), data["key"] in moved)
+
+
+def run(job: dict[str, Any], store: str) -> str:
+    """Run a job and put all that it makes into the store; return the key of its first node."""
+    Worker(job, Store.open(Path(store))).run()
+    return str(job["anchor"])
+
+
+class Worker:
+    """A job at work. `subject.model` is the one model of the process; its weights are set as the phases say."""
+
+    def __init__(self, job: dict[str, Any], store: Store) -> None:
+        self.job = job
+        self.store = store
+        self.root = job["root"]
+        self.seed = self.root["seed"]
+        self.registry = _registry(tuple(job["plugins"]))
+        self.seconds = records.Seconds()
+        self.subject: Subject = subject(self.root, self.registry)
+        self.path = [Step.read(data, job["moved"]) for data in job["path"]]
+        self.tree = [Step.read(data, []) for data in job["tree"]]
+
+    def run(self) -> None:
+        trains = bool(self.path) and isinstance(self.path[-1].phase, Train)
+        state = self.replay(self.path[:-1] if trains else self.path)
+        self.seconds.add("load")
+        if trains:
+            outcome = self.train(self.path[-1], state)
+            self.score(self.path[-1], self.path, state, self.subject.model, outcome)
+        self.keep_weights(self.job["anchor"])
+        self.visit(self.job["anchor"], self.path, state)
+
+    # The state at a node
+
+    def replay(self, path: list[Step]) -> State:
+        """Put the model into the state at the end of `path` from what is stored, and say what that is."""
+        name = weights_before(path)
+        names = [step.key for step in path]
+        start = 0
+        if name is None:
+            self.subject.load(self.subject.theta0)
+            start = max((i for i, step in enumerate(path) if phases.sets_weights(step.phase)), default=0)
+        else:
+            self.subject.load(safetensors.torch.load(self.store.bytes_of("weights", name)))
+            source = name.partition("-at-")[0]
+            start = names.index(source) + 1
+            if "-at-" in name:
+                start = max(i for i, step in enumerate(path) if isinstance(step.phase, Rewind)) + 1
+        state = State(rewound=name is None)
+        for i, step in enumerate(path):
+            self.replay_step(step, state, weights=i >= start)
+        self.apply(state)
+        return state
+
+    def replay_step(self, step: Step, state: State, weights: bool) -> None:
+        """Follow a phase that is over: its mask always, what it did to the weights only where they are not stored."""
+        phase = step.phase
+        if isinstance(phase, Prune) or (isinstance(phase, Train) and phase.sparsity is not None):
+            state.unit = self.registry.strategy(step.strategy).unit
+            state.mask = masks.unpack(self.store.bytes_of("masks", step.key))
+        elif isinstance(phase, Shuffle):
+            self.shuffle(phase, state)
+        elif isinstance(phase, Reinit) and weights:
+            reinitialise(self.subject.prunable, self.seed)
+            state.rewound = False
+        elif isinstance(phase, PermuteLayers) and weights:
+            permute_layers(self.subject.prunable, self.seed)
+            state.rewound = False
+
+    def shuffle(self, phase: Shuffle, state: State) -> None:
+        if state.mask is None:
+            raise PrunebenchError("a recipe shuffles a mask that it has not made", "Prune comes first")
+        generator = torch.Generator().manual_seed(derive(self.seed, "shuffle"))
+        state.mask = masks.shuffle(state.mask, phase.counts, generator)
+
+    def keep(self, state: State) -> Weights:
+        """Which entries of which parameters stay, on the model's device."""
+        if state.mask is None:
+            return {}
+        groups = units.groups(self.subject.prunable, state.unit)
+        kept = units.expand(state.mask, groups, self.subject.prunable)
+        return {name: keep.to(self.root["device"]) for name, keep in kept.items()}
+
+    def apply(self, state: State) -> None:
+        units.apply(self.subject.model, self.keep(state))
+
+    # The phases
+
+    def train(self, step: Step, state: State) -> training.Outcome:
+        assert isinstance(step.phase, Train)
+        keep = self.keep(state)
+        self.check_start(state, keep)
+        total = training.steps_of(len(self.subject.train), self.subject.protocol)
+        ramp = step.phase.sparsity.steps(total) if step.phase.sparsity else {}
+        snapshots = {}
+        for name in self.job["weights"]:
+            if name.startswith(f"{step.key}-at-"):
+                at = name.partition("-at-")[2]
+                when = int(at) if at.isdigit() else max(1, round(float(at) * total))
+                if when > total:
+                    raise PrunebenchError(f"cannot rewind to step {when}", f"the training has {total} steps")
+                snapshots[when] = functools.partial(self.keep_weights, name)
+
+        def remask(sparsity: float) -> Weights:
+            state.mask = self.prune(step.strategy, sparsity, state)
+            return self.keep(state)
+
+        outcome = training.train(
+            self.subject.model,
+            self.subject.train,
+            self.subject.protocol,
+            self.seed,
+            keep,
+            precision=self.root["precision"],
+            device=self.root["device"],
+            events=training.Events(
+                masks={at: functools.partial(remask, level) for at, level in ramp.items()}, snapshots=snapshots
+            ),
+        )
+        state.rewound = False
+        if ramp and state.mask is not None:
+            self.store.add_bytes("masks", step.key, masks.pack(state.mask))
+        self.seconds.add("train")
+        return outcome
+
+    def check_start(self, state: State, keep: Weights) -> None:
+        """A rewound model is θ0 under the mask, bit for bit, the task head included."""
+        if not state.rewound:
+            return
+        for name, weight in self.subject.model.named_parameters():
+            origin = self.subject.theta0[name]
+            expected = origin.where(keep[name], torch.zeros_like(origin)) if name in keep else origin
+            if not torch.equal(weight, expected):
+                raise AssertionError(f"{name} is not θ0 under the mask at the start of a training")
+
+    def prune(self, text: str, sparsity: float, state: State) -> masks.Mask:
+        """The strategy's mask with exactly the units gone that `sparsity` asks for."""
+        strategy = self.registry.strategy(text)
+        groups = units.groups(self.subject.prunable, strategy.unit)
+        if state.mask is None:
+            state.unit, state.mask = strategy.unit, masks.full({name: group.shape for name, group in groups.items()})
+        if state.unit != strategy.unit:
+            raise PrunebenchError(f"strategy {text!r} prunes units {strategy.unit!r} of a mask of {state.unit!r}")
+        context = Context(
+            self.subject.prunable,
+            state.mask,
+            state.unit,
+            self.subject.train,
+            initial=self.subject.theta0,
+            seed=self.seed,
+            batch_size=self.subject.protocol.batch_size,
+            precision=self.root["precision"],
+            device=self.root["device"],
+            sparsity=sparsity,
+        )
+        gone = masks.pruned_count(sparsity, masks.units(state.mask))
+        return call(strategy, context, state.mask, gone)
+
+    def visit(self, key: str, path: list[Step], state: State) -> None:
+        """Run what follows the node before the next training; branches start from the same weights."""
+        steps = [step for step in self.tree if step.parent == key]
+        before = self.subject.copy() if len(steps) > 1 else None
+        for i, step in enumerate(steps):
+            if before is not None and i:
+                self.subject.load(before)
+            self.step(step, [*path, step], State(state.mask, state.unit, state.rewound))
+
+    def step(self, step: Step, path: list[Step], state: State) -> None:
+        phase = step.phase
+        model: torch.nn.Module = self.subject.model
+        if isinstance(phase, Prune):
+            state.mask = self.prune(step.strategy, phase.sparsity, state)
+            self.store.add_bytes("masks", step.key, masks.pack(state.mask))
+        elif isinstance(phase, Shuffle):
+            self.shuffle(phase, state)
+        elif isinstance(phase, PermuteLayers):
+            permute_layers(self.subject.prunable, self.seed)
+        elif isinstance(phase, Compact) and state.mask is not None:
+            model = compaction.compact(self.subject.prunable, state.mask, state.unit)
+        self.apply(state)
+        self.keep_weights(step.key)
+        self.seconds.add("prune")
+        if step.key in self.job["scored"]:
+            self.score(step, path, state, model, None)
+        self.visit(step.key, path, state)
+
+    def score(
+        self, step: Step, path: list[Step], state: State, model: torch.nn.Module, outcome: training.Outcome | None
+    ) -> None:
+        """Evaluate `model`, which is the subject's or made from it, and store the record of the node."""
+        evaluations, logits = records.evaluate(self.subject, model, self.root, self.registry)
+        self.seconds.add("evaluate")
+        record = {
+            "format": FORMAT,
+            "key": step.key,
+            "status": "done",
+            "root": {name: value for name, value in self.root.items() if name != "where"},
+            "phases": [{**phases.to_json(step.phase), "strategy": step.strategy} for step in path],
+            "evaluations": evaluations,
+            **records.cost(outcome),
+            **records.sizes(self.subject, state.mask, state.unit, self.keep(state), model),
+            "checks": records.checks(self.subject, self.keep(state), model, self.root["device"]),
+            "seconds": self.seconds.to_json(),
+            "peak_memory_mb": round(machine.peak_memory_mb(self.root["device"]), 1),
+            "environment": machine.environment(self.root["device"]),
+        }
+        self.store.add_record(record, logits)
+        self.seconds = records.Seconds()
+
+    def keep_weights(self, name: str) -> None:
+        if name in self.job["weights"]:
+            tensors = {key: tensor.contiguous().cpu() for key, tensor in self.subject.copy().items()}
+            self.store.add_bytes("weights", name, safetensors.torch.save(tensors))
+
+
+def call(strategy: Any, context: Context, mask: masks.Mask, gone: int) -> masks.Mask:
+    """Ask a strategy for its mask; what goes wrong in its code is told as its own."""
+    try:
+        if hasattr(strategy, "prune"):
+            result = {name: keep.cpu().bool() for name, keep in strategy.prune(context, context.sparsity).items()}
+        else:
+            result = masks.top_k(strategy.score(context), mask, gone)
+    except PrunebenchError as error:
+        raise PrunebenchError(f"strategy {strategy.name!r}: {error.message}", error.hint) from error
+    except Exception as error:
+        raise StrategyError(strategy.name, error) from error
+    if masks.pruned(result) != gone:
+        raise PrunebenchError(f"strategy {strategy.name!r} pruned {masks.pruned(result)} units", f"expected {gone}")
+    return result
+
+
+class StrategyError(PrunebenchError):
+    """A strategy's own code raised. The traceback is kept with the failure."""
+
+    def __init__(self, name: str, error: Exception | str, where: str = "") -> None:
+        if isinstance(error, Exception):
+            frame = error.__traceback__
+            while frame is not None and frame.tb_next is not None:
+                frame = frame.tb_next
+            if frame is not None:
+                where = f"{Path(frame.tb_frame.f_code.co_filename).name}, line {frame.tb_lineno}"
+            error = f"{type(error).__name__}: {error}"
+        super().__init__(f"strategy {name!r} raised {error}", where)

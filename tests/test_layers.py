@@ -1,0 +1,100 @@
+"""Imports only go downward, and the command line starts without torch."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import prunebench
+
+ROOT = Path(prunebench.__file__).parent
+FLOORS = [
+    {"errors", "phases", "protocol", "seeds", "progress", "hookspecs"},
+    {"masks", "machine", "strategy", "executors"},
+    {"registry", "tasks", "models", "units", "compaction"},
+    {"batches"},
+    {"training", "evaluation"},
+    {"context", "suite", "plan"},
+    {"jobs", "store", "subjects", "suites"},
+    {"records", "roots"},
+    {"worker"},
+    {"bench", "results", "stats"},
+    {"leaderboard"},
+    {"cli"},
+]
+FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+# What plugins may import stands outside of the house, and strategies use nothing else.
+OUTSIDE = {"__init__", "strategies"}
+
+
+def room(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> set[str]:
+    """The rooms that a file imports at run time."""
+    tree = ast.parse(path.read_text())
+    typing_only = {
+        id(node)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.unparse(block.test)
+        for node in ast.walk(block)
+    }
+    found = set()
+    for node in ast.walk(tree):
+        if id(node) in typing_only:
+            continue
+        if isinstance(node, ast.ImportFrom) and node.module == "prunebench":
+            found |= {alias.name if (ROOT / alias.name).exists() or (ROOT / f"{alias.name}.py").exists() else "__init__"
+                      for alias in node.names}  # fmt: skip
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("prunebench."):
+            found.add(node.module.split(".")[1])
+        elif isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("prunebench.")}
+    return found
+
+
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_go_downward(path):
+    here = room(path)
+    if here == "__init__":
+        return
+    if here == "strategies":
+        assert imports(path) <= {"__init__"}, "strategies import only what prunebench exports"
+        return
+    assert here in FLOOR, f"{here} stands on no floor"
+    above = {other for other in imports(path) - {here} - {"__init__"} if FLOOR.get(other, 99) > FLOOR[here]}
+    assert not above, f"{here} imports upward: {above}"
+
+
+def test_every_room_stands_somewhere():
+    assert {room(path) for path in FILES} == set(FLOOR) | OUTSIDE
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["list", "strategies"], ["run", "--help"]])
+def test_the_command_line_starts_without_heavy_imports(arguments):
+    code = (
+        "import sys; sys.argv = ['prunebench', *sys.argv[1:]]\nfrom prunebench.cli import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "print(sorted({'torch', 'transformers', 'datasets', 'evaluate', 'scipy', 'pandas'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_pages_need_no_torch():
+    code = "import sys, prunebench.leaderboard, prunebench.results, prunebench.store; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_no_module_is_too_long():
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in FILES}
+    assert {name: lines for name, lines in lengths.items() if lines > 310} == {}
