@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any
 
 from prunebench.hookspecs import hookimpl
+from prunebench.machine import cores
 
 
 @dataclass(frozen=True)
 class ExecutorSpec:
-    """A way to run jobs: `make()` gives the executor."""
+    """A way to run jobs: `make(jobs)` gives an executor that runs so many at a time."""
 
     name: str
     doc: str
-    make: Callable[[], Executor]
+    make: Callable[[int], Executor]
 
 
 class Here(Executor):
@@ -31,6 +37,41 @@ class Here(Executor):
         return future
 
 
+class Processes(ProcessPoolExecutor):
+    """Spawned worker processes that share the cores evenly and end with this process, however it ends."""
+
+    def __init__(self, jobs: int) -> None:
+        threads = max(1, cores() // jobs)
+        super().__init__(jobs, multiprocessing.get_context("spawn"), _start_worker, (threads,))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            for process in list((self._processes or {}).values()):
+                process.terminate()
+        self.shutdown(wait=kind is None, cancel_futures=True)
+
+
+def _start_worker(threads: int) -> None:
+    import torch
+
+    torch.set_num_threads(threads)
+    # Ctrl-C reaches the whole group of processes; the parent alone decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
 @hookimpl
 def prunebench_executors() -> Iterable[ExecutorSpec]:
-    return [ExecutorSpec("here", "One job after the other, in this process.", Here)]
+    return [
+        ExecutorSpec("here", "One job after the other, in this process.", lambda jobs: Here()),
+        ExecutorSpec("processes", "So many worker processes on this machine, each with its share of cores.", Processes),
+    ]

@@ -152,9 +152,9 @@ def sets_weights(phase: Phase) -> bool:
 
 
 def ladder(sparsity: float, rate: float, of: str = "original") -> list[float]:
-    """The levels that lead to `sparsity`, itself the last; a round removes `rate` of the `original` or `remaining` units.
+    """The levels that lead to `sparsity`, itself the last.
 
-    A level that is no rung comes after the rungs below it, so that all levels of one ladder share those. Round k of
+    A round removes `rate` of the `original` units, or of the `remaining` ones. A level that is no rung comes after the rungs below it, so that all levels of one ladder share those. Round k of
     the two ladders stands at k·rate and at 1 − (1 − rate)^k (Chen et al. 2020: its code and its Algorithm 1).
     """
     if not 0 < rate < 1:

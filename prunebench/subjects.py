@@ -87,7 +87,11 @@ def _model(
         seed=seed,
         prune_pooler=prunable == "encoder+pooler",
     )
-    model.model.to(device)
+    # On a CPU the products written out are faster than the fused attention, which falls back to a slower form of them
+    # wherever there is dropout or a mask (tests/bench/attention.py).
+    network: Any = model.model
+    network.set_attn_implementation("sdpa" if device == "cuda" else "eager")
+    network.to(device)
     return model, {name: parameter.detach().clone() for name, parameter in model.model.named_parameters()}
 
 

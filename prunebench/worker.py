@@ -6,6 +6,7 @@ A job is JSON, so that it can run in any process; the registry is rebuilt from n
 from __future__ import annotations
 
 import functools
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,16 +24,25 @@ from prunebench.models.prunable import permute_layers, reinitialise
 from prunebench.phases import Compact, PermuteLayers, Phase, Prune, Reinit, Rewind, Shuffle, Train
 from prunebench.registry import Registry
 from prunebench.seeds import derive
-from prunebench.store import FORMAT, Store
+from prunebench.store import FORMAT, Store, StoreError
 from prunebench.strategy import Unit
 from prunebench.subjects import Subject, subject
 
 Weights = dict[str, Tensor]
 
 
-@functools.lru_cache(maxsize=4)
-def _registry(plugins: tuple[str, ...]) -> Registry:
-    return Registry(plugins)
+@functools.lru_cache(maxsize=1)
+def _registry(plugins: tuple[tuple[str, int], ...]) -> Registry:
+    return Registry([path for path, _ in plugins])
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A branch of a job that could not be run: the node where it broke off, and why."""
+
+    key: str
+    reason: str
+    details: str
 
 
 @dataclass
@@ -60,10 +70,11 @@ class Step:
         return cls(data["key"], phase, data["strategy"], data.get("parent", ""), data["key"] in moved)
 
 
-def run(job: dict[str, Any], store: str) -> str:
-    """Run a job and put all that it makes into the store; return the key of its first node."""
-    Worker(job, Store.open(Path(store))).run()
-    return str(job["anchor"])
+def run(job: dict[str, Any], store: str) -> list[Failure]:
+    """Run a job and put all that it makes into the store; return the branches that failed, if any."""
+    worker = Worker(job, Store.open(Path(store)))
+    worker.run()
+    return worker.failures
 
 
 class Worker:
@@ -74,8 +85,9 @@ class Worker:
         self.store = store
         self.root = job["root"]
         self.seed = self.root["seed"]
-        self.registry = _registry(tuple(job["plugins"]))
+        self.registry = _registry(tuple((path, Path(path).stat().st_mtime_ns) for path in job["plugins"]))
         self.seconds = records.Seconds()
+        self.failures: list[Failure] = []
         self.subject: Subject = subject(self.root, self.registry)
         self.path = [Step.read(data, job["moved"]) for data in job["path"]]
         self.tree = [Step.read(data, []) for data in job["tree"]]
@@ -217,13 +229,21 @@ class Worker:
         return call(strategy, context, state.mask, gone)
 
     def visit(self, key: str, path: list[Step], state: State) -> None:
-        """Run what follows the node before the next training; branches start from the same weights."""
+        """Run what follows the node before the next training; branches start from the same weights.
+
+        A branch that fails by its own strategy's fault costs no other branch anything.
+        """
         steps = [step for step in self.tree if step.parent == key]
         before = self.subject.copy() if len(steps) > 1 else None
         for i, step in enumerate(steps):
             if before is not None and i:
                 self.subject.load(before)
-            self.step(step, [*path, step], State(state.mask, state.unit, state.rewound))
+            try:
+                self.step(step, [*path, step], State(state.mask, state.unit, state.rewound))
+            except StoreError:
+                raise
+            except PrunebenchError as error:
+                self.failures.append(Failure(step.key, str(error), "".join(traceback.format_exception(error))))
 
     def step(self, step: Step, path: list[Step], state: State) -> None:
         phase = step.phase

@@ -8,7 +8,7 @@ import torch
 from prunebench import PrunebenchError, units
 from prunebench.compaction import NoHeads, compact, load_compacted, save_compacted
 from prunebench.models import prunebench_models
-from prunebench.models.prunable import load, load_tokenizer
+from prunebench.models.prunable import load, load_tokenizer, reinitialise
 from prunebench.models.sources import resolve
 
 FAMILIES = {family.name: family for family in prunebench_models()}
@@ -231,3 +231,20 @@ def test_a_broken_folder_is_one_clear_line(tiny_bert, tmp_path, breaks, text):
         load_compacted(tmp_path)
     assert text in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@families
+def test_a_model_on_a_device_is_drawn_and_compacted_as_on_the_cpu(tiny_models, family):
+    here, there = loaded(tiny_models[family]), loaded(tiny_models[family])
+    there.model.cuda()
+    for pm in (here, there):
+        reinitialise(pm, 3)
+    assert {parameter.device.type for parameter in there.model.parameters()} == {"cuda"}
+    assert all(torch.equal(p.cpu(), here.model.get_parameter(name)) for name, p in there.model.named_parameters())
+    mask, inputs = mask_of("head", "a layer without heads"), batch(tiny_models[family])
+    compacted = compact(there, mask, "head")
+    on_device = {name: tensor.cuda() for name, tensor in inputs.items()}
+    assert compacted(**on_device).logits.isfinite().all()
+    zero_out(there, mask, "head")
+    assert (logits(compacted, on_device) - logits(there.model, on_device)).abs().max() <= 1e-5

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 
 from prunebench import Compact, PermuteLayers, Prune, PrunebenchError, Reinit, Rewind, Shuffle, Train

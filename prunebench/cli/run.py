@@ -14,10 +14,18 @@ from prunebench.errors import PrunebenchError
 
 @click.command()
 @suite_options
-@click.option("--executor", default="here", show_default=True, help="Where jobs run.")
+@click.option("--jobs", "slots", type=click.IntRange(min=1), default=1, show_default=True, help="How many at a time.")
+@click.option("--executor", help="Where jobs run: here (default for one job), processes (default for more).")
 @click.pass_context
 def run(
-    ctx: click.Context, /, suite: str | None, store: str, plugins: tuple[str, ...], executor: str, **options: Any
+    ctx: click.Context,
+    /,
+    suite: str | None,
+    store: str,
+    plugins: tuple[str, ...],
+    executor: str | None,
+    slots: int,
+    **options: Any,
 ) -> None:
     """Run a SUITE (a name or a TOML file) or what the options say; options win over the file.
 
@@ -26,7 +34,7 @@ def run(
     """
     registry = registry_of(ctx, plugins)
     chosen = read_suite(suite, options, registry)
-    spec = registry.get("executors", executor)
+    spec = registry.get("executors", executor or ("processes" if slots > 1 else "here"))
     from prunebench import bench, jobs, roots
     from prunebench.cli.display import counted, make_display
     from prunebench.store import Store
@@ -41,8 +49,8 @@ def run(
     if not todo:
         click.echo(f"Nothing is left to run: every result is in {store}")
         return finish(place, store, cells, bench.Report())
-    with spec.make() as pool, make_display(todo) as display:
-        report = bench.run(todo, pool, place, registry.files, display)
+    with spec.make(slots) as pool, make_display(todo) as display:
+        report = bench.run(todo, pool, place, registry.files, display, slots)
     finish(place, store, cells, report)
 
 

@@ -92,12 +92,12 @@ def _line(
     gaps: dict[str, set[int]] = {name: set() for name in names}
     for seed in expected:
         means = {name: _at(by_task[name], seed) if name in by_task else None for name in names}
-        for name, mean in means.items():
-            if mean is None:
+        for name in names:
+            if means[name] is None:
                 gaps[name].add(seed)
-        average = _mean(tuple(means.values()))
-        if average is not None:
-            values[seed] = average
+        mean = _mean(tuple(means.values()))
+        if mean is not None:
+            values[seed] = mean
     said = [
         f"missing {name}" if len(lacking) == len(expected) else f"missing {name} {seeds(lacking)}"
         for name, lacking in gaps.items()
@@ -105,7 +105,9 @@ def _line(
     ]
     checks = [f"check failed on {name}" for name, line in by_task.items() if line.gaps and not gaps[name]]
     absent = frozenset(seed for lacking in gaps.values() for seed in lacking)
-    return Line(label, (score(values, reference),), (*said, *checks), (), absent)
+    degenerate = {seed for line in by_task.values() for entry in line.scores for seed in entry.degenerate}
+    average = score(values, reference, frozenset(degenerate & values.keys()))
+    return Line(label, (average,), (*said, *checks), (), absent)
 
 
 def _lines(sections: Sequence[Section]) -> Iterator[Line]:
@@ -114,7 +116,7 @@ def _lines(sections: Sequence[Section]) -> Iterator[Line]:
 
 def _at(line: Line, seed: int) -> float | None:
     """The mean over a task's metrics and evaluations, or None unless all are there."""
-    return _mean(tuple(score.values.get(seed) for score in line.scores))
+    return _mean(tuple(entry.values.get(seed) for entry in line.scores))
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

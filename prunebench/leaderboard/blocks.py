@@ -52,4 +52,11 @@ class Table:
     rule: int = 0
 
 
+def one_line(text: str) -> str:
+    """The text without line breaks, tabs and characters that cannot be printed."""
+    if not text.isprintable():
+        text = "".join(character if character.isprintable() else " " for character in text)
+    return " ".join(text.split())
+
+
 Block = Heading | Paragraph | Caution | Commands | Table

@@ -9,8 +9,7 @@ from collections.abc import Iterable
 
 from tabulate import DataRow, Line, TableFormat, tabulate
 
-from prunebench.leaderboard.blocks import Block, Bold, Caution, Paragraph, Table
-from prunebench.leaderboard.markdown import one_line
+from prunebench.leaderboard.blocks import Block, Bold, Caution, Commands, Paragraph, Table, one_line
 
 HEAD = r"""% Made by `prunebench leaderboard`. Needs \usepackage{booktabs}; use with \input{table}.
 """
@@ -67,6 +66,8 @@ def _block(block: Block) -> str:
     match block:
         case Table():
             return _table(block)
+        case Commands():
+            return "".join(f"\\par\\noindent\\texttt{{{escape(line)}}}\\par\n" for line in block.lines)
         case Paragraph():
             return f"\\par\\noindent {escape(block.text)}\\par\n"
         case Caution():

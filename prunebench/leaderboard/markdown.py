@@ -6,18 +6,11 @@ from collections.abc import Iterable
 
 from tabulate import tabulate
 
-from prunebench.leaderboard.blocks import Block, Bold, Caution, Commands, Heading, Paragraph, Table
+from prunebench.leaderboard.blocks import Block, Bold, Caution, Commands, Heading, Paragraph, Table, one_line
 
 _ESCAPES = str.maketrans(
     {**{mark: f"\\{mark}" for mark in r"\`*_{}[]|~!#"}, "&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;"}
 )
-
-
-def one_line(text: str) -> str:
-    """The text without line breaks, tabs and characters that cannot be printed."""
-    if not text.isprintable():
-        text = "".join(character if character.isprintable() else " " for character in text)
-    return " ".join(text.split())
 
 
 def escape(text: str) -> str:

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from tabulate import tabulate
 
 from prunebench.leaderboard import tables
-from prunebench.leaderboard.blocks import Table
-from prunebench.leaderboard.markdown import one_line
+from prunebench.leaderboard.blocks import Table, one_line
 from prunebench.leaderboard.model import Page, Section
 from prunebench.leaderboard.numbers import level, listing
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from operator import attrgetter
 
 from prunebench.leaderboard.blocks import Bold, Table
 from prunebench.leaderboard.model import Level, Line, Method, Score, Section, Track
@@ -18,7 +19,7 @@ WIDTH = 115
 
 def scores(section: Section, track: Track, entry: Level) -> Table:
     """Mean ± std (n) and the paired difference of each metric, and what is missing where something is."""
-    lines = (section.dense, *entry.lines)
+    lines = _lines(section, entry)
     body = [[line.label, *(text for score in line.scores for text in _score(score))] for line in lines]
     # The dense runs differ from themselves by nothing.
     body[0][2::2] = [NONE] * len(section.columns)
@@ -34,7 +35,7 @@ def scores(section: Section, track: Track, entry: Level) -> Table:
         headers=tuple(headers),
         aligns="l" + "rr" * len(section.columns) + "l" * noted,
         body=tuple(map(tuple, body)),
-        notes=notes(lines),
+        notes=_notes(lines),
         rule=2,
     )
 
@@ -49,11 +50,10 @@ def _star(score: Score) -> str:
     return "*" if score.degenerate else ""
 
 
-def notes(lines: Iterable[Line]) -> tuple[str, ...]:
+def _notes(lines: Sequence[Line]) -> tuple[str, ...]:
     """Why something is missing, and what an asterisk means where there is one."""
-    found = list(lines)
-    said = [f"{line.label}: {reason}" for line in found for reason in line.reasons]
-    if any(score.degenerate for line in found for score in line.scores):
+    said = [f"{line.label}: {reason}" for line in lines for reason in line.reasons]
+    if any(score.degenerate for line in lines for score in line.scores):
         said.append(DEGENERATE)
     return tuple(said)
 
@@ -90,7 +90,8 @@ def _values(score: Score, seeds: Sequence[int]) -> Iterator[str]:
 
 def sizes(section: Section, track: Track) -> Table:
     """What is left of the model, and what the methods cost: a row for each sparsity and method."""
-    lines = [(entry.sparsity, line) for entry in track.levels for line in entry.lines]
+    by_label = attrgetter("label")
+    lines = [(entry.sparsity, line) for entry in track.levels for line in sorted(entry.lines, key=by_label)]
     return Table(
         title=_title(section, track, "size and cost"),
         headers=("sparsity", "method", "removed", "encoder", "parameters left", "trainings", "steps"),
