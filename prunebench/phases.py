@@ -154,8 +154,9 @@ def sets_weights(phase: Phase) -> bool:
 def ladder(sparsity: float, rate: float, of: str = "original") -> list[float]:
     """The levels that lead to `sparsity`, itself the last.
 
-    A round removes `rate` of the `original` units, or of the `remaining` ones. A level that is no rung comes after the rungs below it, so that all levels of one ladder share those. Round k of
-    the two ladders stands at k·rate and at 1 − (1 − rate)^k (Chen et al. 2020: its code and its Algorithm 1).
+    A round removes `rate` of the `original` units, or of the `remaining` ones: round k stands at k·rate, or at
+    1 − (1 − rate)^k (Chen et al. 2020: its code, and its Algorithm 1). A level that is no rung comes after the rungs
+    below it, so that all levels of one ladder share those.
     """
     if not 0 < rate < 1:
         raise PrunebenchError(f"a ladder needs a rate between 0 and 1, got {rate}")
