@@ -38,11 +38,9 @@ class Context:
         batch_size: int,
         precision: str,
         device: str,
-        sparsity: float,
     ) -> None:
         self.mask = dict(mask)
         self.unit = unit
-        self.sparsity = sparsity
         self.device = device
         self.initial = {name: initial[name] for name in subject.prunable}
         self._subject = subject

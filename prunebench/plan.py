@@ -13,7 +13,7 @@ from typing import Any
 
 from prunebench.errors import PrunebenchError
 from prunebench.phases import Compact, Phase, Prune, Rewind, Train, changes_mask, check_sparsity, to_json
-from prunebench.registry import Registry
+from prunebench.registry import Registry, first_line
 from prunebench.strategy import UNITS, Control, label, options_of, track
 
 # Raised whenever the same plan would give other numbers: every key changes with it.
@@ -201,6 +201,7 @@ class Method:
         self.about = {
             "strategy": self.strategy.name,
             "label": label(self.strategy),
+            "doc": first_line(type(self.strategy)),
             "options": options_of(self.strategy),
             "unit": unit,
             "track": track(unit),

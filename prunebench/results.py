@@ -46,6 +46,7 @@ class Cell:
     track: str
     control_of: str | None
     source: str
+    doc: str
     task: str
     benchmark: str
     split: str

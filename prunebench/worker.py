@@ -16,7 +16,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from prunebench import compaction, machine, masks, phases, records, training, units
+from prunebench import calls, compaction, machine, masks, phases, records, training, units
 from prunebench.context import Context
 from prunebench.errors import PrunebenchError
 from prunebench.jobs import weights_before
@@ -88,6 +88,7 @@ class Worker:
         self.registry = _registry(tuple((path, Path(path).stat().st_mtime_ns) for path in job["plugins"]))
         self.seconds = records.Seconds()
         self.failures: list[Failure] = []
+        self.scores: tuple[tuple[str, str], Mapping[str, Tensor]] = ("", ""), {}
         self.subject: Subject = subject(self.root, self.registry)
         self.path = [Step.read(data, job["moved"]) for data in job["path"]]
         self.tree = [Step.read(data, []) for data in job["tree"]]
@@ -205,14 +206,18 @@ class Worker:
             if not torch.equal(weight, expected):
                 raise AssertionError(f"{name} is not θ0 under the mask at the start of a training")
 
-    def prune(self, text: str, sparsity: float, state: State) -> masks.Mask:
-        """The strategy's mask with exactly the units gone that `sparsity` asks for."""
+    def prune(self, text: str, sparsity: float, state: State, place: str = "") -> masks.Mask:
+        """The strategy's mask with exactly the units gone that `sparsity` asks for.
+
+        `place` is the key of the node that is pruned, or "" in the middle of a training.
+        """
         strategy = self.registry.strategy(text)
         groups = units.groups(self.subject.prunable, strategy.unit)
         if state.mask is None:
             state.unit, state.mask = strategy.unit, masks.full({name: group.shape for name, group in groups.items()})
         if state.unit != strategy.unit:
             raise PrunebenchError(f"strategy {text!r} prunes units {strategy.unit!r} of a mask of {state.unit!r}")
+        gone = masks.pruned_count(sparsity, masks.units(state.mask))
         context = Context(
             self.subject.prunable,
             state.mask,
@@ -223,10 +228,13 @@ class Worker:
             batch_size=self.subject.protocol.batch_size,
             precision=self.root["precision"],
             device=self.root["device"],
-            sparsity=sparsity,
         )
-        gone = masks.pruned_count(sparsity, masks.units(state.mask))
-        return call(strategy, context, state.mask, gone)
+        if hasattr(strategy, "prune"):
+            return calls.moved(strategy, context, sparsity, gone)
+        # Levels of one method under one node prune by the same scores: the weights and the mask are the same.
+        if not place or self.scores[0] != (place, text):
+            self.scores = (place, text), calls.scores(strategy, context)
+        return calls.lowest(strategy, self.scores[1], state.mask, gone)
 
     def visit(self, key: str, path: list[Step], state: State) -> None:
         """Run what follows the node before the next training; branches start from the same weights.
@@ -249,7 +257,7 @@ class Worker:
         phase = step.phase
         model: torch.nn.Module = self.subject.model
         if isinstance(phase, Prune):
-            state.mask = self.prune(step.strategy, phase.sparsity, state)
+            state.mask = self.prune(step.strategy, phase.sparsity, state, step.parent)
             self.store.add_bytes("masks", step.key, masks.pack(state.mask))
         elif isinstance(phase, Shuffle):
             self.shuffle(phase, state)
@@ -291,33 +299,3 @@ class Worker:
         if name in self.job["weights"]:
             tensors = {key: tensor.contiguous().cpu() for key, tensor in self.subject.copy().items()}
             self.store.add_bytes("weights", name, safetensors.torch.save(tensors))
-
-
-def call(strategy: Any, context: Context, mask: masks.Mask, gone: int) -> masks.Mask:
-    """Ask a strategy for its mask; what goes wrong in its code is told as its own."""
-    try:
-        if hasattr(strategy, "prune"):
-            result = {name: keep.cpu().bool() for name, keep in strategy.prune(context, context.sparsity).items()}
-        else:
-            result = masks.top_k(strategy.score(context), mask, gone)
-    except PrunebenchError as error:
-        raise PrunebenchError(f"strategy {strategy.name!r}: {error.message}", error.hint) from error
-    except Exception as error:
-        raise StrategyError(strategy.name, error) from error
-    if masks.pruned(result) != gone:
-        raise PrunebenchError(f"strategy {strategy.name!r} pruned {masks.pruned(result)} units", f"expected {gone}")
-    return result
-
-
-class StrategyError(PrunebenchError):
-    """A strategy's own code raised. The traceback is kept with the failure."""
-
-    def __init__(self, name: str, error: Exception | str, where: str = "") -> None:
-        if isinstance(error, Exception):
-            frame = error.__traceback__
-            while frame is not None and frame.tb_next is not None:
-                frame = frame.tb_next
-            if frame is not None:
-                where = f"{Path(frame.tb_frame.f_code.co_filename).name}, line {frame.tb_lineno}"
-            error = f"{type(error).__name__}: {error}"
-        super().__init__(f"strategy {name!r} raised {error}", where)

@@ -38,7 +38,6 @@ def setting(tiny_models, tiny_glue):
             batch_size=4,
             precision="fp32",
             device="cpu",
-            sparsity=0.5,
         )
         return context, subject, encoded
 

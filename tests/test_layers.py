@@ -20,7 +20,7 @@ FLOORS = [
     {"training", "evaluation"},
     {"context", "suite", "plan"},
     {"jobs", "store", "subjects", "suites"},
-    {"records", "roots"},
+    {"records", "roots", "calls"},
     {"worker"},
     {"bench", "results", "stats"},
     {"leaderboard"},

@@ -47,7 +47,11 @@ ENVIRONMENT = {"prunebench": "0.1.0", "python": "3.11.7", "torch": "2.13.0+cpu",
 METHODS = {
     "dense": {"options": {}},
     "imp": {"options": {"rate": 0.1, "of": "original"}},
-    "random-pruning": {"options": {"of": "imp", "counts": "layer"}, "control_of": "imp"},
+    "random-pruning": {
+        "options": {"of": "imp", "counts": "layer"},
+        "control_of": "imp",
+        "doc": "A random mask | of *imp* <counts>.",
+    },
     "heads": {"options": {"rescore": False}, "unit": "head", "track": "structured"},
 }
 
@@ -65,7 +69,13 @@ class Lab:
         """Ask for a cell. IMP and its control have as many rounds before the last training as tenths go."""
         setting = {**SETTING, "data": f"data of {task}", **changes.pop("setting", {})}
         metrics, evaluations = TASKS.get(task, TASKS["rte"])
-        spec = {"unit": "weight", "track": "unstructured", "control_of": None, **METHODS.get(label, {"options": {}})}
+        spec = {
+            "unit": "weight",
+            "track": "unstructured",
+            "control_of": None,
+            "doc": "",
+            **METHODS.get(label, {"options": {}}),
+        }
         rounds = {"imp": round(sparsity * 10), "random-pruning": round(sparsity * 10), "dense": 0}.get(label, 1)
         root = f"{task} {setting['protocol']} {seed}"
         path = [f"{root} imp {i}" for i in range(rounds)]

@@ -24,7 +24,14 @@ SETTING = {
 def cell(label: str, key: str, seed: int = 0, sparsity: float = 0.5, **changes: Any) -> dict[str, Any]:
     return {
         **{"strategy": label, "label": label, "options": {}, "unit": "weight", "track": "unstructured"},
-        **{"control_of": None, "source": "prunebench 0.1.0", "task": "rte", "benchmark": "GLUE", "split": "dev"},
+        **{
+            "control_of": None,
+            "doc": "",
+            "source": "prunebench 0.1.0",
+            "task": "rte",
+            "benchmark": "GLUE",
+            "split": "dev",
+        },
         **{"metrics": ["accuracy"], "evaluations": ["validation"], "sparsity": sparsity, "seed": seed},
         **{"key": key, "trainings": [key], "setting": SETTING, **changes},
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -308,3 +309,57 @@ def test_killed_in_mid_training_and_continued(tiny_bert, tiny_glue, tmp_path):
     done = subprocess.run(command("cut"), check=True, env=environment, capture_output=True, text=True)
     assert {record["key"]: same(record) for record in cut.records()} == expected
     assert "In the store:  0 phases" not in done.stdout
+
+
+MOVES = """
+from dataclasses import dataclass
+from prunebench import Prune, Train, hookimpl
+import torch
+
+@dataclass(frozen=True)
+class Moves:
+    '''Removes the first weights of each row and doubles those that stay.'''
+    name = "moves"
+    unit = "weight"
+    wrong: str = ""
+    def recipe(self, sparsity):
+        return [Train(), Prune(sparsity), Train()]
+    def prune(self, ctx, sparsity):
+        mask = {name: keep.clone() for name, keep in ctx.mask.items()}
+        for name, weight in ctx.weights.items():
+            mask[name][:, : int(sparsity * weight.shape[1])] = False
+            weight.mul_(2)
+        if self.wrong == "count":
+            mask[name][-1, -1] = False
+        if self.wrong == "names":
+            del mask[name]
+        return mask
+
+@hookimpl
+def prunebench_strategies():
+    return [Moves]
+"""
+
+
+def test_a_method_that_moves_weights_trains_on_from_where_it_put_them(run, starts, tmp_path):
+    (tmp_path / "moves.py").write_text(MOVES)
+    store, plan, _ = run("moves", "0.25", plugins=[tmp_path / "moves.py"])
+    (_, trained), (before, _) = starts
+    for name, weight in before.items():
+        if "encoder" in name and "weight" in name and weight.dim() == 2:
+            cut = weight.shape[1] // 4
+            assert not weight[:, :cut].any()
+            assert torch.equal(weight[:, cut:], 2 * trained[name][:, cut:])
+        else:
+            assert torch.equal(weight, trained[name])
+    assert store.record(plan.cells[-1].leaf.key)["sparsity"]["pruned"] == 4096
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"), [("count", "'moves' pruned 4097 units .expected 4096"), ("names", "other names or shapes")]
+)
+def test_a_mask_that_is_not_what_was_asked_for_is_refused(run, tmp_path, wrong, message):
+    (tmp_path / "moves.py").write_text(MOVES)
+    _, _, report = run(f"moves[wrong={wrong}]", "0.25", plugins=[tmp_path / "moves.py"])
+    [reason] = report.failures.values()
+    assert re.search(message, reason)

@@ -78,6 +78,7 @@ class Method:
     label: str
     unit: str
     control_of: str | None
+    doc: str
     options: Mapping[str, object]
     sources: tuple[str, ...]
 

@@ -107,5 +107,5 @@ def _methods(cells: Sequence[Cell]) -> tuple[Method, ...]:
     for label in sorted(by_label, key=lambda label: (not by_label[label][0].is_dense, label)):
         first = by_label[label][0]
         sources = tuple(sorted({cell.source for cell in by_label[label]}))
-        methods.append(Method(label, first.unit, first.control_of, first.options, sources))
+        methods.append(Method(label, first.unit, first.control_of, first.doc, first.options, sources))
     return tuple(methods)

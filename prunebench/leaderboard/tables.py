@@ -165,11 +165,11 @@ def methods(found: Sequence[Method]) -> Table:
     """What each label stands for."""
     body = []
     for method in found:
-        kind = f"control of {method.control_of}" if method.control_of else f"prunes {method.unit}s"
+        role = f"control of {method.control_of}" if method.control_of else f"prunes {method.unit}s"
+        role = "reference" if method.label == DENSE else role
         options = ", ".join(f"{name}={_value(value)}" for name, value in sorted(method.options.items()))
-        kind = "the unpruned model" if method.label == DENSE else kind
-        body.append((method.label, kind, options, ", ".join(method.sources)))
-    return Table("Methods", ("method", "what it is", "options", "from"), "llll", tuple(body))
+        body.append((method.label, method.doc, role, options, ", ".join(method.sources)))
+    return Table("Methods", ("method", "what it is", "role", "options", "from"), "lllll", tuple(body))
 
 
 def _value(value: object) -> str:

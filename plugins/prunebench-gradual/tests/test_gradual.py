@@ -1,0 +1,124 @@
+"""The plugin as it is installed: found by its entry point, run by the suite, measured against the paper's equation."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import torch
+
+from prunebench import bench, jobs, masks, roots, training, worker
+from prunebench.executors import Here
+from prunebench.registry import Registry
+from prunebench.store import Store
+from prunebench.suite import Suite, merge
+
+WORDS = "the a dog cat bird king ship song sees finds likes follows old young red green".split()
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A random BERT of 2 layers × 16 with a word tokenizer."""
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
+    sizes = {"num_hidden_layers": 2, "num_attention_heads": 2, "hidden_size": 16, "intermediate_size": 32}
+    folder = tmp_path_factory.mktemp("model")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        BertModel(BertConfig(vocab_size=len(vocabulary), **sizes)).save_pretrained(folder)
+    BertTokenizerFast(vocab={word: i for i, word in enumerate(vocabulary)}).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def glue(tmp_path_factory):
+    """SST-2 with 40 and 16 rows, in the official layout."""
+    folder = tmp_path_factory.mktemp("glue")
+    (folder / "SST-2").mkdir()
+    draw = random.Random(0)
+    for split, rows in (("train", 40), ("dev", 16)):
+        lines = [f"{' '.join(draw.choices(WORDS, k=5))}\t{i % 2}" for i in range(rows)]
+        (folder / "SST-2" / f"{split}.tsv").write_text("\n".join(["sentence\tlabel", *lines]) + "\n")
+    return folder
+
+
+@pytest.fixture
+def run(model, glue, tmp_path):
+    def go(strategies, sparsities):
+        registry = Registry()
+        where = {"tasks": "sst2", "seeds": "1", "model": str(model), "glue_dir": str(glue), "device": "cpu"}
+        small = {"precision": "fp32", "epochs": "5", "batch_size": "8", "lr": "1e-3"}
+        suite = merge(Suite(), {**where, **small, "strategies": strategies, "sparsities": sparsities})
+        plan, store = roots.plan(suite, registry), Store.create(tmp_path / "store")
+
+        class Silent:
+            def started(self, job): ...
+            def moment(self, moment): ...
+            def finished(self, job, seconds, left, failure): ...
+
+        with Here() as pool:
+            report = bench.run(jobs.to_run(plan, store), pool, store, (), Silent())
+        assert not report.failures
+        return store, plan
+
+    return go
+
+
+def test_it_is_found_by_its_entry_point():
+    entry = Registry().entry("strategies", "gradual")
+    assert (entry.plugin.distribution, entry.plugin.origin) == (
+        "prunebench-gradual",
+        "entry point prunebench_gradual",
+    )
+
+
+def test_counts_are_exact_and_one_training_is_all_it_costs(run):
+    store, plan = run("gradual", "0.3,0.5,0.83")
+    for cell in plan.cells:
+        record = store.record(cell.leaf.key)
+        units = 2 * (4 * 16 * 16 + 2 * 16 * 32)
+        assert record["sparsity"]["units"] == units
+        assert record["sparsity"]["pruned"] == masks.pruned_count(cell.sparsity, units)
+        assert record["sparsity"]["encoder_after"] == record["sparsity"]["pruned"] / units
+        assert len(cell.to_json()["trainings"]) == 1
+        assert record["steps"] == 25
+
+
+def test_the_sparsity_follows_the_cubic_of_the_paper(run, monkeypatch):
+    """s_t = s_f + (s_i − s_f)(1 − (t − t₀)/(nΔt))³, written out by hand for 20 updates over 70 % of 25 steps."""
+    seen = {}
+    real = training.train
+
+    def spy(model, data, protocol, seed, keep, *, events, **kwargs):
+        def counted(step, make):
+            def wrapped():
+                keep = make()
+                seen[step] = sum(int((~kept).sum()) for kept in keep.values())
+                return keep
+
+            return wrapped
+
+        masks_ = {step: counted(step, make) for step, make in events.masks.items()}
+        return real(model, data, protocol, seed, keep, events=training.Events(masks_, events.snapshots), **kwargs)
+
+    monkeypatch.setattr(worker.training, "train", spy)
+    run("gradual", "0.8")
+    due = {max(1, round(0.7 * (n + 1) / 20 * 25)): 0.8 - 0.8 * (1 - (n + 1) / 20) ** 3 for n in range(20)}
+    assert seen == {step: masks.pruned_count(sparsity, 4096) for step, sparsity in due.items()}
+
+
+def test_a_control_takes_its_final_counts(run):
+    store, plan = run("gradual,random-pruning[of=gradual]", "0.5")
+    own, control = (
+        store.record(cell.leaf.key)["sparsity"] for cell in plan.cells if cell.method["strategy"] != "dense"
+    )
+    assert own == control
+
+
+def test_bad_options_are_refused():
+    from prunebench import PrunebenchError
+    from prunebench.plan import Method
+
+    with pytest.raises(PrunebenchError, match="begin < end"):
+        Method("gradual[begin=0.9]", Registry()).steps(0.5)
