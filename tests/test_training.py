@@ -1,0 +1,200 @@
+"""The training loop against a plain loop written another way."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.utils import prune as torch_prune
+
+from prunebench import Protocol, PrunebenchError, batches, progress, training
+from prunebench.evaluation import decide, predict
+from prunebench.models import sources
+from prunebench.models.families import FAMILIES
+from prunebench.models.prunable import load, load_tokenizer
+from prunebench.registry import Registry
+from prunebench.seeds import derive
+from prunebench.tasks.task import DataSource
+
+PROTOCOL = Protocol(epochs=2, batch_size=10, lr=1e-3, max_length=64, clip=0.5)
+
+
+@pytest.fixture
+def setting(tiny_bert, tiny_glue):
+    """A fresh tiny model and encoded data of a task."""
+
+    def make(task="rte", seed=0):
+        source = sources.resolve(str(tiny_bert), FAMILIES)
+        labels = len(Registry().get("tasks", task).labels) or 1
+        subject = load(source, FAMILIES[0], num_labels=labels, regression=labels == 1, seed=seed)
+        data = Registry().get("tasks", task).load(DataSource(tiny_glue)).train
+        return subject, batches.encode(load_tokenizer(source), data, PROTOCOL.max_length)
+
+    return make
+
+
+def half_masks(subject, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    named = dict(subject.model.named_parameters())
+    return {name: torch.rand(named[name].shape, generator=generator) > 0.5 for name in subject.prunable}
+
+
+def train(subject, data, keep=None, epochs=PROTOCOL.epochs, **options):
+    keep = keep or {}
+    with torch.no_grad():
+        for name, parameter in subject.model.named_parameters():
+            if name in keep:
+                parameter.mul_(keep[name])
+    options = {"precision": "fp32", "device": "cpu", **options}
+    return training.train(subject.model, data, PROTOCOL.override(epochs=epochs), 0, keep, **options)
+
+
+def weights(subject):
+    return {name: parameter.detach().clone() for name, parameter in subject.model.named_parameters()}
+
+
+def test_masked_training_is_that_of_a_model_without_those_weights(setting):
+    """The twin uses torch's own pruning (weight = weight_orig ⊙ mask) and a schedule written out by hand."""
+    subject, data = setting()
+    twin, _ = setting()
+    keep = half_masks(subject)
+    train(subject, data, keep)
+
+    model = twin.model
+    for name in twin.prunable:
+        torch_prune.custom_from_mask(model.get_submodule(name.removesuffix(".weight")), "weight", keep[name].float())
+    optimizer = torch.optim.AdamW(model.parameters(), lr=PROTOCOL.lr, weight_decay=0.0, eps=1e-8)
+    total = 2 * math.ceil(len(data) / 10)
+    order = torch.Generator().manual_seed(derive(0, "order"))
+    torch.manual_seed(derive(0, "dropout"))
+    model.train()
+    step = 0
+    for _ in range(2):
+        for indices in list(batches.shuffled(data, 10, order)):
+            for group in optimizer.param_groups:
+                group["lr"] = PROTOCOL.lr * (1 - step / total)
+            batch = data.batch(indices, "cpu")
+            logits = model(**{name: value for name, value in batch.items() if name != "labels"}).logits
+            optimizer.zero_grad()
+            torch.nn.functional.cross_entropy(logits, batch["labels"]).backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), PROTOCOL.clip)
+            optimizer.step()
+            step += 1
+    found = weights(subject)
+    for name, parameter in model.named_parameters():
+        plain = name.removesuffix("_orig")
+        expected = parameter.detach() * keep[plain] if plain in keep else parameter.detach()
+        torch.testing.assert_close(found[plain], expected, rtol=2e-3, atol=2e-5)
+    assert all(not found[name][~keep[name]].any() for name in keep)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_pruned_weights_stay_exactly_zero_and_others_move(setting, precision):
+    subject, data = setting()
+    keep = half_masks(subject)
+    before = weights(subject)
+    outcome = train(subject, data, keep, precision=precision)
+    after = weights(subject)
+    for name in keep:
+        assert not after[name][~keep[name]].any()
+        assert (after[name] != before[name])[keep[name]].float().mean() > 0.9
+    assert outcome.steps == 2 * math.ceil(len(data) / 10)
+    assert math.isfinite(outcome.loss)
+
+
+def test_a_mask_that_grows_takes_weights_and_their_momentum(setting):
+    """Newly pruned weights are zero at once and stay so, though the optimiser had moved them before."""
+    subject, data = setting()
+    first, second = half_masks(subject, 1), half_masks(subject, 2)
+    both = {name: first[name] & second[name] for name in first}
+    events = training.Events(masks={4: lambda: both})
+    train(subject, data, first, events=events)
+    after = weights(subject)
+    assert all(not after[name][~both[name]].any() for name in both)
+
+
+def test_a_snapshot_is_the_state_of_that_step(setting):
+    subject, data = setting()
+    seen = {}
+    events = training.Events(snapshots={3: lambda: seen.update(weights(subject))})
+    train(subject, data, events=events)
+    final = weights(subject)
+    short, _ = setting()
+    stop = RuntimeError("after three steps")
+
+    def raise_stop():
+        seen["again"] = weights(short)
+        raise stop
+
+    with pytest.raises(RuntimeError, match="after three steps"):
+        train(short, data, events=training.Events(snapshots={3: raise_stop}))
+    again = seen.pop("again")
+    assert all(torch.equal(seen[name], again[name]) for name in again)
+    assert not torch.equal(seen["classifier.weight"], final["classifier.weight"])
+
+
+def test_the_same_seed_is_the_same_training_and_order_does_not_depend_on_the_mask(setting, monkeypatch):
+    orders = []
+    real = batches.Encoded.batch
+    monkeypatch.setattr(
+        batches.Encoded, "batch", lambda self, indices, device: orders.append(indices) or real(self, indices, device)
+    )
+    results = []
+    for masked in (False, False, True):
+        subject, data = setting()
+        train(subject, data, half_masks(subject) if masked else None)
+        results.append((weights(subject), list(orders)))
+        orders.clear()
+    (one, order_one), (two, order_two), (_, order_masked) = results
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert order_one == order_two == order_masked
+
+
+def test_training_learns_what_can_be_learnt(setting):
+    subject, data = setting("sst2")
+    train(subject, data, epochs=20)
+    logits = predict(subject.model, data, precision="fp32", device="cpu")
+    assert (logits.argmax(axis=1) == data.labels.numpy()).mean() > 0.9
+
+
+def test_scores_are_trained_by_squared_error(setting):
+    subject, data = setting("stsb")
+    task = Registry().get("tasks", "stsb")
+    start = predict(subject.model, data, precision="fp32", device="cpu")
+    train(subject, data, epochs=20)
+    end = predict(subject.model, data, precision="fp32", device="cpu")
+    assert np.square(end[:, 0] - data.labels.numpy()).mean() < np.square(start[:, 0] - data.labels.numpy()).mean() / 2
+    assert decide(task, end) == end[:, 0].tolist()
+
+
+def test_predictions_come_in_the_order_of_the_split(setting):
+    """One example at a time, without padding, gives the same logits."""
+    subject, data = setting()
+    together = predict(subject.model, data, precision="fp32", device="cpu")
+    for i in range(0, len(data), 7):
+        alone = {name: torch.tensor([rows[i]]) for name, rows in data.inputs.items()}
+        with torch.no_grad():
+            np.testing.assert_allclose(subject.model(**alone).logits[0].numpy(), together[i], atol=1e-5)
+
+
+def test_progress_is_reported_with_the_mean_loss(setting):
+    subject, data = setting()
+    seen = []
+    with progress.listening(seen.append):
+        train(subject, data)
+    total = 2 * math.ceil(len(data) / 10)
+    assert [moment.step for moment in seen] == [*range(10, total, 10), total] if total % 10 else True
+    assert {moment.steps for moment in seen} == {total}
+    assert all(0 < moment.loss < 5 for moment in seen)
+    train(subject, data)
+    assert len(seen) == math.ceil(total / training.REPORT_EVERY), "nobody listens any more"
+
+
+def test_a_loss_that_is_no_number_ends_the_training(setting):
+    subject, data = setting()
+    with torch.no_grad():
+        subject.model.classifier.weight.fill_(torch.nan)
+    with pytest.raises(PrunebenchError, match="diverged"):
+        train(subject, data)
