@@ -14,8 +14,8 @@ from typing import Any, Protocol
 from prunebench import progress, worker
 from prunebench.errors import PrunebenchError
 from prunebench.jobs import Job, describe
-from prunebench.store import Store, StoreError
-from prunebench.worker import Failure
+from prunebench.steps import Failure
+from prunebench.store import InputMissing, Store, StoreError
 
 
 class Display(Protocol):
@@ -28,90 +28,101 @@ class Display(Protocol):
 
 @dataclass
 class Report:
-    """What a run did."""
+    """What a run did. `again` says that something which a job starts from was gone, and has to be planned anew."""
 
     done: int = 0
     failures: dict[str, str] = field(default_factory=dict)
     skipped: int = 0
+    again: bool = False
     unexpected: Exception | None = None
 
 
 def run(
     jobs: list[Job], executor: Executor, store: Store, plugins: tuple[str, ...], display: Display, slots: int = 1
 ) -> Report:
-    """Run `jobs`, at most `slots` at a time; a job that fails costs itself and those that need it.
+    """Run `jobs`, at most `slots` at a time; a job that fails costs itself and those that start from it.
 
     Raises StoreError where the store cannot be written, since then no job can go on.
     """
-    report = Report()
-    clock = Clock(jobs, expected_seconds(store), slots)
-    readers = Counter(job.reads for job in jobs if job.reads)
-    waiting = list(jobs)
-    finished: set[Job] = set()
+    at_work = _Run(jobs, store, display, slots)
     running: dict[Future[Any], tuple[Job, float]] = {}
     with progress.listening(display.moment):
-        while waiting or running:
-            while len(running) < slots and (ready := next((job for job in waiting if job.needs <= finished), None)):
-                waiting.remove(ready)
-                display.started(ready)
-                started = time.perf_counter()
-                running[executor.submit(worker.run, ready.to_json(plugins), str(store.folder))] = ready, started
+        while at_work.waiting or running:
+            while len(running) < slots and (job := at_work.next_ready()):
+                display.started(job)
+                future = executor.submit(worker.run, job.to_json(plugins), str(store.folder))
+                running[future] = job, time.perf_counter()
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 job, started = running.pop(future)
-                failures = _outcome(future, job, report)
-                finished.add(job)
-                for failure in failures:
-                    report.failures[_where(job, failure)] = failure.reason
-                    report.skipped += _give_up(job, failure, waiting, store)
-                readers[job.reads] -= 1
-                if job.reads and not readers[job.reads]:
-                    store.discard_weights(job.reads)
-                seconds = time.perf_counter() - started
-                reason = "; ".join(failure.reason for failure in failures)
-                display.finished(job, seconds, clock.left(job, seconds), reason)
-    return report
+                at_work.settle(job, future, time.perf_counter() - started)
+    return at_work.report
 
 
-def _give_up(job: Job, failure: Failure, waiting: list[Job], store: Store) -> int:
-    """Book the failure of a branch, and take every job that hangs on it out of `waiting`; the number of those."""
-    for node in job.nodes:
-        if failure.key in {step.key for step in node.path()}:
-            _book(store, node.key, failure.reason, failure.details)
-    lost = [other for other in waiting if failure.key in {node.key for node in other.anchor.path()}]
-    for other in lost:
-        waiting.remove(other)
-        for key in other.records:
-            _book(store, key, "a training that it starts from has failed", "")
-    return len(lost)
+class _Run:
+    """Which jobs wait, which are over, and who still reads which stored weights."""
 
+    def __init__(self, jobs: list[Job], store: Store, display: Display, slots: int) -> None:
+        self.waiting = list(jobs)
+        self.finished: set[Job] = set()
+        self.store = store
+        self.display = display
+        self.clock = Clock(jobs, expected_seconds(store), slots)
+        self.readers = Counter(job.reads for job in jobs if job.reads)
+        self.report = Report()
 
-def _book(store: Store, key: str, reason: str, details: str) -> None:
-    if not store.has("records", key):
-        store.add_failure(key, reason, details)
+    def next_ready(self) -> Job | None:
+        """Take a job whose needs are met out of those that wait."""
+        ready = next((job for job in self.waiting if job.needs <= self.finished), None)
+        if ready is not None:
+            self.waiting.remove(ready)
+        return ready
 
+    def settle(self, job: Job, future: Future[Any], seconds: float) -> None:
+        """Book a job that is over, and give up what cannot be run any more because of what failed in it."""
+        failures = self.outcome(future, job)
+        self.finished.add(job)
+        self.leave(job, seconds, "; ".join(failure.reason for failure in failures))
+        for failure in failures:
+            nodes = [node for node in job.nodes if failure.key in {step.key for step in node.path()}]
+            lost = [other for other in self.waiting if failure.key in {node.key for node in other.anchor.path()}]
+            self.waiting = [other for other in self.waiting if other not in lost]
+            for other in lost:
+                self.leave(other, None, f"not run: {failure.reason}")
+            if self.report.again:
+                continue
+            self.report.skipped += len(lost)
+            self.report.failures[describe(nodes[0])] = failure.reason
+            for key in [*(node.key for node in nodes), *(key for other in lost for key in other.records)]:
+                if not self.store.has("records", key):
+                    self.store.add_failure(key, failure.reason, failure.details)
 
-def _where(job: Job, failure: Failure) -> str:
-    return describe(next(node for node in job.nodes if node.key == failure.key))
+    def leave(self, job: Job, seconds: float | None, reason: str) -> None:
+        """Throw away the weights that `job` was the last to read, and tell the display."""
+        self.readers[job.reads] -= 1
+        if job.reads and not self.readers[job.reads]:
+            self.store.discard_weights(job.reads)
+        self.display.finished(job, seconds or 0.0, self.clock.left(job, seconds), reason)
 
-
-def _outcome(future: Future[Any], job: Job, report: Report) -> list[Failure]:
-    """What failed of a job that is over: nothing, branches of it, or all."""
-    error = future.exception()
-    if error is None:
-        report.done += 1
-        failures: list[Failure] = future.result()
-        return failures
-    if isinstance(error, BrokenExecutor):
-        raise PrunebenchError(
-            "a worker process has died: killed, or out of memory", "the same command goes on; fewer --jobs need less"
-        ) from error
-    if isinstance(error, StoreError):
-        raise error
-    known = isinstance(error, PrunebenchError)
-    if not known and isinstance(error, Exception):
-        report.unexpected = report.unexpected or error
-    reason = str(error) if known else f"{type(error).__name__}: {error}"
-    return [Failure(job.anchor.key, reason, "".join(traceback.format_exception(error)))]
+    def outcome(self, future: Future[Any], job: Job) -> list[Failure]:
+        """What failed of a job that is over: nothing, branches of it, or all."""
+        error = future.exception()
+        if error is None:
+            self.report.done += 1
+            failures: list[Failure] = future.result()
+            return failures
+        if isinstance(error, BrokenExecutor):
+            raise PrunebenchError(
+                "a worker process has died: killed, or out of memory",
+                "the same command goes on; fewer --jobs need less",
+            ) from error
+        if isinstance(error, StoreError):
+            raise error
+        known = isinstance(error, PrunebenchError)
+        if not known and isinstance(error, Exception):
+            self.report.unexpected = self.report.unexpected or error
+        self.report.again |= isinstance(error, InputMissing)
+        reason = str(error) if known else f"{type(error).__name__}: {error}"
+        return [Failure(job.anchor.key, reason, "".join(traceback.format_exception(error)))]
 
 
 def expected_seconds(store: Store) -> dict[str, float]:
@@ -141,11 +152,15 @@ class Clock:
         self.earlier = earlier
         self.todo = Counter(pace(job) for job in jobs if job.trains)
 
-    def left(self, job: Job, seconds: float) -> float | None:
-        """Seconds left after `job`, or None while some task has never been trained."""
+    def left(self, job: Job, seconds: float | None) -> float | None:
+        """Seconds left after `job`, which took `seconds` or was given up (None).
+
+        None while some task has never been trained.
+        """
         if job.trains:
-            self.seen[pace(job)].append(seconds)
             self.todo[pace(job)] -= 1
+            if seconds is not None:
+                self.seen[pace(job)].append(seconds)
         return self.total()
 
     def total(self) -> float | None:

@@ -28,8 +28,11 @@ class StrategyError(PrunebenchError):
 
 
 def scores(strategy: Any, context: Context) -> dict[str, Tensor]:
-    """What `strategy.score` says of every group."""
+    """What `strategy.score` says of every group. It may look at the weights, and must leave them as they are."""
+    versions = [weight._version for weight in context.weights.values()]
     found: dict[str, Tensor] = _ask(strategy, strategy.score, context)
+    if [weight._version for weight in context.weights.values()] != versions:
+        raise PrunebenchError(f"strategy {strategy.name!r} changed weights in score()", "prune(ctx, sparsity) may")
     return found
 
 

@@ -42,7 +42,7 @@ class Context:
         self.mask = dict(mask)
         self.unit = unit
         self.device = device
-        self.initial = {name: initial[name] for name in subject.prunable}
+        self._theta0 = initial
         self._subject = subject
         self._data = data
         self._seed = seed
@@ -52,7 +52,11 @@ class Context:
     @cached_property
     def weights(self) -> dict[str, Tensor]:
         named = dict(self._subject.model.named_parameters())
-        return {name: named[name].data for name in self._subject.prunable}
+        return {name: named[name].detach() for name in self._subject.prunable}
+
+    @cached_property
+    def initial(self) -> dict[str, Tensor]:
+        return {name: self._theta0[name].clone() for name in self._subject.prunable}
 
     @cached_property
     def _groups(self) -> dict[str, units.Group]:

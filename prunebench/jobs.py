@@ -63,7 +63,6 @@ class Job:
             "tree": [{**node.to_json(), "parent": node.parent.key} for node in self.nodes[1:] if node.parent],
             "anchor": self.anchor.key,
             "scored": [node.key for node in self.nodes if node.scored],
-            "moved": [node.key for node in self.anchor.path() if node.moves],
             "weights": sorted(self.weights),
             "plugins": list(plugins),
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.metadata
 import os
@@ -82,11 +83,27 @@ def environment(device: str) -> dict[str, str | int]:
     }
 
 
+def reset_peak_memory(device: str) -> None:
+    """Begin to measure peak memory anew, where the system can."""
+    if device == "cuda":
+        import torch
+
+        torch.cuda.reset_peak_memory_stats()
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
 def peak_memory_mb(device: str) -> float:
-    """The most memory that this process has held, in MB: on the GPU where it computes there, else resident."""
+    """The most memory held since the last reset, in MB: on the GPU where it computes there, else resident.
+
+    Where the system has no /proc, the most that this process has ever held.
+    """
     if device == "cuda":
         import torch
 
         return torch.cuda.max_memory_allocated() / 1e6
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) * 1024 / 1e6
     scale = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 1e6

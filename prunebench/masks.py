@@ -5,6 +5,7 @@ A mask maps a group's name to a boolean tensor; True stays. Scores have the same
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from fractions import Fraction
@@ -98,18 +99,28 @@ def shuffle(mask: Mapping[str, Tensor], counts: str, generator: torch.Generator)
 
 
 def pack(mask: Mapping[str, Tensor]) -> bytes:
-    """A safetensors file with one bit a unit; shapes are in its metadata."""
+    """A safetensors file with one bit a unit; shapes and a checksum of the bits are in its metadata."""
     shapes = {name: list(keep.shape) for name, keep in mask.items()}
     bits = {name: np.packbits(keep.flatten().numpy()) for name, keep in mask.items()}
-    return bytes(safetensors.numpy.save(bits, metadata={"shapes": json.dumps(shapes)}))
+    about = json.dumps({"shapes": shapes, "sha256": _digest(bits)})
+    return bytes(safetensors.numpy.save(bits, metadata={"mask": about}))
 
 
 def unpack(data: bytes) -> Mask:
-    """The inverse of `pack`, the order of the groups included."""
-    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    shapes: dict[str, list[int]] = json.loads(header["__metadata__"]["shapes"])
+    """The inverse of `pack`, the order of the groups included. Raises ValueError where the bits are not as written."""
     bits = safetensors.numpy.load(data)
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    about = json.loads(header["__metadata__"]["mask"])
+    if _digest({name: bits[name] for name in about["shapes"]}) != about["sha256"]:
+        raise ValueError("the bits of a mask do not match their checksum")
     return {
         name: torch.from_numpy(np.unpackbits(bits[name], count=int(np.prod(shape))).astype(bool)).view(*shape)
-        for name, shape in shapes.items()
+        for name, shape in about["shapes"].items()
     }
+
+
+def _digest(bits: Mapping[str, np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for name, values in bits.items():
+        digest.update(name.encode() + b"\0" + values.tobytes())
+    return digest.hexdigest()

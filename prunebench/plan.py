@@ -12,20 +12,20 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from prunebench.errors import PrunebenchError
-from prunebench.phases import Compact, Phase, Prune, Rewind, Train, changes_mask, check_sparsity, to_json
-from prunebench.registry import Registry, first_line
-from prunebench.strategy import UNITS, Control, label, options_of, track
-
-# Raised whenever the same plan would give other numbers: every key changes with it.
-ENGINE = 1
+from prunebench.phases import Phase, Rewind, Train, to_json
+from prunebench.recipes import Method, Step
+from prunebench.registry import Registry
 
 
 @dataclass(frozen=True)
 class Root:
-    """Where a tree starts: everything but the method. `where` says how to get at it and is no part of the key."""
+    """Where a tree starts: everything but the method. `where` says how to get at it and is no part of the key.
+
+    `code` says which version of the engine, and of the plugins that gave task, metric and family, computes here.
+    """
 
     task: str
-    task_source: str
+    code: str
     data: str
     sizes: dict[str, int]
     model: dict[str, str]
@@ -40,7 +40,7 @@ class Root:
     def key(self) -> str:
         return _digest(
             [
-                *(ENGINE, self.task, self.task_source, self.data, self.model["fingerprint"], self.protocol),
+                *(self.code, self.task, self.data, self.model["fingerprint"], self.protocol),
                 *(self.seed, self.precision, self.device, self.prunable),
             ]
         )
@@ -56,18 +56,28 @@ class Root:
             "precision": self.precision,
             "device": self.device,
             "prunable": self.prunable,
+            "code": self.code,
         }
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of one training."""
+        return int(self.protocol["epochs"] * -(-self.sizes["train"] // self.protocol["batch_size"]))
 
 
 @dataclass(eq=False, slots=True)
 class Node:
-    """A phase in its place. `strategy` is the text that names the strategy which the phase calls, or ""."""
+    """A phase in its place. `strategy` is the text that names the strategy which the phase calls, or "".
+
+    `code` is the digest of that strategy's source, and `moves` whether it moves the weights that it leaves.
+    """
 
     key: str
     root: Root
     phase: Phase | None = None
     strategy: str = ""
     moves: bool = False
+    code: str = ""
     parent: Node | None = None
     children: dict[str, Node] = field(default_factory=dict)
     scored: bool = False
@@ -92,17 +102,8 @@ class Node:
 
     def to_json(self) -> dict[str, Any]:
         assert self.phase is not None
-        return {"key": self.key, "phase": to_json(self.phase), "strategy": self.strategy}
-
-
-@dataclass(frozen=True)
-class Step:
-    """A phase of a recipe and whom it calls. `token` is what the key holds of it."""
-
-    phase: Phase
-    strategy: str
-    moves: bool
-    token: str
+        phase = to_json(self.phase)
+        return {"key": self.key, "phase": phase, "strategy": self.strategy, "code": self.code, "moves": self.moves}
 
 
 @dataclass(frozen=True)
@@ -165,8 +166,17 @@ def build(
         task = registry.get("tasks", root.task)
         names = (task.benchmark, task.split, task.metrics, task.evaluations)
         for about, level, steps in recipes[root.task]:
+            _check_rewinds(steps, root, about["label"])
             plan.cells.append(Cell(about, level, _grow(tree, steps, f"{about['label']} {level:g}"), *names))
     return plan
+
+
+def _check_rewinds(steps: Sequence[Step], root: Root, who: str) -> None:
+    late = [step.phase.to for step in steps if isinstance(step.phase, Rewind) and step.phase.to > root.steps]
+    if late:
+        raise PrunebenchError(
+            f"{who!r} rewinds to step {late[0]}", f"a training of {root.task!r} has {root.steps} steps by this protocol"
+        )
 
 
 def _grow(tree: Node, steps: Sequence[Step], made_for: str) -> Node:
@@ -175,87 +185,11 @@ def _grow(tree: Node, steps: Sequence[Step], made_for: str) -> Node:
         child = node.children.get(step.token)
         if child is None:
             key = _digest([node.key, step.token])
-            child = Node(key, tree.root, step.phase, step.strategy, step.moves, node, made_for=made_for)
+            child = Node(key, tree.root, step.phase, step.strategy, step.moves, step.code, node, made_for=made_for)
             node.children[step.token] = child
         node = child
     node.scored = True
     return node
-
-
-class Method:
-    """A strategy in a plan: its recipes, with a control's taken from the method that it controls."""
-
-    def __init__(self, text: str, registry: Registry) -> None:
-        self.strategy = registry.strategy(text)
-        self.registry = registry
-        self.base = self
-        if isinstance(self.strategy, Control):
-            self.base = Method(self.strategy.of, registry)
-            if isinstance(self.base.strategy, Control) or not self.base.prunes:
-                raise PrunebenchError(
-                    f"{label(self.strategy)} cannot control {self.strategy.of!r}, which prunes nothing"
-                )
-        unit = self.base.strategy.unit
-        if unit not in UNITS:
-            raise PrunebenchError(f"strategy {text!r} prunes unknown unit {unit!r}", f"expected {', '.join(UNITS)}")
-        self.about = {
-            "strategy": self.strategy.name,
-            "label": label(self.strategy),
-            "doc": first_line(type(self.strategy)),
-            "options": options_of(self.strategy),
-            "unit": unit,
-            "track": track(unit),
-            "control_of": None if self.base is self else label(self.base.strategy),
-            "source": registry.entry("strategies", self.strategy.name).plugin.source,
-        }
-
-    @property
-    def prunes(self) -> bool:
-        """Whether the method has levels; the dense model has none."""
-        return any(map(changes_mask, self._recipe(self.base.strategy, 0.5)))
-
-    def steps(self, sparsity: float) -> list[Step]:
-        steps = [self.base._step(phase) for phase in self._recipe(self.base.strategy, sparsity)]
-        if self.base is not self:
-            last = max((i for i, step in enumerate(steps) if changes_mask(step.phase)), default=-1)
-            tail = list(self.strategy.tail())
-            steps = steps[: last + 1] + [self._step(phase) for phase in tail]
-        _check(steps, self.about)
-        return steps
-
-    def _recipe(self, strategy: Any, sparsity: float) -> list[Phase]:
-        check_sparsity(sparsity)
-        try:
-            return list(strategy.recipe(sparsity))
-        except PrunebenchError:
-            raise
-        except Exception as error:
-            raise PrunebenchError(
-                f"strategy {strategy.name!r} has no recipe at {sparsity}: {type(error).__name__}: {error}"
-            ) from error
-
-    def _step(self, phase: Phase) -> Step:
-        calls = isinstance(phase, Prune) or (isinstance(phase, Train) and phase.sparsity is not None)
-        if not calls:
-            return Step(phase, "", False, json.dumps(to_json(phase), sort_keys=True))
-        caller = [self.strategy.name, options_of(self.strategy), self.registry.identity(self.strategy)]
-        token = json.dumps([to_json(phase), caller], sort_keys=True)
-        return Step(phase, label(self.strategy), hasattr(self.strategy, "prune"), token)
-
-
-def _check(steps: Sequence[Step], about: dict[str, Any]) -> None:
-    """Raise where a recipe cannot be run, naming the strategy whose it is."""
-    phases = [step.phase for step in steps]
-    who = f"the recipe of {about['label']!r}"
-    if not phases or not all(isinstance(phase, Phase) for phase in phases):
-        raise PrunebenchError(f"{who} is no list of phases: {phases}")
-    if any(isinstance(phase, Compact) for phase in phases[:-1]):
-        raise PrunebenchError(f"{who} goes on after Compact", "Compact ends a recipe")
-    if isinstance(phases[-1], Compact) and about["track"] == "unstructured":
-        raise PrunebenchError(f"{who} compacts single weights", "only heads and neurons can leave a model")
-    for position, phase in enumerate(phases):
-        if isinstance(phase, Rewind) and phase.to and not any(isinstance(p, Train) for p in phases[:position]):
-            raise PrunebenchError(f"{who} rewinds to {phase.to} of a training that it has not had")
 
 
 def _digest(parts: Any) -> str:

@@ -6,6 +6,7 @@ heard of again only when something is asked for that it might have given.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib
 import importlib.metadata
@@ -14,7 +15,6 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -63,6 +63,7 @@ class Registry:
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
         self.plugins: list[Plugin] = []
+        self._found: dict[str, dict[str, list[Entry]]] = {}
         version = importlib.metadata.version("prunebench")
         for name in BUILT_IN:
             module = importlib.import_module(f"prunebench.{name}")
@@ -85,7 +86,7 @@ class Registry:
     def _guard(self, plugin: Plugin, load: Callable[[], Any]) -> None:
         try:
             self._add(Plugin(plugin.name, plugin.distribution, plugin.version, plugin.origin, module=load()))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self.plugins.append(Plugin(plugin.name, plugin.distribution, plugin.version, plugin.origin, _line(error)))
 
     def _add(self, plugin: Plugin) -> None:
@@ -111,11 +112,13 @@ class Registry:
         caller = getattr(self._manager.hook, f"prunebench_{kind}")
         plugins = {id(plugin.module): plugin for plugin in self.plugins if not plugin.error}
         for implementation in caller.get_hookimpls():
-            plugin = plugins[id(implementation.plugin)]
+            plugin = plugins.get(id(implementation.plugin))
+            if plugin is None:  # another of its hooks has failed before
+                continue
             try:
                 values = list(implementation.function())
                 entries = [Entry(_name(kind, value), value, plugin) for value in values]
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 broken = Plugin(plugin.name, plugin.distribution, plugin.version, plugin.origin, _line(error))
                 self.plugins[self.plugins.index(plugin)] = broken
                 if plugin.origin.startswith("file"):
@@ -124,10 +127,6 @@ class Registry:
             for entry in entries:
                 found.setdefault(entry.name, []).append(entry)
         return found
-
-    @cached_property
-    def _found(self) -> dict[str, dict[str, list[Entry]]]:
-        return {}
 
     def entries(self, kind: str) -> dict[str, list[Entry]]:
         """All things of a kind by name; a name with more than one entry cannot be asked for."""
@@ -160,12 +159,22 @@ class Registry:
     def identity(self, strategy: Any) -> dict[str, str]:
         """What the key of a result must hold of the code of a strategy: the version and a digest of its module."""
         entry = self.entry("strategies", strategy.name)
-        source = inspect.getsource(sys.modules[type(strategy).__module__])
         return {
             "distribution": entry.plugin.distribution,
             "version": "" if entry.plugin.origin.startswith("file") else entry.plugin.version,
-            "source": hashlib.sha256(source.encode()).hexdigest()[:16],
+            "source": source_digest(type(strategy).__module__),
         }
+
+    def provenance(self, kind: str, name: str) -> str:
+        """Where a thing comes from and a digest of the module that gives it: `my-plugin 1.0 (3f2a91c0)`."""
+        entry = self.entry(kind, name)
+        home = entry.value.__module__ if isinstance(entry.value, type) else entry.plugin.module.__name__
+        return f"{entry.plugin.source} ({source_digest(home)[:8]})"
+
+
+def source_digest(module: str) -> str:
+    """A digest of a module's source."""
+    return hashlib.sha256(inspect.getsource(sys.modules[module]).encode()).hexdigest()[:16]
 
 
 def _name(kind: str, value: Any) -> str:
@@ -174,11 +183,24 @@ def _name(kind: str, value: Any) -> str:
     name = getattr(value, "name", None)
     if not isinstance(name, str):
         raise PrunebenchError(f"prunebench_{kind} gave {value!r}, which has no name", "expected objects with a name")
+    if kind == "strategies":
+        wanted = ("of", "tail") if hasattr(value, "tail") else ("unit", "recipe")
+        # A field without a default is no attribute of the class.
+        have = {*dir(value), *(field.name for field in dataclasses.fields(value))} if _is_dataclass(value) else {}
+        if not _is_dataclass(value) or not set(wanted) <= set(have):
+            raise PrunebenchError(
+                f"strategy {name!r} is not a dataclass with {' and '.join(wanted)}", "see `Adding a strategy`"
+            )
     return name
 
 
+def _is_dataclass(value: Any) -> bool:
+    return isinstance(value, type) and dataclasses.is_dataclass(value)
+
+
 def _module(path: Path) -> ModuleType:
-    name = f"prunebench_file_{path.stem}"
+    # Two files of one name are two modules, and each result's key is made from its own source.
+    name = f"prunebench_file_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise PrunebenchError(f"{path} is not a Python file")

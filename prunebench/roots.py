@@ -10,6 +10,9 @@ from prunebench.registry import Registry
 from prunebench.subjects import load_data, model_source
 from prunebench.suite import Suite
 
+# Raised whenever the same plan would give other numbers: every key changes with it.
+ENGINE = 1
+
 
 def roots(suite: Suite, registry: Registry) -> list[Root]:
     """One root for each task and seed. Reads all data and the model's files."""
@@ -30,10 +33,9 @@ def roots(suite: Suite, registry: Registry) -> list[Root]:
         protocol = suite.protocol(task.protocol)
         shared: dict[str, Any] = {
             "task": name,
-            # The engine's number stands for the built-in tasks; a plugin's task changes with the plugin's version.
-            "task_source": "" if entry.plugin.origin == "built in" else entry.plugin.source,
+            "code": _code(registry, {"tasks": name, "metrics": task.metric, "models": source.family}),
             "data": data.fingerprint(),
-            "sizes": data.sizes(),
+            "sizes": data.limited(protocol.train_limit, protocol.eval_limit).sizes(),
             "model": model,
             "protocol": protocol.to_json(),
             "protocol_label": protocol.label(task.protocol),
@@ -44,6 +46,17 @@ def roots(suite: Suite, registry: Registry) -> list[Root]:
         }
         found += [Root(seed=seed, **shared) for seed in suite.seeds]
     return found
+
+
+def _code(registry: Registry, used: dict[str, str]) -> str:
+    """The engine's number, which stands for all that is built in, and the plugins that give something else."""
+    entries = {kind: registry.entry(kind, name) for kind, name in used.items()}
+    others = [
+        f"{name} of {registry.provenance(kind, name)}"
+        for kind, name in used.items()
+        if entries[kind].plugin.origin != "built in"
+    ]
+    return ", ".join([f"engine {ENGINE}", *others])
 
 
 def plan(suite: Suite, registry: Registry) -> Plan:

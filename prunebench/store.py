@@ -17,14 +17,20 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from prunebench.errors import PrunebenchError
 
 FORMAT = 1
+PART = ".part-"
+STALE_SECONDS = 24 * 3600
 SUFFIX = {"records": ".json", "masks": ".safetensors", "weights": ".safetensors", "failures": ".json"}
+
+
+T = TypeVar("T")
 
 
 class Store:
@@ -63,15 +69,19 @@ class Store:
         folder = Path(folder)
         with cls(folder)._explained():
             if not (folder / "store.json").exists():
-                if folder.is_dir() and any(folder.iterdir()):
+                # A run that was killed while it made the store leaves a temporary file and nothing else.
+                if folder.is_dir() and any(not path.name.startswith(PART) for path in folder.iterdir()):
                     raise PrunebenchError(f"{str(folder)!r} is not empty and no store", "name an empty or new folder")
                 from prunebench import __version__
 
                 head = {"format": FORMAT, "prunebench": __version__}
                 cls(folder)._write(folder / "store.json", _json(head))
-            handle, probe = tempfile.mkstemp(dir=folder, prefix=".part-")
+            handle, probe = tempfile.mkstemp(dir=folder, prefix=PART)
             os.close(handle)
             os.unlink(probe)
+            for part in folder.rglob(f"{PART}*"):
+                if time.time() - part.stat().st_mtime > STALE_SECONDS:
+                    part.unlink(missing_ok=True)
         return cls.open(folder)
 
     def path(self, kind: str, name: str) -> Path:
@@ -94,9 +104,7 @@ class Store:
         reason = _fault(data, key)
         if not reason:
             return dict(json.loads(data)["record"])
-        aside = path.with_suffix(".damaged")
-        with contextlib.suppress(OSError):
-            path.replace(aside)
+        aside = _set_aside(path)
         self.complaints.append(f"{path} {reason}: moved to {aside.name}, to be computed again")
         return None
 
@@ -125,9 +133,21 @@ class Store:
     def add_failure(self, key: str, reason: str, details: str = "") -> None:
         self._write(self.path("failures", key), _json({"key": key, "reason": reason, "details": details}))
 
-    def bytes_of(self, kind: str, name: str) -> bytes:
-        """A mask or weights file."""
-        return self.path(kind, name).read_bytes()
+    def load(self, kind: str, name: str, read: Callable[[bytes], T]) -> T:
+        """A mask or weights, as `read` understands the file.
+
+        Raises InputMissing where it is gone, or damaged, in which case it is set aside; it is then made again.
+        """
+        path = self.path(kind, name)
+        try:
+            return read(path.read_bytes())
+        except FileNotFoundError:
+            raise InputMissing(f"{path} is gone") from None
+        except OSError:
+            raise
+        except Exception as error:
+            _set_aside(path)
+            raise InputMissing(f"{path} is damaged and was set aside") from error
 
     def add_bytes(self, kind: str, name: str, data: bytes) -> None:
         path = self.path(kind, name)
@@ -163,7 +183,7 @@ class Store:
         """Write a whole file or none: a temporary name in the same folder, flushed to disk, and renamed."""
         with self._explained():
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".part-")
+            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=PART)
             try:
                 with os.fdopen(handle, "wb") as file:
                     file.write(data)
@@ -199,6 +219,17 @@ class Store:
 
 class StoreError(PrunebenchError):
     """The store cannot be written: no job can go on."""
+
+
+class InputMissing(PrunebenchError):
+    """What a job starts from is not in the store any more: it has to be made again."""
+
+
+def _set_aside(path: Path) -> Path:
+    aside = path.with_suffix(".damaged")
+    with contextlib.suppress(OSError):
+        path.replace(aside)
+    return aside
 
 
 def _json(value: Any) -> bytes:

@@ -39,15 +39,16 @@ class Strategy(Protocol):
 
 @runtime_checkable
 class Control(Protocol):
-    """A control of another method: that method's recipe up to its last mask, and then `tail()`.
+    """A control of another method: that method's recipe up to its last mask, and then `tail(rest)`.
 
-    `of` names the controlled method, options and all (`imp[rate=0.2]`); unit and levels are that method's.
+    `rest` is what the controlled method goes on with there. `of` names it, options and all (`imp[rate=0.2]`); unit
+    and levels are that method's.
     """
 
     name: ClassVar[str]
     of: str
 
-    def tail(self) -> Sequence[Phase]: ...
+    def tail(self, rest: Sequence[Phase]) -> Sequence[Phase]: ...
 
 
 def track(unit: Unit) -> str:
@@ -98,8 +99,9 @@ def build(kind: type[Any], options: Mapping[str, Any]) -> Any:
     for option in options:
         if option not in known:
             raise unknown(f"option of strategy {kind.name!r}", option, known)
+    fields = {field.name: str(field.type) for field in parameters(kind)}
     try:
-        return TypeAdapter(kind).validate_python(dict(options))
+        return TypeAdapter(kind).validate_python({name: _plain(value, fields[name]) for name, value in options.items()})
     except ValidationError as error:
         first = error.errors()[0]
         option = str(first["loc"][0]) if first["loc"] else ""
@@ -111,6 +113,15 @@ def build(kind: type[Any], options: Mapping[str, Any]) -> Any:
             f"bad value {options[option]!r} for {option!r} of strategy {kind.name!r}: {reason}",
             f"{option} is {field.type}, by default {field.default!r}",
         ) from None
+
+
+def _plain(value: Any, kind: str) -> Any:
+    """Text that no type would tell: nothing, for what may be nothing, and 1.0, which is a fraction and no step."""
+    if not isinstance(value, str) or kind == "str":
+        return value
+    if value.lower() in ("none", "null") and "None" in kind:
+        return None
+    return float(value) if re.fullmatch(r"[+-]?\d*\.\d+", value) else value
 
 
 def options_of(strategy: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from prunebench import batches
 from prunebench.errors import PrunebenchError
 from prunebench.models import sources
+from prunebench.models.architecture import Architecture
 from prunebench.models.prunable import PrunableModel, load, load_tokenizer
 from prunebench.protocol import Protocol
 from prunebench.registry import Registry
@@ -71,8 +72,15 @@ def _source(model: str, registry: Registry) -> sources.ModelSource:
     return sources.resolve(model, architectures(registry))
 
 
-def architectures(registry: Registry) -> list[Any]:
-    return [registry.get("models", name) for name in registry.entries("models")]
+def architectures(registry: Registry) -> list[Architecture]:
+    """All families; two that claim one model type are an error."""
+    found: list[Architecture] = [registry.get("models", name) for name in registry.entries("models")]
+    claims = [(kind, family.name) for family in found for kind in family.model_types]
+    for kind, name in claims:
+        others = [other for other_kind, other in claims if other_kind == kind and other != name]
+        if others:
+            raise PrunebenchError(f"model type {kind!r} is claimed by the families {name!r} and {others[0]!r}")
+    return found
 
 
 @functools.lru_cache(maxsize=1)
@@ -109,12 +117,23 @@ def _encoded(
     data = load_data(registry.get("tasks", task), json.loads(where)["glue_dir"])
     _same(f"data of task {task!r}", data.fingerprint(), fingerprint)
     tokenizer = load_tokenizer(source)
-    train = batches.encode(tokenizer, data.train.limited(train_limit), max_length)
-    evaluations = {
-        name: batches.encode(tokenizer, split.limited(eval_limit), max_length)
-        for name, split in data.evaluations.items()
-    }
+    data = data.limited(train_limit, eval_limit)
+    evaluations = {name: batches.encode(tokenizer, split, max_length) for name, split in data.evaluations.items()}
+    train = batches.encode(tokenizer, data.train, max_length)
+    longest = max(int(split.lengths().max()) for split in (train, *evaluations.values()))
+    limit = positions(source, registry)
+    if longest > limit:
+        raise PrunebenchError(
+            f"task {task!r} has a text of {longest} tokens, and {source.name} reads {limit}", f"--max-length {limit}"
+        )
     return train, evaluations
+
+
+def positions(source: sources.ModelSource, registry: Registry) -> int:
+    """The longest text that the model has positions for, in tokens."""
+    config = sources.read_config(source.folder)
+    unused = config.get("pad_token_id", 1) + 1 if registry.get("models", source.family).positions_after_padding else 0
+    return int(config.get("max_position_embeddings", 512)) - unused
 
 
 def load_data(task: Task, glue_dir: str | None) -> TaskData:

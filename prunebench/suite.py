@@ -62,22 +62,29 @@ def load(name: str, registry: Registry) -> Suite:
     if path.suffix != ".toml":
         path = registry.get("suites", name)
     try:
-        data = tomllib.loads(path.read_text())
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise PrunebenchError(f"no suite file {name!r}", "expected the path of a TOML file") from None
+        raise PrunebenchError(f"no suite file {str(path)!r}", "expected the path of a TOML file") from None
+    except OSError as error:
+        raise PrunebenchError(f"cannot read suite {str(path)!r}: {(error.strerror or str(error)).lower()}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise PrunebenchError(f"{name} is not TOML: {error}") from None
-    return merge(Suite(name=path.stem), data, f"option in suite {path.name}")
+        raise PrunebenchError(f"suite {str(path)!r} is not TOML: {error}") from None
+    try:
+        return merge(Suite(name=path.stem), data)
+    except PrunebenchError as error:
+        raise PrunebenchError(f"suite {path.name}: {error.message}", error.hint) from None
 
 
-def merge(suite: Suite, options: Mapping[str, Any], kind: str = "option") -> Suite:
+def merge(suite: Suite, options: Mapping[str, Any]) -> Suite:
     """`suite` with those `options` that are not None, read and checked."""
     known = [entry.name for entry in fields(Suite) if entry.name != "name"]
-    values = {}
+    values: dict[str, Any] = {}
     for key, value in options.items():
         name = key.replace("-", "_")
         if name not in known:
-            raise unknown(kind, key, [entry.replace("_", "-") for entry in known])
+            raise unknown("option", key, [entry.replace("_", "-") for entry in known])
+        if name in values:
+            raise PrunebenchError(f"option {key!r} stands twice", "once with a dash and once with an underscore")
         if value is not None:
             values[name] = _read(name, value)
     return replace(suite, **values)
@@ -85,7 +92,7 @@ def merge(suite: Suite, options: Mapping[str, Any], kind: str = "option") -> Sui
 
 def _read(name: str, value: Any) -> Any:
     if name in ("tasks", "strategies"):
-        return tuple(dict.fromkeys(split_list(value) if isinstance(value, str) else map(str, value)))
+        return _names(name, value)
     if name == "sparsities":
         if isinstance(value, Mapping):
             return {task: _levels(levels) for task, levels in value.items()}
@@ -97,7 +104,16 @@ def _read(name: str, value: Any) -> Any:
     if name in PROTOCOL_OPTIONS:
         number = float if name == "lr" else int
         return _number(value, number, name.replace("_", "-"))
-    return str(value)
+    if not isinstance(value, str):
+        raise PrunebenchError(f"bad {name.replace('_', '-')} {value!r}", "expected a text")
+    return value
+
+
+def _names(name: str, value: Any) -> tuple[str, ...]:
+    entries = split_list(value) if isinstance(value, str) else value
+    if not isinstance(entries, list | tuple) or not all(isinstance(entry, str) for entry in entries):
+        raise PrunebenchError(f"bad {name} {value!r}", "expected a list of names")
+    return tuple(dict.fromkeys(entries))
 
 
 def _levels(value: Any) -> tuple[float, ...]:
@@ -112,16 +128,13 @@ def _levels(value: Any) -> tuple[float, ...]:
 
 def _seeds(value: Any) -> tuple[int, ...]:
     """`5` means 0..4; `3,17` means those two, and `3,` that one."""
-    if isinstance(value, str) and "," not in value:
-        value = _number(value, int, "seeds")
-    if isinstance(value, int) and not isinstance(value, bool):
-        if value < 1:
-            raise PrunebenchError(f"{value} seeds are too few", "expected a number above 0, or a list such as 3,17")
-        return tuple(range(value))
-    entries = split_list(value) if isinstance(value, str) else list(value)
-    seeds = tuple(dict.fromkeys(_number(entry, int, "seed") for entry in entries))
+    if isinstance(value, list | tuple) or (isinstance(value, str) and "," in value):
+        entries = split_list(value) if isinstance(value, str) else value
+        seeds = tuple(dict.fromkeys(_number(entry, int, "seed") for entry in entries))
+    else:
+        seeds = tuple(range(_number(value, int, "seeds")))
     if not seeds or min(seeds) < 0:
-        raise PrunebenchError(f"bad seeds {value!r}", "expected a number such as 5, or a list such as 3,17")
+        raise PrunebenchError(f"bad seeds {value!r}", "expected how many, such as 5, or a list such as 3,17")
     return seeds
 
 
@@ -130,7 +143,7 @@ def _number(value: Any, kind: type[Any], what: str) -> Any:
         if isinstance(value, bool) or (kind is int and int(value) != float(value)):
             raise ValueError
         return kind(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise PrunebenchError(
             f"bad {what} {value!r}", f"expected {'a whole number' if kind is int else 'a number'}"
         ) from None

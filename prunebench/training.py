@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import math
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +26,6 @@ class Outcome:
 
     steps: int
     tokens: int
-    seconds: float
     loss: float
 
 
@@ -122,7 +121,7 @@ class _Masks:
 
     def on_gradients(self) -> None:
         if self.values:
-            gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
+            gradients: Any = [parameter.grad for parameter in self.parameters]
             torch._foreach_mul_(gradients, self.values)
 
     @torch.no_grad()
@@ -143,7 +142,6 @@ class _Meter:
         self.tail = torch.zeros((), device=device)
         self.tail_steps = max(1, total // 10)
         self.tokens = 0
-        self.started = time.perf_counter()
 
     def add(self, step: int, loss: Tensor, tokens: int) -> None:
         self.sum += loss
@@ -159,5 +157,4 @@ class _Meter:
             self.sum.zero_()
 
     def outcome(self) -> Outcome:
-        seconds = time.perf_counter() - self.started
-        return Outcome(self.total, self.tokens, seconds, self.tail.item() / self.tail_steps)
+        return Outcome(self.total, self.tokens, self.tail.item() / self.tail_steps)

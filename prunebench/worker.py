@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import functools
 import traceback
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,11 @@ from prunebench.context import Context
 from prunebench.errors import PrunebenchError
 from prunebench.jobs import weights_before
 from prunebench.models.prunable import permute_layers, reinitialise
-from prunebench.phases import Compact, PermuteLayers, Phase, Prune, Reinit, Rewind, Shuffle, Train
+from prunebench.phases import Compact, PermuteLayers, Prune, Reinit, Rewind, Shuffle, Train
 from prunebench.registry import Registry
 from prunebench.seeds import derive
-from prunebench.store import FORMAT, Store, StoreError
-from prunebench.strategy import Unit
+from prunebench.steps import Failure, State, Step
+from prunebench.store import FORMAT, InputMissing, Store, StoreError
 from prunebench.subjects import Subject, subject
 
 Weights = dict[str, Tensor]
@@ -34,40 +34,6 @@ Weights = dict[str, Tensor]
 @functools.lru_cache(maxsize=1)
 def _registry(plugins: tuple[tuple[str, int], ...]) -> Registry:
     return Registry([path for path, _ in plugins])
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A branch of a job that could not be run: the node where it broke off, and why."""
-
-    key: str
-    reason: str
-    details: str
-
-
-@dataclass
-class State:
-    """Where a recipe stands: the mask, what its units are, and whether the weights are θ0 as the mask leaves it."""
-
-    mask: masks.Mask | None = None
-    unit: Unit = "weight"
-    rewound: bool = False
-
-
-@dataclass
-class Step:
-    """A node of a job, read back from JSON."""
-
-    key: str
-    phase: Phase
-    strategy: str
-    parent: str = ""
-    moves: bool = False
-
-    @classmethod
-    def read(cls, data: Mapping[str, Any], moved: list[str]) -> Step:
-        phase = phases.from_json(data["phase"])
-        return cls(data["key"], phase, data["strategy"], data.get("parent", ""), data["key"] in moved)
 
 
 def run(job: dict[str, Any], store: str) -> list[Failure]:
@@ -86,20 +52,26 @@ class Worker:
         self.root = job["root"]
         self.seed = self.root["seed"]
         self.registry = _registry(tuple((path, Path(path).stat().st_mtime_ns) for path in job["plugins"]))
+        machine.reset_peak_memory(self.root["device"])
         self.seconds = records.Seconds()
         self.failures: list[Failure] = []
         self.scores: tuple[tuple[str, str], Mapping[str, Tensor]] = ("", ""), {}
         self.subject: Subject = subject(self.root, self.registry)
-        self.path = [Step.read(data, job["moved"]) for data in job["path"]]
-        self.tree = [Step.read(data, []) for data in job["tree"]]
+        self.path = [Step.read(data) for data in job["path"]]
+        self.tree = [Step.read(data) for data in job["tree"]]
+        self.encoder_before = 0.0
+        self.rewound_exactly: bool | None = None
 
     def run(self) -> None:
         trains = bool(self.path) and isinstance(self.path[-1].phase, Train)
         state = self.replay(self.path[:-1] if trains else self.path)
+        self.encoder_before = units.encoder_sparsity(self.subject.prunable)
         self.seconds.add("load")
         if trains:
             outcome = self.train(self.path[-1], state)
             self.score(self.path[-1], self.path, state, self.subject.model, outcome)
+        elif self.job["anchor"] in self.job["scored"]:
+            self.score(self.path[-1], self.path, state, self.subject.model, None)
         self.keep_weights(self.job["anchor"])
         self.visit(self.job["anchor"], self.path, state)
 
@@ -114,7 +86,7 @@ class Worker:
             self.subject.load(self.subject.theta0)
             start = max((i for i, step in enumerate(path) if phases.sets_weights(step.phase)), default=0)
         else:
-            self.subject.load(safetensors.torch.load(self.store.bytes_of("weights", name)))
+            self.subject.load(self.store.load("weights", name, safetensors.torch.load))
             source = name.partition("-at-")[0]
             start = names.index(source) + 1
             if "-at-" in name:
@@ -130,7 +102,7 @@ class Worker:
         phase = step.phase
         if isinstance(phase, Prune) or (isinstance(phase, Train) and phase.sparsity is not None):
             state.unit = self.registry.strategy(step.strategy).unit
-            state.mask = masks.unpack(self.store.bytes_of("masks", step.key))
+            state.mask = self.store.load("masks", step.key, masks.unpack)
         elif isinstance(phase, Shuffle):
             self.shuffle(phase, state)
         elif isinstance(phase, Reinit) and weights:
@@ -141,8 +113,8 @@ class Worker:
             state.rewound = False
 
     def shuffle(self, phase: Shuffle, state: State) -> None:
-        if state.mask is None:
-            raise PrunebenchError("a recipe shuffles a mask that it has not made", "Prune comes first")
+        if state.mask is None:  # at sparsity 0 there is nothing to shuffle
+            return
         generator = torch.Generator().manual_seed(derive(self.seed, "shuffle"))
         state.mask = masks.shuffle(state.mask, phase.counts, generator)
 
@@ -162,20 +134,11 @@ class Worker:
     def train(self, step: Step, state: State) -> training.Outcome:
         assert isinstance(step.phase, Train)
         keep = self.keep(state)
-        self.check_start(state, keep)
-        total = training.steps_of(len(self.subject.train), self.subject.protocol)
-        ramp = step.phase.sparsity.steps(total) if step.phase.sparsity else {}
-        snapshots = {}
-        for name in self.job["weights"]:
-            if name.startswith(f"{step.key}-at-"):
-                at = name.partition("-at-")[2]
-                when = int(at) if at.isdigit() else max(1, round(float(at) * total))
-                if when > total:
-                    raise PrunebenchError(f"cannot rewind to step {when}", f"the training has {total} steps")
-                snapshots[when] = functools.partial(self.keep_weights, name)
+        self.rewound_exactly = self.is_rewound(keep) if state.rewound else None
+        ramp = step.phase.sparsity.steps(self.steps) if step.phase.sparsity else {}
 
         def remask(sparsity: float) -> Weights:
-            state.mask = self.prune(step.strategy, sparsity, state)
+            state.mask = self.prune(step, sparsity, state)
             return self.keep(state)
 
         outcome = training.train(
@@ -187,7 +150,8 @@ class Worker:
             precision=self.root["precision"],
             device=self.root["device"],
             events=training.Events(
-                masks={at: functools.partial(remask, level) for at, level in ramp.items()}, snapshots=snapshots
+                masks={at: functools.partial(remask, level) for at, level in ramp.items()},
+                snapshots=self.snapshots(step.key),
             ),
         )
         state.rewound = False
@@ -196,22 +160,33 @@ class Worker:
         self.seconds.add("train")
         return outcome
 
-    def check_start(self, state: State, keep: Weights) -> None:
-        """A rewound model is θ0 under the mask, bit for bit, the task head included."""
-        if not state.rewound:
-            return
-        for name, weight in self.subject.model.named_parameters():
-            origin = self.subject.theta0[name]
-            expected = origin.where(keep[name], torch.zeros_like(origin)) if name in keep else origin
-            if not torch.equal(weight, expected):
-                raise AssertionError(f"{name} is not θ0 under the mask at the start of a training")
+    @property
+    def steps(self) -> int:
+        return training.steps_of(len(self.subject.train), self.subject.protocol)
 
-    def prune(self, text: str, sparsity: float, state: State, place: str = "") -> masks.Mask:
-        """The strategy's mask with exactly the units gone that `sparsity` asks for.
+    def snapshots(self, training: str) -> dict[int, Callable[[], None]]:
+        """What is to be kept of the weights in the middle of the training, by step; two rewinds may want one step."""
+        names: dict[int, list[str]] = defaultdict(list)
+        for name in self.job["weights"]:
+            if name.startswith(f"{training}-at-"):
+                at = name.partition("-at-")[2]
+                names[int(at) if at.isdigit() else max(1, round(float(at) * self.steps))].append(name)
+        return {step: functools.partial(self.keep_weights, *wanted) for step, wanted in names.items()}
 
-        `place` is the key of the node that is pruned, or "" in the middle of a training.
-        """
+    def is_rewound(self, keep: Weights) -> bool:
+        """Whether the model is θ0 under the mask, bit for bit, the task head included."""
+        theta0 = self.subject.theta0
+        return all(
+            torch.equal(weight, theta0[name] * keep[name] if name in keep else theta0[name])
+            for name, weight in self.subject.model.named_parameters()
+        )
+
+    def prune(self, step: Step, sparsity: float, state: State) -> masks.Mask:
+        """The strategy's mask with exactly the units gone that `sparsity` asks for."""
+        text, place = step.strategy, step.parent
         strategy = self.registry.strategy(text)
+        if self.registry.identity(strategy)["source"] != step.code:
+            raise PrunebenchError(f"strategy {text!r} was edited after it was planned", "run the same command again")
         groups = units.groups(self.subject.prunable, strategy.unit)
         if state.mask is None:
             state.unit, state.mask = strategy.unit, masks.full({name: group.shape for name, group in groups.items()})
@@ -248,7 +223,7 @@ class Worker:
                 self.subject.load(before)
             try:
                 self.step(step, [*path, step], State(state.mask, state.unit, state.rewound))
-            except StoreError:
+            except (StoreError, InputMissing):
                 raise
             except PrunebenchError as error:
                 self.failures.append(Failure(step.key, str(error), "".join(traceback.format_exception(error))))
@@ -257,7 +232,7 @@ class Worker:
         phase = step.phase
         model: torch.nn.Module = self.subject.model
         if isinstance(phase, Prune):
-            state.mask = self.prune(step.strategy, phase.sparsity, state, step.parent)
+            state.mask = self.prune(step, phase.sparsity, state)
             self.store.add_bytes("masks", step.key, masks.pack(state.mask))
         elif isinstance(phase, Shuffle):
             self.shuffle(phase, state)
@@ -286,8 +261,12 @@ class Worker:
             "phases": [{**phases.to_json(step.phase), "strategy": step.strategy} for step in path],
             "evaluations": evaluations,
             **records.cost(outcome),
-            **records.sizes(self.subject, state.mask, state.unit, self.keep(state), model),
-            "checks": records.checks(self.subject, self.keep(state), model, self.root["device"]),
+            **records.sizes(self.subject, state.mask, state.unit, self.keep(state), model, self.encoder_before),
+            "checks": {
+                "rewound_exactly": self.rewound_exactly,
+                **records.checks(self.subject, [step.phase for step in path], state.mask, self.keep(state)),
+                **records.agreement(self.subject, model, self.root["device"]),
+            },
             "seconds": self.seconds.to_json(),
             "peak_memory_mb": round(machine.peak_memory_mb(self.root["device"]), 1),
             "environment": machine.environment(self.root["device"]),
@@ -295,7 +274,8 @@ class Worker:
         self.store.add_record(record, logits)
         self.seconds = records.Seconds()
 
-    def keep_weights(self, name: str) -> None:
-        if name in self.job["weights"]:
-            tensors = {key: tensor.contiguous().cpu() for key, tensor in self.subject.copy().items()}
-            self.store.add_bytes("weights", name, safetensors.torch.save(tensors))
+    def keep_weights(self, *names: str) -> None:
+        for name in names:
+            if name in self.job["weights"]:
+                tensors = {key: tensor.contiguous().cpu() for key, tensor in self.subject.copy().items()}
+                self.store.add_bytes("weights", name, safetensors.torch.save(tensors))

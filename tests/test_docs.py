@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from prunebench import hookspecs
-from prunebench.plan import Method
+from prunebench.recipes import Method
 from prunebench.registry import Registry, first_line, flatten
 from prunebench.strategy import parameters
 

@@ -39,7 +39,7 @@ def registry():
 
 ROOT = Root(
     task="rte",
-    task_source="",
+    code="engine 1",
     data="d",
     sizes={"train": 10},
     model={"name": "m", "revision": "", "fingerprint": "f", "family": "bert"},
@@ -155,7 +155,7 @@ def test_cells_of_one_seed_share_their_dense_run(registry):
     "change",
     [
         {"task": "mrpc"},
-        {"task_source": "other 1.0"},
+        {"code": "engine 2"},
         {"data": "e"},
         {"model": {**ROOT.model, "fingerprint": "g"}},
         {"protocol": Protocol(epochs=1).to_json()},

@@ -54,6 +54,22 @@ def installed(monkeypatch, tmp_path):
         sys.modules.pop(name, None)
 
 
+NO_DATACLASS = """
+from prunebench import hookimpl
+class Plain:
+    name = "plain"
+    unit = "weight"
+    def recipe(self, sparsity): ...
+@hookimpl
+def prunebench_strategies():
+    return [Plain]
+"""
+NO_UNIT = NO_DATACLASS.replace('    unit = "weight"\n', "").replace(
+    "class Plain", "@dataclasses.dataclass\nclass Plain"
+)
+NO_UNIT = "import dataclasses\n" + NO_UNIT
+
+
 def write(tmp_path, source, name="mine.py"):
     path = tmp_path / name
     path.write_text(source)
@@ -92,6 +108,24 @@ def test_a_plugin_that_raises_in_its_hook_is_listed_as_broken(installed):
     assert [plugin.error for plugin in registry.broken()] == ["OSError: gone"]
 
 
+def test_one_broken_hook_of_a_plugin_leaves_everyone_else_alone(installed):
+    source = GOOD.format(name="mine") + "\n@hookimpl\ndef prunebench_tasks():\n    raise OSError('gone')"
+    installed(good_one=source)
+    registry = Registry()
+    assert registry.get("tasks", "rte").name == "rte"
+    assert registry.strategy("imp").name == "imp"
+
+
+def test_two_files_of_one_name_are_two_plugins(tmp_path):
+    files = []
+    for folder, name in (("a", "first"), ("b", "second")):
+        (tmp_path / folder).mkdir()
+        files.append(write(tmp_path / folder, GOOD.format(name=name)))
+    registry = Registry(files)
+    one, two = (registry.identity(registry.strategy(name))["source"] for name in ("first", "second"))
+    assert one != two
+
+
 def test_a_name_given_twice_is_an_error_that_names_both(installed):
     installed(good_one=GOOD.format(name="imp"))
     registry = Registry()
@@ -115,11 +149,16 @@ def test_a_name_given_twice_is_an_error_that_names_both(installed):
         ("raise RuntimeError('at import')", "RuntimeError: at import"),
         ("def broken(:", "SyntaxError"),
         ("from prunebench import hookimpl\n@hookimpl\ndef prunebench_tasks():\n    return [3]", "gave 3"),
+        ("import sys\nsys.exit(3)", "SystemExit: 3"),
+        (NO_DATACLASS, "strategy 'plain' is not a dataclass with unit and recipe"),
+        (NO_UNIT, "strategy 'plain' is not a dataclass with unit and recipe"),
     ],
 )
 def test_a_bad_file_is_one_clear_line(tmp_path, source, message):
     with pytest.raises(PrunebenchError, match=message) as caught:
-        Registry([write(tmp_path, source)]).entries("tasks")
+        registry = Registry([write(tmp_path, source)])
+        registry.entries("tasks")
+        registry.entries("strategies")
     assert "mine.py" in str(caught.value)
     assert "\n" not in str(caught.value)
 

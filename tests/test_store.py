@@ -11,9 +11,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
+import torch
 
-from prunebench import PrunebenchError
-from prunebench.store import FORMAT, Store, StoreError
+from prunebench import PrunebenchError, masks
+from prunebench.store import FORMAT, InputMissing, Store, StoreError
 
 KEY = "ab" + "0" * 30
 
@@ -43,7 +44,7 @@ def test_the_first_writer_wins(store):
     assert store.record(KEY)["loss"] == 0.5
     store.add_bytes("masks", KEY, b"first")
     store.add_bytes("masks", KEY, b"second")
-    assert store.bytes_of("masks", KEY) == b"first"
+    assert store.load("masks", KEY, bytes) == b"first"
 
 
 def spoil_cut(data):
@@ -77,6 +78,27 @@ def test_a_spoilt_record_is_set_aside_and_named(store, spoil):
     assert str(path) in store.complaints[0]
     store.add_record(record(), b"logits")
     assert store.record(KEY) == record()
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda data: data[:-1], lambda data: data[:-1] + bytes([data[-1] ^ 1]), lambda _: b""]
+)
+def test_a_spoilt_mask_is_set_aside_and_missed(store, spoil):
+    mask = {"a": torch.tensor([[True, False], [True, True]])}
+    store.add_bytes("masks", KEY, masks.pack(mask))
+    assert torch.equal(store.load("masks", KEY, masks.unpack)["a"], mask["a"])
+    path = store.path("masks", KEY)
+    path.write_bytes(spoil(path.read_bytes()))
+    with pytest.raises(InputMissing, match="damaged"):
+        store.load("masks", KEY, masks.unpack)
+    assert not store.has("masks", KEY)
+    with pytest.raises(InputMissing, match="gone"):
+        store.load("masks", KEY, masks.unpack)
+
+
+def test_a_kill_while_the_store_is_made_does_not_block_it(tmp_path):
+    (tmp_path / ".part-abc").write_text("{")
+    assert Store.create(tmp_path).plans() == []
 
 
 def test_a_record_replaces_its_failure(store):

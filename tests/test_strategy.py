@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from prunebench import Compact, PermuteLayers, Prune, PrunebenchError, Reinit, Rewind, Shuffle, Train
-from prunebench.plan import Method
+from prunebench.recipes import Method
 from prunebench.registry import Registry
 from prunebench.strategy import label, parse_spec, split_list
 
@@ -44,6 +44,9 @@ def test_options_are_typed_and_labels_read_back(registry):
         assert registry.strategy(label(again)) == again
     assert isinstance(registry.strategy("imp[rewind=0.1]").rewind, float)
     assert registry.strategy("heads[normalize=false]").normalize is False
+    for text in ("heads[examples=none]", "heads[examples=null]"):
+        assert registry.strategy(text).examples is None
+    assert registry.strategy(label(registry.strategy("heads[examples=none]"))).examples is None
 
 
 @pytest.mark.parametrize(
@@ -55,6 +58,7 @@ def test_options_are_typed_and_labels_read_back(registry):
         ("imp[of=remainder]", "'original' or 'remaining'"),
         ("imp[rate=1.5]", "rate between 0 and 1"),
         ("imp[rewind=2.5]", "cannot rewind to 2.5"),
+        ("imp[rewind=1.0]", "cannot rewind to 1.0"),
         ("heads[step=0]", "rate between 0 and 1"),
     ],
 )
@@ -82,7 +86,13 @@ def test_recipes_as_the_design_lists_them(registry):
     assert recipe("heads[rescore=true,step=0.25]", 0.5, registry) == [
         *(train, Prune(0.25), Prune(0.5), train, Compact())
     ]
-    assert recipe("random-pruning[of=magnitude]", 0.5, registry) == [train, Prune(0.5), Shuffle("layer"), back, train]
+    # A control does what its method does after the mask, but for the one thing that it takes away.
+    assert recipe("random-pruning[of=magnitude]", 0.5, registry) == [train, Prune(0.5), Shuffle("layer"), train]
+    assert recipe("random-pruning[of=heads]", 0.5, registry) == [
+        *(train, Prune(0.5), Shuffle("layer"), train, Compact())
+    ]
+    assert recipe("random-reinit[of=heads]", 0.5, registry) == [train, Prune(0.5), Reinit(), train, Compact()]
+    assert recipe("random-pruning", 0.0, registry) == [Shuffle("layer"), train]
 
 
 def test_a_control_needs_something_to_control(registry):
@@ -94,7 +104,7 @@ def test_a_control_needs_something_to_control(registry):
 BAD_PLUGIN = """
 from dataclasses import dataclass
 from typing import ClassVar
-from prunebench import Compact, Prune, Rewind, Train, hookimpl
+from prunebench import Compact, PermuteLayers, Prune, Rewind, Shuffle, Train, hookimpl
 
 class Base:
     unit: ClassVar[str] = "weight"
@@ -126,6 +136,18 @@ class Empty(Base):
         return []
 
 @dataclass(frozen=True)
+class ShuffleLast(Base):
+    name: ClassVar[str] = "shuffle-last"
+    def recipe(self, sparsity):
+        return [Train(), Prune(sparsity), Shuffle()]
+
+@dataclass(frozen=True)
+class PermuteThenPrune(Base):
+    name: ClassVar[str] = "permute-then-prune"
+    def recipe(self, sparsity):
+        return [Prune(0.1), PermuteLayers(), Prune(sparsity), Train()]
+
+@dataclass(frozen=True)
 class Raises(Base):
     name: ClassVar[str] = "raises"
     def recipe(self, sparsity):
@@ -133,7 +155,7 @@ class Raises(Base):
 
 @hookimpl
 def prunebench_strategies():
-    return [CompactEarly, CompactWeights, RewindFirst, Empty, Raises]
+    return [CompactEarly, CompactWeights, RewindFirst, Empty, ShuffleLast, PermuteThenPrune, Raises]
 """
 
 
@@ -144,6 +166,8 @@ def prunebench_strategies():
         ("compact-weights", "compacts single weights"),
         ("rewind-first", "rewinds to 0.1 of a training that it has not had"),
         ("empty", "no list of phases"),
+        ("shuffle-last", "ends in Shuffle"),
+        ("permute-then-prune", "goes on with Prune after PermuteLayers"),
         ("raises", "'raises' has no recipe at 0.5: ZeroDivisionError: oops"),
     ],
 )

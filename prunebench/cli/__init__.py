@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from prunebench.cli.options import ARGUMENTS
 from prunebench.errors import PrunebenchError, unknown
 from prunebench.registry import Registry
 
@@ -20,6 +21,10 @@ class Commands(click.Group):
             ctx.obj = Registry()
         registry: Registry = ctx.obj
         return registry
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[ARGUMENTS] = tuple(args)
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(self._registry(ctx).entries("commands"))
@@ -42,7 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The console script."""
     status: Any = 0
     try:
-        status = cli.main(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+        # Not list(…): in this package that name becomes the module of the command, once it is imported.
+        words = None if arguments is None else [*arguments]
+        status = cli.main(words, prog_name="prunebench", standalone_mode=False)
     except PrunebenchError as error:
         click.echo(f"prunebench: {error}", err=True)
         status = 2
@@ -53,10 +60,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else "")
     except click.ClickException as error:
-        click.echo(f"prunebench: {error.format_message()}", err=True)
+        text = error.format_message().rstrip(".")
+        where = f" (see {error.ctx.command_path} --help)" if isinstance(error, click.UsageError) and error.ctx else ""
+        click.echo(f"prunebench: {text[:1].lower()}{text[1:]}{where}", err=True)
         status = 2
     except (KeyboardInterrupt, click.Abort):
-        click.echo("\nprunebench: stopped; what is done is stored, and the same command goes on from there", err=True)
+        click.echo("prunebench: stopped; what is done is stored, and the same command goes on from there", err=True)
         status = 130
     except BrokenPipeError:
         sys.stderr.close()

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
 from prunebench.bench import Display
@@ -25,60 +25,74 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
+def many(number: int, what: str) -> str:
+    """`1 job`, `2 jobs`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def counted(plan: Plan, count: Count) -> list[str]:
     """The plan in four lines."""
     again = f", {count.again} of them again for masks or weights that are not kept" if count.again else ""
+    asked, distinct = many(count.asked, "phase"), many(count.distinct, "phase")
     return [
-        f"Asked for:     {len(plan.cells)} cells, {count.asked} phases, {count.asked_trainings} trainings",
-        f"After sharing: {count.distinct} phases, {count.distinct_trainings} trainings",
-        f"In the store:  {count.stored} phases",
-        f"To run:        {count.distinct - count.stored} phases, {count.trainings} trainings{again}",
+        f"Asked for:     {many(len(plan.cells), 'cell')}, {asked}, {many(count.asked_trainings, 'training')}",
+        f"After sharing: {distinct}, {many(count.distinct_trainings, 'training')}",
+        f"In the store:  {many(count.stored, 'phase')}",
+        f"To run:        {many(count.distinct - count.stored, 'phase')}, {many(count.trainings, 'training')}{again}",
     ]
 
 
 @contextmanager
 def make_display(jobs: list[Job]) -> Iterator[Display]:
     """A live display on a terminal, plain lines elsewhere."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
+    # Not rich's own idea of a terminal, which FORCE_COLOR turns a log into.
+    if not sys.stderr.isatty():
         yield Lines(jobs)
         return
+    console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Bars(*columns, TextColumn("{task.fields[note]}"), console=console) as bars:
         yield Live(jobs, bars)
 
 
 class Live:
-    """Two bars: phases of the plan, and steps of the training at work."""
+    """A bar for the phases of the plan, and one for each job at work: its steps, where it runs in this process."""
 
     def __init__(self, jobs: list[Job], bars: Bars) -> None:
         self.bars = bars
         self.all = bars.add_task("phases", total=sum(len(job.phases) for job in jobs), note="")
-        self.one = bars.add_task("", total=None, note="")
+        self.working: dict[Job, TaskID] = {}
 
     def started(self, job: Job) -> None:
-        self.bars.reset(self.one, total=None, description=describe(job.anchor), note="loading")
+        self.working[job] = self.bars.add_task(describe(job.anchor), total=None, note="at work")
 
     def moment(self, moment: Progress) -> None:
         note = f"loss {moment.loss:.3f}" if moment.step < moment.steps else "pruning and scoring"
-        self.bars.update(self.one, total=moment.steps, completed=moment.step, note=note)
+        bar = next(reversed(self.working.values()))
+        self.bars.update(bar, total=moment.steps, completed=moment.step, note=note)
 
     def finished(self, job: Job, seconds: float, left: float | None, failure: str) -> None:
+        bar = self.working.pop(job, None)
+        if bar is not None:
+            self.bars.remove_task(bar)
         note = "" if left is None else f"about {duration(left)} left"
         self.bars.update(self.all, advance=len(job.phases), note=note)
         if failure:
-            self.bars.console.print(f"failed: {describe(job.anchor)}: {failure}", markup=False)
+            what = failure if bar is None else f"failure: {failure}"
+            self.bars.console.print(f"{describe(job.anchor)}: {what}", markup=False)
 
 
 class Lines:
-    """A line for each job that is over, for logs."""
+    """A line for each job that is over, for logs; of one that was never started, only why."""
 
     def __init__(self, jobs: list[Job]) -> None:
         self.total = sum(len(job.phases) for job in jobs)
         self.done = 0
         self.loss = ""
+        self.started_jobs: set[Job] = set()
 
     def started(self, job: Job) -> None:
+        self.started_jobs.add(job)
         self.loss = ""
 
     def moment(self, moment: Progress) -> None:
@@ -87,5 +101,7 @@ class Lines:
     def finished(self, job: Job, seconds: float, left: float | None, failure: str) -> None:
         self.done += len(job.phases)
         rest = "" if left is None else f", about {duration(left)} left"
-        what = f"failed: {failure}" if failure else f"{duration(seconds)}{self.loss}"
-        click.echo(f"[{self.done}/{self.total} phases] {describe(job.anchor)}: {what}{rest}", file=sys.stderr)
+        what = f"{duration(seconds)}{self.loss}"
+        if failure:
+            what = f"{what}; failure: {failure}" if job in self.started_jobs else failure
+        click.echo(f"[{self.done}/{self.total} phases] {describe(job.anchor)}: {what}{rest}", err=True)

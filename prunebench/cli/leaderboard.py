@@ -22,7 +22,10 @@ from prunebench.cli.options import store_option
 @click.option("--data", default="", help="Only results on the data of this fingerprint.")
 @click.option("--prunable", default="", help="Only results with these prunable weights.")
 def leaderboard(store: str, out: Path | None, formats: str, tasks: str, strategies: str, **setting: str) -> None:
-    """Mean ± std tables from the stored records alone: Markdown, CSV, JSON and LaTeX."""
+    """Show or write what a store holds, as mean ± std tables.
+
+    From the stored records alone, as Markdown, CSV, JSON and LaTeX.
+    """
     from prunebench.leaderboard import FORMATS, Selection, build, parse_formats, select, summary, write
     from prunebench.results import rows
     from prunebench.store import Store

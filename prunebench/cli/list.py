@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,7 +22,7 @@ WHAT = (*KINDS, "plugins")
 @plugin_option
 @click.pass_context
 def list_(ctx: click.Context, what: str, plugins: tuple[str, ...]) -> None:
-    """Show strategies, tasks, models, suites or plugins: what each is, and who gave it."""
+    """Show what there is to choose from, and who gave it."""
     if what not in WHAT:
         raise unknown("thing to list", what, WHAT)
     registry = registry_of(ctx, plugins)
@@ -51,7 +52,8 @@ def _details(kind: str, value: Any) -> Iterable[str]:
     if kind == "strategies":
         for field in parameters(value):
             default = "" if field.default is dataclasses.MISSING else f" = {field.default}"
-            yield f"{field.name}: {field.type}{default}"
+            type_name = field.type if isinstance(field.type, str) else inspect.formatannotation(field.type)
+            yield f"{field.name}: {type_name}{default}"
     if kind == "tasks":
         yield f"metrics: {', '.join(value.metrics)}; evaluated on: {', '.join(value.evaluations)} ({value.split})"
         yield f"protocol: {value.protocol.label(value.protocol)}"

@@ -8,10 +8,14 @@ from typing import Any
 import click
 
 from prunebench.errors import PrunebenchError
+from prunebench.executors import ExecutorSpec
+from prunebench.recipes import Method
 from prunebench.registry import Registry
 from prunebench.suite import Suite, load, merge
 
 STORE = ".prunebench"
+# Where a click context keeps the words of the command line.
+ARGUMENTS = "prunebench.arguments"
 
 _OPTIONS = [
     click.option("--tasks", help="Tasks, comma separated: rte,mrpc."),
@@ -30,6 +34,10 @@ _OPTIONS = [
     click.option("--train-limit", help="At most so many training examples."),
     click.option("--eval-limit", help="At most so many evaluation examples."),
 ]
+_RUNNING = [
+    click.option("--jobs", "slots", type=click.IntRange(1), default=1, show_default=True, help="How many at a time."),
+    click.option("--executor", help="Where jobs run: here (default for one job), processes (default for more)."),
+]
 plugin_option = click.option(
     "--plugin", "plugins", multiple=True, metavar="FILE.py", help="A plugin in a single file; may be repeated."
 )
@@ -37,8 +45,8 @@ store_option = click.option("--store", default=STORE, show_default=True, metavar
 
 
 def suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the argument SUITE and every option that a suite file can hold."""
-    for option in reversed(_OPTIONS):
+    """Add the argument SUITE, every option that a suite file can hold, and those that say where its jobs run."""
+    for option in reversed([*_OPTIONS, *_RUNNING]):
         command = option(command)
     return click.argument("suite", required=False)(plugin_option(store_option(command)))
 
@@ -48,14 +56,26 @@ def registry_of(ctx: click.Context, plugins: tuple[str, ...]) -> Registry:
     return Registry(plugins) if plugins else ctx.find_object(Registry) or Registry()
 
 
+def executor_of(registry: Registry, name: str | None, slots: int) -> ExecutorSpec:
+    """The executor of that name; by default this process for one job at a time, and processes for more."""
+    spec: ExecutorSpec = registry.get("executors", name or ("processes" if slots > 1 else "here"))
+    return spec
+
+
 def read_suite(name: str | None, options: dict[str, Any], registry: Registry) -> Suite:
-    """The suite of the file, with the options of the command line above it."""
+    """The suite of the file, with the options of the command line above it.
+
+    All its names are looked up here, before anything is downloaded for them.
+    """
     suite = merge(load(name, registry) if name else Suite(), options)
     if not suite.tasks:
         suites = ", ".join(sorted(registry.entries("suites")))
         raise PrunebenchError("nothing to run: no tasks are given", f"--tasks rte,mrpc or a suite: {suites}")
-    for task in suite.tasks:
+    for task in (*suite.tasks, *filter(None, suite.sparsities)):
         registry.get("tasks", task)
+    for text in suite.strategies:
+        Method(text, registry)
+    for task in suite.tasks:
         if task not in suite.sparsities and "" not in suite.sparsities:
             raise PrunebenchError(
                 f"suite {suite.name!r} has no sparsities for task {task!r}", "--sparsities names some"

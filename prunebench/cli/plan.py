@@ -6,16 +6,29 @@ from typing import Any
 
 import click
 
-from prunebench.cli.options import read_suite, registry_of, suite_options
+from prunebench.cli.options import executor_of, read_suite, registry_of, suite_options
 
 
 @click.command()
 @suite_options
 @click.pass_context
-def plan(ctx: click.Context, /, suite: str | None, store: str, plugins: tuple[str, ...], **options: Any) -> None:
-    """Print what `run` with the same words would run, share, and take from the store."""
+def plan(
+    ctx: click.Context,
+    /,
+    suite: str | None,
+    store: str,
+    plugins: tuple[str, ...],
+    executor: str | None,
+    slots: int,
+    **options: Any,
+) -> None:
+    """Print what `run` would do, and what it would cost.
+
+    With the same words as `run`: what that would run, share, and take from the store.
+    """
     registry = registry_of(ctx, plugins)
     chosen = read_suite(suite, options, registry)
+    executor_of(registry, executor, slots)
     from prunebench import bench, jobs, roots
     from prunebench.cli.display import counted, duration
     from prunebench.plan import Plan
@@ -23,11 +36,13 @@ def plan(ctx: click.Context, /, suite: str | None, store: str, plugins: tuple[st
     made: Plan = roots.plan(chosen, registry)
     contents = open_if_there(store)
     todo = jobs.to_run(made, contents)
+    for complaint in contents.complaints:
+        click.echo(complaint, err=True)
     click.echo("\n".join(counted(made, jobs.count(made, todo, contents))))
     if not todo:
         click.echo(f"Nothing is left to run: everything is in {store}")
         return
-    total = bench.Clock(todo, bench.expected_seconds(contents) if contents.folder.exists() else {}).total()
+    total = bench.Clock(todo, bench.expected_seconds(contents) if contents.folder.exists() else {}, slots).total()
     cost = "unknown until each task has been trained once" if total is None else f"about {duration(total)}"
     click.echo(f"Expected cost: {cost}\nRun it with the same words: prunebench run …")
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from typing import Any
 
 import click
 
-from prunebench.cli.options import read_suite, registry_of, suite_options
+from prunebench.cli.options import ARGUMENTS, executor_of, read_suite, registry_of, suite_options
 from prunebench.errors import PrunebenchError
+
+# Another run on the same store may throw weights away that this one has planned with; hardly ever twice.
+ATTEMPTS = 10
 
 
 @click.command()
 @suite_options
-@click.option("--jobs", "slots", type=click.IntRange(min=1), default=1, show_default=True, help="How many at a time.")
-@click.option("--executor", help="Where jobs run: here (default for one job), processes (default for more).")
 @click.pass_context
 def run(
     ctx: click.Context,
@@ -27,14 +27,14 @@ def run(
     slots: int,
     **options: Any,
 ) -> None:
-    """Run a SUITE (a name or a TOML file) or what the options say; options win over the file.
+    """Run a suite, or what the options say, and show the results.
 
-    Every result is stored once and for all: the same command again goes on where the last one stopped, and a command
-    that asks for more runs only what is new.
+    SUITE is a name or a TOML file; options win over the file. Every result is stored once and for all: the same
+    command again goes on where the last one stopped, and a command that asks for more runs only what is new.
     """
     registry = registry_of(ctx, plugins)
     chosen = read_suite(suite, options, registry)
-    spec = registry.get("executors", executor or ("processes" if slots > 1 else "here"))
+    spec = executor_of(registry, executor, slots)
     from prunebench import bench, jobs, roots
     from prunebench.cli.display import counted, make_display
     from prunebench.store import Store
@@ -42,33 +42,42 @@ def run(
     place = Store.create(store)
     made = roots.plan(chosen, registry)
     todo = jobs.to_run(made, place)
-    for line in [*place.complaints, *counted(made, jobs.count(made, todo, place))]:
-        click.echo(line)
+    for complaint in place.complaints:
+        click.echo(complaint, err=True)
+    click.echo("\n".join(counted(made, jobs.count(made, todo, place))))
     cells = [cell.to_json() for cell in made.cells]
-    place.add_plan(cells, chosen.name, "prunebench " + shlex.join(sys.argv[1:]))
+    place.add_plan(cells, chosen.name, "prunebench " + shlex.join(ctx.meta[ARGUMENTS]))
     if not todo:
         click.echo(f"Nothing is left to run: every result is in {store}")
         return finish(place, store, cells, bench.Report())
-    with spec.make(slots) as pool, make_display(todo) as display:
-        report = bench.run(todo, pool, place, registry.files, display, slots)
+    for _ in range(ATTEMPTS):
+        with spec.make(slots) as pool, make_display(todo) as display:
+            report = bench.run(todo, pool, place, registry.files, display, slots)
+        if not report.again:
+            break
+        click.echo("something that a job starts from is gone from the store or damaged: planning again", err=True)
+        todo = jobs.to_run(made, place)
     finish(place, store, cells, report)
 
 
 def finish(place: Any, store: str, cells: list[dict[str, Any]], report: Any) -> None:
     """Show this plan's results, where they lie, and what went wrong."""
+    from prunebench.cli.display import many
     from prunebench.leaderboard import terminal
     from prunebench.results import rows
 
     plan = {"format": 1, "suite": "", "command": "", "written": "", "cells": cells}
-    click.echo("\n" + terminal(rows([plan], place.record, place.failure)))
+    found = rows([plan], place.record, place.failure)
+    click.echo(f"\n{terminal(found)}\n")
+    if any(row.status == "done" for row in found):
+        pages = f"prunebench leaderboard --store {shlex.quote(store)} --out leaderboards/NAME"
+        click.echo(f"Results: {store}. Pages and tables: {pages}")
     for where, reason in report.failures.items():
         click.echo(f"failed: {where}: {reason}", err=True)
     if report.unexpected is not None:
         raise report.unexpected
     if report.failures:
         raise PrunebenchError(
-            f"{len(report.failures)} jobs failed and {report.skipped} that start from them were not run",
-            "the reasons stand above and, with their tracebacks, in the store's failures/; "
-            "the same command tries them again",
+            f"{many(len(report.failures), 'failure')}, {many(report.skipped, 'job')} left out because of that",
+            f"the reasons stand above, tracebacks in {place.folder / 'failures'}; the same command tries again",
         )
-    click.echo(f"Results: {store}. Pages and tables: prunebench leaderboard --store {store} --out leaderboards/NAME")

@@ -38,6 +38,7 @@ ROBERTA = Architecture(
     attention_output="attention.output.dense",
     intermediate="intermediate.dense",
     output="output.dense",
+    positions_after_padding=True,
     examples=(
         "FacebookAI/roberta-base",
         "FacebookAI/roberta-large",

@@ -160,7 +160,7 @@ def permute_layers(pm: PrunableModel, seed: int) -> list[int]:
     count = len(pm.layers)
     if count < 2:
         raise PrunebenchError("cannot permute the layers of an encoder that has one layer")
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(derive(seed, "permute layers"))
     permutation = list(range(count))
     while permutation == sorted(permutation):
         permutation = torch.randperm(count, generator=generator).tolist()

@@ -1,16 +1,22 @@
-"""Controls: another method's recipe up to its last mask, and then something that takes its idea away."""
+"""Controls: another method's recipe up to its last mask, and then one thing otherwise than that method has it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from prunebench import PermuteLayers, Phase, Reinit, Rewind, Shuffle, Train
 
 
+def training(rest: Sequence[Phase]) -> list[Phase]:
+    """What a control does after its mask: what the method does, or, where that only stops, a training from θ0."""
+    return list(rest) if any(isinstance(phase, Train) for phase in rest) else [Rewind(), Train()]
+
+
 @dataclass(frozen=True)
 class RandomPruning:
-    """A random mask with as many weights as the controlled method's in each matrix (or in all), and θ0.
+    """A random mask with as many units as the controlled method's in each matrix (or in all), trained as it trains.
 
     `counts` is "layer" for the counts of every matrix, or "global" for the count of all of them together.
     """
@@ -20,8 +26,8 @@ class RandomPruning:
     of: str = "imp"
     counts: Literal["layer", "global"] = "layer"
 
-    def tail(self) -> list[Phase]:
-        return [Shuffle(self.counts), Rewind(), Train()]
+    def tail(self, rest: Sequence[Phase]) -> list[Phase]:
+        return [Shuffle(self.counts), *training(rest)]
 
 
 @dataclass(frozen=True)
@@ -36,8 +42,9 @@ class RandomReinit:
     of: str = "imp"
     counts: Literal["kept", "layer", "global"] = "kept"
 
-    def tail(self) -> list[Phase]:
-        return [*([] if self.counts == "kept" else [Shuffle(self.counts)]), Reinit(), Train()]
+    def tail(self, rest: Sequence[Phase]) -> list[Phase]:
+        shuffle = [] if self.counts == "kept" else [Shuffle(self.counts)]
+        return [*shuffle, Reinit(), *(phase for phase in training(rest) if not isinstance(phase, Rewind))]
 
 
 @dataclass(frozen=True)
@@ -48,8 +55,9 @@ class LayerShuffle:
 
     of: str = "imp"
 
-    def tail(self) -> list[Phase]:
-        return [Rewind(), PermuteLayers(), Train()]
+    def tail(self, rest: Sequence[Phase]) -> list[Phase]:
+        after = (phase for phase in training(rest) if not isinstance(phase, Rewind))
+        return [Rewind(), PermuteLayers(), *after]
 
 
 STRATEGIES = [RandomPruning, RandomReinit, LayerShuffle]

@@ -37,6 +37,11 @@ class TaskData:
     train: Split
     evaluations: dict[str, Split]
 
+    def limited(self, train: int | None, evaluation: int | None) -> TaskData:
+        """At most so many examples of the training split, and of each that is evaluated."""
+        evaluations = {name: split.limited(evaluation) for name, split in self.evaluations.items()}
+        return TaskData(self.train.limited(train), evaluations)
+
     def sizes(self) -> dict[str, int]:
         return {"train": len(self.train), **{name: len(split) for name, split in self.evaluations.items()}}
 

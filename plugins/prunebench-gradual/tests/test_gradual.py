@@ -13,7 +13,7 @@ from prunebench.registry import Registry
 from prunebench.store import Store
 from prunebench.suite import Suite, merge
 
-WORDS = "the a dog cat bird king ship song sees finds likes follows old young red green".split()
+WORDS = ("the", "a", "dog", "cat", "bird", "king", "ship", "song", "sees", "finds", "likes", "follows", "old", "young")
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def test_a_control_takes_its_final_counts(run):
 
 def test_bad_options_are_refused():
     from prunebench import PrunebenchError
-    from prunebench.plan import Method
+    from prunebench.recipes import Method
 
     with pytest.raises(PrunebenchError, match="begin < end"):
         Method("gradual[begin=0.9]", Registry()).steps(0.5)

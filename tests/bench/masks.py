@@ -1,0 +1,47 @@
+"""Exact global top-k over the 84,934,656 prunable weights of BERT-base, packing, and the memory they take."""
+
+from __future__ import annotations
+
+import resource
+
+import torch
+from interleaved import compare
+
+from prunebench import masks
+
+SHAPES = {
+    f"layer.{layer}.{name}": shape
+    for layer in range(12)
+    for name, shape in {
+        **dict.fromkeys(("query", "key", "value", "attention_output"), (768, 768)),
+        "intermediate": (3072, 768),
+        "output": (768, 3072),
+    }.items()
+}
+
+
+def main() -> None:
+    torch.manual_seed(0)
+    scores = {name: torch.randn(shape).abs_() for name, shape in SHAPES.items()}
+    full = masks.full(SHAPES)
+    total = masks.units(full)
+    before = peak()
+    half = masks.top_k(scores, full, masks.pruned_count(0.5, total))
+    print(f"{total:,} weights; top-k added {peak() - before:.0f} MB at its peak")
+    packed = masks.pack(half)
+    print(f"packed: {len(packed) * 8 / total:.4f} bits a weight")
+    things = {
+        "top-k to 50 %": lambda: masks.top_k(scores, full, masks.pruned_count(0.5, total)),
+        "top-k from 50 % to 90 %": lambda: masks.top_k(scores, half, masks.pruned_count(0.9, total)),
+        "pack": lambda: masks.pack(half),
+        "unpack": lambda: masks.unpack(packed),
+    }
+    compare("masks of BERT-base", things, rounds=5)
+
+
+def peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    main()

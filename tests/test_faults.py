@@ -1,0 +1,233 @@
+"""What can go wrong in a run, planted on purpose: each check must be able to fail, and each fault be told."""
+
+from __future__ import annotations
+
+import types
+
+import pytest
+import torch
+
+from prunebench import PrunebenchError, bench, calls, jobs, masks, records, roots, worker
+from prunebench.cli.display import Lines
+from prunebench.executors import Here
+from prunebench.phases import Prune, Train
+from prunebench.registry import Registry
+from prunebench.store import Store
+from prunebench.subjects import Subject, subject
+from prunebench.suite import Suite, merge
+
+PLUGIN = """
+from dataclasses import dataclass
+from prunebench import *
+
+@dataclass(frozen=True)
+class Mine:
+    name = "mine"
+    unit = "weight"
+    fault: str = ""
+    def recipe(self, sparsity):
+        return [Train(), Prune(sparsity), Rewind()] if self.fault == "ends" else [Train(), Prune(sparsity), Train()]
+    def score(self, ctx):
+        if self.fault == "moves":
+            for weight in ctx.weights.values():
+                weight.mul_(2)
+        if self.fault == "initial":
+            for weight in ctx.initial.values():
+                weight.zero_()
+        return {name: weight.abs() for name, weight in ctx.weights.items()}
+
+@hookimpl
+def prunebench_strategies():
+    return [Mine]
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(PLUGIN)
+    return path
+
+
+@pytest.fixture
+def planned(tiny_bert, tiny_glue, tmp_path):
+    """Plans a suite on the tiny model; gives the plan, the store and a function that runs what is left."""
+
+    def go(strategies, sparsities="0.2", plugins=(), **options):
+        registry = Registry(plugins)
+        words = {"tasks": "rte", "strategies": strategies, "sparsities": sparsities, "seeds": "1", "epochs": "1"}
+        where = {"model": str(tiny_bert), "glue_dir": str(tiny_glue), "precision": "fp32", "device": "cpu"}
+        plan = roots.plan(merge(Suite(), {**words, **where, **options}), registry)
+        store = Store.create(tmp_path / "store")
+
+        def finish():
+            todo = jobs.to_run(plan, store)
+            with Here() as pool:
+                return bench.run(todo, pool, store, registry.files, Lines(todo))
+
+        return plan, store, finish
+
+    return go
+
+
+def leaf(store, plan):
+    return store.record(plan.cells[-1].leaf.key)
+
+
+def test_a_recipe_that_ends_in_a_rewind_is_scored_once(planned, plugin):
+    plan, store, finish = planned("mine[fault=ends]", plugins=[plugin])
+    assert finish().done == 2
+    assert leaf(store, plan)["steps"] == 0
+    assert leaf(store, plan)["sparsity"]["pruned"] == masks.pruned_count(0.2, 16384)
+    assert jobs.to_run(plan, store) == []
+
+
+def test_at_sparsity_zero_every_method_is_the_dense_model(planned):
+    plan, store, finish = planned("imp,magnitude,random-pruning,random-pruning[of=magnitude]", "0")
+    assert not finish().failures
+    dense = store.record(plan.cells[0].leaf.key)["evaluations"]
+    assert store.record(plan.cells[1].leaf.key)["evaluations"] == dense
+    assert all(store.record(cell.leaf.key)["sparsity"]["pruned"] == 0 for cell in plan.cells)
+
+
+def test_a_rewind_beyond_the_end_is_refused_before_anything_runs(planned):
+    with pytest.raises(PrunebenchError, match=r"'imp\[rewind=500\]' rewinds to step 500.*has 2 steps"):
+        planned("imp[rewind=500],magnitude")
+
+
+@pytest.mark.parametrize(("family", "limit"), [("bert", 64), ("roberta", 64), ("distilbert", 64)])
+def test_a_text_that_the_model_cannot_read_is_told_before_training(
+    planned, tiny_models, tiny_glue, tmp_path, family, limit
+):
+    """RoBERTa has 66 positions and uses 64 of them."""
+    (tmp_path / "RTE").mkdir()
+    rows = (tiny_glue / "RTE" / "train.tsv").read_text().splitlines()
+    long = rows[1].split("\t")
+    long[1] = " ".join([long[1]] * 20)
+    (tmp_path / "RTE" / "train.tsv").write_text("\n".join([rows[0], "\t".join(long), *rows[2:]]) + "\n")
+    (tmp_path / "RTE" / "dev.tsv").write_text((tiny_glue / "RTE" / "dev.tsv").read_text())
+    where = {"model": str(tiny_models[family]), "glue_dir": str(tmp_path)}
+    _, _, finish = planned("dense", **where)
+    [reason] = finish().failures.values()
+    assert f"reads {limit} (--max-length {limit})" in reason
+    _, _, finish = planned("dense", **where, max_length=str(limit))
+    assert not finish().failures
+
+
+def test_a_plugin_edited_between_plan_and_run_is_not_run(planned, plugin):
+    _, _, finish = planned("mine", plugins=[plugin])
+    plugin.write_text(PLUGIN.replace("weight.abs()", "-weight.abs()"))
+    [reason] = finish().failures.values()
+    assert "edited after it was planned" in reason
+
+
+def test_a_score_must_leave_the_weights_alone(planned, plugin):
+    _, _, finish = planned("mine[fault=moves]", plugins=[plugin])
+    [reason] = finish().failures.values()
+    assert "changed weights in score()" in reason
+
+
+def test_a_strategy_cannot_reach_theta0(planned, plugin):
+    """What `ctx.initial` gives is a copy: the next rewind is still to the file."""
+    plan, store, finish = planned("mine[fault=initial],imp", plugins=[plugin])
+    assert not finish().failures
+    assert leaf(store, plan)["checks"]["rewound_exactly"] is True
+
+
+def test_weights_that_are_not_theta0_are_recorded_as_such(planned, monkeypatch):
+    real = Subject.load
+
+    def off(self, weights):
+        real(self, weights)
+        with torch.no_grad():
+            next(self.model.parameters()).view(-1)[0] += 1e-6
+
+    monkeypatch.setattr(Subject, "load", off)
+    plan, store, finish = planned("imp")
+    finish()
+    assert leaf(store, plan)["checks"]["rewound_exactly"] is False
+
+
+def test_checks_can_fail(planned):
+    plan, _, _ = planned("heads")
+    root = jobs.to_run(plan, store=planned("heads")[1])[0].to_json(())["root"]
+    sample = subject(root, Registry())
+    name = sample.prunable.prunable[0]
+    keep = {name: torch.ones_like(sample.theta0[name], dtype=torch.bool)}
+    keep[name][0, 0] = False
+    sample.load(sample.theta0)
+    path = [Train(), Prune(0.5)]
+    stray = records.checks(sample, path, {"a": torch.tensor([True, False])}, keep)
+    assert stray == {"count_exact": True, "pruned_weights_zero": False}
+    with torch.no_grad():
+        sample.model.get_parameter(name)[0, 0] = 0
+    missed = records.checks(sample, path, {"a": torch.tensor([True, True])}, keep)
+    assert missed == {"count_exact": False, "pruned_weights_zero": True}
+    other = type(sample.model)(sample.model.config)
+    assert records.agreement(sample, other, "cpu")["compact_agrees"] is False
+    assert records.agreement(sample, sample.model, "cpu") == {}
+
+
+def test_a_mask_never_brings_units_back():
+    context = types.SimpleNamespace(mask={"a": torch.tensor([True, True, False])})
+    strategy = types.SimpleNamespace(name="s", prune=lambda ctx, sparsity: {"a": torch.tensor([True, False, True])})
+    with pytest.raises(PrunebenchError, match="brought pruned units back"):
+        calls.moved(strategy, context, 1 / 3, 1)
+
+
+@pytest.mark.parametrize("kind", ["damaged", "gone"])
+def test_a_mask_that_is_damaged_or_gone_is_made_again(planned, kind):
+    plan, store, finish = planned("imp")
+    finish()
+    [first, *_] = sorted((store.folder / "masks").glob("*"))
+    expected = {path.name: path.read_bytes() for path in (store.folder / "masks").glob("*")}
+    plan, store, finish = planned("imp,random-pruning,random-reinit", "0.1,0.2")
+    todo = jobs.to_run(plan, store)
+    for path in (store.folder / "masks").glob("*"):
+        path.write_bytes(b"nothing") if kind == "damaged" else path.unlink()
+    with Here() as pool:
+        report = bench.run(todo, pool, store, (), Lines(todo))
+    assert report.again
+    assert not report.failures
+    while finish().again:
+        pass
+    assert all(store.record(cell.leaf.key) for cell in plan.cells)
+    assert {name: (store.folder / "masks" / name).read_bytes() for name in expected} == expected
+    assert first.name in expected
+
+
+def test_weights_that_another_run_threw_away_are_made_again(planned):
+    """Two runs on one store: the other one has finished and cleaned up while this one was at work."""
+    plan, store, finish = planned("magnitude", "0.2,0.3")
+    real = Store.discard_weights
+    todo = jobs.to_run(plan, store)
+    display = Lines(todo)
+    display.started = lambda job: [real(store, path.stem) for path in (store.folder / "weights").glob("*")]
+    with Here() as pool:
+        report = bench.run(todo, pool, store, (), display)
+    assert report.again
+    assert not report.failures
+    while finish().again:
+        pass
+    assert all(store.record(cell.leaf.key) for cell in plan.cells)
+    assert not list((store.folder / "weights").glob("*"))
+
+
+def test_the_clock_counts_what_is_left_by_task():
+    def job(task, trains=True):
+        root = types.SimpleNamespace(task=task, protocol_label="glue-1", precision="fp32", device="cpu")
+        return types.SimpleNamespace(trains=trains, anchor=types.SimpleNamespace(root=root))
+
+    todo = [job("rte"), job("rte"), job("rte"), job("mrpc"), job("rte", trains=False)]
+    clock = bench.Clock(todo, {})
+    assert clock.total() is None
+    assert clock.left(todo[0], 10.0) is None, "mrpc has never been trained"
+    clock = bench.Clock(todo, {bench.pace(todo[3]): 100.0}, slots=2)
+    assert clock.left(todo[0], 10.0) == (2 * 10 + 100) / 2
+    assert clock.left(todo[1], 30.0) == (20 + 100) / 2
+    assert clock.left(todo[3], None) == 20 / 2, "given up"
+    assert clock.left(todo[4], 5.0) == 20 / 2
+
+
+def test_the_registry_of_a_worker_is_kept_between_jobs():
+    assert worker._registry(()) is worker._registry(())
