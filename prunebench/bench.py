@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from prunebench import progress, worker
 from prunebench.errors import PrunebenchError
 from prunebench.jobs import Job, describe
+from prunebench.plan import Node
 from prunebench.steps import Failure
 from prunebench.store import InputMissing, Store, StoreError
 
@@ -81,7 +82,7 @@ class _Run:
         """Book a job that is over, and give up what cannot be run any more because of what failed in it."""
         failures = self.outcome(future, job)
         self.finished.add(job)
-        self.leave(job, seconds, "; ".join(failure.reason for failure in failures))
+        self.leave(job, seconds, "; ".join(f"{describe(_at(job, failure))}: {failure.reason}" for failure in failures))
         for failure in failures:
             nodes = [node for node in job.nodes if failure.key in {step.key for step in node.path()}]
             lost = [other for other in self.waiting if failure.key in {node.key for node in other.anchor.path()}]
@@ -91,7 +92,7 @@ class _Run:
             if self.report.again:
                 continue
             self.report.skipped += len(lost)
-            self.report.failures[describe(nodes[0])] = failure.reason
+            self.report.failures[describe(_at(job, failure))] = failure.reason
             for key in [*(node.key for node in nodes), *(key for other in lost for key in other.records)]:
                 if not self.store.has("records", key):
                     self.store.add_failure(key, failure.reason, failure.details)
@@ -123,6 +124,10 @@ class _Run:
         self.report.again |= isinstance(error, InputMissing)
         reason = str(error) if known else f"{type(error).__name__}: {error}"
         return [Failure(job.anchor.key, reason, "".join(traceback.format_exception(error)))]
+
+
+def _at(job: Job, failure: Failure) -> Node:
+    return next(node for node in job.nodes if node.key == failure.key)
 
 
 def expected_seconds(store: Store) -> dict[str, float]:

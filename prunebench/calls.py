@@ -30,7 +30,9 @@ class StrategyError(PrunebenchError):
 def scores(strategy: Any, context: Context) -> dict[str, Tensor]:
     """What `strategy.score` says of every group. It may look at the weights, and must leave them as they are."""
     versions = [weight._version for weight in context.weights.values()]
-    found: dict[str, Tensor] = _ask(strategy, strategy.score, context)
+    found: dict[str, Tensor] = _ask(strategy, lambda: strategy.score(context))
+    if not isinstance(found, Mapping):
+        raise PrunebenchError(f"strategy {strategy.name!r} gave {found!r} as scores", "expected a tensor for each name")
     if [weight._version for weight in context.weights.values()] != versions:
         raise PrunebenchError(f"strategy {strategy.name!r} changed weights in score()", "prune(ctx, sparsity) may")
     return found

@@ -167,7 +167,8 @@ def build(
         names = (task.benchmark, task.split, task.metrics, task.evaluations)
         for about, level, steps in recipes[root.task]:
             _check_rewinds(steps, root, about["label"])
-            plan.cells.append(Cell(about, level, _grow(tree, steps, f"{about['label']} {level:g}"), *names))
+            made_for = f"{about['label']} {level:g}" if level else about["label"]
+            plan.cells.append(Cell(about, level, _grow(tree, steps, made_for), *names))
     return plan
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -34,7 +35,7 @@ class Protocol:
     def __post_init__(self) -> None:
         for name in ("epochs", "lr", "batch_size", "max_length", "clip", "train_limit", "eval_limit"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
+            if value is not None and not 0 < value < math.inf:
                 raise PrunebenchError(f"{name.replace('_', '-')} must be above 0, got {value}")
         if not 0 <= self.warmup < 1:
             raise PrunebenchError(f"warmup is a fraction of the training in [0, 1), got {self.warmup}")

@@ -75,28 +75,43 @@ class Method:
         if self.base is not self:
             last = max((i for i, step in enumerate(steps) if changes_mask(step.phase)), default=-1)
             rest = [step.phase for step in steps[last + 1 :]]
-            steps = steps[: last + 1] + [self._step(phase) for phase in self.strategy.tail(rest)]
+            steps = steps[: last + 1] + [
+                self._step(phase)
+                for phase in _phases(self.strategy.tail(rest), f"the tail of {label(self.strategy)!r}")
+            ]
         _check(steps, self.about)
         return steps
 
     def _recipe(self, strategy: Any, sparsity: float) -> list[Phase]:
         check_sparsity(sparsity)
         try:
-            return list(strategy.recipe(sparsity))
-        except PrunebenchError:
-            raise
+            return _phases(strategy.recipe(sparsity), f"the recipe of {label(strategy)!r}")
+        except PrunebenchError as error:
+            raise PrunebenchError(f"strategy {strategy.name!r}: {error.message}", error.hint) from error
         except Exception as error:
             raise PrunebenchError(
                 f"strategy {strategy.name!r} has no recipe at {sparsity}: {type(error).__name__}: {error}"
             ) from error
 
     def _step(self, phase: Phase) -> Step:
+        needs = isinstance(phase, Prune) or (changes_mask(phase) and not isinstance(phase, Shuffle))
+        if needs and not (hasattr(self.strategy, "score") or hasattr(self.strategy, "prune")):
+            raise PrunebenchError(
+                f"strategy {self.strategy.name!r} prunes, and has no score(ctx)", "see CONTRIBUTING.md"
+            )
         calls = isinstance(phase, Prune) or (isinstance(phase, Train) and phase.sparsity is not None)
         if not calls:
             return Step(phase, "", False, "", json.dumps(to_json(phase), sort_keys=True))
         code = self.registry.identity(self.strategy)
         token = json.dumps([to_json(phase), self.strategy.name, options_of(self.strategy), code], sort_keys=True)
         return Step(phase, label(self.strategy), hasattr(self.strategy, "prune"), code["source"], token)
+
+
+def _phases(answer: Any, who: str) -> list[Phase]:
+    phases = list(answer)
+    if not phases or not all(isinstance(phase, Phase) for phase in phases):
+        raise PrunebenchError(f"{who} is no list of phases: {phases}")
+    return phases
 
 
 # What these do to the weights is seen only when the mask is applied again, by what must follow them.
@@ -107,8 +122,6 @@ def _check(steps: Sequence[Step], about: dict[str, Any]) -> None:
     """Raise where a recipe cannot be run, naming the strategy whose it is."""
     phases = [step.phase for step in steps]
     who = f"the recipe of {about['label']!r}"
-    if not phases or not all(isinstance(phase, Phase) for phase in phases):
-        raise PrunebenchError(f"{who} is no list of phases: {phases}")
     if any(isinstance(phase, Compact) for phase in phases[:-1]):
         raise PrunebenchError(f"{who} goes on after Compact", "Compact ends a recipe")
     if isinstance(phases[-1], Compact) and about["track"] == "unstructured":

@@ -27,6 +27,7 @@ class Setting:
     precision: str = ""
     device: str = ""
     prunable: str = ""
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)

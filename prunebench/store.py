@@ -174,9 +174,10 @@ class Store:
         plans = []
         for path in sorted((self.folder / "plans").glob("*.json")):
             try:
-                plans.append(json.loads(path.read_text()))
-            except ValueError:
-                self.complaints.append(f"{path} is not JSON: left out")
+                plan = json.loads(path.read_text())
+                plans.append({name: plan[name] for name in ("format", "suite", "command", "written", "cells")})
+            except (ValueError, KeyError, TypeError):
+                self.complaints.append(f"{path} is no plan: left out")
         return sorted(plans, key=lambda plan: plan["written"])
 
     def _write(self, path: Path, data: bytes) -> None:

@@ -16,7 +16,7 @@ from prunebench import batches
 from prunebench.errors import PrunebenchError
 from prunebench.models import sources
 from prunebench.models.architecture import Architecture
-from prunebench.models.prunable import PrunableModel, load, load_tokenizer
+from prunebench.models.prunable import PrunableModel, check_readable, load, load_tokenizer
 from prunebench.protocol import Protocol
 from prunebench.registry import Registry
 from prunebench.tasks.task import DataSource, Task, TaskData
@@ -69,7 +69,9 @@ def model_source(model: str, registry: Registry) -> sources.ModelSource:
 
 @functools.lru_cache(maxsize=2)
 def _source(model: str, registry: Registry) -> sources.ModelSource:
-    return sources.resolve(model, architectures(registry))
+    source = sources.resolve(model, architectures(registry))
+    check_readable(source.folder)
+    return source
 
 
 def architectures(registry: Registry) -> list[Architecture]:

@@ -218,7 +218,7 @@ def test_without_a_terminal_progress_is_plain_lines(first):
     lines = first[1].err.splitlines()
     time = r"(\d+ min )?\d+ s, loss \d\.\d{3}, about (\d+ min )?\d+ s left"
     assert len(lines) == 2
-    assert re.fullmatch(rf"\[2/3 phases\] rte, seed 0, dense 0: Train: {time}", lines[0])
+    assert re.fullmatch(rf"\[2/3 phases\] rte, seed 0, dense: Train: {time}", lines[0])
     assert re.fullmatch(rf"\[3/3 phases\] rte, seed 0, magnitude 0\.2: Train Prune\(0\.2\) Train: {time}", lines[1])
     assert not {"\x1b", "\r"} & set(first[1].out + first[1].err)
 
@@ -243,7 +243,7 @@ def test_on_a_terminal_progress_is_live(words, tmp_path, monkeypatch):
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", said.err)
     assert re.search(r"phases +\S+ +5/5 .* left", text)
     assert re.search(r"rte, seed 0, magnitude 0\.2: Train Prune\(0\.2\) Train +\S+ +3/3 .*pruning and scoring", text)
-    assert "failure: strategy 'mine' raised ZeroDivisionError: division by zero" in text
+    assert "mine 0.2: Train Prune(0.2): strategy 'mine' raised ZeroDivisionError: division by zero" in text
     assert "/5 phases]" not in text
 
 
@@ -447,7 +447,7 @@ def test_a_bad_option_is_one_line_and_costs_nothing(store, words, command, optio
 
 def test_a_model_folder_that_is_not_there(store, words, tiny_bert):
     wrong = tiny_bert.with_name("tiny-bret")
-    refused(call("run", *words, "--model", wrong, "--store", "store"), str(wrong), "'tiny-bert'")
+    refused(call("run", *words, "--model", wrong, "--store", "store"), str(wrong), "tiny-bert'")
 
 
 @pytest.mark.parametrize(
@@ -736,7 +736,7 @@ def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(words, tmp_path, jobs):
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert process.stderr is not None
-    assert "dense 0: Train" in process.stderr.readline()
+    assert "dense: Train" in process.stderr.readline()
     assert "phases] rte, seed " in process.stderr.readline()
     if Path("/proc").is_dir():
         assert len(processes_of(process.pid)) > (jobs if jobs > 1 else 0)

@@ -34,6 +34,8 @@ class Mine:
         if self.fault == "initial":
             for weight in ctx.initial.values():
                 weight.zero_()
+        if self.fault == "nothing":
+            return None
         return {name: weight.abs() for name, weight in ctx.weights.items()}
 
 @hookimpl
@@ -96,9 +98,7 @@ def test_a_rewind_beyond_the_end_is_refused_before_anything_runs(planned):
 
 
 @pytest.mark.parametrize(("family", "limit"), [("bert", 64), ("roberta", 64), ("distilbert", 64)])
-def test_a_text_that_the_model_cannot_read_is_told_before_training(
-    planned, tiny_models, tiny_glue, tmp_path, family, limit
-):
+def test_a_text_that_is_too_long_is_told(planned, tiny_models, tiny_glue, tmp_path, family, limit):
     """RoBERTa has 66 positions and uses 64 of them."""
     (tmp_path / "RTE").mkdir()
     rows = (tiny_glue / "RTE" / "train.tsv").read_text().splitlines()
@@ -125,6 +125,12 @@ def test_a_score_must_leave_the_weights_alone(planned, plugin):
     _, _, finish = planned("mine[fault=moves]", plugins=[plugin])
     [reason] = finish().failures.values()
     assert "changed weights in score()" in reason
+
+
+def test_a_score_of_nothing_is_told(planned, plugin):
+    _, _, finish = planned("mine[fault=nothing]", plugins=[plugin])
+    [reason] = finish().failures.values()
+    assert "gave None as scores" in reason
 
 
 def test_a_strategy_cannot_reach_theta0(planned, plugin):

@@ -42,6 +42,7 @@ SETTING = {
     "precision": "fp32",
     "device": "cpu",
     "prunable": "encoder",
+    "code": "engine 1",
 }
 ENVIRONMENT = {"prunebench": "0.1.0", "python": "3.11.7", "torch": "2.13.0+cpu", "hardware": "Some CPU, 2 cores"}
 METHODS = {

@@ -301,10 +301,9 @@ def test_pickled_weights_are_asked_for_only_where_there_are_no_others(tiny_bert,
 
 
 def test_an_unknown_hub_id_names_the_near_one(hub):
-    with pytest.raises(PrunebenchError, match="unknown model 'google-bert/bert-base-uncasd'") as caught:
+    with pytest.raises(PrunebenchError, match="not in the hub's cache, and the hub cannot be reached") as caught:
         source_of("google-bert/bert-base-uncasd")
     assert "did you mean 'google-bert/bert-base-uncased'?" in caught.value.hint
-    assert "no such folder here, none in the hub's cache, and the hub cannot be reached" in caught.value.hint
     assert "\n" not in str(caught.value)
 
 
@@ -339,7 +338,7 @@ def test_no_valid_hub_id(hub):
 
 
 def test_a_folder_that_is_not_there_names_its_sibling(tiny_bert):
-    with pytest.raises(PrunebenchError, match=r"no model folder .*did you mean 'tiny-bert'") as caught:
+    with pytest.raises(PrunebenchError, match=r"no model folder .*did you mean '.*tiny-bert'") as caught:
         source_of(tiny_bert.parent / "tiny-brt")
     assert "\n" not in str(caught.value)
     with pytest.raises(PrunebenchError, match=r"no model folder '\./nowhere/at-all' .expected a folder"):

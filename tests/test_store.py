@@ -117,6 +117,14 @@ def test_plans_come_newest_last_and_once_each(store):
     assert [plan["suite"] for plan in store.plans()] == ["two", "one"]
 
 
+def test_what_is_no_plan_is_left_out_and_named(store):
+    store.add_plan([{"key": KEY}], "one", "prunebench run one")
+    for name, text in (("a", "{}"), ("b", "[1]"), ("c", "{")):
+        (store.folder / "plans" / f"{name}.json").write_text(text)
+    assert [plan["suite"] for plan in store.plans()] == ["one"]
+    assert len(store.complaints) == 3
+
+
 def test_a_store_of_a_newer_version_is_refused(store):
     (store.folder / "store.json").write_text(json.dumps({"format": FORMAT + 1, "prunebench": "9.0"}))
     with pytest.raises(PrunebenchError, match=r"written by prunebench 9\.0.*upgrade"):

@@ -148,6 +148,25 @@ class PermuteThenPrune(Base):
         return [Prune(0.1), PermuteLayers(), Prune(sparsity), Train()]
 
 @dataclass(frozen=True)
+class Numbers(Base):
+    name: ClassVar[str] = "numbers"
+    def recipe(self, sparsity):
+        return [1, 2]
+
+@dataclass(frozen=True)
+class NoScore:
+    name: ClassVar[str] = "no-score"
+    unit: ClassVar[str] = "weight"
+    def recipe(self, sparsity):
+        return [Train(), Prune(sparsity)]
+
+@dataclass(frozen=True)
+class TooMuch(Base):
+    name: ClassVar[str] = "too-much"
+    def recipe(self, sparsity):
+        return [Train(), Prune(2 * sparsity + 1)]
+
+@dataclass(frozen=True)
 class Raises(Base):
     name: ClassVar[str] = "raises"
     def recipe(self, sparsity):
@@ -155,7 +174,8 @@ class Raises(Base):
 
 @hookimpl
 def prunebench_strategies():
-    return [CompactEarly, CompactWeights, RewindFirst, Empty, ShuffleLast, PermuteThenPrune, Raises]
+    early = [CompactEarly, CompactWeights, RewindFirst, Empty, ShuffleLast, PermuteThenPrune]
+    return [*early, Raises, Numbers, NoScore, TooMuch]
 """
 
 
@@ -166,6 +186,9 @@ def prunebench_strategies():
         ("compact-weights", "compacts single weights"),
         ("rewind-first", "rewinds to 0.1 of a training that it has not had"),
         ("empty", "no list of phases"),
+        ("numbers", "no list of phases"),
+        ("no-score", "has no score"),
+        ("too-much", "sparsity 2.0 is outside"),
         ("shuffle-last", "ends in Shuffle"),
         ("permute-then-prune", "goes on with Prune after PermuteLayers"),
         ("raises", "'raises' has no recipe at 0.5: ZeroDivisionError: oops"),

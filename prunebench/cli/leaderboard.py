@@ -21,6 +21,7 @@ from prunebench.cli.options import store_option
 @click.option("--device", default="", help="Only results from this device.")
 @click.option("--data", default="", help="Only results on the data of this fingerprint.")
 @click.option("--prunable", default="", help="Only results with these prunable weights.")
+@click.option("--code", default="", help="Only results of this version of the engine, as the pages name it.")
 def leaderboard(store: str, out: Path | None, formats: str, tasks: str, strategies: str, **setting: str) -> None:
     """Show or write what a store holds, as mean ± std tables.
 

@@ -20,6 +20,7 @@ WORDS = {
     "precision": ("precisions", "--precision"),
     "device": ("devices", "--device"),
     "prunable": ("sets of prunable weights", "--prunable"),
+    "code": ("versions of the code", "--code"),
 }
 
 
@@ -35,6 +36,7 @@ class Selection:
     device: str = ""
     data: str = ""
     prunable: str = ""
+    code: str = ""
 
 
 def select(rows: Sequence[Row], selection: Selection) -> list[Row]:
@@ -42,7 +44,7 @@ def select(rows: Sequence[Row], selection: Selection) -> list[Row]:
     left = _keep(list(rows), "task", selection.tasks, lambda row: {row.cell.task})
     left = _keep(left, "strategy", selection.strategies, lambda row: {row.cell.label, row.cell.strategy}, dense=True)
     left = _keep(left, "model", (selection.model,), lambda row: _model_names(row.cell.setting))
-    for name in ("protocol", "precision", "device", "data", "prunable"):
+    for name in ("protocol", "precision", "device", "data", "prunable", "code"):
         left = _keep(left, name, (getattr(selection, name),), partial(_values, name))
     return left
 

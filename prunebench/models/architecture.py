@@ -15,8 +15,9 @@ class Architecture:
     `model_types` are the values of `config.model_type` that it covers. `layers` is the path of the list of layers
     below the base model (`model.base_model`); the other paths lead from one layer to a Linear, and `attention` to the
     module that owns query, key and value and is replaced when a layer loses all its heads. `pooler` is the path of
-    the pooler's Linear below the base model, or "" where the family has none. `positions_after_padding` says that positions are
-    counted from the padding token's index on, so that the first are never used. `examples` are well-known hub names.
+    the pooler's Linear below the base model, or "" where the family has none. `positions_after_padding` says that
+    positions are counted from the padding token's index on, so that the first are never used. `examples` are
+    well-known hub names.
     """
 
     name: str

@@ -73,7 +73,7 @@ def load(
     import torch
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
-    _check_readable(source.folder)
+    check_readable(source.folder)
     kind = "regression" if regression else "single_label_classification"
     with _quiet(), torch.random.fork_rng(devices=[]):
         config = AutoConfig.from_pretrained(
@@ -234,7 +234,7 @@ def _pooler(model: Any, architecture: Architecture) -> str:
     return name
 
 
-def _check_readable(folder: Path) -> None:
+def check_readable(folder: Path) -> None:
     """Raise for a weight file that is cut off or no weight file, before transformers makes a long story of it."""
     import pickle
 

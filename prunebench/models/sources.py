@@ -114,7 +114,7 @@ def _locate(model: str, architectures: Sequence[Architecture]) -> tuple[str, Pat
     if path.is_file():
         raise PrunebenchError(f"model {model!r} is a file", "expected the folder that it lies in")
     if model.startswith((".", "~", "/")) or "\\" in model or model.partition("@")[0].count("/") > 1:
-        near = difflib.get_close_matches(path.name, _siblings(path), n=1, cutoff=0.5)
+        near = difflib.get_close_matches(str(path), _siblings(path), n=1, cutoff=0.5)
         expected = "expected a folder in the layout of transformers, or a hub id such as google-bert/bert-base-uncased"
         raise PrunebenchError(f"no model folder {model!r}", f"did you mean {near[0]!r}?" if near else expected)
     folder = _from_hub(model, architectures)
@@ -123,7 +123,7 @@ def _locate(model: str, architectures: Sequence[Architecture]) -> tuple[str, Pat
 
 def _siblings(path: Path) -> list[str]:
     parent = path.parent
-    return [entry.name for entry in parent.iterdir() if entry.is_dir()] if parent.is_dir() else []
+    return [str(entry) for entry in parent.iterdir() if entry.is_dir()] if parent.is_dir() else []
 
 
 def _shown(path: Path) -> str:
@@ -169,8 +169,11 @@ def _from_hub(model: str, architectures: Sequence[Architecture]) -> Path:
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise unknown("model", name, examples, "no such folder here, and no such model on the hub") from error
     except (LocalEntryNotFoundError, HTTPError) as error:
-        note = "no such folder here, none in the hub's cache, and the hub cannot be reached"
-        raise unknown("model", model, examples | set(_siblings(Path(name))), note) from error
+        near = difflib.get_close_matches(name, examples | set(_siblings(Path(name))), n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near and near[0] != name else "connect, or give --model a local folder"
+        raise PrunebenchError(
+            f"model {model!r} is no folder here and not in the hub's cache, and the hub cannot be reached", hint
+        ) from error
     return folder
 
 
