@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
+from prunebench import progress
 from prunebench.hookspecs import hookimpl
 from prunebench.machine import cores
 
@@ -38,11 +39,21 @@ class Here(Executor):
 
 
 class Processes(ProcessPoolExecutor):
-    """Spawned worker processes that share the cores evenly and end with this process, however it ends."""
+    """Spawned worker processes that share the cores evenly and end with this process, however it ends.
+
+    What they report of their progress is told to the listeners here.
+    """
 
     def __init__(self, jobs: int) -> None:
-        threads = max(1, cores() // jobs)
-        super().__init__(jobs, multiprocessing.get_context("spawn"), _start_worker, (threads,))
+        context = multiprocessing.get_context("spawn")
+        self._moments: Any = context.SimpleQueue()
+        super().__init__(jobs, context, _start_worker, (max(1, cores() // jobs), self._moments))
+        self._teller = threading.Thread(target=self._tell, daemon=True)
+        self._teller.start()
+
+    def _tell(self) -> None:
+        for moment in iter(self._moments.get, None):
+            progress.emit(moment)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         # Workers are started here, and are deaf to Ctrl-C from their first moment on: they inherit the mask.
@@ -59,10 +70,15 @@ class Processes(ProcessPoolExecutor):
             for process in list((self._processes or {}).values()):
                 process.terminate()
         self.shutdown(wait=kind is None, cancel_futures=True)
+        if kind is None:
+            self._moments.put(None)
+            self._teller.join()
 
 
-def _start_worker(threads: int) -> None:
+def _start_worker(threads: int, moments: Any) -> None:
     import torch
+
+    progress.listen(moments.put)
 
     torch.set_num_threads(threads)
     # Ctrl-C reaches the whole group of processes; the parent alone decides what it means.

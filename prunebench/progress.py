@@ -4,24 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
 class Progress:
-    """A moment in a training: `step` of `steps` is over and `loss` was the mean since the last report."""
+    """A moment in a training: `step` of `steps` is over and `loss` was the mean since the last report.
+
+    `job` is the key of the job that trains.
+    """
 
     step: int
     steps: int
     loss: float
+    job: str = ""
 
 
 _listeners: list[Callable[[Progress], None]] = []
+_jobs: list[str] = []
 
 
 def emit(progress: Progress) -> None:
+    """Tell all listeners; what comes from the job at work here bears its key."""
+    if _jobs and not progress.job:
+        progress = replace(progress, job=_jobs[-1])
     for listener in _listeners:
         listener(progress)
+
+
+def listen(listener: Callable[[Progress], None]) -> None:
+    """Call `listener` with every report for as long as this process lives."""
+    _listeners.append(listener)
 
 
 @contextmanager
@@ -32,3 +45,13 @@ def listening(listener: Callable[[Progress], None]) -> Iterator[None]:
         yield
     finally:
         _listeners.remove(listener)
+
+
+@contextmanager
+def working_on(job: str) -> Iterator[None]:
+    """Reports in this block come from `job`."""
+    _jobs.append(job)
+    try:
+        yield
+    finally:
+        _jobs.pop()

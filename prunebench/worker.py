@@ -16,7 +16,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from prunebench import calls, compaction, machine, masks, phases, records, training, units
+from prunebench import calls, compaction, machine, masks, phases, progress, records, training, units
 from prunebench.context import Context
 from prunebench.errors import PrunebenchError
 from prunebench.jobs import weights_before
@@ -38,8 +38,9 @@ def _registry(plugins: tuple[tuple[str, int], ...]) -> Registry:
 
 def run(job: dict[str, Any], store: str) -> list[Failure]:
     """Run a job and put all that it makes into the store; return the branches that failed, if any."""
-    worker = Worker(job, Store.open(Path(store)))
-    worker.run()
+    with progress.working_on(job["anchor"]):
+        worker = Worker(job, Store.open(Path(store)))
+        worker.run()
     return worker.failures
 
 

@@ -13,7 +13,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from prunebench import bench, executors, jobs, masks, roots, training, worker
+from prunebench import bench, executors, jobs, masks, progress, roots, training, worker
 from prunebench.cli.display import Lines
 from prunebench.executors import Here, Processes
 from prunebench.registry import Registry
@@ -314,7 +314,11 @@ def test_worker_processes_give_the_same_records_bit_for_bit(run, monkeypatch):
         here, plan, _ = run("imp,magnitude", "0.2", store="here")
     finally:
         torch.set_num_threads(threads)
-    there, _, _ = run("imp,magnitude", "0.2", store="there", executor=Processes(2))
+    seen = []
+    with progress.listening(seen.append):
+        there, _, _ = run("imp,magnitude", "0.2", store="there", executor=Processes(2))
+    trained = {node.key for node in plan.nodes() if there.record(node.key) and there.record(node.key)["steps"]}
+    assert {moment.job for moment in seen if moment.step == moment.steps} == trained
     for cell in plan.cells:
         assert there.record(cell.leaf.key)["environment"]["threads"] == 1
         assert same(there.record(cell.leaf.key)) == same(here.record(cell.leaf.key))
@@ -325,7 +329,7 @@ import sys
 from prunebench import progress
 if not hasattr(sys, "listens"):  # a worker loads its plugins by itself
     sys.listens = lambda moment: print("step", moment.step, file=sys.stderr, flush=True)
-    progress._listeners.append(sys.listens)
+    progress.listen(sys.listens)
 """
 
 

@@ -56,7 +56,7 @@ def make_display(jobs: list[Job]) -> Iterator[Display]:
 
 
 class Live:
-    """A bar for the phases of the plan, and one for each job at work: its steps, where it runs in this process."""
+    """A bar for the phases of the plan, and one for the steps of each job at work."""
 
     def __init__(self, jobs: list[Job], bars: Bars) -> None:
         self.bars = bars
@@ -68,8 +68,9 @@ class Live:
 
     def moment(self, moment: Progress) -> None:
         note = f"loss {moment.loss:.3f}" if moment.step < moment.steps else "pruning and scoring"
-        bar = next(reversed(self.working.values()))
-        self.bars.update(bar, total=moment.steps, completed=moment.step, note=note)
+        for job, bar in self.working.items():
+            if job.anchor.key == moment.job:
+                self.bars.update(bar, total=moment.steps, completed=moment.step, note=note)
 
     def finished(self, job: Job, seconds: float, left: float | None, failure: str) -> None:
         bar = self.working.pop(job, None)
@@ -88,20 +89,19 @@ class Lines:
     def __init__(self, jobs: list[Job]) -> None:
         self.total = sum(len(job.phases) for job in jobs)
         self.done = 0
-        self.loss = ""
+        self.losses: dict[str, str] = {}
         self.started_jobs: set[Job] = set()
 
     def started(self, job: Job) -> None:
         self.started_jobs.add(job)
-        self.loss = ""
 
     def moment(self, moment: Progress) -> None:
-        self.loss = f", loss {moment.loss:.3f}"
+        self.losses[moment.job] = f", loss {moment.loss:.3f}"
 
     def finished(self, job: Job, seconds: float, left: float | None, failure: str) -> None:
         self.done += len(job.phases)
         rest = "" if left is None else f", about {duration(left)} left"
-        what = f"{duration(seconds)}{self.loss}"
+        what = f"{duration(seconds)}{self.losses.get(job.anchor.key, '')}"
         if failure:
             what = f"{what}; failure: {failure}" if job in self.started_jobs else failure
         click.echo(f"[{self.done}/{self.total} phases] {describe(job.anchor)}: {what}{rest}", err=True)
