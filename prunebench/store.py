@@ -190,6 +190,8 @@ class Store:
                     file.write(data)
                     file.flush()
                     os.fsync(file.fileno())
+                # A temporary file is its owner's alone; results are for everybody whom the folder lets in.
+                os.chmod(temporary, 0o644)
                 os.replace(temporary, path)
             except BaseException:
                 with contextlib.suppress(OSError):

@@ -35,6 +35,7 @@ def test_a_record_comes_back(store):
     assert again.has("records", KEY)
     assert store.path("records", KEY).with_suffix(".npz").read_bytes() == b"logits"
     assert list(again.records()) == [record(loss=0.5)]
+    assert store.path("records", KEY).stat().st_mode & 0o777 == 0o644, "readable by others of a shared store"
     assert not again.has("records", "cd" + KEY[2:])
 
 
