@@ -26,7 +26,7 @@ TOLERANCE = 1e-5
 
 @dataclass
 class Seconds:
-    """Where the time of a job went."""
+    """Where the time of a job went since its last record."""
 
     load: float = 0.0
     train: float = 0.0

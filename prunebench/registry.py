@@ -168,6 +168,8 @@ class Registry:
     def provenance(self, kind: str, name: str) -> str:
         """Where a thing comes from and a digest of the module that gives it: `my-plugin 1.0 (3f2a91c0)`."""
         entry = self.entry(kind, name)
+        if entry.plugin.origin.startswith("file"):  # whose version is such a digest
+            return entry.plugin.source
         home = entry.value.__module__ if isinstance(entry.value, type) else entry.plugin.module.__name__
         return f"{entry.plugin.source} ({source_digest(home)[:8]})"
 

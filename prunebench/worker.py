@@ -68,13 +68,16 @@ class Worker:
         state = self.replay(self.path[:-1] if trains else self.path)
         self.encoder_before = units.encoder_sparsity(self.subject.prunable)
         self.seconds.add("load")
-        if trains:
-            outcome = self.train(self.path[-1], state)
-            self.score(self.path[-1], self.path, state, self.subject.model, outcome)
-        elif self.job["anchor"] in self.job["scored"]:
-            self.score(self.path[-1], self.path, state, self.subject.model, None)
-        self.keep_weights(self.job["anchor"])
-        self.visit(self.job["anchor"], self.path, state)
+        outcome = self.train(self.path[-1], state) if trains else None
+        scored = trains or self.job["anchor"] in self.job["scored"]
+        result = self.score(self.path[-1], self.path, state, self.subject.model, outcome) if scored else None
+        try:
+            self.keep_weights(self.job["anchor"])
+            self.visit(self.job["anchor"], self.path, state)
+        finally:
+            # Last, so that its seconds hold the pruning that follows it.
+            if result is not None:
+                self.keep_record(*result)
 
     # The state at a node
 
@@ -245,13 +248,13 @@ class Worker:
         self.keep_weights(step.key)
         self.seconds.add("prune")
         if step.key in self.job["scored"]:
-            self.score(step, path, state, model, None)
+            self.keep_record(*self.score(step, path, state, model, None))
         self.visit(step.key, path, state)
 
     def score(
         self, step: Step, path: list[Step], state: State, model: torch.nn.Module, outcome: training.Outcome | None
-    ) -> None:
-        """Evaluate `model`, which is the subject's or made from it, and store the record of the node."""
+    ) -> tuple[dict[str, Any], bytes]:
+        """Evaluate `model`, which is the subject's or made from it: the record of the node, and its logits."""
         evaluations, logits = records.evaluate(self.subject, model, self.root, self.registry)
         self.seconds.add("evaluate")
         record = {
@@ -268,11 +271,14 @@ class Worker:
                 **records.checks(self.subject, [step.phase for step in path], state.mask, self.keep(state)),
                 **records.agreement(self.subject, model, self.root["device"]),
             },
-            "seconds": self.seconds.to_json(),
-            "peak_memory_mb": round(machine.peak_memory_mb(self.root["device"]), 1),
             "environment": machine.environment(self.root["device"]),
         }
-        self.store.add_record(record, logits)
+        return record, logits
+
+    def keep_record(self, record: dict[str, Any], logits: bytes) -> None:
+        """Store a record with the seconds since the last one was stored, and the job's peak memory until now."""
+        peak = round(machine.peak_memory_mb(self.root["device"]), 1)
+        self.store.add_record({**record, "seconds": self.seconds.to_json(), "peak_memory_mb": peak}, logits)
         self.seconds = records.Seconds()
 
     def keep_weights(self, *names: str) -> None:

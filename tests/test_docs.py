@@ -42,9 +42,9 @@ def plugin() -> str:
     return f"```python\n{path.read_text().rstrip()}\n```"
 
 
-def summary() -> str:
-    """The tables by sparsity of the committed leaderboard."""
-    page = (ROOT / "leaderboards/minilm-rte/README.md").read_text()
+def summary(name: str) -> str:
+    """The tables by sparsity of a committed leaderboard."""
+    page = (ROOT / "leaderboards" / name / "README.md").read_text()
     tables = re.findall(r"at every sparsity, mean ± std:\n\n((?:\|.*\n)+)", page)
     assert tables
     return "\n".join(tables).rstrip()
@@ -52,7 +52,8 @@ def summary() -> str:
 
 PARTS = [
     ("README.md", "strategies", strategies),
-    ("README.md", "summary of leaderboards/minilm-rte", summary),
+    ("README.md", "summary of leaderboards/minilm-sst2", lambda: summary("minilm-sst2")),
+    ("README.md", "summary of leaderboards/minilm-rte", lambda: summary("minilm-rte")),
     ("CONTRIBUTING.md", "plugins/prunebench-gradual/prunebench_gradual/__init__.py", plugin),
     ("CONTRIBUTING.md", "hooks", hooks),
 ]
