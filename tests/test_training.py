@@ -198,3 +198,38 @@ def test_a_loss_that_is_no_number_ends_the_training(setting):
         subject.model.classifier.weight.fill_(torch.nan)
     with pytest.raises(PrunebenchError, match="diverged"):
         train(subject, data)
+
+
+def test_another_seed_is_another_order_and_other_dropout(setting, monkeypatch):
+    """Of two seeds neither stream is the same; the order is told apart from the dropout by the first loss."""
+    orders, losses = [], []
+    real_batch, real_loss = batches.Encoded.batch, training.loss_of
+
+    def batch(self, indices, device):
+        orders[-1].append(indices)
+        return real_batch(self, sorted(indices), device)
+
+    def loss_of(logits, labels):
+        loss = real_loss(logits, labels)
+        losses[-1].append(loss.item())
+        return loss
+
+    monkeypatch.setattr(batches.Encoded, "batch", batch)
+    monkeypatch.setattr(training, "loss_of", loss_of)
+    whole = PROTOCOL.override(batch_size=1000, epochs=2)
+    for seed in (0, 1, 0):
+        subject, data = setting()
+        orders.append([])
+        losses.append([])
+        training.train(subject.model, data, whole, seed, {}, precision="fp32", device="cpu")
+    assert losses[0] == losses[2]
+    # All examples are in the one batch of an epoch, and in one order: what is left to differ is the dropout.
+    assert losses[0][0] != losses[1][0]
+    orders.clear()
+    for seed in (0, 1):
+        subject, data = setting()
+        orders.append([])
+        losses.append([])
+        training.train(subject.model, data, PROTOCOL, seed, {}, precision="fp32", device="cpu")
+    assert orders[0] != orders[1]
+    assert sorted(i for batch in orders[0] for i in batch) == sorted(i for batch in orders[1] for i in batch)
