@@ -141,9 +141,14 @@ def from_json(data: dict[str, Any]) -> Phase:
     return kind(**values)
 
 
+def asks_strategy(phase: Phase) -> bool:
+    """Whether the phase asks the strategy which units go."""
+    return isinstance(phase, Prune) or (isinstance(phase, Train) and phase.sparsity is not None)
+
+
 def changes_mask(phase: Phase) -> bool:
     """Whether another mask may stand after this phase than before it."""
-    return isinstance(phase, Prune | Shuffle) or (isinstance(phase, Train) and phase.sparsity is not None)
+    return asks_strategy(phase) or isinstance(phase, Shuffle)
 
 
 def sets_weights(phase: Phase) -> bool:

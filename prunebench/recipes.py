@@ -15,11 +15,11 @@ from prunebench.phases import (
     Compact,
     PermuteLayers,
     Phase,
-    Prune,
     Reinit,
     Rewind,
     Shuffle,
     Train,
+    asks_strategy,
     changes_mask,
     check_sparsity,
     to_json,
@@ -94,14 +94,12 @@ class Method:
             ) from error
 
     def _step(self, phase: Phase) -> Step:
-        needs = isinstance(phase, Prune) or (changes_mask(phase) and not isinstance(phase, Shuffle))
-        if needs and not (hasattr(self.strategy, "score") or hasattr(self.strategy, "prune")):
+        if not asks_strategy(phase):
+            return Step(phase, "", False, "", json.dumps(to_json(phase), sort_keys=True))
+        if not (hasattr(self.strategy, "score") or hasattr(self.strategy, "prune")):
             raise PrunebenchError(
                 f"strategy {self.strategy.name!r} prunes, and has no score(ctx)", "see CONTRIBUTING.md"
             )
-        calls = isinstance(phase, Prune) or (isinstance(phase, Train) and phase.sparsity is not None)
-        if not calls:
-            return Step(phase, "", False, "", json.dumps(to_json(phase), sort_keys=True))
         code = self.registry.identity(self.strategy)
         token = json.dumps([to_json(phase), self.strategy.name, options_of(self.strategy), code], sort_keys=True)
         return Step(phase, label(self.strategy), hasattr(self.strategy, "prune"), code["source"], token)

@@ -63,12 +63,9 @@ def subject(root: Mapping[str, Any], registry: Registry) -> Subject:
     return Subject(prunable, theta0, train, evaluations, task, protocol)
 
 
-def model_source(model: str, registry: Registry) -> sources.ModelSource:
-    return _source(model, registry)
-
-
 @functools.lru_cache(maxsize=2)
-def _source(model: str, registry: Registry) -> sources.ModelSource:
+def model_source(model: str, registry: Registry) -> sources.ModelSource:
+    """Where a model lies, found and digested once in a process."""
     source = sources.resolve(model, architectures(registry))
     check_readable(source.folder)
     return source

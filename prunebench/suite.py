@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +51,6 @@ class Suite:
     def protocol(self, standard: Protocol) -> Protocol:
         """The standard protocol of a task with this suite's changes."""
         return standard.override(**{name: getattr(self, name) for name in PROTOCOL_OPTIONS})
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def load(name: str, registry: Registry) -> Suite:

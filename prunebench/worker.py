@@ -104,7 +104,7 @@ class Worker:
     def replay_step(self, step: Step, state: State, weights: bool) -> None:
         """Follow a phase that is over: its mask always, what it did to the weights only where they are not stored."""
         phase = step.phase
-        if isinstance(phase, Prune) or (isinstance(phase, Train) and phase.sparsity is not None):
+        if phases.asks_strategy(phase):
             state.unit = self.registry.strategy(step.strategy).unit
             state.mask = self.store.load("masks", step.key, masks.unpack)
         elif isinstance(phase, Shuffle):

@@ -57,6 +57,11 @@ def run(
             break
         click.echo("something that a job starts from is gone from the store or damaged: planning again", err=True)
         todo = jobs.to_run(made, place)
+    else:
+        raise PrunebenchError(
+            f"what jobs start from was gone from the store {ATTEMPTS} times over",
+            "another run on it may be throwing weights away: end one of them, and run the same command again",
+        )
     finish(place, store, cells, report)
 
 
