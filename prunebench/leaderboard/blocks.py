@@ -39,7 +39,8 @@ class Commands:
 
 @dataclass(frozen=True)
 class Table:
-    """`aligns` has a letter for each column, l or r; the first `rule` rows are for reference.
+    """`aligns` has a letter for each column: l, r, or p for prose, which is broken into lines where a page has an end;
+    the first `rule` rows are for reference.
 
     `title` stands above it in formats without headings, `notes` below it in all.
     """

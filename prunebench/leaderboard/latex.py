@@ -67,7 +67,9 @@ def _block(block: Block) -> str:
         case Table():
             return _table(block)
         case Commands():
-            return "".join(f"\\par\\noindent\\texttt{{{escape(line)}}}\\par\n" for line in block.lines)
+            # Centred text may end its lines where it likes, which a long command needs.
+            lines = (f"\\begin{{center}}\\texttt{{{escape(line)}}}\\end{{center}}\n" for line in block.lines)
+            return "".join(lines)
         case Paragraph():
             return f"\\par\\noindent {escape(block.text)}\\par\n"
         case Caution():
@@ -101,8 +103,9 @@ def _entry(text: str) -> str:
 def _booktabs(aligns: str) -> TableFormat:
     """tabulate's latex_booktabs, but for entries that are LaTeX already."""
     row = DataRow("", "&", r"\\")
+    columns = aligns.replace("p", "p{5cm}")
     return TableFormat(
-        lineabove=Line(rf"\begin{{tabular}}{{{aligns}}}" "\n" r"\toprule", "", "", ""),
+        lineabove=Line(rf"\begin{{tabular}}{{{columns}}}" "\n" r"\toprule", "", "", ""),
         linebelowheader=Line(r"\midrule", "", "", ""),
         linebetweenrows=None,
         linebelow=Line(r"\bottomrule" "\n" r"\end{tabular}", "", "", ""),

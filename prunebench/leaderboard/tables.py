@@ -169,7 +169,7 @@ def methods(found: Sequence[Method]) -> Table:
         role = "reference" if method.label == DENSE else role
         options = ", ".join(f"{name}={_value(value)}" for name, value in sorted(method.options.items()))
         body.append((method.label, method.doc, role, options, ", ".join(method.sources)))
-    return Table("Methods", ("method", "what it is", "role", "options", "from"), "lllll", tuple(body))
+    return Table("Methods", ("method", "what it is", "role", "options", "from"), "lplpl", tuple(body))
 
 
 def _value(value: object) -> str:
