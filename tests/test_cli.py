@@ -752,3 +752,18 @@ def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(words, tmp_path, jobs):
     rest = call("plan", *options)
     assert "To run:        0 phases" not in rest.out
     assert "In the store:  0 phases" not in rest.out
+
+
+def test_a_store_that_keeps_losing_what_jobs_start_from_ends_the_run(words, tmp_path, monkeypatch):
+    """It is planned anew a number of times, and then told: never an exit as if all were done."""
+    from prunebench import bench
+
+    plans = []
+
+    def always_again(*arguments):
+        plans.append(arguments)
+        return bench.Report(again=True)
+
+    monkeypatch.setattr(bench, "run", always_again)
+    refused(call("run", *words, "--strategies", "imp", "--store", tmp_path / "store"), "10 times over", "another run")
+    assert len(plans) == 10
