@@ -7,6 +7,7 @@ from prunebench.errors import PrunebenchError
 from prunebench.executors import ExecutorSpec
 from prunebench.hookspecs import hookimpl
 from prunebench.models.architecture import Architecture
+from prunebench.models.checkpoint import Checkpoint
 from prunebench.phases import Compact, Cubic, PermuteLayers, Phase, Prune, Reinit, Rewind, Shuffle, Train, ladder
 from prunebench.protocol import Protocol
 from prunebench.strategy import Unit
@@ -17,6 +18,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Architecture",
+    "Checkpoint",
     "Compact",
     "Cubic",
     "DataSource",

@@ -1,4 +1,4 @@
-"""Walk a plan with an executor and a store: every job once, after those that it needs."""
+"""Walk a plan with an executor and a store: every job once, after those that it needs. Imports no torch by itself."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from prunebench import progress, worker
+from prunebench import progress
 from prunebench.errors import PrunebenchError
-from prunebench.jobs import Job, describe
+from prunebench.jobs import Failure, Job, describe
 from prunebench.plan import Node
-from prunebench.steps import Failure
 from prunebench.store import InputMissing, Store, StoreError
 
 
@@ -38,6 +37,13 @@ class Report:
     unexpected: Exception | None = None
 
 
+def work(job: dict[str, Any], store: str) -> list[Failure]:
+    """What an executor calls. Whoever only hands out jobs never loads what they compute with."""
+    from prunebench import worker
+
+    return worker.run(job, store)
+
+
 def run(
     jobs: list[Job], executor: Executor, store: Store, plugins: tuple[str, ...], display: Display, slots: int = 1
 ) -> Report:
@@ -51,7 +57,7 @@ def run(
         while at_work.waiting or running:
             while len(running) < slots and (job := at_work.next_ready()):
                 display.started(job)
-                future = executor.submit(worker.run, job.to_json(plugins), str(store.folder))
+                future = executor.submit(work, job.to_json(plugins), str(store.folder))
                 running[future] = job, time.perf_counter()
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 job, started = running.pop(future)

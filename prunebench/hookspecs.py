@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from prunebench.executors import ExecutorSpec
     from prunebench.models.architecture import Architecture
+    from prunebench.models.checkpoint import Checkpoint
     from prunebench.strategy import Strategy
     from prunebench.tasks.metrics import MetricSpec
     from prunebench.tasks.task import Task
@@ -38,6 +39,11 @@ def prunebench_tasks() -> Iterable[Task]:  # type: ignore[empty-body]
 @hookspec
 def prunebench_models() -> Iterable[Architecture]:  # type: ignore[empty-body]
     """Give families of encoders: which modules of a layer are its attention and feed-forward matrices."""
+
+
+@hookspec
+def prunebench_checkpoints() -> Iterable[Checkpoint]:  # type: ignore[empty-body]
+    """Give pre-trained encoders that come with the plugin: a name for `--model`, and the folder that it stands for."""
 
 
 @hookspec

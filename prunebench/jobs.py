@@ -68,6 +68,15 @@ class Job:
         }
 
 
+@dataclass(frozen=True)
+class Failure:
+    """A branch of a job that could not be run: the node where it broke off, and why."""
+
+    key: str
+    reason: str
+    details: str
+
+
 def is_anchor(node: Node) -> bool:
     return node.phase is None or isinstance(node.phase, Train) or sets_weights(node.phase)
 

@@ -56,6 +56,35 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def free_memory() -> int | None:
+    """Bytes that this process may still take, of the machine or of its container; None where nobody says."""
+    found = []
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        found.append(int(next(line for line in lines if line.startswith("MemAvailable")).split()[1]) * 1024)
+    with contextlib.suppress(OSError, ValueError):  # "max" where the container has no limit
+        group = Path("/sys/fs/cgroup")
+        found.append(int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
+    return min(found, default=None)
+
+
+# What a worker takes before it has a model, and for each byte of the model's weights: θ0, the weights, their gradients,
+# two moments, and the activations of a batch of 32, measured with MiniLM.
+WORKER_BYTES, BYTES_PER_WEIGHT_BYTE = 500_000_000, 25
+
+
+def default_jobs(device: str, weights: int) -> int:
+    """How many jobs to run at a time with a model whose weight files have so many bytes.
+
+    One on a GPU; else one for each core, as far as memory goes: small matrices keep one core busy better than two.
+    """
+    if device != "cpu":
+        return 1
+    memory = free_memory()
+    fit = cores() if memory is None else memory // (WORKER_BYTES + BYTES_PER_WEIGHT_BYTE * weights)
+    return max(1, min(cores(), fit))
+
+
 def hardware(device: str) -> str:
     """What the numbers were made on, in words."""
     if device == "cuda":

@@ -1,4 +1,4 @@
-"""The words of a job at work: its steps read back from JSON, the state between them, and what failed."""
+"""The words of a job at work: its steps read back from JSON, and the state between them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,6 @@ from typing import Any
 from prunebench import masks, phases
 from prunebench.phases import Phase
 from prunebench.strategy import Unit
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A branch of a job that could not be run: the node where it broke off, and why."""
-
-    key: str
-    reason: str
-    details: str
 
 
 @dataclass

@@ -66,7 +66,8 @@ def subject(root: Mapping[str, Any], registry: Registry) -> Subject:
 @functools.lru_cache(maxsize=2)
 def model_source(model: str, registry: Registry) -> sources.ModelSource:
     """Where a model lies, found and digested once in a process."""
-    source = sources.resolve(model, architectures(registry))
+    checkpoints = [registry.get("checkpoints", name) for name in registry.entries("checkpoints")]
+    source = sources.resolve(model, architectures(registry), checkpoints)
     check_readable(source.folder)
     return source
 

@@ -19,12 +19,12 @@ from torch import Tensor
 from prunebench import calls, compaction, machine, masks, phases, progress, records, training, units
 from prunebench.context import Context
 from prunebench.errors import PrunebenchError
-from prunebench.jobs import weights_before
+from prunebench.jobs import Failure, weights_before
 from prunebench.models.prunable import permute_layers, reinitialise
 from prunebench.phases import Compact, PermuteLayers, Prune, Reinit, Rewind, Shuffle, Train
 from prunebench.registry import Registry
 from prunebench.seeds import derive
-from prunebench.steps import Failure, State, Step
+from prunebench.steps import State, Step
 from prunebench.store import FORMAT, InputMissing, Store, StoreError
 from prunebench.subjects import Subject, subject
 

@@ -85,7 +85,7 @@ def words(tiny_bert, tiny_glue):
     """Options that make a run on the tiny model and data."""
     where = ["--model", str(tiny_bert), "--glue-dir", str(tiny_glue), "--device", "cpu", "--precision", "fp32"]
     what = ["--tasks", "rte", "--strategies", "magnitude", "--sparsities", "0.2", "--seeds", "1"]
-    return [*what, *where, "--epochs", "1", "--batch-size", "16"]
+    return [*what, *where, "--epochs", "1", "--batch-size", "16", "--jobs", "1"]
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +118,47 @@ def trainings(monkeypatch):
 
 
 # What there is
+
+
+def test_with_nothing_named_it_is_the_suite_that_needs_no_download(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = call("plan", "--seeds", "1", "--device", "cpu")
+    assert said.status == 0 and said.err == ""
+    assert said.out.startswith("Suite quick: ") and "not GLUE" in said.out.splitlines()[0]
+    assert call("plan", "quick", "--seeds", "1", "--device", "cpu") == said
+    assert not Path(".prunebench").exists()
+    # Whoever names a model wants tasks of their own.
+    refused(call("plan", "--model", "bert"), "no tasks are given", "quick")
+
+
+def test_the_smoke_suite_runs_through_every_part(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = call("run", "smoke", "--jobs", "1", "--seeds", "1", "--device", "cpu", "--strategies", "imp,heads")
+    assert said.status == 0
+    assert "sentiment (generated language, dev): accuracy" in said.out
+    assert {line.split()[0] for line in said.out.splitlines() if line.startswith(("imp", "heads"))} == {"imp", "heads"}
+    assert call("leaderboard", "--out", "page").status == 0
+    assert "generated language" in Path("page/README.md").read_text()
+
+
+def test_as_many_jobs_as_there_are_cores_and_memory_for(monkeypatch):
+    from prunebench import machine
+
+    monkeypatch.setattr(machine, "cores", lambda: 8)
+    monkeypatch.setattr(machine, "free_memory", lambda: 24_000_000_000)
+    bert_base, minilm, tiny = 440_000_000, 91_000_000, 4_000_000
+    assert [machine.default_jobs("cpu", weights) for weights in (bert_base, minilm, tiny)] == [2, 8, 8]
+    assert machine.default_jobs("cuda", tiny) == 1
+    monkeypatch.setattr(machine, "free_memory", lambda: 100_000_000)
+    assert machine.default_jobs("cpu", tiny) == 1
+    monkeypatch.setattr(machine, "free_memory", lambda: None)
+    assert machine.default_jobs("cpu", bert_base) == 8
+
+
+def test_free_memory_is_less_than_all_of_it():
+    from prunebench import machine
+
+    assert 0 < machine.free_memory() < os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def test_version():
@@ -460,7 +501,7 @@ def test_a_model_folder_that_is_not_there(store, words, tiny_bert):
         ('tasks = ["rte"]\n[sparsities]\nmrpc = [0.5]', ["no sparsities for task 'rte'"]),
         ('tasks = ["rte"]\nsparsities = [1.0]', ["suite mine.toml", "sparsity 1.0"]),
         ('tasks = ["rte"', ["mine.toml", "not TOML"]),
-        ("", ["no tasks"]),
+        ("", ["no tasks are given", "quick"]),
     ],
 )
 def test_a_bad_suite_file_is_one_line(tmp_path, monkeypatch, text, parts):

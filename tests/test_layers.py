@@ -18,7 +18,7 @@ FLOORS = [
     {"registry", "tasks", "models", "units", "compaction"},
     {"batches"},
     {"training", "evaluation"},
-    {"context", "suite", "recipes"},
+    {"context", "suite", "recipes", "pretraining"},
     {"plan", "store", "subjects", "suites"},
     {"jobs", "records", "roots", "calls", "steps"},
     {"worker"},
@@ -98,3 +98,21 @@ def test_pages_need_no_torch():
 def test_no_module_is_too_long():
     lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in FILES}
     assert {name: lines for name, lines in lengths.items() if lines > 310} == {}
+
+
+def test_handing_out_jobs_loads_nothing_that_computes():
+    code = "import sys, prunebench.bench, prunebench.jobs; print({'torch', 'transformers'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
+
+
+def test_planning_loads_no_network():
+    code = """
+import sys
+from prunebench import roots
+from prunebench.registry import Registry
+from prunebench.suite import load
+registry = Registry()
+roots.plan(load("smoke", registry), registry)
+print("transformers" in sys.modules, "datasets" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False False\n"

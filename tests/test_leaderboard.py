@@ -398,6 +398,27 @@ def test_one_task_has_no_average_and_other_benchmarks_are_not_in_it() -> None:
     assert build(lab.rows()).averages == ()
 
 
+def test_each_benchmark_has_its_own_average_and_its_name_on_its_tasks() -> None:
+    lab = Lab()
+    for task, value in (("rte", 0.5), ("sst2", 0.7)):
+        lab.done(task, "imp", 0.5, 0, value)
+    for task, value in (("ants", 0.1), ("bees", 0.3)):
+        lab.done(task, "imp", 0.5, 0, value, benchmark="toy")
+    page = build(lab.rows())
+    assert {
+        average.title: average.tracks[0].levels[0].lines[0].scores[0].summary.mean for average in page.averages
+    } == {
+        "Average of the GLUE tasks sst2, rte": pytest.approx(0.6),
+        "Average of the toy tasks ants, bees": pytest.approx(0.2),
+    }
+    assert [section.title for section in page.sections] == [
+        "sst2 (dev)",
+        "rte (dev)",
+        "ants (toy, dev)",
+        "bees (toy, dev)",
+    ]
+
+
 def test_a_method_that_a_task_lacks_is_shown_without_a_number() -> None:
     lab = nine()
     lab.done("rte", "magnitude", 0.5, 0, 0.99)

@@ -56,7 +56,9 @@ def test_keys_and_perfect_predictions(config):
 
 
 def test_every_task_names_the_keys_of_its_metric():
-    assert {name: list(task.metrics) for name, task in TASKS.items()} == {name: KEYS[name] for name in TASKS}
+    assert {name: list(task.metrics) for name, task in TASKS.items()} == {
+        name: KEYS[task.metric_config] for name, task in TASKS.items()
+    }
 
 
 def test_an_unknown_configuration_suggests_the_near_one():

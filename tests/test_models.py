@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from prunebench import Architecture, PrunebenchError
 from prunebench.models import prunebench_models
+from prunebench.models.checkpoint import Checkpoint
 from prunebench.models.prunable import describe, load, load_tokenizer, permute_layers, reinitialise
 from prunebench.models.sources import resolve
 
@@ -251,6 +252,21 @@ def test_the_name_of_a_folder_tells_what_it_is_and_not_where(tiny_bert, tmp_path
     assert source_of(tmp_path / path).name == name
     monkeypatch.chdir(tmp_path / path)
     assert source_of(".").name == name
+
+
+def test_a_checkpoint_is_found_by_its_name_and_a_folder_of_that_name_by_its_path(tiny_models, tmp_path, monkeypatch):
+    shutil.copytree(tiny_models["bert"], tmp_path / "mine")
+    monkeypatch.chdir(tmp_path)
+    brought = Checkpoint("mine", "An encoder.", tiny_models["distilbert"])
+    found = resolve("mine", FAMILIES.values(), [brought])
+    assert (found.name, found.folder, found.family) == ("mine", tiny_models["distilbert"], "distilbert")
+    assert resolve("./mine", FAMILIES.values(), [brought]).family == "bert"
+    assert resolve("mine", FAMILIES.values()).family == "bert"
+
+
+def test_a_misspelt_checkpoint_is_named(hub, tiny_bert):
+    with pytest.raises(PrunebenchError, match="did you mean 'my-bert'"):
+        resolve("mi-bert", FAMILIES.values(), [Checkpoint("my-bert", "An encoder.", tiny_bert)])
 
 
 def test_the_hubs_cache_serves_without_a_network(hub, tiny_bert):

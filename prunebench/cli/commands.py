@@ -7,10 +7,11 @@ import click
 from prunebench.cli.leaderboard import leaderboard
 from prunebench.cli.list import list_
 from prunebench.cli.plan import plan
+from prunebench.cli.pretrain import pretrain
 from prunebench.cli.run import run
 from prunebench.hookspecs import hookimpl
 
 
 @hookimpl
 def prunebench_commands() -> list[click.Command]:
-    return [leaderboard, list_, plan, run]
+    return [leaderboard, list_, plan, pretrain, run]

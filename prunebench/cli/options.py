@@ -14,6 +14,8 @@ from prunebench.registry import Registry
 from prunebench.suite import Suite, load, merge
 
 STORE = ".prunebench"
+# What is run where neither a suite nor tasks are named: it needs no download and takes minutes.
+DEFAULT_SUITE = "quick"
 # Where a click context keeps the words of the command line.
 ARGUMENTS = "prunebench.arguments"
 
@@ -34,8 +36,27 @@ _OPTIONS = [
     click.option("--train-limit", help="At most so many training examples."),
     click.option("--eval-limit", help="At most so many evaluation examples."),
 ]
+
+
+class Jobs(click.ParamType[int | None]):
+    """A number of jobs, or `auto`, which is None."""
+
+    name = "jobs"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        return None if value == "auto" else click.IntRange(1).convert(value, param, ctx)
+
+
 _RUNNING = [
-    click.option("--jobs", "slots", type=click.IntRange(1), default=1, show_default=True, help="How many at a time."),
+    click.option(
+        "--jobs",
+        "slots",
+        type=Jobs(),
+        default="auto",
+        show_default=True,
+        metavar="N|auto",
+        help="How many at a time. auto: one on a GPU, else as many as there are cores and memory for.",
+    ),
     click.option("--executor", help="Where jobs run: here (default for one job), processes (default for more)."),
 ]
 plugin_option = click.option(
@@ -56,10 +77,36 @@ def registry_of(ctx: click.Context, plugins: tuple[str, ...]) -> Registry:
     return Registry(plugins) if plugins else ctx.find_object(Registry) or Registry()
 
 
+def announce(chosen: Suite) -> None:
+    """Say which suite it is, and what that is good for."""
+    if chosen.doc:
+        click.echo(f"Suite {chosen.name}: {chosen.doc}")
+
+
+def check_executor(registry: Registry, name: str | None) -> None:
+    """Raise for an executor that there is not, before anything is read for it."""
+    if name is not None:
+        registry.get("executors", name)
+
+
 def executor_of(registry: Registry, name: str | None, slots: int) -> ExecutorSpec:
     """The executor of that name; by default this process for one job at a time, and processes for more."""
     spec: ExecutorSpec = registry.get("executors", name or ("processes" if slots > 1 else "here"))
     return spec
+
+
+def slots_for(chosen: Suite, registry: Registry, executor: str | None, slots: int | None, jobs: int) -> int:
+    """How many of `jobs` to run at a time: `slots`, or what this machine is good for."""
+    from prunebench import machine
+    from prunebench.models.sources import weight_files
+    from prunebench.subjects import model_source
+
+    if slots is None and executor == "here":
+        return 1
+    if slots is None:
+        weights = sum(path.stat().st_size for path in weight_files(model_source(chosen.model, registry).folder))
+        slots = machine.default_jobs(machine.resolve_device(chosen.device), weights)
+    return max(1, min(slots, jobs))
 
 
 def read_suite(name: str | None, options: dict[str, Any], registry: Registry) -> Suite:
@@ -67,6 +114,8 @@ def read_suite(name: str | None, options: dict[str, Any], registry: Registry) ->
 
     All its names are looked up here, before anything is downloaded for them.
     """
+    if name is None and options.get("tasks") is None and options.get("model") is None:
+        name = DEFAULT_SUITE
     suite = merge(load(name, registry) if name else Suite(), options)
     if not suite.tasks:
         suites = ", ".join(sorted(registry.entries("suites")))

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from prunebench.cli.options import executor_of, read_suite, registry_of, suite_options
+from prunebench.cli.options import announce, check_executor, read_suite, registry_of, slots_for, suite_options
 
 
 @click.command()
@@ -19,7 +19,7 @@ def plan(
     store: str,
     plugins: tuple[str, ...],
     executor: str | None,
-    slots: int,
+    slots: int | None,
     **options: Any,
 ) -> None:
     """Print what `run` would do, and what it would cost.
@@ -28,7 +28,8 @@ def plan(
     """
     registry = registry_of(ctx, plugins)
     chosen = read_suite(suite, options, registry)
-    executor_of(registry, executor, slots)
+    check_executor(registry, executor)
+    announce(chosen)
     from prunebench import bench, jobs, roots
     from prunebench.cli.display import counted, duration
     from prunebench.plan import Plan
@@ -42,7 +43,8 @@ def plan(
     if not todo:
         click.echo(f"Nothing is left to run: everything is in {store}")
         return
-    total = bench.Clock(todo, bench.expected_seconds(contents) if contents.folder.exists() else {}, slots).total()
+    at_once = slots_for(chosen, registry, executor, slots, len(todo))
+    total = bench.Clock(todo, bench.expected_seconds(contents) if contents.folder.exists() else {}, at_once).total()
     cost = "unknown until each task has been trained once" if total is None else f"about {duration(total)}"
     click.echo(f"Expected cost: {cost}\nRun it with the same words: prunebench run …")
 

@@ -7,7 +7,16 @@ from typing import Any
 
 import click
 
-from prunebench.cli.options import ARGUMENTS, executor_of, read_suite, registry_of, suite_options
+from prunebench.cli.options import (
+    ARGUMENTS,
+    announce,
+    check_executor,
+    executor_of,
+    read_suite,
+    registry_of,
+    slots_for,
+    suite_options,
+)
 from prunebench.errors import PrunebenchError
 
 # Another run on the same store may throw weights away that this one has planned with; hardly ever twice.
@@ -24,19 +33,21 @@ def run(
     store: str,
     plugins: tuple[str, ...],
     executor: str | None,
-    slots: int,
+    slots: int | None,
     **options: Any,
 ) -> None:
     """Run a suite, or what the options say, and show the results.
 
-    SUITE is a name or a TOML file; options win over the file. Every result is stored once and for all: the same
+    SUITE is a name or a TOML file; options win over the file. With neither a suite nor tasks it is `quick`, which needs
+    no download and takes minutes. Every result is stored once and for all: the same
     command again goes on where the last one stopped, and a command that asks for more runs only what is new.
     """
     registry = registry_of(ctx, plugins)
     chosen = read_suite(suite, options, registry)
-    spec = executor_of(registry, executor, slots)
+    check_executor(registry, executor)
+    announce(chosen)
     from prunebench import bench, jobs, roots
-    from prunebench.cli.display import counted, make_display
+    from prunebench.cli.display import counted, make_display, many
     from prunebench.store import Store
 
     place = Store.create(store)
@@ -50,9 +61,12 @@ def run(
     if not todo:
         click.echo(f"Nothing is left to run: every result is in {store}")
         return finish(place, store, cells, bench.Report())
+    at_once = slots_for(chosen, registry, executor, slots, len(todo))
+    spec = executor_of(registry, executor, at_once)
+    click.echo(f"At a time:     {many(at_once, 'job')}")
     for _ in range(ATTEMPTS):
-        with spec.make(slots) as pool, make_display(todo) as display:
-            report = bench.run(todo, pool, place, registry.files, display, slots)
+        with spec.make(at_once) as pool, make_display(todo) as display:
+            report = bench.run(todo, pool, place, registry.files, display, at_once)
         if not report.again:
             break
         click.echo("something that a job starts from is gone from the store or damaged: planning again", err=True)

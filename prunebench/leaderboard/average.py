@@ -1,4 +1,7 @@
-"""The GLUE average, with and without WNLI: inside a task first, then over tasks, seed by seed. Imports `section`."""
+"""Averages over the tasks of a benchmark: inside a task first, then over tasks, seed by seed. Imports `section`.
+
+GLUE has two, with and without WNLI.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +20,19 @@ def task_order(task: str) -> tuple[int, str]:
     return (GLUE.index(task) if task in GLUE else len(GLUE), task)
 
 
-def glue_averages(sections: Sequence[Section]) -> tuple[Section, ...]:
-    """The averages over the GLUE tasks among `sections`: none for a single task, one where WNLI is not among them."""
-    found = [section for section in sections if section.benchmark == "GLUE"]
-    without = [section for section in found if section.name != "wnli"]
-    groups = [found, without] if len(without) < len(found) else [found]
-    return tuple(_average(group) for group in groups if len(group) > 1)
+def averages(sections: Sequence[Section]) -> tuple[Section, ...]:
+    """The averages over the tasks of each benchmark: none for a single task, two where WNLI is among them."""
+    by_benchmark: dict[str, list[Section]] = {}
+    for section in sections:
+        by_benchmark.setdefault(section.benchmark, []).append(section)
+    groups = []
+    for benchmark, found in by_benchmark.items():
+        without = [section for section in found if section.name != "wnli"]
+        groups += [(benchmark, group) for group in ([found, without] if len(without) < len(found) else [found])]
+    return tuple(_average(benchmark, group) for benchmark, group in groups if benchmark and len(group) > 1)
 
 
-def _average(sections: Sequence[Section]) -> Section:
+def _average(benchmark: str, sections: Sequence[Section]) -> Section:
     names = [section.name for section in sections]
     every = {seed for section in sections for seed in section.seeds}
     dense = _line("dense", {section.name: section.dense for section in sections}, names, every, {})
@@ -37,23 +44,23 @@ def _average(sections: Sequence[Section]) -> Section:
     lost = sorted({sparsity for _, sparsities in found for sparsity in sparsities})
     return Section(
         name="average",
-        title=_title(names),
+        title=_title(benchmark, names),
         about=_about(lost),
         columns=("average",),
         seeds=tuple(sorted(every)),
         dense=dense,
         majority=(_mean(majorities),),
         tracks=tuple(track for track, _ in found if track.levels),
-        benchmark="GLUE",
+        benchmark=benchmark,
     )
 
 
-def _title(names: Sequence[str]) -> str:
+def _title(benchmark: str, names: Sequence[str]) -> str:
     if set(names) == set(GLUE):
         return "GLUE average (9 tasks)"
     if set(names) == set(GLUE) - {"wnli"}:
         return "GLUE average without WNLI (8 tasks)"
-    return f"Average of the GLUE tasks {listing(names)}"
+    return f"Average of the {benchmark} tasks {listing(names)}"
 
 
 def _about(lost: Sequence[float]) -> tuple[str, ...]:

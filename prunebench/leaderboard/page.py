@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from prunebench.errors import PrunebenchError
-from prunebench.leaderboard.average import glue_averages, task_order
+from prunebench.leaderboard.average import averages, task_order
 from prunebench.leaderboard.model import Method, Page, Section
 from prunebench.leaderboard.numbers import listing
 from prunebench.leaderboard.section import section
@@ -42,7 +42,7 @@ def build(rows: Sequence[Row]) -> Page:
         setting=tuple(_setting(kept, sections)),
         warnings=(*_mixtures(by_task), *_sources(methods)),
         sections=sections,
-        averages=glue_averages(sections),
+        averages=averages(sections),
         methods=methods,
         commands=tuple(
             dict.fromkeys(command for _, command in sorted({(cell.written, cell.command) for cell in cells}))

@@ -34,9 +34,11 @@ def section(task: str, rows: Sequence[Row]) -> Section:
         # Dense runs alone make a page too.
         tracks["dense"] = {0.0: []}
     first = rows[0].cell
+    # GLUE is what a task belongs to unless its title says otherwise.
+    where = first.split if first.benchmark in ("", "GLUE") else f"{first.benchmark}, {first.split}"
     return Section(
         name=task,
-        title=f"{task} ({first.split})",
+        title=f"{task} ({where})",
         about=_about(rows),
         columns=tuple(_title(first, column) for column in columns),
         seeds=tuple(sorted(every)),

@@ -1,7 +1,8 @@
 """From the text of `--model` to a folder of files, with a digest of what is in it. Imports no torch.
 
-A model is a folder in transformers' layout, or a model of the hub (`org/name`, `name`, `org/name@revision`), which is
-read through the hub's cache and so needs no network once it is there.
+A model is a checkpoint that a plugin brings along, a folder in transformers' layout, or a model of the hub
+(`org/name`, `name`, `org/name@revision`), which is read through the hub's cache and so needs no network once it is
+there.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from prunebench.errors import PrunebenchError, unknown
 from prunebench.models.architecture import Architecture
+from prunebench.models.checkpoint import Checkpoint
 
 CONFIG = "config.json"
 TOKENIZER = (
@@ -53,10 +55,21 @@ class ModelSource:
     family: str
 
 
-def resolve(model: str, registry_architectures: Iterable[Architecture]) -> ModelSource:
-    """Find the model, downloading it if it must be, and name the family that it belongs to."""
+def resolve(
+    model: str, registry_architectures: Iterable[Architecture], checkpoints: Iterable[Checkpoint] = ()
+) -> ModelSource:
+    """Find the model, downloading it if it must be, and name the family that it belongs to.
+
+    The name of a checkpoint stands for it even where a folder here has that name too: `./name` is the folder.
+    """
     architectures = list(registry_architectures)
-    name, folder, revision = _locate(model.strip(), architectures)
+    brought = {checkpoint.name: checkpoint.folder for checkpoint in checkpoints}
+    name = model.strip()
+    if name in brought:
+        folder, revision = brought[name], ""
+    else:
+        known = {*brought, *(example for architecture in architectures for example in architecture.examples)}
+        name, folder, revision = _locate(name, known)
     family = family_of(read_config(folder), architectures)
     return ModelSource(name, folder, revision, _fingerprint(folder), family.name)
 
@@ -103,7 +116,7 @@ def tokenizer_files(folder: Path) -> list[Path]:
     return [folder / name for name in TOKENIZER if (folder / name).is_file()]
 
 
-def _locate(model: str, architectures: Sequence[Architecture]) -> tuple[str, Path, str]:
+def _locate(model: str, known: Collection[str]) -> tuple[str, Path, str]:
     if not model:
         raise PrunebenchError(
             "no model is named", "expected a folder or a hub id such as google-bert/bert-base-uncased"
@@ -117,7 +130,7 @@ def _locate(model: str, architectures: Sequence[Architecture]) -> tuple[str, Pat
         near = difflib.get_close_matches(str(path), _siblings(path), n=1, cutoff=0.5)
         expected = "expected a folder in the layout of transformers, or a hub id such as google-bert/bert-base-uncased"
         raise PrunebenchError(f"no model folder {model!r}", f"did you mean {near[0]!r}?" if near else expected)
-    folder = _from_hub(model, architectures)
+    folder = _from_hub(model, known)
     return model.partition("@")[0], folder, folder.name
 
 
@@ -138,7 +151,7 @@ def _shown(path: Path) -> str:
     return parts[-1] if parts else "model"
 
 
-def _from_hub(model: str, architectures: Sequence[Architecture]) -> Path:
+def _from_hub(model: str, known: Collection[str]) -> Path:
     """The folder in the hub's cache; pickled weights are fetched only where there are no others."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (  # type: ignore[attr-defined]
@@ -151,7 +164,6 @@ def _from_hub(model: str, architectures: Sequence[Architecture]) -> Path:
     )
 
     name, _, revision = model.partition("@")
-    examples = {example for architecture in architectures for example in architecture.examples}
     try:
         wanted = [CONFIG, *TOKENIZER, *SAFETENSORS, "model-*.safetensors"]
         folder = Path(snapshot_download(name, revision=revision or None, allow_patterns=wanted))
@@ -167,9 +179,9 @@ def _from_hub(model: str, architectures: Sequence[Architecture]) -> Path:
             f"model {name!r} has no revision {revision!r}", "expected a branch, tag or commit"
         ) from error
     except (RepositoryNotFoundError, HFValidationError) as error:
-        raise unknown("model", name, examples, "no such folder here, and no such model on the hub") from error
+        raise unknown("model", name, known, "no such folder here, and no such model on the hub") from error
     except (LocalEntryNotFoundError, HTTPError) as error:
-        near = difflib.get_close_matches(name, examples | set(_siblings(Path(name))), n=1, cutoff=0.5)
+        near = difflib.get_close_matches(name, {*known, *_siblings(Path(name))}, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near and near[0] != name else "connect, or give --model a local folder"
         raise PrunebenchError(
             f"model {model!r} is no folder here and not in the hub's cache, and the hub cannot be reached", hint
