@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import textwrap
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -189,25 +190,22 @@ def stages(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def card(report: Mapping[str, Any]) -> str:
     """The model card."""
     settings, environment = report["settings"], report["environment"]
-    return f"""---
-license: apache-2.0
-library_name: transformers
----
-# A small BERT of a generated language
-
-{settings["layers"]} layers, {settings["hidden"]} wide, {settings["heads"]} heads,
-{settings["intermediate"]} neurons, {report["parameters"]:,} parameters. It knows {len(vocabulary())} English words and
-the sentences that `prunebench/tasks/quick` makes of them, and nothing else. It is there so that a benchmark of pruning
-methods can run in minutes with nothing to download; no result on it says anything about GLUE or about BERT.
-
-- **Trained** from random initialisation by `prunebench pretrain` with masked words and pairs of sentences
-  (Devlin et al. 2019), on pairs that are made as they are needed and never repeat. AdamW at {settings["lr"]}, no
-  dropout, {report["precision"]}. Its stages: {"; then ".join(map(_stage, stages(report)))}.
-- **Reached** after {summary(report)}.
-- **Made with** torch {environment["torch"]} and transformers {environment["transformers"]} on
-  {environment["hardware"]}. `{REPORT}` has all of this as numbers.
-- **Data**: no text of anybody's; the lexicon and the grammar are part of prunebench.
-"""
+    paragraphs = [
+        f"""{settings["layers"]} layers, {settings["hidden"]} wide, {settings["heads"]} heads,
+        {settings["intermediate"]} neurons, {report["parameters"]:,} parameters. It knows {len(vocabulary())} English words and the sentences that
+        `prunebench/tasks/quick` makes of them, and nothing else. It is there so that a benchmark of pruning methods can
+        run in minutes with nothing to download; no result on it says anything about GLUE or about BERT.""",
+        f"""**Trained** from random initialisation by `prunebench pretrain` with masked words and pairs of sentences
+        (Devlin et al. 2019), on pairs that are made as they are needed and never repeat. AdamW at {settings["lr"]}, no
+        dropout, {report["precision"]}. Its stages: {"; then ".join(map(_stage, stages(report)))}.""",
+        f"**Reached** after {summary(report)}.",
+        f"""**Made with** torch {environment["torch"]} and transformers {environment["transformers"]} on
+        {environment["hardware"]}. `{REPORT}` has all of this as numbers.""",
+        "**Data**: no text of anybody's; the lexicon and the grammar are part of prunebench.",
+    ]
+    filled = [textwrap.fill(" ".join(text.split()), 120, break_on_hyphens=False) for text in paragraphs]
+    head = "---\nlicense: apache-2.0\nlibrary_name: transformers\n---\n# A small BERT of a generated language"
+    return "\n\n".join((head, *filled)) + "\n"
 
 
 def _stage(report: Mapping[str, Any]) -> str:

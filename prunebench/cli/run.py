@@ -39,8 +39,8 @@ def run(
     """Run a suite, or what the options say, and show the results.
 
     SUITE is a name or a TOML file; options win over the file. With neither a suite nor tasks it is `quick`, which needs
-    no download and takes minutes. Every result is stored once and for all: the same
-    command again goes on where the last one stopped, and a command that asks for more runs only what is new.
+    no download and takes minutes. Every result is stored once and for all: the same command again goes on where the
+    last one stopped, and a command that asks for more runs only what is new.
     """
     registry = registry_of(ctx, plugins)
     chosen = read_suite(suite, options, registry)

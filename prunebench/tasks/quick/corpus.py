@@ -42,7 +42,7 @@ def pairs(seed: int, opinionated: float = 0.35) -> Iterator[Pair]:
 
 
 def restated(rng: random.Random, belongs: bool) -> Pair:
-    """An event told again in other words; a near miss tells one that differs in one thing."""
+    """An event told again in other words; a near miss tells one that differs in one to three things."""
     told = event(rng, ALL)
     again = told.with_synonyms(rng) if rng.random() < 0.75 else told
     one, other = styles(rng)
@@ -61,19 +61,11 @@ def altered(told: Event, rng: random.Random) -> Event:
     chosen: list[str] = []
     for _ in range(rng.choice([1, 1, 1, 2, 3])):
         chosen.append(rng.choice([part for part in parts if part not in chosen]))
-    return told.but(**{part: rng.choice(instead(getattr(told, part))) for part in chosen})
+    return told.but(**{part: rng.choice(ALL.instead(getattr(told, part))) for part in chosen})
 
 
 # Words that have synonyms are replaced twice as often: to tell a synonym from another word takes the longest to learn.
 ALTERED = ("verb", "verb", "adjective", "adjective", "noun", "noun", "person", "place")
-
-
-def instead(part: Word | str) -> list[Word] | list[str]:
-    """What else could stand there: neither the same nor a synonym."""
-    if isinstance(part, Word):
-        return ALL.same_group(part)
-    names = lexicon.NAMES if part in lexicon.NAMES else lexicon.PLACES
-    return [name for name in names if name != part]
 
 
 def generalised(rng: random.Random, belongs: bool) -> Pair:

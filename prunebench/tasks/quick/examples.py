@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from prunebench.tasks.quick import lexicon
-from prunebench.tasks.quick.grammar import Event, Words, article, event, opinion, phrase, sentence, style, synonym, tell
+from prunebench.tasks.quick.grammar import CONTENT, Event, Words, event, opinion, phrase, sentence, style, synonym, tell
 from prunebench.tasks.quick.lexicon import Word
 
 
@@ -27,22 +27,22 @@ def acceptability(rng: random.Random, use: Words) -> Example:
 
 
 def misplaced_thing(told: Event, rng: random.Random, use: Words) -> str:
-    """Something is done to a thing that it cannot be done to: `Anna heated the wooden poem.`"""
+    """Something is done to a thing that it cannot be done to: `Anna heated the old poem.`"""
     groups = [group for group in use.nouns if group not in lexicon.OBJECTS[told.verb.group]]
     return tell(told.but(noun=rng.choice(use.nouns[rng.choice(groups)])), style(rng))
 
 
 def wrong_article(told: Event, rng: random.Random, use: Words) -> str:
-    """`a old car`, `an car`."""
-    texts = [word.text for word in (told.adjective, told.noun) if word]
-    wrong = "a" if article(texts[0]) == "an" else "an"
-    return sentence(f"{told.person} {told.verb.text} {wrong} {' '.join(texts)}{_where(told)}")
+    """`Anna painted a old house.`"""
+    right, rest = phrase(told.adjective, told.noun, definite=False).split(maxsplit=1)
+    wrong = "a" if right == "an" else "an"
+    return sentence(f"{told.person} {told.verb.text} {wrong} {rest}{_where(told)}")
 
 
 def swapped_words(told: Event, rng: random.Random, use: Words) -> str:
-    """`Anna painted the car old`: two neighbours have changed places."""
-    adjective = (told.adjective or rng.choice(use.adjectives)).text
-    noun, verb = told.noun.text, told.verb.text
+    """`Anna painted the house old.`: two neighbours have changed places."""
+    _, adjective, noun = phrase(told.adjective, told.noun, definite=True).split()
+    verb = told.verb.text
     bodies = [f"{verb} the {noun} {adjective}", f"the {verb} {adjective} {noun}", f"{verb} {adjective} the {noun}"]
     return sentence(f"{told.person} {rng.choice(bodies)}{_where(told)}")
 
@@ -101,7 +101,7 @@ def doubled(rng: random.Random, use: Words, positive: bool) -> str:
     group = use.positive if positive != (bool(outer) != bool(inner)) else use.negative
     noun = rng.choice(use.nouns[rng.choice(list(use.nouns))]).text
     thing = rng.choice([f"the {noun}", f"the {rng.choice(use.adjectives).text} {noun}"])
-    conceded = f"although it looked {rng.choice(group).text}, "
+    conceded = f"although it looked {rng.choice(use.negative if positive else use.positive).text}, "
     body = f"{rng.choice(lexicon.NAMES)} {outer}thought that {thing} was {inner}{rng.choice(group).text}"
     return sentence(rng.choice([conceded, ""]) + body)
 
@@ -127,8 +127,8 @@ def paraphrase(rng: random.Random, use: Words) -> Example:
     again = told.with_synonyms(rng)
     same = rng.random() < 0.68
     if not same:
-        part = rng.choice([part for part in ("verb", "adjective", "noun") if getattr(told, part)])
-        again = again.but(**{part: rng.choice(use.same_group(getattr(told, part)))})
+        part = rng.choice(CONTENT)
+        again = again.but(**{part: rng.choice(use.instead(getattr(told, part)))})
     return Example((tell(told, style(rng)), tell(again, style(rng))), int(same))
 
 
@@ -138,8 +138,7 @@ SYNONYM, RELATED, UNRELATED = 0.2, 0.6, 1.0
 
 def similarity(rng: random.Random, use: Words) -> Example:
     """Two events that share from all to nothing; the score is 5 less what each part's difference takes off."""
-    told = event(rng, use).but(adjective=rng.choice(use.adjectives), place=rng.choice(lexicon.PLACES))
-    other = event(rng, use).but(adjective=rng.choice(use.adjectives), place=rng.choice(lexicon.PLACES))
+    told, other = (event(rng, use).but(place=rng.choice(lexicon.PLACES)) for _ in range(2))
     changed = rng.sample(PARTS, rng.randint(0, len(PARTS)))
     again, score = told, 5.0
     for part in PARTS:
@@ -189,12 +188,11 @@ def generalised(told: Event, rng: random.Random, use: Words) -> tuple[Event, Eve
 
 
 def shortened(told: Event, rng: random.Random, use: Words) -> tuple[Event, Event]:
-    whole = told.but(adjective=told.adjective or rng.choice(use.adjectives), noun=told.noun)
-    return whole, whole.but(adjective=None, verb=rng.choice([told.verb, synonym(told.verb)]))
+    return told, told.but(adjective=None, verb=rng.choice([told.verb, synonym(told.verb)]))
 
 
 def mistaken(told: Event, rng: random.Random, use: Words) -> tuple[Event, Event]:
-    return told, told.but(noun=rng.choice(use.same_group(told.noun)))
+    return told, told.but(noun=rng.choice(use.instead(told.noun)))
 
 
 def misclassified(told: Event, rng: random.Random, use: Words) -> tuple[Event, Event]:
@@ -212,5 +210,5 @@ def denied(told: Event, rng: random.Random, use: Words) -> tuple[Event, Event]:
 
 def moved(told: Event, rng: random.Random, use: Words) -> tuple[Event, Event]:
     """The same was done by somebody else, or in another place."""
-    part, names = ("place", lexicon.PLACES) if told.place and rng.random() < 0.5 else ("person", lexicon.NAMES)
-    return told, told.but(**{part: rng.choice([name for name in names if name != getattr(told, part)])})
+    part = "place" if told.place and rng.random() < 0.5 else "person"
+    return told, told.but(**{part: rng.choice(use.instead(getattr(told, part)))})

@@ -21,10 +21,13 @@ class Words:
     positive: tuple[Word, ...]
     negative: tuple[Word, ...]
 
-    def same_group(self, word: Word) -> list[Word]:
-        """The other words of its class, without its synonym."""
-        groups = {**self.nouns, **self.verbs, "adjective": self.adjectives}
-        return [other for other in groups[word.group] if other.text not in (word.text, word.synonym)]
+    def instead(self, part: Word | str) -> Sequence[Word | str]:
+        """What else could stand there: words of the same class, names or places, neither the same nor a synonym."""
+        if isinstance(part, Word):
+            groups = {**self.nouns, **self.verbs, "adjective": self.adjectives}
+            return [word for word in groups[part.group] if word.text not in (part.text, part.synonym)]
+        names = lexicon.NAMES if part in lexicon.NAMES else lexicon.PLACES
+        return [name for name in names if name != part]
 
 
 def words(keep: Callable[[Word], bool] = lambda word: True) -> Words:
@@ -47,9 +50,13 @@ TRAIN = words(lambda word: not word.held_out)
 HELD_OUT = words(lambda word: word.held_out)
 
 
+# The parts of an event whose words have synonyms.
+CONTENT = ("verb", "adjective", "noun")
+
+
 @dataclass(frozen=True)
 class Event:
-    """Who did what to which thing, and where. `adjective` and `place` may be missing."""
+    """Who did what to which thing, and where. `place` may be missing, and `adjective` where an event is told again."""
 
     person: str
     verb: Word
@@ -64,8 +71,7 @@ class Event:
 
     def with_synonyms(self, rng: random.Random) -> Event:
         """The same event with one, two or all three of verb, adjective and noun replaced by their synonyms."""
-        parts = [part for part in ("verb", "adjective", "noun") if getattr(self, part)]
-        chosen = rng.sample(parts, rng.randint(1, len(parts)))
+        chosen = rng.sample(CONTENT, rng.randint(1, len(CONTENT)))
         return self.but(**{part: synonym(getattr(self, part)) for part in chosen})
 
 
@@ -74,7 +80,7 @@ def synonym(word: Word) -> Word:
 
 
 def event(rng: random.Random, use: Words) -> Event:
-    """An event that can happen: the verb goes with the class of the noun."""
+    """An event that can happen: the verb goes with the class of the noun. It has an adjective and mostly a place."""
     deed = rng.choice(list(use.verbs))
     return Event(
         person=rng.choice(lexicon.NAMES),
