@@ -192,9 +192,10 @@ def card(report: Mapping[str, Any]) -> str:
     settings, environment = report["settings"], report["environment"]
     paragraphs = [
         f"""{settings["layers"]} layers, {settings["hidden"]} wide, {settings["heads"]} heads,
-        {settings["intermediate"]} neurons, {report["parameters"]:,} parameters. It knows {len(vocabulary())} English words and the sentences that
-        `prunebench/tasks/quick` makes of them, and nothing else. It is there so that a benchmark of pruning methods can
-        run in minutes with nothing to download; no result on it says anything about GLUE or about BERT.""",
+        {settings["intermediate"]} neurons, {report["parameters"]:,} parameters. It knows {len(vocabulary())} English
+        words and the sentences that `prunebench/tasks/quick` makes of them, and nothing else. It is there so that a
+        benchmark of pruning methods can run in minutes with nothing to download; no result on it says anything about
+        GLUE or about BERT.""",
         f"""**Trained** from random initialisation by `prunebench pretrain` with masked words and pairs of sentences
         (Devlin et al. 2019), on pairs that are made as they are needed and never repeat. AdamW at {settings["lr"]}, no
         dropout, {report["precision"]}. Its stages: {"; then ".join(map(_stage, stages(report)))}.""",
