@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 import time
 import traceback
@@ -17,6 +18,9 @@ from prunebench.jobs import Failure, Job, describe
 from prunebench.plan import Node
 from prunebench.store import InputMissing, Store, StoreError
 
+# A job whose worker dies is run again; one that kills its worker so many times in a row is a failure.
+ATTEMPTS = 3
+
 
 class Display(Protocol):
     """Whoever shows how far a run is."""
@@ -24,6 +28,7 @@ class Display(Protocol):
     def started(self, job: Job) -> None: ...
     def moment(self, moment: progress.Progress) -> None: ...
     def finished(self, job: Job, seconds: float, left: float | None, failure: str) -> None: ...
+    def died(self, job: Job, reason: str) -> None: ...
 
 
 @dataclass
@@ -49,7 +54,8 @@ def run(
 ) -> Report:
     """Run `jobs`, at most `slots` at a time; a job that fails costs itself and those that start from it.
 
-    Raises StoreError where the store cannot be written, since then no job can go on.
+    A job whose worker dies is run again, up to ATTEMPTS times. Raises StoreError where the store cannot be written,
+    since then no job can go on.
     """
     at_work = _Run(jobs, store, display, slots)
     running: dict[Future[Any], tuple[Job, float]] = {}
@@ -57,12 +63,22 @@ def run(
         while at_work.waiting or running:
             while len(running) < slots and (job := at_work.next_ready()):
                 display.started(job)
-                future = executor.submit(work, job.to_json(plugins), str(store.folder))
+                future = _submit(executor, job.to_json(plugins), str(store.folder))
                 running[future] = job, time.perf_counter()
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 job, started = running.pop(future)
-                at_work.settle(job, future, time.perf_counter() - started)
+                if not at_work.again(job, future):
+                    at_work.settle(job, future, time.perf_counter() - started)
+                if at_work.fatal is not None:
+                    raise at_work.fatal
     return at_work.report
+
+
+def _submit(executor: Executor, job: dict[str, Any], store: str) -> Future[Any]:
+    try:
+        return executor.submit(work, job, store)
+    except BrokenExecutor as error:
+        raise PrunebenchError(f"the executor takes no more jobs: {error}", "the same command goes on") from error
 
 
 class _Run:
@@ -75,6 +91,8 @@ class _Run:
         self.display = display
         self.clock = Clock(jobs, expected_seconds(store), slots)
         self.readers = Counter(job.reads for job in jobs if job.reads)
+        self.deaths: Counter[Job] = Counter()
+        self.fatal: StoreError | None = None
         self.report = Report()
 
     def next_ready(self) -> Job | None:
@@ -83,6 +101,18 @@ class _Run:
         if ready is not None:
             self.waiting.remove(ready)
         return ready
+
+    def again(self, job: Job, future: Future[Any]) -> bool:
+        """Put a job back whose worker has died, unless that has happened too often."""
+        error = future.exception()
+        if not isinstance(error, BrokenExecutor):
+            return False
+        self.deaths[job] += 1
+        if self.deaths[job] == ATTEMPTS:
+            return False
+        self.waiting.insert(0, job)
+        self.display.died(job, str(error))
+        return True
 
     def settle(self, job: Job, future: Future[Any], seconds: float) -> None:
         """Book a job that is over, and give up what cannot be run any more because of what failed in it."""
@@ -101,7 +131,8 @@ class _Run:
             self.report.failures[describe(_at(job, failure))] = failure.reason
             for key in [*(node.key for node in nodes), *(key for other in lost for key in other.records)]:
                 if not self.store.has("records", key):
-                    self.store.add_failure(key, failure.reason, failure.details)
+                    with contextlib.suppress(StoreError):  # it is full: the job that told of it ends the run
+                        self.store.add_failure(key, failure.reason, failure.details)
 
     def leave(self, job: Job, seconds: float | None, reason: str) -> None:
         """Throw away the weights that `job` was the last to read, and tell the display."""
@@ -118,15 +149,12 @@ class _Run:
             failures: list[Failure] = future.result()
             return failures
         if isinstance(error, BrokenExecutor):
-            raise PrunebenchError(
-                "a worker process has died: killed, or out of memory",
-                "the same command goes on; fewer --jobs need less",
-            ) from error
-        if isinstance(error, StoreError):
-            raise error
+            error = PrunebenchError(f"its worker died {ATTEMPTS} times: {error}", "fewer --jobs need less memory")
         known = isinstance(error, PrunebenchError)
         if not known and isinstance(error, Exception):
             self.report.unexpected = self.report.unexpected or error
+        if isinstance(error, StoreError):
+            self.fatal = error
         self.report.again |= isinstance(error, InputMissing)
         reason = str(error) if known else f"{type(error).__name__}: {error}"
         return [Failure(job.anchor.key, reason, "".join(traceback.format_exception(error)))]

@@ -1,14 +1,22 @@
-"""Where jobs run. An executor has the interface of `concurrent.futures.Executor`."""
+"""Where jobs run. An executor has the interface of `concurrent.futures.Executor`.
+
+A job whose worker died is a future that raises a BrokenExecutor; whoever submitted it may submit it again.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
+import pickle
+import queue
 import signal
 import threading
+import traceback
 from collections.abc import Callable, Iterable
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any
 
@@ -26,6 +34,10 @@ class ExecutorSpec:
     make: Callable[[int], Executor]
 
 
+class WorkerDied(BrokenExecutor):
+    """A worker ended in the middle of a job."""
+
+
 class Here(Executor):
     """Runs each job at once, in this process and thread; an interrupt is never caught."""
 
@@ -38,53 +50,160 @@ class Here(Executor):
         return future
 
 
-class Processes(ProcessPoolExecutor):
+class Processes(ThreadPoolExecutor):
     """Spawned worker processes that share the cores evenly and end with this process, however it ends.
 
-    What they report of their progress is told to the listeners here.
+    A thread for each hands it jobs, and tells the listeners here what it reports of their progress. A worker that dies
+    costs the job that it was at, and another is started for the next one. (A ProcessPoolExecutor loses all that runs.)
     """
 
     def __init__(self, jobs: int) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._moments: Any = context.SimpleQueue()
-        super().__init__(jobs, context, _start_worker, (max(1, cores() // jobs), self._moments))
-        self._teller = threading.Thread(target=self._tell, daemon=True)
-        self._teller.start()
-
-    def _tell(self) -> None:
-        for moment in iter(self._moments.get, None):
-            progress.emit(moment)
+        # Workers are started from these threads, and are deaf to Ctrl-C from their first moment on: they inherit it.
+        super().__init__(jobs, initializer=signal.pthread_sigmask, initargs=(signal.SIG_BLOCK, {signal.SIGINT}))
+        self._all = [_Worker(max(1, cores() // jobs)) for _ in range(jobs)]
+        self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+        for worker in self._all:
+            self._idle.put(worker)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        # Workers are started here, and are deaf to Ctrl-C from their first moment on: they inherit the mask.
-        old = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        return super().submit(self._hand_over, fn, args, kwargs)
+
+    def _hand_over(self, *call: Any) -> Any:
+        worker = self._idle.get()
         try:
-            return super().submit(fn, *args, **kwargs)
+            return worker.call(*call)
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, old)
+            self._idle.put(worker)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        super().shutdown(wait, cancel_futures=cancel_futures)
+        if wait:
+            for worker in self._all:
+                worker.dismiss()
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if kind is not None:
-            for process in list((self._processes or {}).values()):
-                process.terminate()
-        self.shutdown(wait=kind is None, cancel_futures=True)
-        if kind is None:
-            self._moments.put(None)
-            self._teller.join()
+            for worker in self._all:
+                worker.kill()
+        self.shutdown(cancel_futures=kind is not None)
 
 
-def _start_worker(threads: int, moments: Any) -> None:
-    import torch
+@dataclass(frozen=True)
+class _Answer:
+    value: Any = None
+    error: Exception | None = None
+    details: str = ""
 
-    progress.listen(moments.put)
 
-    torch.set_num_threads(threads)
+class _Told(Exception):
+    """Stands as the cause of an error from a worker: the traceback as it was there."""
+
+    def __str__(self) -> str:
+        return f"\n{self.args[0]}"
+
+
+class _Worker:
+    """A process that does one call after the other; it is started for its first one, and again once it has died."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self.process: Any = None
+        self.connection: Connection | None = None
+        self.changing = threading.Lock()
+        self.over = False
+
+    def call(self, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """What `fn` gives or raises there. Raises WorkerDied where the process ends before it has answered."""
+        connection = self._started()
+        answer = None
+        try:
+            self._mortal(connection.send, (fn, args, kwargs))
+            while not isinstance(answer := self._mortal(connection.recv), _Answer):
+                progress.emit(answer)
+        except WorkerDied:
+            raise
+        except BaseException:
+            # Whatever it still says would be taken for the answer to the next call.
+            self.process.kill()
+            self._gone()
+            raise
+        if answer.error is not None:
+            raise answer.error from _Told(answer.details)
+        return answer.value
+
+    def _mortal(self, talk: Callable[..., Any], *words: Any) -> Any:
+        try:
+            return talk(*words)
+        except (EOFError, OSError):
+            raise WorkerDied(self._gone()) from None
+
+    def _started(self) -> Connection:
+        with self.changing:
+            if self.over:
+                raise WorkerDied("it was told to end")
+            if self.connection is None:
+                context = multiprocessing.get_context("spawn")
+                self.connection, far = context.Pipe()
+                self.process = context.Process(target=_serve, args=(far, self.threads))
+                self.process.start()
+                far.close()
+            return self.connection
+
+    def _gone(self) -> str:
+        """Forget the process that has ended, and say how it did."""
+        with self.changing:
+            self.process.join()
+            code = self.process.exitcode
+            self.connection = None
+        if code >= 0:
+            return f"it ended with status {code}"
+        name = signal.Signals(-code).name
+        return f"it was killed by {name}" + (", as by a system that is short of memory" if name == "SIGKILL" else "")
+
+    def kill(self) -> None:
+        with self.changing:
+            self.over = True
+            if self.process is not None:
+                self.process.kill()
+
+    def dismiss(self) -> None:
+        """Let the process end once it has no more to do."""
+        with self.changing:
+            self.over = True
+            if self.connection is not None:
+                self.connection.close()
+        if self.process is not None:
+            self.process.join()
+
+
+def _serve(connection: Connection, threads: int) -> None:
+    """What a worker process does: listen, call, answer, until nobody is there any more."""
     # Ctrl-C reaches the whole group of processes; the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    import torch
+
+    torch.set_num_threads(threads)
+    progress.listen(connection.send)
+    with contextlib.suppress(EOFError, ConnectionError):
+        while True:
+            fn, args, kwargs = connection.recv()
+            connection.send(_answer(fn, args, kwargs))
+
+
+def _answer(fn: Callable[..., Any], args: Any, kwargs: Any) -> _Answer:
+    try:
+        return _Answer(fn(*args, **kwargs))
+    except Exception as error:
+        details = "".join(traceback.format_exception(error))
+        try:
+            pickle.loads(pickle.dumps(error))
+        except Exception:
+            error = RuntimeError(f"{type(error).__name__}: {error}")
+        return _Answer(error=error, details=details)
 
 
 def _end_with_parent() -> None:

@@ -7,6 +7,7 @@ through the store only where another job trains on from them.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Container
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -18,6 +19,7 @@ class Contents(Protocol):
     """What the store can say without opening anything."""
 
     def has(self, kind: str, name: str) -> bool: ...
+    def failures(self) -> dict[str, str]: ...
 
 
 @dataclass(eq=False)
@@ -106,9 +108,22 @@ def weights_before(path: list[Any]) -> str | None:
     return None
 
 
-def to_run(plan: Plan, store: Contents) -> list[Job]:
-    """The jobs that the store cannot answer for, each after those that it needs."""
-    jobs, owner = _split(plan)
+def given_up(plan: Plan, store: Contents) -> dict[Node, str]:
+    """The nodes that failed in an earlier run and those that come after such, with the reason."""
+    reasons = store.failures()
+    found: dict[Node, str] = {}
+    for root in plan.roots if reasons else ():
+        for node in root.walk():
+            if node.parent in found:
+                found[node] = found[node.parent]
+            elif node.key in reasons and not store.has("records", node.key):
+                found[node] = reasons[node.key]
+    return found
+
+
+def to_run(plan: Plan, store: Contents, without: Container[Node] = ()) -> list[Job]:
+    """The jobs that the store cannot answer for, each after those that it needs. `without` these nodes."""
+    jobs, owner = _split(plan, without)
     needed: list[Job] = []
     # Later jobs first: whether a training must run again for its weights depends on those that train on from them.
     for job in reversed(jobs):
@@ -134,11 +149,13 @@ def _node(path: list[Node], key: str) -> Node:
     return next(node for node in path if node.key == key)
 
 
-def _split(plan: Plan) -> tuple[list[Job], dict[Node, Job]]:
+def _split(plan: Plan, without: Container[Node]) -> tuple[list[Job], dict[Node, Job]]:
     jobs: list[Job] = []
     owner: dict[Node, Job] = {}
     for root in plan.roots:
         for node in root.walk():
+            if node in without:
+                continue
             if is_anchor(node):
                 owner[node] = Job(node, [node])
                 jobs.append(owner[node])
@@ -165,13 +182,17 @@ class Count:
     distinct: int
     distinct_trainings: int
     stored: int
+    failed: int
     jobs: int
     trainings: int
     again: int
 
 
-def count(plan: Plan, jobs: list[Job], store: Contents) -> Count:
-    """Phases asked for by all cells, distinct ones, those in the store, and the trainings that are left."""
+def count(plan: Plan, jobs: list[Job], store: Contents, without: Collection[Node] = ()) -> Count:
+    """Phases asked for by all cells, distinct ones, those in the store, and the trainings that are left.
+
+    `without` are the nodes that failed in an earlier run, and are not run again.
+    """
     paths = [cell.leaf.path() for cell in plan.cells]
     nodes = list(plan.nodes())
     left = {node for job in jobs for node in job.phases}
@@ -181,7 +202,8 @@ def count(plan: Plan, jobs: list[Job], store: Contents) -> Count:
         asked_trainings=sum(isinstance(node.phase, Train) for path in paths for node in path),
         distinct=len(nodes),
         distinct_trainings=sum(isinstance(node.phase, Train) for node in nodes),
-        stored=sum(node not in left for node in nodes),
+        stored=sum(node not in left and node not in without for node in nodes),
+        failed=len(without),
         jobs=len(jobs),
         trainings=sum(job.trains for job in jobs),
         again=len(again),

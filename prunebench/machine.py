@@ -85,6 +85,15 @@ def default_jobs(device: str, weights: int) -> int:
     return max(1, min(cores(), fit))
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error of torch or Python says that no more memory could be had, here or on a GPU."""
+    import torch
+
+    if isinstance(error, RuntimeError) and "can't allocate memory" in str(error):
+        return True
+    return isinstance(error, MemoryError | torch.OutOfMemoryError)
+
+
 def hardware(device: str) -> str:
     """What the numbers were made on, in words."""
     if device == "cuda":

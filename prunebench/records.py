@@ -12,6 +12,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from prunebench import masks, units
+from prunebench.errors import PrunebenchError
 from prunebench.evaluation import decide, predict
 from prunebench.phases import Phase, Prune, Train
 from prunebench.registry import Registry
@@ -52,6 +53,8 @@ def evaluate(
     evaluations, logits = {}, {}
     for name, data in subject.evaluations.items():
         logits[name] = predict(model, data, precision=root["precision"], device=root["device"])
+        if not np.isfinite(logits[name]).all():
+            raise PrunebenchError("the model's logits are not finite: its training diverged")
         predictions, labels = decide(subject.task, logits[name]), data.labels.tolist()
         evaluations[name] = {
             "examples": len(data),

@@ -121,14 +121,21 @@ class Store:
         if self.record(record["key"]) is None:
             self._write(path.with_suffix(".npz"), logits)
             self._write(path, _json({"checksum": _checksum(record), "record": record}))
-        with contextlib.suppress(FileNotFoundError):
-            self.path("failures", record["key"]).unlink()
+        self.forget_failure(record["key"])
 
     def failure(self, key: str) -> dict[str, Any] | None:
         try:
             return dict(json.loads(self.path("failures", key).read_text()))
         except (FileNotFoundError, ValueError):
             return None
+
+    def failures(self) -> dict[str, str]:
+        """The reason of every failure, by key."""
+        keys = sorted(path.stem for path in (self.folder / "failures").glob("*.json"))
+        return {key: str(found["reason"]) for key in keys if (found := self.failure(key)) is not None}
+
+    def forget_failure(self, key: str) -> None:
+        self.path("failures", key).unlink(missing_ok=True)
 
     def add_failure(self, key: str, reason: str, details: str = "") -> None:
         self._write(self.path("failures", key), _json({"key": key, "reason": reason, "details": details}))
@@ -216,7 +223,7 @@ class Store:
                 raise
             raise StoreError(
                 f"cannot write to the store {str(self.folder)!r}: {reasons[error.errno]}",
-                "what is stored is safe; the same command goes on from there",
+                "what is stored is safe; the same command with --retry-failed goes on from there",
             ) from error
 
 

@@ -39,8 +39,15 @@ def _registry(plugins: tuple[tuple[str, int], ...]) -> Registry:
 def run(job: dict[str, Any], store: str) -> list[Failure]:
     """Run a job and put all that it makes into the store; return the branches that failed, if any."""
     with progress.working_on(job["anchor"]):
-        worker = Worker(job, Store.open(Path(store)))
-        worker.run()
+        try:
+            worker = Worker(job, Store.open(Path(store)))
+            worker.run()
+        except Exception as error:
+            if machine.out_of_memory(error):
+                raise PrunebenchError(
+                    "it ran out of memory", "fewer --jobs or a smaller --batch-size need less"
+                ) from error
+            raise
     return worker.failures
 
 

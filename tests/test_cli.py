@@ -634,7 +634,7 @@ def test_a_score_that_raises_costs_only_its_own_cells(words, tmp_path, monkeypat
     file = plugin_file(tmp_path, score="1 / 0")
     options = [*words, "--seeds", "2", "--strategies", "mine,magnitude", "--store", "store", "--plugin", file]
     said = call("run", *options)
-    others = refused(said, "2 failures, 2 jobs left out because of that", "store/failures", "tries again")
+    others = refused(said, "2 failures, 2 jobs left out because of that", "store/failures", "--retry-failed tries them")
     line = 1 + file.read_text().split("\n").index("        return 1 / 0")
     reason = f"strategy 'mine' raised ZeroDivisionError: division by zero (mine.py, line {line})"
     assert [other for other in others if other.startswith("failed: ")] == [
@@ -650,6 +650,23 @@ def test_a_score_that_raises_costs_only_its_own_cells(words, tmp_path, monkeypat
     again = call("run", *options)
     assert again.status == 0
     assert set(results(Path("store")).values()) == {"done"}
+
+
+def test_what_failed_is_tried_again_on_request_only(words, tmp_path, monkeypatch):
+    """A training that diverges fails for ever; another method that needs it fails with it, and costs nothing."""
+    monkeypatch.chdir(tmp_path)
+    options = [*words, "--lr", "1e30", "--store", "store"]
+    refused(call("run", *options), "1 failure, 1 job left out because of that")
+    again = call("run", *options, "--strategies", "magnitude,imp")
+    others = refused(again, "prunebench: 9 phases left out that failed before", "--retry-failed")
+    assert "Failed before: 9 phases; --retry-failed tries them again\nTo run:        0 phases" in again.out
+    assert "Nothing is left to run: what has not failed is in store" in again.out
+    [reason] = [line for line in others if line.startswith("failed before: rte, seed 0, dense: Train: ")]
+    assert "diverged" in reason
+    assert set(results(Path("store")).values()) == {"failed"}
+    rest = call("plan", *options, "--strategies", "magnitude,imp", "--retry-failed")
+    assert "To run:        9 phases, 4 trainings" in rest.out
+    refused(call("run", *options, "--retry-failed"), "1 failure, 1 job left out because of that")
 
 
 @pytest.mark.parametrize(
@@ -709,9 +726,11 @@ def test_a_disk_that_fills_up_in_mid_run(words, tmp_path, monkeypatch):
         disk.setattr(tempfile, "mkstemp", filled)
         said = call("run", *words, "--store", "store")
     refused(said, "cannot write to the store 'store'", "no space is left", "what is stored is safe")
-    assert results(Path("store")) == {("dense", 0.0, 0): "done", ("magnitude", 0.2, 0): "missing"}
+    assert results(Path("store")) == {("dense", 0.0, 0): "done", ("magnitude", 0.2, 0): "failed"}
     assert not [name for name in contents(Path("store")) if ".part-" in name]
-    assert call("run", *words, "--store", "store").status == 0
+    others = refused(call("run", *words, "--store", "store"), "2 phases left out that failed before")
+    assert any("no space is left on its disk" in line for line in others)
+    assert call("run", *words, "--store", "store", "--retry-failed").status == 0
     assert set(results(Path("store")).values()) == {"done"}
 
 
@@ -749,7 +768,7 @@ def test_a_folder_of_something_else_is_no_store(words, tmp_path):
     assert list(contents(tmp_path)) == ["thesis.tex"]
 
 
-# Ctrl-C
+# Ctrl-C and SIGTERM
 
 
 def processes_of(session):
@@ -763,9 +782,11 @@ def processes_of(session):
     return found
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(words, tmp_path, jobs):
-    """SIGINT to the whole group of processes, as a terminal sends it, in mid-training."""
+@pytest.mark.parametrize(
+    ("jobs", "number"), [(1, signal.SIGINT), (2, signal.SIGINT), (1, signal.SIGTERM), (2, signal.SIGTERM)]
+)
+def test_a_signal_stops_it_cleanly_and_it_says_how_to_go_on(words, tmp_path, jobs, number):
+    """SIGINT to the whole group of processes, as a terminal sends it, or SIGTERM to the first, in mid-training."""
     options = [*words, "--seeds", "30", "--epochs", "5", "--batch-size", "2", "--store", str(tmp_path / "store")]
     command = [sys.executable, "-c", "from prunebench.cli import main; main()", "run", *options, "--jobs", str(jobs)]
     process = subprocess.Popen(
@@ -781,9 +802,9 @@ def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(words, tmp_path, jobs):
     assert "phases] rte, seed " in process.stderr.readline()
     if Path("/proc").is_dir():
         assert len(processes_of(process.pid)) > (jobs if jobs > 1 else 0)
-    os.killpg(process.pid, signal.SIGINT)
+    (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
     out, err = process.communicate()
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert err.strip() == "prunebench: stopped; what is done is stored, and the same command goes on from there"
     assert "Traceback" not in out
     assert processes_of(process.pid) == []

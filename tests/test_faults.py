@@ -174,6 +174,26 @@ def test_checks_can_fail(planned):
     assert records.agreement(sample, sample.model, "cpu") == {}
 
 
+@pytest.mark.parametrize(
+    "allocate", [lambda: torch.empty(1 << 60), lambda: bytearray(1 << 62)], ids=["torch", "Python"]
+)
+def test_memory_that_runs_out_is_a_failure_with_that_reason(planned, monkeypatch, allocate):
+    """More than any machine has is really asked for, where a training would ask for its share."""
+    monkeypatch.setattr(worker.training, "train", lambda *arguments, **options: allocate())
+    _, _, finish = planned("dense")
+    report = finish()
+    [reason] = report.failures.values()
+    assert reason == "it ran out of memory (fewer --jobs or a smaller --batch-size need less)"
+    assert report.unexpected is None
+
+
+def test_a_last_step_that_diverges_is_a_failure_with_that_reason(planned):
+    """The loss of the only step is that of the pre-trained weights; what it makes of them is beyond all numbers."""
+    _, _, finish = planned("dense", lr="1e30", train_limit="8")
+    [reason] = finish().failures.values()
+    assert reason == "the model's logits are not finite: its training diverged"
+
+
 def test_a_mask_never_brings_units_back():
     context = types.SimpleNamespace(mask={"a": torch.tensor([True, True, False])})
     strategy = types.SimpleNamespace(name="s", prune=lambda ctx, sparsity: {"a": torch.tensor([True, False, True])})

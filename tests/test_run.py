@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from concurrent.futures import BrokenExecutor
 
 import pytest
 import safetensors.torch
@@ -15,6 +16,7 @@ import torch
 
 from prunebench import bench, executors, jobs, masks, progress, roots, training, worker
 from prunebench.cli.display import Lines
+from prunebench.errors import PrunebenchError
 from prunebench.executors import Here, Processes
 from prunebench.registry import Registry
 from prunebench.store import Store
@@ -375,6 +377,72 @@ def test_killed_in_mid_training_and_continued(tiny_bert, tiny_glue, tmp_path):
     assert "phases, 4 trainings\n" in done.stdout
     assert not [path for path in cut.folder.rglob("*") if path.name.startswith(".part-")]
     assert not list((cut.folder / "weights").glob("*"))
+
+
+DIES = """
+import os, signal
+from dataclasses import dataclass
+from pathlib import Path
+from prunebench import Prune, Train, hookimpl
+
+@dataclass(frozen=True)
+class Dies:
+    name = "dies"
+    unit = "weight"
+    times: int = 1
+    def recipe(self, sparsity):
+        return [Train(), Prune(sparsity), Train()]
+    def score(self, ctx):
+        if os.environ.get("DIES"):
+            with open(os.environ["DIES"], "a") as log:
+                log.write("x")
+            if Path(os.environ["DIES"]).stat().st_size <= self.times:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return {name: weight.abs() for name, weight in ctx.weights.items()}
+
+@hookimpl
+def prunebench_strategies():
+    return [Dies]
+"""
+
+
+def test_a_worker_that_is_killed_costs_no_result(run, tmp_path, monkeypatch, capsys):
+    """kill -9 in the middle of a job, twice: the records are those of a run that nobody disturbed."""
+    (tmp_path / "dies.py").write_text(DIES)
+    there, plan, _ = run("dies[times=2],imp", store="whole", plugins=[tmp_path / "dies.py"], executor=Processes(2))
+    monkeypatch.setenv("DIES", str(tmp_path / "log"))
+    store, plan, report = run("dies[times=2],imp", plugins=[tmp_path / "dies.py"], executor=Processes(2))
+    assert report.failures == {}
+    assert (tmp_path / "log").read_text() == "xxx"
+    assert capsys.readouterr().err.count("its worker died: it was killed by SIGKILL") == 2
+    for cell in plan.cells:
+        assert same(store.record(cell.leaf.key)) == same(there.record(cell.leaf.key))
+
+
+def test_a_job_that_always_kills_its_worker_fails_and_the_rest_goes_on(run, tmp_path, monkeypatch):
+    (tmp_path / "dies.py").write_text(DIES)
+    monkeypatch.setenv("DIES", str(tmp_path / "log"))
+    store, plan, report = run(
+        "dies[times=99],magnitude-init", plugins=[tmp_path / "dies.py"], executor=Processes(2), seeds="2"
+    )
+    [reason] = set(report.failures.values())
+    assert reason.startswith("its worker died 3 times: it was killed by SIGKILL")
+    assert (tmp_path / "log").read_text() == "xxxxxx"
+    found = records_of(store, plan)
+    assert {label for (label, _, _), record in found.items() if record is None} == {"dense", "dies[times=99]"}
+
+
+def test_an_executor_that_is_broken_ends_the_run_with_one_line(run):
+    with pytest.raises(PrunebenchError, match=r"takes no more jobs.*the same command goes on"):
+        run("dense", executor=_Broken(1))
+
+
+class _Broken(Here):
+    def __init__(self, jobs):
+        self.jobs = jobs
+
+    def submit(self, fn, /, *args, **kwargs):
+        raise BrokenExecutor("the pool is gone")
 
 
 MOVES = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -43,9 +44,18 @@ def cli() -> None:
     """
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a run as Ctrl-C does: a machine that is taken away sends it first."""
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise Terminated
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script."""
     status: Any = 0
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         # Not list(…): in this package that name becomes the module of the command, once it is imported.
         words = None if arguments is None else [*arguments]
@@ -64,9 +74,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         where = f" (see {error.ctx.command_path} --help)" if isinstance(error, click.UsageError) and error.ctx else ""
         click.echo(f"prunebench: {text[:1].lower()}{text[1:]}{where}", err=True)
         status = 2
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as error:
         click.echo("prunebench: stopped; what is done is stored, and the same command goes on from there", err=True)
-        status = 130
+        status = 143 if isinstance(error.__cause__ or error, Terminated) else 130
     except BrokenPipeError:
         sys.stderr.close()
         status = 1

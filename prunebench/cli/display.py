@@ -31,14 +31,17 @@ def many(number: int, what: str) -> str:
 
 
 def counted(plan: Plan, count: Count) -> list[str]:
-    """The plan in four lines."""
+    """The plan in four lines, or five."""
+    left = count.distinct - count.stored - count.failed
     again = f", {count.again} of them again for masks or weights that are not kept" if count.again else ""
     asked, distinct = many(count.asked, "phase"), many(count.distinct, "phase")
+    failed = [f"Failed before: {many(count.failed, 'phase')}; --retry-failed tries them again"] if count.failed else []
     return [
         f"Asked for:     {many(len(plan.cells), 'cell')}, {asked}, {many(count.asked_trainings, 'training')}",
         f"After sharing: {distinct}, {many(count.distinct_trainings, 'training')}",
         f"In the store:  {many(count.stored, 'phase')}",
-        f"To run:        {many(count.distinct - count.stored, 'phase')}, {many(count.trainings, 'training')}{again}",
+        *failed,
+        f"To run:        {many(left, 'phase')}, {many(count.trainings, 'training')}{again}",
     ]
 
 
@@ -55,6 +58,9 @@ def make_display(jobs: list[Job]) -> Iterator[Display]:
         yield Live(jobs, bars)
 
 
+LOST = "its worker died: {}; the job is run again"
+
+
 class Live:
     """A bar for the phases of the plan, and one for the steps of each job at work."""
 
@@ -68,7 +74,8 @@ class Live:
 
     def moment(self, moment: Progress) -> None:
         note = f"loss {moment.loss:.3f}" if moment.step < moment.steps else "pruning and scoring"
-        for job, bar in self.working.items():
+        # A copy: moments come from other threads than the jobs that begin and end.
+        for job, bar in list(self.working.items()):
             if job.anchor.key == moment.job:
                 self.bars.update(bar, total=moment.steps, completed=moment.step, note=note)
 
@@ -81,6 +88,10 @@ class Live:
         if failure:
             what = failure if bar is None else f"failure: {failure}"
             self.bars.console.print(f"{describe(job.anchor)}: {what}", markup=False)
+
+    def died(self, job: Job, reason: str) -> None:
+        self.bars.remove_task(self.working.pop(job))
+        self.bars.console.print(f"{describe(job.anchor)}: {LOST.format(reason)}", markup=False)
 
 
 class Lines:
@@ -105,3 +116,6 @@ class Lines:
         if failure:
             what = f"{what}; failure: {failure}" if job in self.started_jobs else failure
         click.echo(f"[{self.done}/{self.total} phases] {describe(job.anchor)}: {what}{rest}", err=True)
+
+    def died(self, job: Job, reason: str) -> None:
+        click.echo(f"{describe(job.anchor)}: {LOST.format(reason)}", err=True)

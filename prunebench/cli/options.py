@@ -59,6 +59,7 @@ _RUNNING = [
     ),
     click.option("--executor", help="Where jobs run: here (default for one job), processes (default for more)."),
 ]
+retry_option = click.option("--retry-failed", is_flag=True, help="Try again what failed in an earlier run.")
 plugin_option = click.option(
     "--plugin", "plugins", multiple=True, metavar="FILE.py", help="A plugin in a single file; may be repeated."
 )

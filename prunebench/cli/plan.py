@@ -6,11 +6,20 @@ from typing import Any
 
 import click
 
-from prunebench.cli.options import announce, check_executor, read_suite, registry_of, slots_for, suite_options
+from prunebench.cli.options import (
+    announce,
+    check_executor,
+    read_suite,
+    registry_of,
+    retry_option,
+    slots_for,
+    suite_options,
+)
 
 
 @click.command()
 @suite_options
+@retry_option
 @click.pass_context
 def plan(
     ctx: click.Context,
@@ -20,6 +29,7 @@ def plan(
     plugins: tuple[str, ...],
     executor: str | None,
     slots: int | None,
+    retry_failed: bool,
     **options: Any,
 ) -> None:
     """Print what `run` would do, and what it would cost.
@@ -36,12 +46,13 @@ def plan(
 
     made: Plan = roots.plan(chosen, registry)
     contents = open_if_there(store)
-    todo = jobs.to_run(made, contents)
+    failed = {} if retry_failed else jobs.given_up(made, contents)
+    todo = jobs.to_run(made, contents, failed)
     for complaint in contents.complaints:
         click.echo(complaint, err=True)
-    click.echo("\n".join(counted(made, jobs.count(made, todo, contents))))
+    click.echo("\n".join(counted(made, jobs.count(made, todo, contents, failed))))
     if not todo:
-        click.echo(f"Nothing is left to run: everything is in {store}")
+        click.echo(f"Nothing is left to run: {'what has not failed' if failed else 'everything'} is in {store}")
         return
     at_once = slots_for(chosen, registry, executor, slots, len(todo))
     total = bench.Clock(todo, bench.expected_seconds(contents) if contents.folder.exists() else {}, at_once).total()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,10 +14,15 @@ from prunebench.cli.options import (
     executor_of,
     read_suite,
     registry_of,
+    retry_option,
     slots_for,
     suite_options,
 )
 from prunebench.errors import PrunebenchError
+
+if TYPE_CHECKING:
+    from prunebench.plan import Node, Plan
+    from prunebench.store import Store
 
 # Another run on the same store may throw weights away that this one has planned with; hardly ever twice.
 ATTEMPTS = 10
@@ -25,6 +30,7 @@ ATTEMPTS = 10
 
 @click.command()
 @suite_options
+@retry_option
 @click.pass_context
 def run(
     ctx: click.Context,
@@ -34,6 +40,7 @@ def run(
     plugins: tuple[str, ...],
     executor: str | None,
     slots: int | None,
+    retry_failed: bool,
     **options: Any,
 ) -> None:
     """Run a suite, or what the options say, and show the results.
@@ -52,15 +59,16 @@ def run(
 
     place = Store.create(store)
     made = roots.plan(chosen, registry)
-    todo = jobs.to_run(made, place)
+    failed = left_out(made, place, retry_failed)
+    todo = jobs.to_run(made, place, failed)
     for complaint in place.complaints:
         click.echo(complaint, err=True)
-    click.echo("\n".join(counted(made, jobs.count(made, todo, place))))
+    click.echo("\n".join(counted(made, jobs.count(made, todo, place, failed))))
     cells = [cell.to_json() for cell in made.cells]
     place.add_plan(cells, chosen.name, "prunebench " + shlex.join(ctx.meta[ARGUMENTS]))
     if not todo:
-        click.echo(f"Nothing is left to run: every result is in {store}")
-        return finish(place, store, cells, bench.Report())
+        click.echo(f"Nothing is left to run: {'what has not failed' if failed else 'every result'} is in {store}")
+        return finish(place, store, cells, bench.Report(), failed)
     at_once = slots_for(chosen, registry, executor, slots, len(todo))
     spec = executor_of(registry, executor, at_once)
     click.echo(f"At a time:     {many(at_once, 'job')}")
@@ -68,20 +76,32 @@ def run(
         with spec.make(at_once) as pool, make_display(todo) as display:
             report = bench.run(todo, pool, place, registry.files, display, at_once)
         if not report.again:
-            break
+            return finish(place, store, cells, report, failed)
         click.echo("something that a job starts from is gone from the store or damaged: planning again", err=True)
-        todo = jobs.to_run(made, place)
-    else:
-        raise PrunebenchError(
-            f"what jobs start from was gone from the store {ATTEMPTS} times over",
-            "another run on it may be throwing weights away: end one of them, and run the same command again",
-        )
-    finish(place, store, cells, report)
+        todo = jobs.to_run(made, place, jobs.given_up(made, place))
+    raise PrunebenchError(
+        f"what jobs start from was gone from the store {ATTEMPTS} times over",
+        "another run on it may be throwing weights away: end one of them, and run the same command again",
+    )
 
 
-def finish(place: Any, store: str, cells: list[dict[str, Any]], report: Any) -> None:
-    """Show this plan's results, where they lie, and what went wrong."""
+def left_out(made: Plan, place: Store, retry: bool) -> dict[Node, str]:
+    """What failed before and is not run again, and what comes after it; nothing where it is to be tried again."""
+    from prunebench import jobs
+
+    failed = jobs.given_up(made, place)
+    for node, reason in failed.items():
+        if retry:
+            place.forget_failure(node.key)
+        elif place.failure(node.key) is None:
+            place.add_failure(node.key, reason)
+    return {} if retry else failed
+
+
+def finish(place: Any, store: str, cells: list[dict[str, Any]], report: Any, failed: dict[Node, str]) -> None:
+    """Show this plan's results, where they lie, and what went wrong, now or (`failed`, by node) in an earlier run."""
     from prunebench.cli.display import many
+    from prunebench.jobs import describe
     from prunebench.leaderboard import terminal
     from prunebench.results import rows
 
@@ -91,12 +111,17 @@ def finish(place: Any, store: str, cells: list[dict[str, Any]], report: Any) -> 
     if any(row.status == "done" for row in found):
         pages = f"prunebench leaderboard --store {shlex.quote(store)} --out leaderboards/NAME"
         click.echo(f"Results: {store}. Pages and tables: {pages}")
+    for node, reason in failed.items():
+        if node.parent not in failed:
+            click.echo(f"failed before: {describe(node)}: {reason}", err=True)
     for where, reason in report.failures.items():
         click.echo(f"failed: {where}: {reason}", err=True)
     if report.unexpected is not None:
         raise report.unexpected
-    if report.failures:
+    if report.failures or failed:
+        now = f"{many(len(report.failures), 'failure')}, {many(report.skipped, 'job')} left out because of that"
+        before = f"{many(len(failed), 'phase')} left out that failed before"
         raise PrunebenchError(
-            f"{many(len(report.failures), 'failure')}, {many(report.skipped, 'job')} left out because of that",
-            f"the reasons stand above, tracebacks in {place.folder / 'failures'}; the same command tries again",
+            "; ".join([now] * bool(report.failures) + [before] * bool(failed)),
+            f"the reasons stand above, tracebacks in {place.folder / 'failures'}; --retry-failed tries them again",
         )
