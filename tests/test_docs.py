@@ -53,6 +53,7 @@ def summary(name: str) -> str:
 
 PARTS = [
     ("README.md", "strategies", strategies),
+    ("README.md", "summary of leaderboards/quick", lambda: summary("quick")),
     ("README.md", "summary of leaderboards/minilm-sst2", lambda: summary("minilm-sst2")),
     ("CONTRIBUTING.md", "plugins/prunebench-gradual/prunebench_gradual/__init__.py", plugin),
     ("CONTRIBUTING.md", "hooks", hooks),
