@@ -4,7 +4,7 @@ What a plugin may import is what this module exports. Nothing here imports torch
 """
 
 from prunebench.errors import PrunebenchError
-from prunebench.executors import ExecutorSpec
+from prunebench.executors import ExecutorSpec, Request
 from prunebench.hookspecs import hookimpl
 from prunebench.models.architecture import Architecture
 from prunebench.models.checkpoint import Checkpoint
@@ -30,6 +30,7 @@ __all__ = [
     "Prune",
     "PrunebenchError",
     "Reinit",
+    "Request",
     "Rewind",
     "Shuffle",
     "Split",

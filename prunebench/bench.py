@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from prunebench import progress
@@ -57,13 +58,14 @@ def run(
     A job whose worker dies is run again, up to ATTEMPTS times. Raises StoreError where the store cannot be written,
     since then no job can go on.
     """
+    files = [(path, Path(path).read_text(encoding="utf-8")) for path in plugins]
     at_work = _Run(jobs, store, display, slots)
     running: dict[Future[Any], tuple[Job, float]] = {}
     with progress.listening(display.moment):
         while at_work.waiting or running:
             while len(running) < slots and (job := at_work.next_ready()):
                 display.started(job)
-                future = _submit(executor, job.to_json(plugins), str(store.folder))
+                future = _submit(executor, job.to_json(files), str(store.folder))
                 running[future] = job, time.perf_counter()
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 job, started = running.pop(future)

@@ -26,12 +26,30 @@ from prunebench.machine import cores
 
 
 @dataclass(frozen=True)
+class Request:
+    """What a run asks of its executor: room for so many `jobs` at a time.
+
+    `cpus` and `gpus` are what each job is to have, as numbers of cores and of GPUs, which may be fractions: None where
+    the executor is to decide. `address` is that of a cluster, "" for one of the executor's own on this machine.
+    """
+
+    jobs: int
+    cpus: int | None = None
+    gpus: float | None = None
+    address: str = ""
+
+
+@dataclass(frozen=True)
 class ExecutorSpec:
-    """A way to run jobs: `make(jobs)` gives an executor that runs so many at a time."""
+    """A way to run jobs: `make(request)` gives an executor for them.
+
+    `jobs(request)` is how many it has room for at a time; without it, that is what this machine has room for.
+    """
 
     name: str
     doc: str
-    make: Callable[[int], Executor]
+    make: Callable[[Request], Executor]
+    jobs: Callable[[Request], int] | None = None
 
 
 class WorkerDied(BrokenExecutor):
@@ -51,16 +69,17 @@ class Here(Executor):
 
 
 class Processes(ThreadPoolExecutor):
-    """Spawned worker processes that share the cores evenly and end with this process, however it ends.
+    """Spawned worker processes that share the cores of this machine and end with this process, however it ends.
 
     A thread for each hands it jobs, and tells the listeners here what it reports of their progress. A worker that dies
     costs the job that it was at, and another is started for the next one. (A ProcessPoolExecutor loses all that runs.)
     """
 
-    def __init__(self, jobs: int) -> None:
+    def __init__(self, request: Request) -> None:
+        jobs = request.jobs
         # Workers are started from these threads, and are deaf to Ctrl-C from their first moment on: they inherit it.
         super().__init__(jobs, initializer=signal.pthread_sigmask, initargs=(signal.SIG_BLOCK, {signal.SIGINT}))
-        self._all = [_Worker(max(1, cores() // jobs)) for _ in range(jobs)]
+        self._all = [_Worker(request.cpus or max(1, cores() // jobs)) for _ in range(jobs)]
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         for worker in self._all:
             self._idle.put(worker)
@@ -216,6 +235,6 @@ def _end_with_parent() -> None:
 @hookimpl
 def prunebench_executors() -> Iterable[ExecutorSpec]:
     return [
-        ExecutorSpec("here", "One job after the other, in this process.", lambda jobs: Here()),
+        ExecutorSpec("here", "One job after the other, in this process.", lambda request: Here(), lambda request: 1),
         ExecutorSpec("processes", "So many worker processes on this machine, each with its share of cores.", Processes),
     ]

@@ -7,7 +7,7 @@ through the store only where another job trains on from them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container
+from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -57,14 +57,15 @@ class Job:
         wanted = {"records": self.records, "masks": self.masks, "weights": self.weights}
         return any(not store.has(kind, name) for kind, names in wanted.items() for name in names)
 
-    def to_json(self, plugins: tuple[str, ...]) -> dict[str, Any]:
-        """All that a worker needs, with nothing but names in it."""
+    def to_json(self, plugins: Sequence[tuple[str, str]]) -> dict[str, Any]:
+        """All that a worker needs, with nothing but names in it; of `plugins` in files, their paths and texts."""
         return {
             "root": root_json(self.anchor.root),
             "path": [node.to_json() for node in self.anchor.path()],
             "tree": [{**node.to_json(), "parent": node.parent.key} for node in self.nodes[1:] if node.parent],
             "anchor": self.anchor.key,
             "scored": [node.key for node in self.nodes if node.scored],
+            "reads": self.reads,
             "weights": sorted(self.weights),
             "plugins": list(plugins),
         }

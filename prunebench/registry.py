@@ -25,7 +25,7 @@ from prunebench import hookspecs
 from prunebench.errors import PrunebenchError, unknown
 from prunebench.strategy import build, parse_spec
 
-BUILT_IN = ("strategies", "tasks", "models", "executors", "suites", "cli.commands")
+BUILT_IN = ("strategies", "tasks", "models", "executors", "cluster", "suites", "cli.commands")
 KINDS = ("strategies", "tasks", "models", "checkpoints", "metrics", "executors", "suites", "commands")
 SINGULAR = {"strategies": "strategy"} | {kind: kind[:-1] for kind in KINDS if kind != "strategies"}
 

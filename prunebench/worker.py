@@ -6,6 +6,8 @@ A job is JSON, so that it can run in any process; the registry is rebuilt from n
 from __future__ import annotations
 
 import functools
+import hashlib
+import tempfile
 import traceback
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -32,8 +34,18 @@ Weights = dict[str, Tensor]
 
 
 @functools.lru_cache(maxsize=1)
-def _registry(plugins: tuple[tuple[str, int], ...]) -> Registry:
-    return Registry([path for path, _ in plugins])
+def _registry(plugins: tuple[tuple[str, str], ...]) -> Registry:
+    return Registry([_at_hand(Path(path), text) for path, text in plugins])
+
+
+def _at_hand(path: Path, text: str) -> Path:
+    """A plugin file where it lies, or a copy of what it held when the run began: another machine may have none."""
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return path
+    folder = Path(tempfile.gettempdir(), f"prunebench-plugin-{hashlib.sha256(text.encode()).hexdigest()[:16]}")
+    folder.mkdir(exist_ok=True)
+    (folder / path.name).write_text(text, encoding="utf-8")
+    return folder / path.name
 
 
 def run(job: dict[str, Any], store: str) -> list[Failure]:
@@ -59,7 +71,7 @@ class Worker:
         self.store = store
         self.root = job["root"]
         self.seed = self.root["seed"]
-        self.registry = _registry(tuple((path, Path(path).stat().st_mtime_ns) for path in job["plugins"]))
+        self.registry = _registry(tuple((path, text) for path, text in job["plugins"]))
         machine.reset_peak_memory(self.root["device"])
         self.seconds = records.Seconds()
         self.failures: list[Failure] = []

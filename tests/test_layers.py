@@ -15,7 +15,7 @@ ROOT = Path(prunebench.__file__).parent
 FLOORS = [
     {"errors", "phases", "protocol", "seeds", "progress", "hookspecs"},
     {"masks", "machine", "strategy", "executors"},
-    {"registry", "tasks", "models", "units", "compaction"},
+    {"registry", "tasks", "models", "units", "compaction", "cluster"},
     {"batches"},
     {"training", "evaluation"},
     {"context", "suite", "recipes", "pretraining"},

@@ -120,3 +120,24 @@ def test_packed_masks_come_back_at_one_bit_a_unit(shapes, seed):
 def test_packed_size():
     mask = {"a": torch.ones(512, 512, dtype=torch.bool)}
     assert len(masks.pack(mask)) < 512 * 512 / 8 + 300
+
+
+@settings(deadline=None)
+@given(SHAPES, st.integers(0, 10**6), st.floats(0, 1))
+def test_overlap_is_counted_unit_by_unit(shapes, seed, share):
+    generator = torch.Generator().manual_seed(seed)
+    one, other = (
+        {name: torch.rand(shape, generator=generator) < share for name, shape in shapes.items()} for _ in range(2)
+    )
+    for name, found in masks.overlap(masks.pack(one), masks.pack(other)).items():
+        pairs = list(zip(one[name].flatten().tolist(), other[name].flatten().tolist(), strict=True))
+        both, either = sum(a and b for a, b in pairs), sum(a or b for a, b in pairs)
+        assert (found.units, found.both, found.either) == (len(pairs), both, either)
+        assert found.jaccard == (both / either if either else 1)
+        assert found.agreement == pytest.approx(sum(a == b for a, b in pairs) / len(pairs))
+
+
+def test_masks_of_different_shapes_have_no_overlap():
+    one, other = (masks.pack(masks.full({"a": shape})) for shape in ((2, 3), (3, 2)))
+    with pytest.raises(ValueError, match="not of the same groups and shapes"):
+        masks.overlap(one, other)

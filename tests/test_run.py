@@ -17,7 +17,7 @@ import torch
 from prunebench import bench, executors, jobs, masks, progress, roots, training, worker
 from prunebench.cli.display import Lines
 from prunebench.errors import PrunebenchError
-from prunebench.executors import Here, Processes
+from prunebench.executors import Here, Processes, Request
 from prunebench.registry import Registry
 from prunebench.store import Store
 from prunebench.suite import Suite, merge
@@ -318,7 +318,7 @@ def test_worker_processes_give_the_same_records_bit_for_bit(run, monkeypatch):
         torch.set_num_threads(threads)
     seen = []
     with progress.listening(seen.append):
-        there, _, _ = run("imp,magnitude", "0.2", store="there", executor=Processes(2))
+        there, _, _ = run("imp,magnitude", "0.2", store="there", executor=Processes(Request(2)))
     trained = {node.key for node in plan.nodes() if there.record(node.key) and there.record(node.key)["steps"]}
     assert {moment.job for moment in seen if moment.step == moment.steps} == trained
     for cell in plan.cells:
@@ -409,9 +409,10 @@ def prunebench_strategies():
 def test_a_worker_that_is_killed_costs_no_result(run, tmp_path, monkeypatch, capsys):
     """kill -9 in the middle of a job, twice: the records are those of a run that nobody disturbed."""
     (tmp_path / "dies.py").write_text(DIES)
-    there, plan, _ = run("dies[times=2],imp", store="whole", plugins=[tmp_path / "dies.py"], executor=Processes(2))
+    words = {"strategies": "dies[times=2],imp", "plugins": [tmp_path / "dies.py"]}
+    there, plan, _ = run(**words, store="whole", executor=Processes(Request(2)))
     monkeypatch.setenv("DIES", str(tmp_path / "log"))
-    store, plan, report = run("dies[times=2],imp", plugins=[tmp_path / "dies.py"], executor=Processes(2))
+    store, plan, report = run(**words, executor=Processes(Request(2)))
     assert report.failures == {}
     assert (tmp_path / "log").read_text() == "xxx"
     assert capsys.readouterr().err.count("its worker died: it was killed by SIGKILL") == 2
@@ -423,7 +424,7 @@ def test_a_job_that_always_kills_its_worker_fails_and_the_rest_goes_on(run, tmp_
     (tmp_path / "dies.py").write_text(DIES)
     monkeypatch.setenv("DIES", str(tmp_path / "log"))
     store, plan, report = run(
-        "dies[times=99],magnitude-init", plugins=[tmp_path / "dies.py"], executor=Processes(2), seeds="2"
+        "dies[times=99],magnitude-init", plugins=[tmp_path / "dies.py"], executor=Processes(Request(2)), seeds="2"
     )
     [reason] = set(report.failures.values())
     assert reason.startswith("its worker died 3 times: it was killed by SIGKILL")

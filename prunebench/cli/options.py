@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import click
 
 from prunebench.errors import PrunebenchError
-from prunebench.executors import ExecutorSpec
+from prunebench.executors import ExecutorSpec, Request
 from prunebench.recipes import Method
 from prunebench.registry import Registry
 from prunebench.suite import Suite, load, merge
@@ -57,7 +59,12 @@ _RUNNING = [
         metavar="N|auto",
         help="How many at a time. auto: one on a GPU, else as many as there are cores and memory for.",
     ),
-    click.option("--executor", help="Where jobs run: here (default for one job), processes (default for more)."),
+    click.option("--executor", help="Where jobs run: here (default for one), processes (default for more), ray, …"),
+    click.option("--address", "--ray-address", "address", default="", help="Of the cluster that --executor is to use."),
+    click.option("--cpus-per-job", "cpus", type=click.IntRange(1), help="Cores for each job, instead of its share."),
+    click.option(
+        "--gpus-per-job", "gpus", type=click.FloatRange(0), help="GPUs, or a part of one, for each job on a cluster."
+    ),
 ]
 retry_option = click.option("--retry-failed", is_flag=True, help="Try again what failed in an earlier run.")
 plugin_option = click.option(
@@ -84,30 +91,52 @@ def announce(chosen: Suite) -> None:
         click.echo(f"Suite {chosen.name}: {chosen.doc}")
 
 
-def check_executor(registry: Registry, name: str | None) -> None:
-    """Raise for an executor that there is not, before anything is read for it."""
-    if name is not None:
-        registry.get("executors", name)
+@dataclass(frozen=True)
+class Running:
+    """The options that say where jobs run."""
+
+    executor: str | None
+    slots: int | None
+    address: str
+    cpus: int | None
+    gpus: float | None
 
 
-def executor_of(registry: Registry, name: str | None, slots: int) -> ExecutorSpec:
-    """The executor of that name; by default this process for one job at a time, and processes for more."""
-    spec: ExecutorSpec = registry.get("executors", name or ("processes" if slots > 1 else "here"))
-    return spec
+def running_of(options: dict[str, Any], registry: Registry) -> Running:
+    """Take those out of all options, and raise for an executor that there is not before anything is read for it."""
+    found = Running(**{field.name: options.pop(field.name) for field in fields(Running)})
+    if found.executor is not None:
+        registry.get("executors", found.executor)
+    return found
 
 
-def slots_for(chosen: Suite, registry: Registry, executor: str | None, slots: int | None, jobs: int) -> int:
-    """How many of `jobs` to run at a time: `slots`, or what this machine is good for."""
+def request_for(chosen: Suite, registry: Registry, running: Running, jobs: int) -> Request:
+    """What to ask of the executor for `jobs`."""
+    from prunebench import machine
+
+    gpus = running.gpus
+    if gpus is None and machine.resolve_device(chosen.device) == "cuda":
+        gpus = 1.0
+    request = Request(running.slots or 0, running.cpus, gpus, running.address)
+    spec = registry.get("executors", running.executor) if running.executor else None
+    if not request.jobs:
+        request = replace(request, jobs=spec.jobs(request) if spec and spec.jobs else _room_here(chosen, registry))
+    return replace(request, jobs=max(1, min(request.jobs, jobs)))
+
+
+def _room_here(chosen: Suite, registry: Registry) -> int:
     from prunebench import machine
     from prunebench.models.sources import weight_files
     from prunebench.subjects import model_source
 
-    if slots is None and executor == "here":
-        return 1
-    if slots is None:
-        weights = sum(path.stat().st_size for path in weight_files(model_source(chosen.model, registry).folder))
-        slots = machine.default_jobs(machine.resolve_device(chosen.device), weights)
-    return max(1, min(slots, jobs))
+    weights = sum(path.stat().st_size for path in weight_files(model_source(chosen.model, registry).folder))
+    return machine.default_jobs(machine.resolve_device(chosen.device), weights)
+
+
+def executor_of(registry: Registry, name: str | None, request: Request) -> Executor:
+    """The executor of that name; by default this process for one job at a time, and processes for more."""
+    spec: ExecutorSpec = registry.get("executors", name or ("processes" if request.jobs > 1 else "here"))
+    return spec.make(request)
 
 
 def read_suite(name: str | None, options: dict[str, Any], registry: Registry) -> Suite:

@@ -8,11 +8,11 @@ import click
 
 from prunebench.cli.options import (
     announce,
-    check_executor,
     read_suite,
     registry_of,
+    request_for,
     retry_option,
-    slots_for,
+    running_of,
     suite_options,
 )
 
@@ -27,8 +27,6 @@ def plan(
     suite: str | None,
     store: str,
     plugins: tuple[str, ...],
-    executor: str | None,
-    slots: int | None,
     retry_failed: bool,
     **options: Any,
 ) -> None:
@@ -37,8 +35,8 @@ def plan(
     With the same words as `run`: what that would run, share, and take from the store.
     """
     registry = registry_of(ctx, plugins)
+    running = running_of(options, registry)
     chosen = read_suite(suite, options, registry)
-    check_executor(registry, executor)
     announce(chosen)
     from prunebench import bench, jobs, roots
     from prunebench.cli.display import counted, duration
@@ -54,7 +52,7 @@ def plan(
     if not todo:
         click.echo(f"Nothing is left to run: {'what has not failed' if failed else 'everything'} is in {store}")
         return
-    at_once = slots_for(chosen, registry, executor, slots, len(todo))
+    at_once = request_for(chosen, registry, running, len(todo)).jobs
     total = bench.Clock(todo, bench.expected_seconds(contents) if contents.folder.exists() else {}, at_once).total()
     cost = "unknown until each task has been trained once" if total is None else f"about {duration(total)}"
     click.echo(f"Expected cost: {cost}\nRun it with the same words: prunebench run …")

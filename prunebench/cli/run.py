@@ -10,12 +10,12 @@ import click
 from prunebench.cli.options import (
     ARGUMENTS,
     announce,
-    check_executor,
     executor_of,
     read_suite,
     registry_of,
+    request_for,
     retry_option,
-    slots_for,
+    running_of,
     suite_options,
 )
 from prunebench.errors import PrunebenchError
@@ -38,8 +38,6 @@ def run(
     suite: str | None,
     store: str,
     plugins: tuple[str, ...],
-    executor: str | None,
-    slots: int | None,
     retry_failed: bool,
     **options: Any,
 ) -> None:
@@ -50,8 +48,8 @@ def run(
     last one stopped, and a command that asks for more runs only what is new.
     """
     registry = registry_of(ctx, plugins)
+    running = running_of(options, registry)
     chosen = read_suite(suite, options, registry)
-    check_executor(registry, executor)
     announce(chosen)
     from prunebench import bench, jobs, roots
     from prunebench.cli.display import counted, make_display, many
@@ -69,12 +67,11 @@ def run(
     if not todo:
         click.echo(f"Nothing is left to run: {'what has not failed' if failed else 'every result'} is in {store}")
         return finish(place, store, cells, bench.Report(), failed)
-    at_once = slots_for(chosen, registry, executor, slots, len(todo))
-    spec = executor_of(registry, executor, at_once)
-    click.echo(f"At a time:     {many(at_once, 'job')}")
+    request = request_for(chosen, registry, running, len(todo))
+    click.echo(f"At a time:     {many(request.jobs, 'job')}")
     for _ in range(ATTEMPTS):
-        with spec.make(at_once) as pool, make_display(todo) as display:
-            report = bench.run(todo, pool, place, registry.files, display, at_once)
+        with executor_of(registry, running.executor, request) as pool, make_display(todo) as display:
+            report = bench.run(todo, pool, place, registry.files, display, request.jobs)
         if not report.again:
             return finish(place, store, cells, report, failed)
         click.echo("something that a job starts from is gone from the store or damaged: planning again", err=True)

@@ -30,11 +30,13 @@ def main() -> None:
     print(f"{total:,} weights; top-k added {peak() - before:.0f} MB at its peak")
     packed = masks.pack(half)
     print(f"packed: {len(packed) * 8 / total:.4f} bits a weight")
+    other = masks.pack(masks.top_k(scores, half, masks.pruned_count(0.9, total)))
     things = {
         "top-k to 50 %": lambda: masks.top_k(scores, full, masks.pruned_count(0.5, total)),
         "top-k from 50 % to 90 %": lambda: masks.top_k(scores, half, masks.pruned_count(0.9, total)),
         "pack": lambda: masks.pack(half),
         "unpack": lambda: masks.unpack(packed),
+        "overlap of two packed": lambda: masks.overlap(packed, other),
     }
     compare("masks of BERT-base", things, rounds=5)
 

@@ -1,0 +1,63 @@
+"""The plugin as it is installed: a run on Dask workers gives the records of a run without, though one is killed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from distributed import LocalCluster
+
+from prunebench.store import Store
+
+WORDS = "run --tasks sentiment --model quick-bert --strategies imp,magnitude --sparsities 0.2 --seeds 2"
+WORDS += " --train-limit 96 --eval-limit 32 --epochs 2 --precision fp32 --device cpu --cpus-per-job 1"
+
+
+def prunebench(*words):
+    code = "from prunebench.cli import main; main()"
+    command = [sys.executable, "-W", "ignore", "-c", code, *WORDS.split(), *map(str, words)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def records(store):
+    """What is stored, without what may differ between two runs of the same thing."""
+    vary = ("seconds", "peak_memory_mb")
+    found = Store.open(store).records()
+    return {record["key"]: {name: record[name] for name in record if name not in vary} for record in found}
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory):
+    store = tmp_path_factory.mktemp("expected") / "store"
+    process = prunebench("--store", store, "--executor", "processes", "--jobs", "1")
+    _, err = process.communicate()
+    assert process.returncode == 0, err
+    return records(store)
+
+
+def test_a_worker_that_is_killed_costs_no_result(expected, tmp_path):
+    with LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster:
+        words = ("--store", tmp_path / "store", "--executor", "dask", "--address", cluster.scheduler_address)
+        with prunebench(*words) as process:
+            assert any("phases]" in line for line in iter(process.stderr.readline, ""))
+            cluster.workers[0].process.process.kill()
+            out, err = process.communicate()
+        assert process.returncode == 0, err
+    assert "At a time:     2 jobs" in out
+    assert records(tmp_path / "store") == expected
+
+
+def test_workers_of_its_own(expected, tmp_path):
+    process = prunebench("--store", tmp_path / "store", "--executor", "dask", "--jobs", "2")
+    _, err = process.communicate()
+    assert process.returncode == 0, err
+    assert records(tmp_path / "store") == expected
+
+
+def test_a_scheduler_that_cannot_be_reached_is_one_line(tmp_path):
+    process = prunebench("--store", tmp_path / "store", "--executor", "dask", "--address", "nowhere://x")
+    _, err = process.communicate()
+    assert process.returncode == 2
+    assert err.startswith("prunebench: cannot reach a Dask scheduler at 'nowhere://x'")
+    assert err.count("\n") == 1

@@ -1,0 +1,81 @@
+"""A Ray cluster of several nodes on this machine: the same records as without it, and a node that dies in mid-run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from prunebench.store import Store
+
+WORDS = "run --tasks sentiment --model quick-bert --strategies imp,magnitude,random-pruning --sparsities 0.2 --seeds 2"
+WORDS += " --train-limit 96 --eval-limit 32 --epochs 2 --precision fp32 --device cpu --cpus-per-job 1"
+
+
+def prunebench(*words):
+    code = "from prunebench.cli import main; main()"
+    command = [sys.executable, "-W", "ignore", "-c", code, *WORDS.split(), *map(str, words)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def records(store):
+    """What is stored, without what may differ between two runs of the same thing."""
+    vary = ("seconds", "peak_memory_mb")
+    found = Store.open(store)
+    kept = {record["key"]: {name: record[name] for name in record if name not in vary} for record in found.records()}
+    assert found.complaints == []
+    assert not list(store.glob("weights/*"))
+    return kept
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory):
+    """The records of worker processes on this machine."""
+    store = tmp_path_factory.mktemp("expected") / "store"
+    process = prunebench("--store", store, "--executor", "processes", "--jobs", "1")
+    _, err = process.communicate()
+    assert process.returncode == 0, err
+    return records(store)
+
+
+@pytest.fixture
+def cluster():
+    """A head without cores and two nodes with one core each."""
+    pytest.importorskip("ray", reason="Ray is not installed")
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    yield made
+    made.shutdown()
+
+
+def test_a_node_that_is_lost_in_mid_run_costs_no_result(cluster, expected, tmp_path):
+    """kill -9 of a node that is at work: Ray runs its job again elsewhere, and the records are those of one machine."""
+    nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+    cluster.wait_for_nodes()
+    with prunebench("--store", tmp_path / "store", "--executor", "ray", "--ray-address", cluster.address) as process:
+        assert any("phases]" in line for line in iter(process.stderr.readline, ""))
+        cluster.remove_node(nodes[0], allow_graceful=False)
+        out, err = process.communicate()
+    assert process.returncode == 0, err
+    assert "At a time:     2 jobs" in out
+    assert records(tmp_path / "store") == expected
+
+
+def test_a_cluster_of_its_own(expected, tmp_path):
+    pytest.importorskip("ray", reason="Ray is not installed")
+    process = prunebench("--store", tmp_path / "store", "--executor", "ray", "--jobs", "2")
+    out, err = process.communicate()
+    assert process.returncode == 0, err
+    assert "At a time:     2 jobs" in out
+    assert records(tmp_path / "store") == expected
+
+
+def test_a_cluster_that_cannot_be_reached_is_one_line(tmp_path):
+    pytest.importorskip("ray", reason="Ray is not installed")
+    process = prunebench("--store", tmp_path / "store", "--executor", "ray", "--address", "127.0.0.1:1")
+    _, err = process.communicate()
+    assert process.returncode == 2
+    assert err.startswith("prunebench: cannot reach a Ray cluster at '127.0.0.1:1'")
+    assert err.count("\n") == 1
