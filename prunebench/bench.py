@@ -57,7 +57,7 @@ def run(
         while at_work.waiting or running:
             while len(running) < slots and (job := at_work.next_ready()):
                 display.started(job)
-                future = executor.submit(work, job.to_json(plugins), str(store.folder))
+                future = executor.submit(work, job.to_json(plugins), store.name)
                 running[future] = job, time.perf_counter()
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 job, started = running.pop(future)

@@ -39,7 +39,7 @@ def _registry(plugins: tuple[tuple[str, int], ...]) -> Registry:
 def run(job: dict[str, Any], store: str) -> list[Failure]:
     """Run a job and put all that it makes into the store; return the branches that failed, if any."""
     with progress.working_on(job["anchor"]):
-        worker = Worker(job, Store.open(Path(store)))
+        worker = Worker(job, Store.open(store))
         worker.run()
     return worker.failures
 

@@ -52,10 +52,12 @@ def run(
 
     place = Store.create(store)
     made = roots.plan(chosen, registry)
-    todo = jobs.to_run(made, place)
+    keys = [node.key for node in made.nodes()]
+    held = place.snapshot(keys)
+    todo = jobs.to_run(made, held)
     for complaint in place.complaints:
         click.echo(complaint, err=True)
-    click.echo("\n".join(counted(made, jobs.count(made, todo, place))))
+    click.echo("\n".join(counted(made, jobs.count(made, todo, held))))
     cells = [cell.to_json() for cell in made.cells]
     place.add_plan(cells, chosen.name, "prunebench " + shlex.join(ctx.meta[ARGUMENTS]))
     if not todo:
@@ -70,7 +72,7 @@ def run(
         if not report.again:
             break
         click.echo("something that a job starts from is gone from the store or damaged: planning again", err=True)
-        todo = jobs.to_run(made, place)
+        todo = jobs.to_run(made, place.snapshot(keys))
     else:
         raise PrunebenchError(
             f"what jobs start from was gone from the store {ATTEMPTS} times over",
@@ -83,10 +85,10 @@ def finish(place: Any, store: str, cells: list[dict[str, Any]], report: Any) -> 
     """Show this plan's results, where they lie, and what went wrong."""
     from prunebench.cli.display import many
     from prunebench.leaderboard import terminal
-    from prunebench.results import rows
+    from prunebench.results import stored
 
     plan = {"format": 1, "suite": "", "command": "", "written": "", "cells": cells}
-    found = rows([plan], place.record, place.failure)
+    found = stored([plan], place)
     click.echo(f"\n{terminal(found)}\n")
     if any(row.status == "done" for row in found):
         pages = f"prunebench leaderboard --store {shlex.quote(store)} --out leaderboards/NAME"
@@ -98,5 +100,5 @@ def finish(place: Any, store: str, cells: list[dict[str, Any]], report: Any) -> 
     if report.failures:
         raise PrunebenchError(
             f"{many(len(report.failures), 'failure')}, {many(report.skipped, 'job')} left out because of that",
-            f"the reasons stand above, tracebacks in {place.folder / 'failures'}; the same command tries again",
+            f"the reasons stand above, tracebacks in {place.name}/failures; the same command tries again",
         )
