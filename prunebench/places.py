@@ -18,6 +18,8 @@ from prunebench.errors import PrunebenchError
 
 PART = ".part-"
 STALE_SECONDS = 24 * 3600
+# What fsspec's drivers raise of Python's own errors, beside errors of their own.
+_OF_DRIVERS = (OSError, ValueError, NotImplementedError)
 
 
 class Place(Protocol):
@@ -233,14 +235,13 @@ class Remote:
 
     def read_all(self, names: Collection[str]) -> dict[str, bytes]:
         folders = {name.partition("/")[0] for name in names}
-        wanted = [name for folder in sorted(folders) for name in self.names(folder) if name in names]
+        wanted = sorted({name for folder in folders for name in self.names(folder)}.intersection(names))
         # s3fs asks for the size of each object first, so as to read large ones in parts.
         options = {"max_concurrency": 1} if "s3" in self.fs.protocol else {}
         found = {}
         with self._explained():
-            results = self.fs.cat_ranges(
-                [self._path(name) for name in wanted], None, None, on_error="return", **options
-            )
+            paths = [self._path(name) for name in wanted]
+            results = self.fs.cat_ranges(paths, None, None, on_error="return", **options)
             for name, data in zip(wanted, results, strict=True):
                 if isinstance(data, Exception) and not isinstance(data, FileNotFoundError):
                     raise data
@@ -284,9 +285,7 @@ class Remote:
         except (FileNotFoundError, PrunebenchError):
             raise
         except Exception as error:
-            if type(error).__module__ == "builtins" and not isinstance(
-                error, OSError | ValueError | NotImplementedError
-            ):
+            if type(error).__module__ == "builtins" and not isinstance(error, _OF_DRIVERS):
                 raise
             raise self._failed(error) from error
 

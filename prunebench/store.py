@@ -115,9 +115,9 @@ class Store:
 
     def _check(self, key: str, data: bytes) -> None:
         """Take a record file for known, or set it aside."""
-        reason = _fault(data, key)
+        record, reason = _opened(data, key)
         if not reason:
-            self._known[key] = json.loads(data)["record"]
+            self._known[key] = record
             return
         name = file_name("records", key)
         aside = self.place.set_aside(name).rpartition("/")[2]
@@ -223,15 +223,15 @@ def _checksum(record: Mapping[str, Any]) -> str:
     return hashlib.sha256(_json(record)).hexdigest()
 
 
-def _fault(data: bytes, key: str) -> str:
-    """What is wrong with a record file, or ""."""
+def _opened(data: bytes, key: str) -> tuple[Record, str]:
+    """The record in a file, and what is wrong with it, or ""."""
     try:
         outer = json.loads(data)
         record, checksum = outer["record"], outer["checksum"]
         if record["format"] > FORMAT:
-            return f"is of format {record['format']}, newer than {FORMAT}"
+            return record, f"is of format {record['format']}, newer than {FORMAT}"
         if record["key"] != key:
-            return f"holds the record of {record['key']}"
+            return record, f"holds the record of {record['key']}"
     except (ValueError, KeyError, TypeError):
-        return "is torn or foreign"
-    return "" if checksum == _checksum(record) else "does not match its checksum"
+        return {}, "is torn or foreign"
+    return record, "" if checksum == _checksum(record) else "does not match its checksum"

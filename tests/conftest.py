@@ -150,6 +150,12 @@ class Lab:
         return [path.removeprefix(f"{root}/") for path in fs.find(root)]
 
 
+@pytest.fixture
+def lab_at() -> type[Lab]:
+    """The raw files at any URL."""
+    return Lab
+
+
 @pytest.fixture(params=["folder", "memory", "s3"])
 def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Lab:
     """A place for a store of each kind, with nothing in it yet."""

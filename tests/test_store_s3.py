@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
-import urllib.request
 
 import fsspec
+import moto.settings
 import pytest
 import s3fs
 import torch
 
 from prunebench import PrunebenchError, cli, executors
-from prunebench.places import at
 from prunebench.store import FORMAT, Store, StoreError
 
 KEYS = [f"{number:02x}" * 16 for number in range(20)]
@@ -108,20 +106,10 @@ def test_a_store_that_cannot_be_reached_is_one_line(store, environment, values, 
     assert "\n" not in str(caught.value)
 
 
-@pytest.fixture
-def locked(bucket):
-    """From here on the server looks at keys, and there is nobody whom it knows."""
-
-    def actions_without(number):
-        urllib.request.urlopen(f"{bucket.endpoint}/moto-api/reset-auth", data=number.encode()).close()
-
-    yield lambda: actions_without("0")
-    actions_without("inf")
-
-
-def test_a_store_without_permission_is_one_line(store, locked):
+def test_a_store_without_permission_is_one_line(store, monkeypatch):
+    """From the middle on the server looks at keys, and there is nobody whom it knows."""
     store.add_record(record(KEYS[0]), b"")
-    locked()
+    monkeypatch.setattr(moto.settings, "INITIAL_NO_AUTH_ACTION_COUNT", 0)
     for attempt in (
         lambda: Store.open(store.name),
         lambda: Store.create(store.name),
@@ -153,10 +141,9 @@ def test_an_unknown_kind_of_url_and_a_missing_package_are_one_line():
             way("elsewhere://lab/x")
 
 
-def test_what_is_not_the_storage_s_fault_keeps_its_traceback(store, monkeypatch):
-    monkeypatch.setattr(type(at(store.name).fs), "pipe_file", lambda fs, path: None)
+def test_a_fault_of_the_program_keeps_its_traceback(store):
     with pytest.raises(TypeError):
-        store.add_bytes("masks", "m", b"")
+        store.add_bytes("masks", "m", None)
 
 
 # A whole run
@@ -184,40 +171,48 @@ def words(tiny_bert, tiny_glue):
     return [*what, *where, "--batch-size", "16"]
 
 
-def test_a_whole_run_on_object_storage(bucket, words, tmp_path, monkeypatch):
-    """Two workers and one thread each, then one thread here; then once more with a damaged record and mask."""
+@pytest.fixture
+def one_thread(monkeypatch):
+    """One thread here and one in each of two workers, so that all compute the same bits."""
     monkeypatch.setattr(executors, "cores", lambda: 2)
-    url = bucket.folder()
-    first, _ = call("run", *words, "--jobs", "2", "--store", url)
-    assert f"Results: {url}" in first
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    try:
-        call("run", *words, "--jobs", "1", "--store", tmp_path / "folder")
-    finally:
-        torch.set_num_threads(threads)
-    expected = same(Store.open(tmp_path / "folder").records())
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_whole_run_on_object_storage(bucket, lab_at, words, tmp_path):
+    """As in a folder; then nothing is left to do; then a damaged record and damaged masks are made again."""
+    url, folder = bucket.folder(), tmp_path / "folder"
+    files = lab_at(url)
+    assert f"Results: {url}" in call("run", *words, "--jobs", "2", "--store", url)[0]
+    call("run", *words, "--jobs", "1", "--store", folder)
+    expected = same(Store.open(folder).records())
     assert len(expected) == 4
     assert same(Store.open(url).records()) == expected
-    fs, root = fsspec.url_to_fs(url)
-    files = {path.removeprefix(f"{root}/") for path in fs.find(root)}
-    folder = tmp_path / "folder"
-    plan = {name for name in files if name.startswith("plans/")}
-    assert len(plan) == 1, "the plan's name holds the command, which names the store"
-    local = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert files - plan == {name for name in local if not name.startswith("plans/")}
+    # The name of a plan holds the command, and that the store.
+    without_plan = {name for name in files.names() if not name.startswith("plans/")}
+    paths = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert without_plan == {name for name in paths if not name.startswith("plans/")}
+    masks = {name: files.read(name) for name in without_plan if name.startswith("masks/")}
+    assert masks == {name: (folder / name).read_bytes() for name in masks}
 
     bucket.requests.clear()
     assert f"Nothing is left to run: every result is in {url}" in call("run", *words, "--jobs", "2", "--store", url)[0]
-    written = {request.split()[1].removeprefix(f"/{root}/") for request in bucket.requests if request[:3] == "PUT"}
-    assert written == {".part-probe", *plan}
+    root = url.removeprefix("s3:/")
+    written = {request.partition(f"{root}/")[2] for request in bucket.requests if request[:3] == "PUT"}
+    assert written == {".part-probe", *(name for name in files.names() if name.startswith("plans/"))}
     assert call("leaderboard", "--store", url) == call("leaderboard", "--store", folder)
 
-    damaged = next(name for name in sorted(files) if name.startswith("records/") and name.endswith(".json"))
-    fs.pipe_file(f"{root}/{damaged}", json.dumps({"checksum": "", "record": {}}).encode())
-    for name in files:
-        if name.startswith("masks/"):
-            fs.pipe_file(f"{root}/{name}", b"nothing")
+    [plan] = Store.open(url).plans()
+    spoilt = next(cell["key"] for cell in plan["cells"] if cell["label"] == "imp")
+    name = f"records/{spoilt[:2]}/{spoilt}.json"
+    files.write(name, files.read(name).replace(b'"done"', b'"gone"'))
+    for mask in masks:
+        files.write(mask, masks[mask][:-1])
     _, complaints = call("run", *words, "--jobs", "1", "--store", url)
-    assert f"{url}/{damaged} is torn or foreign" in complaints
-    assert same(Store.open(url).records()).keys() == expected.keys()
+    assert f"{url}/{name} does not match its checksum" in complaints
+    assert "planning again" in complaints
+    assert same(Store.open(url).records()) == expected
+    assert sum(files.read(mask) == masks[mask] for mask in masks) == 2, "those that imp trains under"
