@@ -97,7 +97,6 @@ class Local:
             Path(above, file).relative_to(self.folder).as_posix()
             for above, _, files in os.walk(self.folder / folder)
             for file in files
-            if not file.startswith(PART)
         ]
         return sorted(found)
 
@@ -218,7 +217,7 @@ class Remote:
                 paths = self._fresh().find(self._path(folder))
             except FileNotFoundError:
                 return []
-        return sorted(name for name in self._names(paths) if not name.rpartition("/")[2].startswith(PART))
+        return sorted(self._names(paths))
 
     def exists(self, name: str) -> bool:
         # Not fs.exists, which takes any error for an absence.
@@ -231,17 +230,15 @@ class Remote:
 
     def read(self, name: str) -> bytes:
         with self._explained():
-            return bytes(self.fs.cat_file(self._path(name)))
+            return bytes(self._fresh().cat_file(self._path(name)))
 
     def read_all(self, names: Collection[str]) -> dict[str, bytes]:
         folders = {name.partition("/")[0] for name in names}
         wanted = sorted({name for folder in folders for name in self.names(folder)}.intersection(names))
-        # s3fs asks for the size of each object first, so as to read large ones in parts.
-        options = {"max_concurrency": 1} if "s3" in self.fs.protocol else {}
         found = {}
         with self._explained():
             paths = [self._path(name) for name in wanted]
-            results = self.fs.cat_ranges(paths, None, None, on_error="return", **options)
+            results = self.fs.cat_ranges(paths, None, None, on_error="return")
             for name, data in zip(wanted, results, strict=True):
                 if isinstance(data, Exception) and not isinstance(data, FileNotFoundError):
                     raise data

@@ -65,15 +65,23 @@ def test_a_snapshot_says_what_is_there(store):
 
 
 def test_what_others_write_and_remove_is_seen(lab, store):
-    store.add_bytes("masks", "one", b"")
-    assert not store.snapshot([]).has("masks", "two")
-    assert not store.has("masks", "two")
-    lab.write("masks/two.safetensors", b"")
-    assert store.snapshot([]).has("masks", "two")
-    assert store.has("masks", "two")
-    lab.remove("masks/two.safetensors")
-    assert not store.has("masks", "two")
-    assert not store.snapshot([]).has("masks", "two")
+    store.add_bytes("weights", "one", b"")
+    store.add_record(record(), b"")
+    assert not store.snapshot([]).has("weights", "two")
+    assert not store.has("weights", "two")
+    lab.write("weights/two.safetensors", b"weights")
+    assert store.snapshot([]).has("weights", "two")
+    assert store.has("weights", "two")
+    assert store.load("weights", "two", bytes) == b"weights"
+    assert len(list(store.records())) == 1
+    neighbour = KEY[:-1] + "1"
+    lab.write(f"records/ab/{neighbour}.json", lab.read(f"records/ab/{KEY}.json"))
+    assert store.record(neighbour) is None
+    assert f"{neighbour}.json holds the record of {KEY}" in store.complaints[0]
+    assert store.snapshot([]).has("weights", "two")
+    lab.remove("weights/two.safetensors")
+    assert not store.has("weights", "two")
+    assert not store.snapshot([]).has("weights", "two")
 
 
 def test_the_first_writer_wins(store):
@@ -159,7 +167,7 @@ def test_what_killed_writers_left_is_cleared_away_after_a_day(tmp_path):
         part = tmp_path / "masks" / f".part-{name}"
         part.touch()
         os.utime(part, (time.time() - age * 3600,) * 2)
-    assert not Store.create(tmp_path).snapshot([]).has("masks", ".part-new")
+    Store.create(tmp_path)
     assert {path.name for path in (tmp_path / "masks").iterdir()} == {".part-new", f"{KEY}.safetensors"}
 
 

@@ -10,6 +10,7 @@ import moto.settings
 import pytest
 import s3fs
 import torch
+from moto.core.responses import ActionAuthenticatorMixin
 
 from prunebench import PrunebenchError, cli, executors
 from prunebench.store import FORMAT, Store, StoreError
@@ -123,6 +124,14 @@ def test_a_store_without_permission_is_one_line(store, monkeypatch):
     ):
         with pytest.raises(StoreError, match=f"cannot use the store '{store.name}': no permission"):
             attempt()
+
+
+def test_records_that_are_listed_but_cannot_be_read_are_no_absence(store, monkeypatch):
+    """One request is allowed, the listing, and those after it are not."""
+    store.add_record(record(KEYS[0]), b"")
+    monkeypatch.setattr(moto.settings, "INITIAL_NO_AUTH_ACTION_COUNT", ActionAuthenticatorMixin.request_count + 1)
+    with pytest.raises(StoreError, match="no permission"):
+        store.fetch(KEYS)
 
 
 def test_a_bucket_that_is_not_there_is_one_line():
