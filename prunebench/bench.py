@@ -65,7 +65,7 @@ def run(
         while at_work.waiting or running:
             while len(running) < slots and (job := at_work.next_ready()):
                 display.started(job)
-                future = _submit(executor, job.to_json(files), str(store.folder))
+                future = _submit(executor, job.to_json(files), store.name)
                 running[future] = job, time.perf_counter()
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 job, started = running.pop(future)

@@ -7,7 +7,7 @@ through the store only where another job trains on from them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -19,7 +19,13 @@ class Contents(Protocol):
     """What the store can say without opening anything."""
 
     def has(self, kind: str, name: str) -> bool: ...
-    def failures(self) -> dict[str, str]: ...
+
+
+class Failed(Contents, Protocol):
+    """What the store can also say: why things failed, by key."""
+
+    @property
+    def failures(self) -> Mapping[str, str]: ...
 
 
 @dataclass(eq=False)
@@ -109,9 +115,9 @@ def weights_before(path: list[Any]) -> str | None:
     return None
 
 
-def given_up(plan: Plan, store: Contents) -> dict[Node, str]:
+def given_up(plan: Plan, store: Failed) -> dict[Node, str]:
     """The nodes that failed in an earlier run and those that come after such, with the reason."""
-    reasons = store.failures()
+    reasons = store.failures
     found: dict[Node, str] = {}
     for root in plan.roots if reasons else ():
         for node in root.walk():

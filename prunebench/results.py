@@ -8,11 +8,18 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Protocol
 
 Fetch = Callable[[str], Mapping[str, Any] | None]
+
+
+class Store(Protocol):
+    """What gives records and failures, as many as there are of those keys."""
+
+    def fetch(self, keys: Collection[str]) -> Mapping[str, Mapping[str, Any]]: ...
+    def failures(self, keys: Collection[str]) -> Mapping[str, Mapping[str, Any]]: ...
 
 
 @dataclass(frozen=True, order=True)
@@ -137,6 +144,14 @@ def rows(plans: Iterable[Mapping[str, Any]], record: Fetch, failure: Fetch) -> l
     table = [row for cell in _cells(plans) for row in _rows(cell, fetch, failure)]
     dense = {_pair(row): row.value for row in table if row.cell.is_dense and row.value is not None}
     return sorted((replace(row, dense=dense.get(_pair(row))) for row in table), key=order)
+
+
+def stored(plans: Sequence[Mapping[str, Any]], store: Store) -> list[Row]:
+    """The long table of all cells of `plans`, from a store that is asked for everything at once."""
+    cells = [cell for plan in plans for cell in plan["cells"]]
+    keys = {key for cell in cells for key in (cell["key"], *cell["trainings"])}
+    records = store.fetch(keys)
+    return rows(plans, records.get, store.failures(keys - records.keys()).get)
 
 
 def order(row: Row) -> tuple[Any, ...]:

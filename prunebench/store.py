@@ -12,157 +12,167 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import errno
 import hashlib
 import json
-import os
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from prunebench import places
 from prunebench.errors import PrunebenchError
+from prunebench.places import Place
+from prunebench.places import StoreError as StoreError
 
 FORMAT = 1
-PART = ".part-"
-STALE_SECONDS = 24 * 3600
 SUFFIX = {"records": ".json", "masks": ".safetensors", "weights": ".safetensors", "failures": ".json"}
 
-
+Record = Mapping[str, Any]
 T = TypeVar("T")
 
 
 class Store:
-    """A folder of results. Use `open` or `create`."""
+    """Results in one place. Use `open` or `create`."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, place: Place) -> None:
+        self.place = place
         self.complaints: list[str] = []
+        # Records are immutable: what was whole once is not read again.
+        self._known: dict[str, Record] = {}
+
+    @property
+    def name(self) -> str:
+        """What the user calls it: a folder or a URL, with which any process can open it."""
+        return self.place.url
 
     @classmethod
-    def open(cls, folder: Path | str) -> Store:
-        """The store in `folder`, which must be one."""
-        folder = Path(folder)
-        path = folder / "store.json"
+    def open(cls, name: str | Path) -> Store:
+        """The store in that folder or at that URL, where one must be."""
+        place = places.at(name)
         try:
-            head = json.loads(path.read_text())
+            head = json.loads(place.read("store.json"))
             written = int(head["format"])
         except FileNotFoundError:
             raise PrunebenchError(
-                f"no store in {str(folder)!r}", "`prunebench run` makes one; --store names it"
+                f"no store in {place.url!r}", "`prunebench run` makes one; --store names it"
             ) from None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise PrunebenchError(
-                f"cannot read {path}: {error}", "expected the store.json of a prunebench store"
+                f"cannot read {place.where('store.json')}: {error}", "expected the store.json of a prunebench store"
             ) from None
         if written > FORMAT:
             raise PrunebenchError(
-                f"the store {str(folder)!r} was written by prunebench {head.get('prunebench')} in format {written}",
+                f"the store {place.url!r} was written by prunebench {head.get('prunebench')} in format {written}",
                 f"this version reads format {FORMAT}: upgrade prunebench, or name another --store",
             )
-        return cls(folder)
+        return cls(place)
 
     @classmethod
-    def create(cls, folder: Path | str) -> Store:
-        """The store in `folder`, made where there is none."""
-        folder = Path(folder)
-        with cls(folder)._explained():
-            if not (folder / "store.json").exists():
-                # A run that was killed while it made the store leaves a temporary file and nothing else.
-                if folder.is_dir() and any(not path.name.startswith(PART) for path in folder.iterdir()):
-                    raise PrunebenchError(f"{str(folder)!r} is not empty and no store", "name an empty or new folder")
-                from prunebench import __version__
+    def create(cls, name: str | Path) -> Store:
+        """The store in that folder or at that URL, made where there is none."""
+        place = places.at(name)
+        if not place.exists("store.json"):
+            # A run that was killed while it made the store leaves a temporary file and nothing else.
+            if not place.is_empty():
+                raise PrunebenchError(f"{place.url!r} is not empty and no store", "name an empty or new folder")
+            from prunebench import __version__
 
-                head = {"format": FORMAT, "prunebench": __version__}
-                cls(folder)._write(folder / "store.json", _json(head))
-            handle, probe = tempfile.mkstemp(dir=folder, prefix=PART)
-            os.close(handle)
-            os.unlink(probe)
-            for part in folder.rglob(f"{PART}*"):
-                if time.time() - part.stat().st_mtime > STALE_SECONDS:
-                    part.unlink(missing_ok=True)
-        return cls.open(folder)
-
-    def path(self, kind: str, name: str) -> Path:
-        folder = self.folder / kind
-        return (folder / name[:2] if kind == "records" else folder) / f"{name}{SUFFIX[kind]}"
+            place.write("store.json", _json({"format": FORMAT, "prunebench": __version__}))
+        place.prepare()
+        return cls.open(name)
 
     def has(self, kind: str, name: str) -> bool:
         """Whether it is there and, for a record, whole: a torn or foreign record is set aside, never trusted."""
         if kind == "records":
             return self.record(name) is not None
-        return self.path(kind, name).exists()
+        return self.place.exists(file_name(kind, name))
 
-    def record(self, key: str) -> dict[str, Any] | None:
+    def snapshot(self, keys: Collection[str]) -> Snapshot:
+        """What is there at this moment: of records and failures only those of `keys`, of all else everything."""
+        rest = frozenset(name for kind in ("masks", "weights") for name in self.place.names(kind))
+        failed = {Path(name).stem for name in self.place.names("failures")}
+        reasons = {key: str(found["reason"]) for key, found in self.failures([*failed.intersection(keys)]).items()}
+        return Snapshot(self.fetch(keys), rest, reasons)
+
+    def record(self, key: str) -> Record | None:
         """The record of that key, or None."""
-        path = self.path("records", key)
-        try:
-            data = path.read_bytes()
-        except FileNotFoundError:
-            return None
-        reason = _fault(data, key)
-        if not reason:
-            return dict(json.loads(data)["record"])
-        aside = _set_aside(path)
-        self.complaints.append(f"{path} {reason}: moved to {aside.name}, to be computed again")
-        return None
+        if key not in self._known:
+            try:
+                self._check(key, self.place.read(file_name("records", key)))
+            except FileNotFoundError:
+                return None
+        return self._known.get(key)
 
-    def records(self) -> Iterator[dict[str, Any]]:
+    def fetch(self, keys: Collection[str]) -> dict[str, Record]:
+        """Those of the records that are there and whole, by key: `record` of all, read together."""
+        new = {file_name("records", key): key for key in keys if key not in self._known}
+        for name, data in self.place.read_all(new).items():
+            self._check(new[name], data)
+        return {key: self._known[key] for key in keys if key in self._known}
+
+    def records(self) -> Iterator[Record]:
         """Every record of the store."""
-        for path in sorted((self.folder / "records").glob("*/*.json")):
-            record = self.record(path.stem)
-            if record is not None:
-                yield record
+        keys = [Path(name).stem for name in self.place.names("records") if name.endswith(SUFFIX["records"])]
+        yield from self.fetch(keys).values()
 
-    def add_record(self, record: Mapping[str, Any], logits: bytes) -> None:
+    def _check(self, key: str, data: bytes) -> None:
+        """Take a record file for known, or set it aside."""
+        record, reason = _opened(data, key)
+        if not reason:
+            self._known[key] = record
+            return
+        name = file_name("records", key)
+        aside = self.place.set_aside(name).rpartition("/")[2]
+        self.complaints.append(f"{self.place.where(name)} {reason}: moved to {aside}, to be computed again")
+
+    def add_record(self, record: Record, logits: bytes) -> None:
         """Keep a record and its predictions; the first one to be written stays."""
-        path = self.path("records", record["key"])
+        name = file_name("records", record["key"])
         if self.record(record["key"]) is None:
-            self._write(path.with_suffix(".npz"), logits)
-            self._write(path, _json({"checksum": _checksum(record), "record": record}))
+            self.place.write(name.removesuffix(SUFFIX["records"]) + ".npz", logits)
+            self.place.write(name, _json({"checksum": _checksum(record), "record": record}))
         self.forget_failure(record["key"])
 
-    def failure(self, key: str) -> dict[str, Any] | None:
-        try:
-            return dict(json.loads(self.path("failures", key).read_text()))
-        except (FileNotFoundError, ValueError):
-            return None
+    def failure(self, key: str) -> Record | None:
+        return self.failures([key]).get(key)
 
-    def failures(self) -> dict[str, str]:
-        """The reason of every failure, by key."""
-        keys = sorted(path.stem for path in (self.folder / "failures").glob("*.json"))
-        return {key: str(found["reason"]) for key in keys if (found := self.failure(key)) is not None}
+    def failures(self, keys: Collection[str]) -> dict[str, Record]:
+        """Why the jobs of those keys failed, where they did."""
+        names = {file_name("failures", key): key for key in keys}
+        found = {}
+        for name, data in self.place.read_all(names).items():
+            with contextlib.suppress(ValueError):
+                found[names[name]] = json.loads(data)
+        return found
 
     def forget_failure(self, key: str) -> None:
-        self.path("failures", key).unlink(missing_ok=True)
+        self.place.remove(file_name("failures", key))
 
     def add_failure(self, key: str, reason: str, details: str = "") -> None:
-        self._write(self.path("failures", key), _json({"key": key, "reason": reason, "details": details}))
+        self.place.write(file_name("failures", key), _json({"key": key, "reason": reason, "details": details}))
 
     def load(self, kind: str, name: str, read: Callable[[bytes], T]) -> T:
         """A mask or weights, as `read` understands the file.
 
         Raises InputMissing where it is gone, or damaged, in which case it is set aside; it is then made again.
         """
-        path = self.path(kind, name)
+        file = file_name(kind, name)
         try:
-            return read(path.read_bytes())
+            data = self.place.read(file)
         except FileNotFoundError:
-            raise InputMissing(f"{path} is gone") from None
-        except OSError:
-            raise
+            raise InputMissing(f"{self.place.where(file)} is gone") from None
+        try:
+            return read(data)
         except Exception as error:
-            _set_aside(path)
-            raise InputMissing(f"{path} is damaged and was set aside") from error
+            self.place.set_aside(file)
+            raise InputMissing(f"{self.place.where(file)} is damaged and was set aside") from error
 
     def add_bytes(self, kind: str, name: str, data: bytes) -> None:
-        path = self.path(kind, name)
-        if not path.exists():
-            self._write(path, data)
+        if not self.place.exists(file_name(kind, name)):
+            self.place.write(file_name(kind, name), data)
 
     def discard_weights(self, name: str) -> None:
-        self.path("weights", name).unlink(missing_ok=True)
+        self.place.remove(file_name("weights", name))
 
     def add_plan(self, cells: Sequence[Mapping[str, Any]], suite: str, command: str) -> None:
         """Remember which cells were asked for; asking again makes them the newest."""
@@ -174,72 +184,41 @@ class Store:
             "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds"),
             "cells": cells,
         }
-        self._write(self.folder / "plans" / f"{name}.json", _json(plan))
+        self.place.write(f"plans/{name}.json", _json(plan))
 
     def plans(self) -> list[dict[str, Any]]:
         """All plans, the newest last."""
         plans = []
-        for path in sorted((self.folder / "plans").glob("*.json")):
+        names = [name for name in self.place.names("plans") if name.endswith(".json")]
+        for name, data in self.place.read_all(names).items():
             try:
-                plan = json.loads(path.read_text())
+                plan = json.loads(data)
                 plans.append({name: plan[name] for name in ("format", "suite", "command", "written", "cells")})
             except (ValueError, KeyError, TypeError):
-                self.complaints.append(f"{path} is no plan: left out")
+                self.complaints.append(f"{self.place.where(name)} is no plan: left out")
         return sorted(plans, key=lambda plan: plan["written"])
 
-    def _write(self, path: Path, data: bytes) -> None:
-        """Write a whole file or none: a temporary name in the same folder, flushed to disk, and renamed."""
-        with self._explained():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=PART)
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                # A temporary file is its owner's alone; results are for everybody whom the folder lets in.
-                os.chmod(temporary, 0o644)
-                os.replace(temporary, path)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    os.unlink(temporary)
-                raise
 
-    @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            reasons = {
-                errno.ENOSPC: "no space is left on its disk",
-                errno.EDQUOT: "its disk quota is used up",
-                errno.EACCES: "there is no permission to write there",
-                errno.EPERM: "there is no permission to write there",
-                errno.EROFS: "its disk is read-only",
-                errno.ENOTDIR: "a part of its path is a file",
-                errno.EEXIST: "a file is in its place",
-            }
-            if error.errno not in reasons:
-                raise
-            raise StoreError(
-                f"cannot write to the store {str(self.folder)!r}: {reasons[error.errno]}",
-                "what is stored is safe; the same command with --retry-failed goes on from there",
-            ) from error
+@dataclass(frozen=True)
+class Snapshot:
+    """What a store held at one moment: records that were whole, why jobs failed, and the names of masks and weights."""
 
+    records: Mapping[str, Record]
+    files: frozenset[str]
+    failures: Mapping[str, str]
 
-class StoreError(PrunebenchError):
-    """The store cannot be written: no job can go on."""
+    def has(self, kind: str, name: str) -> bool:
+        return name in self.records if kind == "records" else file_name(kind, name) in self.files
 
 
 class InputMissing(PrunebenchError):
     """What a job starts from is not in the store any more: it has to be made again."""
 
 
-def _set_aside(path: Path) -> Path:
-    aside = path.with_suffix(".damaged")
-    with contextlib.suppress(OSError):
-        path.replace(aside)
-    return aside
+def file_name(kind: str, name: str) -> str:
+    """Where a thing of that kind and name lies in a store."""
+    folder = f"{kind}/{name[:2]}" if kind == "records" else kind
+    return f"{folder}/{name}{SUFFIX[kind]}"
 
 
 def _json(value: Any) -> bytes:
@@ -250,15 +229,15 @@ def _checksum(record: Mapping[str, Any]) -> str:
     return hashlib.sha256(_json(record)).hexdigest()
 
 
-def _fault(data: bytes, key: str) -> str:
-    """What is wrong with a record file, or ""."""
+def _opened(data: bytes, key: str) -> tuple[Record, str]:
+    """The record in a file, and what is wrong with it, or ""."""
     try:
         outer = json.loads(data)
         record, checksum = outer["record"], outer["checksum"]
         if record["format"] > FORMAT:
-            return f"is of format {record['format']}, newer than {FORMAT}"
+            return record, f"is of format {record['format']}, newer than {FORMAT}"
         if record["key"] != key:
-            return f"holds the record of {record['key']}"
+            return record, f"holds the record of {record['key']}"
     except (ValueError, KeyError, TypeError):
-        return "is torn or foreign"
-    return "" if checksum == _checksum(record) else "does not match its checksum"
+        return {}, "is torn or foreign"
+    return record, "" if checksum == _checksum(record) else "does not match its checksum"

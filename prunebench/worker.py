@@ -52,7 +52,7 @@ def run(job: dict[str, Any], store: str) -> list[Failure]:
     """Run a job and put all that it makes into the store; return the branches that failed, if any."""
     with progress.working_on(job["anchor"]):
         try:
-            worker = Worker(job, Store.open(Path(store)))
+            worker = Worker(job, Store.open(store))
             worker.run()
         except Exception as error:
             if machine.out_of_memory(error):

@@ -1,8 +1,14 @@
 """Tiny random encoders of every built-in family and a tiny GLUE, both made in code from a seed. No network."""
 
+import logging
 import os
 import random
+import re
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,6 +74,94 @@ def tiny_glue(tmp_path_factory: pytest.TempPathFactory) -> Path:
             lines = rows(random.Random(f"{task} {split}"), count, split == "test")
             (root / task / f"{split}.tsv").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return root
+
+
+@dataclass
+class Bucket:
+    """A bucket of an S3-compatible server on this machine, and the requests that the server has answered."""
+
+    endpoint: str
+    requests: list[str] = field(default_factory=list)
+
+    def folder(self) -> str:
+        """The URL of a folder that nothing lies in yet."""
+        return f"s3://lab/{uuid.uuid4().hex}"
+
+
+class _Log(logging.Handler):
+    def __init__(self, requests: list[str]) -> None:
+        super().__init__()
+        self.requests = requests
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.requests += re.findall(r"(?:GET|HEAD|PUT|POST|DELETE) /\S*", record.getMessage())
+
+
+@pytest.fixture(scope="session")
+def bucket() -> Iterator[Bucket]:
+    """An S3-compatible server, which the environment names, so that worker processes find it too."""
+    import s3fs
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    lab = Bucket(f"http://{host}:{port}")
+    log = logging.getLogger("werkzeug")
+    log.addHandler(_Log(lab.requests))
+    log.propagate = False
+    with pytest.MonkeyPatch.context() as environment:
+        keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
+        for name, value in {"AWS_ENDPOINT_URL": lab.endpoint, **keys}.items():
+            environment.setenv(name, value)
+        s3fs.S3FileSystem().mkdir("lab")
+        yield lab
+    server.stop()
+
+
+@dataclass
+class Lab:
+    """The raw files at a URL, past the store and past what fsspec remembers of them."""
+
+    url: str
+
+    @property
+    def _at(self) -> tuple[Any, str]:
+        from fsspec.core import url_to_fs
+
+        # Other options than the store's, and so an instance of its own.
+        return url_to_fs(self.url, use_listings_cache=False)
+
+    def read(self, name: str) -> bytes:
+        fs, root = self._at
+        return fs.cat_file(f"{root}/{name}")
+
+    def write(self, name: str, data: bytes) -> None:
+        fs, root = self._at
+        fs.makedirs(f"{root}/{name}".rpartition("/")[0], exist_ok=True)
+        fs.pipe_file(f"{root}/{name}", data)
+
+    def remove(self, name: str) -> None:
+        fs, root = self._at
+        fs.rm_file(f"{root}/{name}")
+
+    def names(self) -> list[str]:
+        fs, root = self._at
+        return [path.removeprefix(f"{root}/") for path in fs.find(root)]
+
+
+@pytest.fixture
+def lab_at() -> type[Lab]:
+    """The raw files at any URL."""
+    return Lab
+
+
+@pytest.fixture(params=["folder", "memory", "s3"])
+def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Lab:
+    """A place for a store of each kind, with nothing in it yet."""
+    if request.param == "s3":
+        return Lab(request.getfixturevalue("bucket").folder())
+    return Lab(f"memory://{uuid.uuid4().hex}" if request.param == "memory" else str(tmp_path / "store"))
 
 
 def _word_pieces():

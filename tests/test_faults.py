@@ -205,10 +205,10 @@ def test_a_mask_never_brings_units_back():
 def test_a_mask_that_is_damaged_or_gone_is_made_again(planned, kind):
     plan, store, finish = planned("imp")
     finish()
-    expected = {path.name: path.read_bytes() for path in (store.folder / "masks").glob("*")}
+    expected = {path.name: path.read_bytes() for path in (store.place.folder / "masks").glob("*")}
     plan, store, finish = planned("imp,random-pruning,random-reinit", "0.1,0.2")
     todo = jobs.to_run(plan, store)
-    for path in (store.folder / "masks").glob("*"):
+    for path in (store.place.folder / "masks").glob("*"):
         path.write_bytes(b"nothing") if kind == "damaged" else path.unlink()
     with Here() as pool:
         report = bench.run(todo, pool, store, (), Lines(todo))
@@ -217,7 +217,7 @@ def test_a_mask_that_is_damaged_or_gone_is_made_again(planned, kind):
     while finish().again:
         pass
     assert all(store.record(cell.leaf.key) for cell in plan.cells)
-    assert {name: (store.folder / "masks" / name).read_bytes() for name in expected} == expected
+    assert {name: (store.place.folder / "masks" / name).read_bytes() for name in expected} == expected
 
 
 def test_weights_that_another_run_threw_away_are_made_again(planned):
@@ -226,7 +226,7 @@ def test_weights_that_another_run_threw_away_are_made_again(planned):
     real = Store.discard_weights
     todo = jobs.to_run(plan, store)
     display = Lines(todo)
-    display.started = lambda job: [real(store, path.stem) for path in (store.folder / "weights").glob("*")]
+    display.started = lambda job: [real(store, path.stem) for path in (store.place.folder / "weights").glob("*")]
     with Here() as pool:
         report = bench.run(todo, pool, store, (), display)
     assert report.again
@@ -234,7 +234,7 @@ def test_weights_that_another_run_threw_away_are_made_again(planned):
     while finish().again:
         pass
     assert all(store.record(cell.leaf.key) for cell in plan.cells)
-    assert not list((store.folder / "weights").glob("*"))
+    assert not list((store.place.folder / "weights").glob("*"))
 
 
 def test_the_clock_counts_what_is_left_by_task():

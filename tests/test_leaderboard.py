@@ -771,7 +771,7 @@ def store(tmp_path: Path) -> Path:
         place.add_record(record, b"")
     for failure in lab.failures.values():
         place.add_failure(failure["key"], failure["reason"])
-    return place.folder
+    return place.place.folder
 
 
 def run(*arguments: str | Path) -> Any:

@@ -80,7 +80,7 @@ def test_counts_are_exact_and_pruned_weights_are_zero(run):
             assert record["parameters"]["in_model"] == record["parameters"]["left"]
             assert record["checks"]["compact_difference"] <= 1e-5
         assert set(record["evaluations"]["validation"]["metrics"]) == {"accuracy"}
-    assert not list((store.folder / "weights").glob("*")), "weights are thrown away once nothing needs them"
+    assert not list((store.place.folder / "weights").glob("*")), "weights are thrown away once nothing needs them"
 
 
 def test_masks_of_imp_are_nested(run):
@@ -293,7 +293,7 @@ def test_a_strategy_that_raises_costs_its_own_cells_only(run, tmp_path):
     assert report.skipped == 1
     leaf = next(cell.leaf.key for cell in plan.cells if cell.method["label"] == "raises")
     assert store.failure(leaf)["reason"] == reason
-    assert not list((store.folder / "weights").glob("*"))
+    assert not list((store.place.folder / "weights").glob("*"))
     file.write_text(RAISES.replace("1 / 0", "ctx.weights[name].abs()"))
     store, plan, report = run("raises,magnitude", "0.2", plugins=[file])
     assert not report.failures
@@ -375,8 +375,8 @@ def test_killed_in_mid_training_and_continued(tiny_bert, tiny_glue, tmp_path):
     done = subprocess.run(command("cut"), check=True, env=environment, capture_output=True, text=True)
     assert {record["key"]: same(record) for record in cut.records()} == expected
     assert "phases, 4 trainings\n" in done.stdout
-    assert not [path for path in cut.folder.rglob("*") if path.name.startswith(".part-")]
-    assert not list((cut.folder / "weights").glob("*"))
+    assert not [path for path in cut.place.folder.rglob("*") if path.name.startswith(".part-")]
+    assert not list((cut.place.folder / "weights").glob("*"))
 
 
 DIES = """

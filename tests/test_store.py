@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -24,19 +25,63 @@ def record(key=KEY, **values):
 
 
 @pytest.fixture
-def store(tmp_path):
-    return Store.create(tmp_path / "store")
+def store(lab):
+    return Store.create(lab.url)
 
 
-def test_a_record_comes_back(store):
+def test_a_record_comes_back(lab, store):
     store.add_record(record(loss=0.5), b"logits")
-    again = Store.open(store.folder)
+    again = Store.open(store.name)
     assert again.record(KEY) == record(loss=0.5)
     assert again.has("records", KEY)
-    assert store.path("records", KEY).with_suffix(".npz").read_bytes() == b"logits"
+    assert lab.read(f"records/ab/{KEY}.npz") == b"logits"
     assert list(again.records()) == [record(loss=0.5)]
-    assert store.path("records", KEY).stat().st_mode & 0o777 == 0o644, "readable by others of a shared store"
     assert not again.has("records", "cd" + KEY[2:])
+    assert lab.names() == [f"records/ab/{KEY}.json", f"records/ab/{KEY}.npz", "store.json"]
+
+
+def test_many_records_come_back_together(lab, store):
+    keys = [f"{number:02x}" * 16 for number in range(5)]
+    for key in keys[1:4]:
+        store.add_record(record(key), b"")
+    lab.write(f"records/03/{keys[3]}.json", b"{")
+    lab.write("records/03/notes.json", b"{}")
+    again = Store.open(store.name)
+    assert again.fetch(keys) == {key: record(key) for key in keys[1:3]}
+    assert len(again.complaints) == 1
+    assert f"{store.name}/records/03/{keys[3]}.json is torn" in again.complaints[0]
+    assert sorted(found["key"] for found in Store.open(store.name).records()) == keys[1:3]
+
+
+def test_a_snapshot_says_what_is_there(store):
+    store.add_record(record(), b"")
+    store.add_bytes("masks", KEY, b"mask")
+    store.add_bytes("weights", f"{KEY}-at-0.5", b"weights")
+    held = Store.open(store.name).snapshot([KEY, "none"])
+    for kind, name in (("records", KEY), ("masks", KEY), ("weights", f"{KEY}-at-0.5")):
+        assert held.has(kind, name)
+        assert not held.has(kind, "none")
+    assert not Store.open(store.name).snapshot([]).has("records", KEY)
+
+
+def test_what_others_write_and_remove_is_seen(lab, store):
+    store.add_bytes("weights", "one", b"")
+    store.add_record(record(), b"")
+    assert not store.snapshot([]).has("weights", "two")
+    assert not store.has("weights", "two")
+    lab.write("weights/two.safetensors", b"weights")
+    assert store.snapshot([]).has("weights", "two")
+    assert store.has("weights", "two")
+    assert store.load("weights", "two", bytes) == b"weights"
+    assert len(list(store.records())) == 1
+    neighbour = KEY[:-1] + "1"
+    lab.write(f"records/ab/{neighbour}.json", lab.read(f"records/ab/{KEY}.json"))
+    assert store.record(neighbour) is None
+    assert f"{neighbour}.json holds the record of {KEY}" in store.complaints[0]
+    assert store.snapshot([]).has("weights", "two")
+    lab.remove("weights/two.safetensors")
+    assert not store.has("weights", "two")
+    assert not store.snapshot([]).has("weights", "two")
 
 
 def test_the_first_writer_wins(store):
@@ -69,27 +114,34 @@ def spoil_foreign(data):
     return b'{"some": "json"}'
 
 
-@pytest.mark.parametrize("spoil", [spoil_cut, spoil_value, spoil_bit, spoil_key, spoil_foreign])
-def test_a_spoilt_record_is_set_aside_and_named(store, spoil):
+def spoil_all(data):
+    return b""
+
+
+@pytest.mark.parametrize("spoil", [spoil_cut, spoil_value, spoil_bit, spoil_key, spoil_foreign, spoil_all])
+@pytest.mark.parametrize("ask", [Store.record, lambda store, key: store.fetch([key]).get(key)], ids=["one", "many"])
+def test_a_spoilt_record_is_set_aside_and_named(lab, store, spoil, ask):
     store.add_record(record(), b"logits")
-    path = store.path("records", KEY)
-    path.write_bytes(spoil(path.read_bytes()))
-    assert store.record(KEY) is None
-    assert path.with_suffix(".damaged").exists()
-    assert str(path) in store.complaints[0]
+    name = f"records/ab/{KEY}.json"
+    spoilt = spoil(lab.read(name))
+    lab.write(name, spoilt)
+    assert ask(store, KEY) is None
+    assert name not in lab.names()
+    assert lab.read(f"records/ab/{KEY}.damaged") == spoilt
+    assert f"{store.name}/{name} " in store.complaints[0]
     store.add_record(record(), b"logits")
-    assert store.record(KEY) == record()
+    assert ask(store, KEY) == record()
 
 
 @pytest.mark.parametrize(
     "spoil", [lambda data: data[:-1], lambda data: data[:-1] + bytes([data[-1] ^ 1]), lambda _: b""]
 )
-def test_a_spoilt_mask_is_set_aside_and_missed(store, spoil):
+def test_a_spoilt_mask_is_set_aside_and_missed(lab, store, spoil):
     mask = {"a": torch.tensor([[True, False], [True, True]])}
     store.add_bytes("masks", KEY, masks.pack(mask))
     assert torch.equal(store.load("masks", KEY, masks.unpack)["a"], mask["a"])
-    path = store.path("masks", KEY)
-    path.write_bytes(spoil(path.read_bytes()))
+    name = f"masks/{KEY}.safetensors"
+    lab.write(name, spoil(lab.read(name)))
     with pytest.raises(InputMissing, match="damaged"):
         store.load("masks", KEY, masks.unpack)
     assert not store.has("masks", KEY)
@@ -97,14 +149,33 @@ def test_a_spoilt_mask_is_set_aside_and_missed(store, spoil):
         store.load("masks", KEY, masks.unpack)
 
 
-def test_a_kill_while_the_store_is_made_does_not_block_it(tmp_path):
-    (tmp_path / ".part-abc").write_text("{")
-    assert Store.create(tmp_path).plans() == []
+def test_weights_are_discarded_once_or_twice(lab, store):
+    store.add_bytes("weights", KEY, b"weights")
+    store.discard_weights(KEY)
+    store.discard_weights(KEY)
+    assert lab.names() == ["store.json"]
 
 
-def test_a_record_replaces_its_failure(store):
+def test_a_kill_while_the_store_is_made_does_not_block_it(lab):
+    lab.write(".part-abc", b"{")
+    assert Store.create(lab.url).plans() == []
+
+
+def test_what_killed_writers_left_is_cleared_away_after_a_day(tmp_path):
+    Store.create(tmp_path).add_bytes("masks", KEY, b"mask")
+    for name, age in (("old", 25), ("new", 1)):
+        part = tmp_path / "masks" / f".part-{name}"
+        part.touch()
+        os.utime(part, (time.time() - age * 3600,) * 2)
+    Store.create(tmp_path)
+    assert {path.name for path in (tmp_path / "masks").iterdir()} == {".part-new", f"{KEY}.safetensors"}
+
+
+def test_a_record_replaces_its_failure(lab, store):
     store.add_failure(KEY, "it raised", "traceback")
     assert store.failure(KEY)["reason"] == "it raised"
+    lab.write("failures/torn.json", b"{")
+    assert store.failures([KEY, "torn", "none"]) == {KEY: store.failure(KEY)}
     store.add_record(record(), b"")
     assert store.failure(KEY) is None
 
@@ -118,33 +189,44 @@ def test_plans_come_newest_last_and_once_each(store):
     assert [plan["suite"] for plan in store.plans()] == ["two", "one"]
 
 
-def test_what_is_no_plan_is_left_out_and_named(store):
+def test_what_is_no_plan_is_left_out_and_named(lab, store):
     store.add_plan([{"key": KEY}], "one", "prunebench run one")
     for name, text in (("a", "{}"), ("b", "[1]"), ("c", "{")):
-        (store.folder / "plans" / f"{name}.json").write_text(text)
+        lab.write(f"plans/{name}.json", text.encode())
     assert [plan["suite"] for plan in store.plans()] == ["one"]
     assert len(store.complaints) == 3
 
 
-def test_a_store_of_a_newer_version_is_refused(store):
-    (store.folder / "store.json").write_text(json.dumps({"format": FORMAT + 1, "prunebench": "9.0"}))
+def test_a_store_of_a_newer_version_is_refused(lab, store):
+    lab.write("store.json", json.dumps({"format": FORMAT + 1, "prunebench": "9.0"}).encode())
     with pytest.raises(PrunebenchError, match=r"written by prunebench 9\.0.*upgrade"):
-        Store.open(store.folder)
+        Store.open(store.name)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "not json"])
-def test_a_head_that_cannot_be_read_is_named(store, text):
-    (store.folder / "store.json").write_text(text)
+def test_a_head_that_cannot_be_read_is_named(lab, store, text):
+    lab.write("store.json", text.encode())
     with pytest.raises(PrunebenchError, match=r"cannot read .*store\.json"):
-        Store.open(store.folder)
+        Store.open(store.name)
 
 
-def test_a_folder_of_something_else_is_left_alone(tmp_path):
-    (tmp_path / "thesis.tex").write_text("…")
+@pytest.mark.parametrize("name", ["thesis.tex", "papers/thesis.tex"])
+def test_a_folder_of_something_else_is_left_alone(lab, name):
+    lab.write(name, b"")
     with pytest.raises(PrunebenchError, match="not empty and no store"):
-        Store.create(tmp_path)
+        Store.create(lab.url)
     with pytest.raises(PrunebenchError, match="no store in"):
-        Store.open(tmp_path)
+        Store.open(lab.url)
+    assert lab.names() == [name]
+
+
+@pytest.mark.parametrize("scheme", ["file://", "local://"])
+def test_the_url_of_a_folder_is_that_folder(tmp_path, scheme):
+    Store.create(f"{scheme}{tmp_path}/store").add_record(record(), b"")
+    store = Store.open(tmp_path / "store")
+    assert store.record(KEY) == record()
+    assert Store.open(f"{scheme}{tmp_path}/store").name == store.name
+    assert (tmp_path / "store" / "store.json").stat().st_mode & 0o777 == 0o644, "readable by others of a shared store"
 
 
 def test_a_path_through_a_file_is_one_line(tmp_path):
@@ -153,7 +235,7 @@ def test_a_path_through_a_file_is_one_line(tmp_path):
         Store.create(tmp_path / "file" / "store")
 
 
-def test_a_full_disk_is_one_line_and_leaves_nothing_torn(store):
+def test_a_full_disk_is_one_line_and_leaves_nothing_torn(tmp_path):
     """/dev/full answers every write with "no space left", as a full disk does."""
     if not os.path.exists("/dev/full"):
         pytest.skip("there is no /dev/full here")
@@ -167,10 +249,11 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_torn(store):
         "tempfile.mkstemp = full\n"
         "store.add_bytes('masks', 'k', b'0' * 10)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(store.folder)], capture_output=True, text=True)
+    Store.create(tmp_path)
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
     assert "StoreError: cannot write to the store" in done.stderr
     assert "no space is left" in done.stderr
-    assert [path.name for path in store.folder.rglob("*") if path.is_file()] == ["store.json"]
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["store.json"]
 
 
 @contextlib.contextmanager

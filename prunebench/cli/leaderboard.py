@@ -28,14 +28,14 @@ def leaderboard(store: str, out: Path | None, formats: str, tasks: str, strategi
     From the stored records alone, as Markdown, CSV, JSON and LaTeX.
     """
     from prunebench.leaderboard import FORMATS, Selection, build, parse_formats, select, summary, write
-    from prunebench.results import rows
+    from prunebench.results import stored
     from prunebench.store import Store
     from prunebench.strategy import split_list
 
     names = parse_formats(formats)
     place = Store.open(store)
     selection = Selection(tuple(split_list(tasks)), tuple(split_list(strategies)), **setting)
-    page = build(select(rows(place.plans(), place.record, place.failure), selection))
+    page = build(select(stored(place.plans(), place), selection))
     for complaint in place.complaints:
         click.echo(complaint, err=True)
     click.echo(summary(page) + "\n")

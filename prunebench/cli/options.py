@@ -70,7 +70,13 @@ retry_option = click.option("--retry-failed", is_flag=True, help="Try again what
 plugin_option = click.option(
     "--plugin", "plugins", multiple=True, metavar="FILE.py", help="A plugin in a single file; may be repeated."
 )
-store_option = click.option("--store", default=STORE, show_default=True, metavar="DIR", help="Where results are kept.")
+store_option = click.option(
+    "--store",
+    default=STORE,
+    show_default=True,
+    metavar="DIR|URL",
+    help="Where results are kept: also s3://bucket/name.",
+)
 
 
 def suite_options(command: Callable[..., Any]) -> Callable[..., Any]:

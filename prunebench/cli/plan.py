@@ -43,25 +43,26 @@ def plan(
     from prunebench.plan import Plan
 
     made: Plan = roots.plan(chosen, registry)
-    contents = open_if_there(store)
-    failed = {} if retry_failed else jobs.given_up(made, contents)
-    todo = jobs.to_run(made, contents, failed)
-    for complaint in contents.complaints:
+    place = open_if_there(store)
+    held = place.snapshot([node.key for node in made.nodes()])
+    failed = {} if retry_failed else jobs.given_up(made, held)
+    todo = jobs.to_run(made, held, failed)
+    for complaint in place.complaints:
         click.echo(complaint, err=True)
-    click.echo("\n".join(counted(made, jobs.count(made, todo, contents, failed))))
+    click.echo("\n".join(counted(made, jobs.count(made, todo, held, failed))))
     if not todo:
         click.echo(f"Nothing is left to run: {'what has not failed' if failed else 'everything'} is in {store}")
         return
     at_once = request_for(chosen, registry, running, len(todo)).jobs
-    total = bench.Clock(todo, bench.expected_seconds(contents) if contents.folder.exists() else {}, at_once).total()
+    total = bench.Clock(todo, bench.expected_seconds(place), at_once).total()
     cost = "unknown until each task has been trained once" if total is None else f"about {duration(total)}"
     click.echo(f"Expected cost: {cost}\nRun it with the same words: prunebench run …")
 
 
-def open_if_there(folder: str) -> Any:
+def open_if_there(name: str) -> Any:
     """The store, or an empty view of the place where one could be."""
-    from pathlib import Path
-
+    from prunebench import places
     from prunebench.store import Store
 
-    return Store.open(folder) if (Path(folder) / "store.json").exists() else Store(Path(folder))
+    place = places.at(name)
+    return Store.open(name) if place.exists("store.json") else Store(place)

@@ -22,7 +22,7 @@ from prunebench.errors import PrunebenchError
 
 if TYPE_CHECKING:
     from prunebench.plan import Node, Plan
-    from prunebench.store import Store
+    from prunebench.store import Snapshot, Store
 
 # Another run on the same store may throw weights away that this one has planned with; hardly ever twice.
 ATTEMPTS = 10
@@ -57,11 +57,13 @@ def run(
 
     place = Store.create(store)
     made = roots.plan(chosen, registry)
-    failed = left_out(made, place, retry_failed)
-    todo = jobs.to_run(made, place, failed)
+    keys = [node.key for node in made.nodes()]
+    held = place.snapshot(keys)
+    failed = left_out(made, held, place, retry_failed)
+    todo = jobs.to_run(made, held, failed)
     for complaint in place.complaints:
         click.echo(complaint, err=True)
-    click.echo("\n".join(counted(made, jobs.count(made, todo, place, failed))))
+    click.echo("\n".join(counted(made, jobs.count(made, todo, held, failed))))
     cells = [cell.to_json() for cell in made.cells]
     place.add_plan(cells, chosen.name, "prunebench " + shlex.join(ctx.meta[ARGUMENTS]))
     if not todo:
@@ -75,22 +77,23 @@ def run(
         if not report.again:
             return finish(place, store, cells, report, failed)
         click.echo("something that a job starts from is gone from the store or damaged: planning again", err=True)
-        todo = jobs.to_run(made, place, jobs.given_up(made, place))
+        held = place.snapshot(keys)
+        todo = jobs.to_run(made, held, jobs.given_up(made, held))
     raise PrunebenchError(
         f"what jobs start from was gone from the store {ATTEMPTS} times over",
         "another run on it may be throwing weights away: end one of them, and run the same command again",
     )
 
 
-def left_out(made: Plan, place: Store, retry: bool) -> dict[Node, str]:
+def left_out(made: Plan, held: Snapshot, place: Store, retry: bool) -> dict[Node, str]:
     """What failed before and is not run again, and what comes after it; nothing where it is to be tried again."""
     from prunebench import jobs
 
-    failed = jobs.given_up(made, place)
+    failed = jobs.given_up(made, held)
     for node, reason in failed.items():
         if retry:
             place.forget_failure(node.key)
-        elif place.failure(node.key) is None:
+        elif node.key not in held.failures:
             place.add_failure(node.key, reason)
     return {} if retry else failed
 
@@ -100,10 +103,10 @@ def finish(place: Any, store: str, cells: list[dict[str, Any]], report: Any, fai
     from prunebench.cli.display import many
     from prunebench.jobs import describe
     from prunebench.leaderboard import terminal
-    from prunebench.results import rows
+    from prunebench.results import stored
 
     plan = {"format": 1, "suite": "", "command": "", "written": "", "cells": cells}
-    found = rows([plan], place.record, place.failure)
+    found = stored([plan], place)
     click.echo(f"\n{terminal(found)}\n")
     if any(row.status == "done" for row in found):
         pages = f"prunebench leaderboard --store {shlex.quote(store)} --out leaderboards/NAME"
@@ -120,5 +123,5 @@ def finish(place: Any, store: str, cells: list[dict[str, Any]], report: Any, fai
         before = f"{many(len(failed), 'phase')} left out that failed before"
         raise PrunebenchError(
             "; ".join([now] * bool(report.failures) + [before] * bool(failed)),
-            f"the reasons stand above, tracebacks in {place.folder / 'failures'}; --retry-failed tries them again",
+            f"the reasons stand above, tracebacks in {place.name}/failures; --retry-failed tries them again",
         )

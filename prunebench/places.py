@@ -1,0 +1,304 @@
+"""Where the files of a store lie: a folder of this machine, or whatever else fsspec reaches by a URL.
+
+Names are paths below the place, with slashes. A file is there whole or not at all. Imports nothing heavy by itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import tempfile
+import time
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from prunebench.errors import PrunebenchError
+
+PART = ".part-"
+STALE_SECONDS = 24 * 3600
+# What fsspec's drivers raise of Python's own errors, beside errors of their own.
+_OF_DRIVERS = (OSError, ValueError, NotImplementedError)
+
+
+class Place(Protocol):
+    """What a store needs of the place where it lies. `url` is what the user calls it."""
+
+    url: str
+
+    def where(self, name: str) -> str:
+        """What the user calls that file."""
+
+    def prepare(self) -> None:
+        """Raise StoreError unless files can be written here, and clear away what killed writers have left."""
+
+    def is_empty(self) -> bool:
+        """Whether nothing is here, but for what killed writers have left."""
+
+    def names(self, folder: str) -> list[str]:
+        """The names of all files below that folder, sorted."""
+
+    def exists(self, name: str) -> bool: ...
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a file. Raises FileNotFoundError."""
+
+    def read_all(self, names: Collection[str]) -> dict[str, bytes]:
+        """The bytes of those of the files that are there, by name."""
+
+    def write(self, name: str, data: bytes) -> None: ...
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there."""
+
+    def set_aside(self, name: str) -> str:
+        """Rename a damaged file, and say how."""
+
+
+class StoreError(PrunebenchError):
+    """The store cannot be written or reached: no job can go on."""
+
+
+def at(text: str | Path) -> Place:
+    """The place that the user names: a folder or a URL."""
+    scheme, _, rest = str(text).rpartition("://")
+    if not scheme:
+        return Local(Path(text))
+    return Local(Path(rest)) if scheme in ("file", "local") else Remote(str(text))
+
+
+class Local:
+    """A folder. A file is written under a temporary name beside its own, flushed to disk, and renamed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.url = str(folder)
+
+    def where(self, name: str) -> str:
+        return str(self.folder / name)
+
+    def prepare(self) -> None:
+        with self._explained():
+            handle, probe = tempfile.mkstemp(dir=self.folder, prefix=PART)
+            os.close(handle)
+            os.unlink(probe)
+            for part in self.folder.rglob(f"{PART}*"):
+                with contextlib.suppress(FileNotFoundError):
+                    if time.time() - part.stat().st_mtime > STALE_SECONDS:
+                        part.unlink()
+
+    def is_empty(self) -> bool:
+        with self._explained():
+            return not self.folder.is_dir() or all(path.name.startswith(PART) for path in self.folder.iterdir())
+
+    def names(self, folder: str) -> list[str]:
+        found = [
+            Path(above, file).relative_to(self.folder).as_posix()
+            for above, _, files in os.walk(self.folder / folder)
+            for file in files
+        ]
+        return sorted(found)
+
+    def exists(self, name: str) -> bool:
+        with self._explained():
+            return (self.folder / name).exists()
+
+    def read(self, name: str) -> bytes:
+        return (self.folder / name).read_bytes()
+
+    def read_all(self, names: Collection[str]) -> dict[str, bytes]:
+        found = {}
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                found[name] = self.read(name)
+        return found
+
+    def write(self, name: str, data: bytes) -> None:
+        path = self.folder / name
+        with self._explained():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=PART)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                # A temporary file is its owner's alone; results are for everybody whom the folder lets in.
+                os.chmod(temporary, 0o644)
+                os.replace(temporary, path)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(temporary)
+                raise
+
+    def remove(self, name: str) -> None:
+        with self._explained():
+            (self.folder / name).unlink(missing_ok=True)
+
+    def set_aside(self, name: str) -> str:
+        aside = _damaged(name)
+        with contextlib.suppress(OSError):
+            os.replace(self.folder / name, self.folder / aside)
+        return aside
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            reasons = {
+                errno.ENOSPC: "no space is left on its disk",
+                errno.EDQUOT: "its disk quota is used up",
+                errno.EACCES: "there is no permission to write there",
+                errno.EPERM: "there is no permission to write there",
+                errno.EROFS: "its disk is read-only",
+                errno.ENOTDIR: "a part of its path is a file",
+                errno.EEXIST: "a file is in its place",
+            }
+            if error.errno not in reasons:
+                raise
+            raise StoreError(
+                f"cannot write to the store {self.url!r}: {reasons[error.errno]}",
+                "what is stored is safe; the same command with --retry-failed goes on from there",
+            ) from error
+
+
+class Remote:
+    """Object storage, by fsspec. A file is written by one put, which makes it appear whole."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url if url.endswith("://") else url.rstrip("/")
+        with self._explained():
+            self.root: str = self._look_up()[1]
+
+    @property
+    def fs(self) -> Any:
+        # Looked up each time: fsspec keeps one for each process, and none survives a fork.
+        return self._look_up()[0]
+
+    def _look_up(self) -> tuple[Any, str]:
+        from fsspec.core import url_to_fs
+
+        try:
+            fs, root = url_to_fs(self.url)
+        except ImportError as error:
+            missing = getattr(error.__cause__, "name", None) or error.name
+            hint = f"pip install {missing}" if missing else str(error)
+            raise PrunebenchError(f"the store {self.url!r} needs a package that is not installed", hint) from None
+        except ValueError as error:
+            raise PrunebenchError(
+                f"cannot use {self.url!r} as a store: {_reason(error)}",
+                "expected a folder or a URL such as s3://bucket/name",
+            ) from None
+        return fs, str(root)
+
+    def _path(self, name: str) -> str:
+        return f"{self.root}/{name}"
+
+    def where(self, name: str) -> str:
+        return f"{self.url}/{name}"
+
+    def prepare(self) -> None:
+        self.write(f"{PART}probe", b"")
+        self.remove(f"{PART}probe")
+
+    def is_empty(self) -> bool:
+        with self._explained():
+            try:
+                paths = self._fresh().ls(self.root, detail=False)
+            except FileNotFoundError:
+                return True
+        return all(name.startswith(PART) for name in self._names(paths))
+
+    def names(self, folder: str) -> list[str]:
+        with self._explained():
+            try:
+                paths = self._fresh().find(self._path(folder))
+            except FileNotFoundError:
+                return []
+        return sorted(self._names(paths))
+
+    def exists(self, name: str) -> bool:
+        # Not fs.exists, which takes any error for an absence.
+        with self._explained():
+            try:
+                self._fresh().info(self._path(name))
+            except FileNotFoundError:
+                return False
+        return True
+
+    def read(self, name: str) -> bytes:
+        with self._explained():
+            return bytes(self._fresh().cat_file(self._path(name)))
+
+    def read_all(self, names: Collection[str]) -> dict[str, bytes]:
+        folders = {name.partition("/")[0] for name in names}
+        wanted = sorted({name for folder in folders for name in self.names(folder)}.intersection(names))
+        found = {}
+        with self._explained():
+            paths = [self._path(name) for name in wanted]
+            results = self.fs.cat_ranges(paths, None, None, on_error="return")
+            for name, data in zip(wanted, results, strict=True):
+                if isinstance(data, Exception) and not isinstance(data, FileNotFoundError):
+                    raise data
+                if not isinstance(data, Exception):
+                    found[name] = bytes(data)
+        return found
+
+    def write(self, name: str, data: bytes) -> None:
+        with self._explained():
+            try:
+                self.fs.pipe_file(self._path(name), data)
+            except FileNotFoundError as error:
+                raise self._failed(error) from error
+
+    def remove(self, name: str) -> None:
+        with self._explained(), contextlib.suppress(FileNotFoundError):
+            self.fs.rm_file(self._path(name))
+
+    def set_aside(self, name: str) -> str:
+        aside = _damaged(name)
+        with contextlib.suppress(FileNotFoundError, StoreError):
+            self.write(aside, self.read(name))
+            self.remove(name)
+        return aside
+
+    def _fresh(self) -> Any:
+        """The file system without what it remembers of listings: other processes write here too."""
+        fs = self.fs
+        fs.invalidate_cache()
+        return fs
+
+    def _names(self, paths: list[str]) -> list[str]:
+        """The names of files; some tools mark a folder by an empty object whose path ends in a slash."""
+        return [path.removeprefix(f"{self.root}/") for path in paths if not path.endswith("/") and path != self.root]
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what the drivers raise into one line: errors of the system, and errors of their own."""
+        try:
+            yield
+        except (FileNotFoundError, PrunebenchError):
+            raise
+        except Exception as error:
+            if type(error).__module__ == "builtins" and not isinstance(error, _OF_DRIVERS):
+                raise
+            raise self._failed(error) from error
+
+    def _failed(self, error: Exception) -> StoreError:
+        return StoreError(
+            f"cannot use the store {self.url!r}: {_reason(error)}",
+            "credentials and endpoint come from the environment; what is stored is safe, and --retry-failed goes on",
+        )
+
+
+def _damaged(name: str) -> str:
+    return f"{name.rpartition('.')[0]}.damaged"
+
+
+def _reason(error: Exception) -> str:
+    """What a driver's error says, as the end of a line."""
+    text = " ".join(str(getattr(error, "strerror", None) or error).split()).rstrip(".") or type(error).__name__
+    text = text if text[1:2].isupper() else text[:1].lower() + text[1:]
+    return f"no permission: {text}" if isinstance(error, PermissionError) else text
