@@ -134,6 +134,7 @@ def test_records_that_are_listed_but_cannot_be_read_are_no_absence(store, monkey
         store.fetch(KEYS)
 
 
+@pytest.mark.usefixtures("bucket")
 def test_a_bucket_that_is_not_there_is_one_line():
     with pytest.raises(StoreError, match=r"cannot use the store 's3://none/lab': the specified bucket does not exist"):
         Store.create("s3://none/lab")
