@@ -51,7 +51,13 @@ def work(job: dict[str, Any], store: str) -> list[Failure]:
 
 
 def run(
-    jobs: list[Job], executor: Executor, store: Store, plugins: tuple[str, ...], display: Display, slots: int = 1
+    jobs: list[Job],
+    executor: Executor,
+    store: Store,
+    plugins: tuple[str, ...],
+    display: Display,
+    slots: int = 1,
+    checkpoint_minutes: float | None = None,
 ) -> Report:
     """Run `jobs`, at most `slots` at a time; a job that fails costs itself and those that start from it.
 
@@ -65,7 +71,7 @@ def run(
         while at_work.waiting or running:
             while len(running) < slots and (job := at_work.next_ready()):
                 display.started(job)
-                future = _submit(executor, job.to_json(files), store.name)
+                future = _submit(executor, job.to_json(files, checkpoint_minutes), store.name)
                 running[future] = job, time.perf_counter()
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 job, started = running.pop(future)

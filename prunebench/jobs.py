@@ -63,8 +63,11 @@ class Job:
         wanted = {"records": self.records, "masks": self.masks, "weights": self.weights}
         return any(not store.has(kind, name) for kind, names in wanted.items() for name in names)
 
-    def to_json(self, plugins: Sequence[tuple[str, str]]) -> dict[str, Any]:
-        """All that a worker needs, with nothing but names in it; of `plugins` in files, their paths and texts."""
+    def to_json(self, plugins: Sequence[tuple[str, str]] = (), minutes: float | None = None) -> dict[str, Any]:
+        """All that a worker needs, with nothing but names in it; of `plugins` in files, their paths and texts.
+
+        `minutes` lie between two checkpoints of a training; None keeps none.
+        """
         return {
             "root": root_json(self.anchor.root),
             "path": [node.to_json() for node in self.anchor.path()],
@@ -74,6 +77,7 @@ class Job:
             "reads": self.reads,
             "weights": sorted(self.weights),
             "plugins": list(plugins),
+            "checkpoint_minutes": minutes,
         }
 
 

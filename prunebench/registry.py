@@ -12,7 +12,9 @@ import importlib
 import importlib.metadata
 import importlib.util
 import inspect
+import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -172,6 +174,17 @@ class Registry:
             return entry.plugin.source
         home = entry.value.__module__ if isinstance(entry.value, type) else entry.plugin.module.__name__
         return f"{entry.plugin.source} ({source_digest(home)[:8]})"
+
+
+def at_hand(path: Path, text: str) -> Path:
+    """A plugin file where it lies, or a copy of what it held when the run began: another machine may have none."""
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return path
+    folder = Path(tempfile.gettempdir(), f"prunebench-plugin-{hashlib.sha256(text.encode()).hexdigest()[:16]}")
+    folder.mkdir(exist_ok=True)
+    part = folder / f"{os.getpid()}.part"
+    part.write_text(text, encoding="utf-8")
+    return part.replace(folder / path.name)
 
 
 def source_digest(module: str) -> str:

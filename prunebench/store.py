@@ -4,7 +4,8 @@ store.json                        format and version of what wrote it
 records/<2>/<key>.json, .npz      a result, and the logits of every example beside it
 masks/<key>.safetensors           one bit a unit
 weights/<name>.safetensors        only while another job trains on from them
-failures/<key>.json               why a job failed; tried again by the next run
+checkpoints/<key>.safetensors     the middle of a training, until it is over; the one kind of file that is written anew
+failures/<key>.json               why a job failed; tried again on request
 plans/<id>.json                   which cells were asked for, and what their records are called
 """
 
@@ -25,7 +26,7 @@ from prunebench.places import Place
 from prunebench.places import StoreError as StoreError
 
 FORMAT = 1
-SUFFIX = {"records": ".json", "masks": ".safetensors", "weights": ".safetensors", "failures": ".json"}
+SUFFIX = {"records": ".json", "failures": ".json"} | dict.fromkeys(("masks", "weights", "checkpoints"), ".safetensors")
 
 Record = Mapping[str, Any]
 T = TypeVar("T")
@@ -170,6 +171,12 @@ class Store:
     def add_bytes(self, kind: str, name: str, data: bytes) -> None:
         if not self.place.exists(file_name(kind, name)):
             self.place.write(file_name(kind, name), data)
+
+    def keep_checkpoint(self, key: str, data: bytes) -> None:
+        self.place.write(file_name("checkpoints", key), data)
+
+    def discard_checkpoint(self, key: str) -> None:
+        self.place.remove(file_name("checkpoints", key))
 
     def discard_weights(self, name: str) -> None:
         self.place.remove(file_name("weights", name))

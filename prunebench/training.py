@@ -14,6 +14,7 @@ from transformers import get_linear_schedule_with_warmup
 
 from prunebench import batches, progress
 from prunebench.errors import PrunebenchError
+from prunebench.midway import Midway, State
 from prunebench.protocol import Protocol
 from prunebench.seeds import derive
 
@@ -31,10 +32,14 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Events:
-    """What happens after chosen optimiser steps: `masks` give the masks of a ramp, `snapshots` look at the weights."""
+    """What happens after chosen optimiser steps: `masks` give the masks of a ramp, `snapshots` look at the weights.
+
+    `midway` keeps the state of the training now and then, and says where it goes on from.
+    """
 
     masks: Mapping[int, Callable[[], Mapping[str, Tensor]]] = field(default_factory=dict)
     snapshots: Mapping[int, Callable[[], None]] = field(default_factory=dict)
+    midway: Midway | None = None
 
 
 def steps_of(examples: int, protocol: Protocol) -> int:
@@ -86,10 +91,17 @@ def train(
     order = torch.Generator().manual_seed(derive(seed, "order"))
     torch.manual_seed(derive(seed, "dropout"))
     meter = _Meter(total, device)
+    state = State(model, optimizer, schedule, {"all": meter.sum, "tail": meter.tail}, device)
+    done = 0
+    if events.midway is not None and events.midway.data is not None:
+        done, meter.tokens = state.unpack(events.midway.data)
     model.train()
     step = 0
     for _ in range(protocol.epochs):
         for indices in batches.shuffled(data, protocol.batch_size, order):
+            step += 1
+            if step <= done:
+                continue
             batch = data.batch(indices, device)
             labels = batch.pop("labels")
             with autocast(precision, device):
@@ -100,7 +112,6 @@ def train(
             optimizer.step()
             schedule.step()
             optimizer.zero_grad()
-            step += 1
             meter.add(step, loss.detach(), batch["input_ids"].numel())
             if step in events.masks:
                 masks = _Masks(named, events.masks[step]())
@@ -108,6 +119,8 @@ def train(
                 model.train()
             if step in events.snapshots:
                 events.snapshots[step]()
+            if events.midway is not None and step < total and events.midway.due():
+                events.midway.keep(state.pack(step, meter.tokens, events.midway.mask()))
     return meter.outcome()
 
 

@@ -6,8 +6,6 @@ A job is JSON, so that it can run in any process; the registry is rebuilt from n
 from __future__ import annotations
 
 import functools
-import hashlib
-import tempfile
 import traceback
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -19,12 +17,13 @@ import torch
 from torch import Tensor
 
 from prunebench import calls, compaction, machine, masks, phases, progress, records, training, units
+from prunebench.checkpoints import Checkpoints
 from prunebench.context import Context
 from prunebench.errors import PrunebenchError
 from prunebench.jobs import Failure, weights_before
 from prunebench.models.prunable import permute_layers, reinitialise
 from prunebench.phases import Compact, PermuteLayers, Prune, Reinit, Rewind, Shuffle, Train
-from prunebench.registry import Registry
+from prunebench.registry import Registry, at_hand
 from prunebench.seeds import derive
 from prunebench.steps import State, Step
 from prunebench.store import FORMAT, InputMissing, Store, StoreError
@@ -35,17 +34,7 @@ Weights = dict[str, Tensor]
 
 @functools.lru_cache(maxsize=1)
 def _registry(plugins: tuple[tuple[str, str], ...]) -> Registry:
-    return Registry([_at_hand(Path(path), text) for path, text in plugins])
-
-
-def _at_hand(path: Path, text: str) -> Path:
-    """A plugin file where it lies, or a copy of what it held when the run began: another machine may have none."""
-    if path.is_file() and path.read_text(encoding="utf-8") == text:
-        return path
-    folder = Path(tempfile.gettempdir(), f"prunebench-plugin-{hashlib.sha256(text.encode()).hexdigest()[:16]}")
-    folder.mkdir(exist_ok=True)
-    (folder / path.name).write_text(text, encoding="utf-8")
-    return folder / path.name
+    return Registry([at_hand(Path(path), text) for path, text in plugins])
 
 
 def run(job: dict[str, Any], store: str) -> list[Failure]:
@@ -79,6 +68,7 @@ class Worker:
         self.subject: Subject = subject(self.root, self.registry)
         self.path = [Step.read(data) for data in job["path"]]
         self.tree = [Step.read(data) for data in job["tree"]]
+        self.checkpoints = Checkpoints(store, job["anchor"], job["checkpoint_minutes"])
         self.encoder_before = 0.0
         self.rewound_exactly: bool | None = None
 
@@ -97,6 +87,7 @@ class Worker:
             # Last, so that its seconds hold the pruning that follows it.
             if result is not None:
                 self.keep_record(*result)
+        self.checkpoints.discard()
 
     # The state at a node
 
@@ -156,9 +147,13 @@ class Worker:
 
     def train(self, step: Step, state: State) -> training.Outcome:
         assert isinstance(step.phase, Train)
-        keep = self.keep(state)
-        self.rewound_exactly = self.is_rewound(keep) if state.rewound else None
+        self.rewound_exactly = self.is_rewound(self.keep(state)) if state.rewound else None
         ramp = step.phase.sparsity.steps(self.steps) if step.phase.sparsity else {}
+        begun, mask = self.checkpoints.begun(name for name in self.job["weights"] if name.startswith(f"{step.key}-at-"))
+        if mask:
+            state.mask = mask
+            state.unit = self.registry.strategy(step.strategy).unit if ramp else state.unit
+        keep = self.keep(state)
 
         def remask(sparsity: float) -> Weights:
             state.mask = self.prune(step, sparsity, state)
@@ -175,6 +170,7 @@ class Worker:
             events=training.Events(
                 masks={at: functools.partial(remask, level) for at, level in ramp.items()},
                 snapshots=self.snapshots(step.key),
+                midway=self.checkpoints.midway(lambda: state.mask or {}, begun),
             ),
         )
         state.rewound = False

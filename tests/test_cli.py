@@ -768,6 +768,35 @@ def test_a_folder_of_something_else_is_no_store(words, tmp_path):
     assert list(contents(tmp_path)) == ["thesis.tex"]
 
 
+# The doctor
+
+
+def test_the_doctor_finds_a_sound_store_sound(store):
+    said = call("doctor", "--store", store)
+    assert said.status == 0, said.err
+    assert re.search(r"^store: +\S+: 2 records, 1 masks, 1 plans$", said.out, re.MULTILINE)
+    assert f"prunebench {VERSION}" in said.out
+    assert said.last == "Nothing is wrong. Try it: prunebench run smoke"
+
+
+def test_the_doctor_finds_what_is_damaged_and_sets_it_aside(store):
+    [mask] = (store / "masks").iterdir()
+    record = sorted((store / "records").glob("*/*.json"))[0]
+    mask.write_bytes(mask.read_bytes()[:-1])
+    record.write_text(record.read_text().replace('"seed": 0', '"seed": 1'))
+    others = refused(call("doctor", "--store", store), "2 things are wrong")
+    assert [line for line in others if str(record) in line and "does not match its checksum" in line]
+    assert [line for line in others if str(mask) in line and "is damaged and was set aside" in line]
+    assert call("doctor", "--store", store).status == 0
+
+
+def test_the_doctor_needs_no_store(tmp_path):
+    said = call("doctor", "--store", tmp_path / "nowhere")
+    assert said.status == 0
+    assert f"store:      none in {tmp_path / 'nowhere'} yet" in said.out
+    assert not (tmp_path / "nowhere").exists()
+
+
 # Ctrl-C and SIGTERM
 
 

@@ -379,6 +379,64 @@ def test_killed_in_mid_training_and_continued(tiny_bert, tiny_glue, tmp_path):
     assert not list((cut.place.folder / "weights").glob("*"))
 
 
+RAMPED = (
+    LISTENS
+    + """
+from dataclasses import dataclass
+from prunebench import Cubic, Train, hookimpl
+
+@dataclass(frozen=True)
+class Ramped:
+    name = "ramped"
+    unit = "weight"
+    def recipe(self, sparsity):
+        return [Train(sparsity=Cubic(sparsity, begin=0.1, end=0.9, updates=12))]
+    def score(self, ctx):
+        return {name: weight.abs() for name, weight in ctx.weights.items()}
+
+@hookimpl
+def prunebench_strategies():
+    return [Ramped]
+"""
+)
+
+
+def test_killed_in_mid_training_it_goes_on_from_its_checkpoint(tiny_bert, tiny_glue, tmp_path):
+    """SIGKILL in the middle of a training whose mask grows; it goes on at that step, and ends with the same record."""
+    (tmp_path / "ramped.py").write_text(RAMPED)
+    words = ["run", "--tasks", "rte", "--strategies", "ramped", "--sparsities", "0.5", "--seeds", "1", "--jobs", "1"]
+    words += ["--model", str(tiny_bert), "--glue-dir", str(tiny_glue), "--epochs", "5", "--batch-size", "4"]
+    words += ["--device", "cpu", "--precision", "fp32", "--plugin", str(tmp_path / "ramped.py")]
+
+    def start(store, *more):
+        command = [sys.executable, "-c", "from prunebench.cli import main; main()", *words, "--store", tmp_path / store]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL, "text": True}
+        return subprocess.Popen([*command, *more], env=environment, **pipes)
+
+    with start("whole") as process:
+        process.communicate()
+    often = ("--checkpoint-minutes", "0")
+    with start("cut", *often) as process:
+        assert [line for line in iter(process.stderr.readline, "") if line == "step 10\n"]
+    with start("cut2", *often) as process:
+        trainings = 0
+        for line in process.stderr:
+            trainings += line == "step 10\n"
+            if trainings == 2 and line == "step 30\n":  # of 60
+                process.send_signal(signal.SIGKILL)
+                break
+        process.stderr.read()
+    with start("cut2", *often) as process:
+        steps = [line for line in process.stderr.read().splitlines() if line.startswith("step ")]
+    assert steps[0] in ("step 30", "step 40"), "step 30 was told before its state was kept"
+    whole = {record["key"]: same(record) for record in Store.open(tmp_path / "whole").records()}
+    for store in ("cut", "cut2"):
+        found = Store.open(tmp_path / store)
+        assert {record["key"]: same(record) for record in found.records()} == whole
+        assert list((tmp_path / store / "checkpoints").iterdir()) == []
+
+
 DIES = """
 import os, signal
 from dataclasses import dataclass

@@ -11,6 +11,7 @@ from torch.nn.utils import prune as torch_prune
 
 from prunebench import Protocol, PrunebenchError, batches, progress, training
 from prunebench.evaluation import decide, predict
+from prunebench.midway import mask_in
 from prunebench.models import sources
 from prunebench.models.families import FAMILIES
 from prunebench.models.prunable import load, load_tokenizer
@@ -234,3 +235,26 @@ def test_another_seed_is_another_order_and_other_dropout(setting, monkeypatch):
         training.train(subject.model, data, PROTOCOL, seed, {}, precision="fp32", device="cpu")
     assert orders[0] != orders[1]
     assert sorted(i for batch in orders[0] for i in batch) == sorted(i for batch in orders[1] for i in batch)
+
+
+@pytest.mark.parametrize("at", [1, 7])
+def test_a_training_goes_on_from_its_middle_bit_for_bit(setting, at):
+    """In the first and in the second of two epochs; the generator is elsewhere when it goes on, as in a new process."""
+    kept = []
+    subject, data = setting()
+    keep = half_masks(subject)
+    steps = iter(range(1, 100))
+    midway = training.Midway(lambda: next(steps) == at, kept.append, mask=lambda: keep)
+    whole = train(subject, data, keep, events=training.Events(midway=midway))
+    expected = weights(subject)
+    again, _ = setting()
+    torch.manual_seed(123)
+    seen = []
+    with progress.listening(seen.append):
+        midway = training.Midway(lambda: False, kept.append, data=kept[0])
+        rest = train(again, data, keep, events=training.Events(midway=midway))
+    assert rest == whole
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in weights(again).items())
+    assert len(kept) == 1
+    found = mask_in(kept[0])
+    assert found.keys() == keep.keys() and all(torch.equal(found[name], keep[name]) for name in keep)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from prunebench.cli.doctor import doctor
 from prunebench.cli.leaderboard import leaderboard
 from prunebench.cli.list import list_
 from prunebench.cli.plan import plan
@@ -14,4 +15,4 @@ from prunebench.hookspecs import hookimpl
 
 @hookimpl
 def prunebench_commands() -> list[click.Command]:
-    return [leaderboard, list_, plan, pretrain, run]
+    return [doctor, leaderboard, list_, plan, pretrain, run]

@@ -67,6 +67,11 @@ _RUNNING = [
     ),
 ]
 retry_option = click.option("--retry-failed", is_flag=True, help="Try again what failed in an earlier run.")
+checkpoint_option = click.option(
+    "--checkpoint-minutes",
+    type=click.FloatRange(0),
+    help="Keep the state of a long training so often; killed, it goes on from there, bit for bit.",
+)
 plugin_option = click.option(
     "--plugin", "plugins", multiple=True, metavar="FILE.py", help="A plugin in a single file; may be repeated."
 )

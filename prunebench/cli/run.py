@@ -10,6 +10,7 @@ import click
 from prunebench.cli.options import (
     ARGUMENTS,
     announce,
+    checkpoint_option,
     executor_of,
     read_suite,
     registry_of,
@@ -31,6 +32,7 @@ ATTEMPTS = 10
 @click.command()
 @suite_options
 @retry_option
+@checkpoint_option
 @click.pass_context
 def run(
     ctx: click.Context,
@@ -39,6 +41,7 @@ def run(
     store: str,
     plugins: tuple[str, ...],
     retry_failed: bool,
+    checkpoint_minutes: float | None,
     **options: Any,
 ) -> None:
     """Run a suite, or what the options say, and show the results.
@@ -73,7 +76,7 @@ def run(
     click.echo(f"At a time:     {many(request.jobs, 'job')}")
     for _ in range(ATTEMPTS):
         with executor_of(registry, running.executor, request) as pool, make_display(todo) as display:
-            report = bench.run(todo, pool, place, registry.files, display, request.jobs)
+            report = bench.run(todo, pool, place, registry.files, display, request.jobs, checkpoint_minutes)
         if not report.again:
             return finish(place, store, cells, report, failed)
         click.echo("something that a job starts from is gone from the store or damaged: planning again", err=True)
