@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from prunebench.phases import Prune, Rewind, Train, asks_strategy, sets_weights
+from prunebench.phases import Prune, Rewind, Train, sets_weights
 from prunebench.plan import Node, Plan, root_json
 
 
@@ -83,7 +83,7 @@ def is_anchor(node: Node) -> bool:
 
 def makes_mask(node: Node) -> bool:
     """Whether the mask after the node is kept: a shuffled one is drawn again from the one before it."""
-    return node.phase is not None and asks_strategy(node.phase)
+    return bool(node.strategy)
 
 
 def snapshot_name(first_training: str, to: int | float) -> str:

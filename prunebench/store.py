@@ -85,8 +85,8 @@ class Store:
         return cls.open(folder)
 
     def path(self, kind: str, name: str) -> Path:
-        folder = self.folder / kind
-        return (folder / name[:2] if kind == "records" else folder) / f"{name}{SUFFIX[kind]}"
+        folder = f"{kind}/{name[:2]}" if kind == "records" else kind
+        return Path(f"{self.folder}/{folder}/{name}{SUFFIX[kind]}")
 
     def has(self, kind: str, name: str) -> bool:
         """Whether it is there and, for a record, whole: a torn or foreign record is set aside, never trusted."""
