@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from prunebench.phases import Prune, Rewind, Train, sets_weights
-from prunebench.plan import Node, Plan, root_json
+from prunebench.plan import Node, Plan, root_json, without_collection
 
 
 class Contents(Protocol):
@@ -106,6 +106,7 @@ def weights_before(path: list[Any]) -> str | None:
     return None
 
 
+@without_collection()
 def to_run(plan: Plan, store: Contents) -> list[Job]:
     """The jobs that the store cannot answer for, each after those that it needs."""
     jobs, owner = _split(plan)

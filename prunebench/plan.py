@@ -5,6 +5,8 @@ The key of a phase is a digest of everything that its outcome depends on. Same k
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -146,6 +148,19 @@ class Plan:
         return (node for root in self.roots for node in root.walk() if node.phase is not None)
 
 
+@contextlib.contextmanager
+def without_collection() -> Iterator[None]:
+    """Leave garbage alone: a plan is one large web that lives on, and looking through it takes as long as making it."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@without_collection()
 def build(
     roots: Iterable[Root], strategies: Sequence[str], levels: dict[str, tuple[float, ...]], registry: Registry
 ) -> Plan:
