@@ -11,8 +11,8 @@ from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from prunebench.phases import Prune, Rewind, Train, asks_strategy, sets_weights
-from prunebench.plan import Node, Plan, root_json
+from prunebench.phases import Prune, Rewind, Train, sets_weights
+from prunebench.plan import Node, Plan, root_json, without_collection
 
 
 class Contents(Protocol):
@@ -96,7 +96,7 @@ def is_anchor(node: Node) -> bool:
 
 def makes_mask(node: Node) -> bool:
     """Whether the mask after the node is kept: a shuffled one is drawn again from the one before it."""
-    return node.phase is not None and asks_strategy(node.phase)
+    return bool(node.strategy)
 
 
 def snapshot_name(first_training: str, to: int | float) -> str:
@@ -132,6 +132,7 @@ def given_up(plan: Plan, store: Failed) -> dict[Node, str]:
     return found
 
 
+@without_collection()
 def to_run(plan: Plan, store: Contents, without: Container[Node] = ()) -> list[Job]:
     """The jobs that the store cannot answer for, each after those that it needs. `without` these nodes."""
     jobs, owner = _split(plan, without)

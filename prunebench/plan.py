@@ -5,6 +5,8 @@ The key of a phase is a digest of everything that its outcome depends on. Same k
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -146,18 +148,31 @@ class Plan:
         return (node for root in self.roots for node in root.walk() if node.phase is not None)
 
 
+@contextlib.contextmanager
+def without_collection() -> Iterator[None]:
+    """Leave garbage alone: a plan is one large web that lives on, and looking through it takes as long as making it."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@without_collection()
 def build(
     roots: Iterable[Root], strategies: Sequence[str], levels: dict[str, tuple[float, ...]], registry: Registry
 ) -> Plan:
     """The plan of `strategies` at the `levels` of each task, for every root; dense is always in it."""
     methods = [Method(text, registry) for text in dict.fromkeys(["dense", *strategies])]
     recipes = {
-        task: [
+        each: [
             (method.about, level, method.steps(level))
             for method in methods
-            for level in (task_levels if method.prunes else (0.0,))
+            for level in (each if method.prunes else (0.0,))
         ]
-        for task, task_levels in levels.items()
+        for each in set(levels.values())
     }
     plan = Plan([], [])
     for root in roots:
@@ -165,7 +180,7 @@ def build(
         plan.roots.append(tree)
         task = registry.get("tasks", root.task)
         names = (task.benchmark, task.split, task.metrics, task.evaluations)
-        for about, level, steps in recipes[root.task]:
+        for about, level, steps in recipes[levels[root.task]]:
             _check_rewinds(steps, root, about["label"])
             made_for = f"{about['label']} {level:g}" if level else about["label"]
             plan.cells.append(Cell(about, level, _grow(tree, steps, made_for), *names))
@@ -193,8 +208,11 @@ def _grow(tree: Node, steps: Sequence[Step], made_for: str) -> Node:
     return node
 
 
+_json = json.JSONEncoder(sort_keys=True).encode
+
+
 def _digest(parts: Any) -> str:
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+    return hashlib.sha256(_json(parts).encode()).hexdigest()[:32]
 
 
 def root_json(root: Root) -> dict[str, Any]:

@@ -693,3 +693,43 @@ def test_the_tiny_glue_has_the_headers_of_the_official_files(tiny_glue, task):
             continue
         first, second = ((root / f"{split}.tsv").read_bytes().splitlines()[0] for root in (official, tiny_glue / task))
         assert first == second
+
+
+# What is computed
+
+
+def batch_of(model, length=9):
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(5, model.config.vocab_size, (3, length), generator=generator)
+    mask = (torch.arange(length) < torch.tensor([length, 5, 2])[:, None]).long()
+    return {"input_ids": ids, "attention_mask": mask}
+
+
+def gradients(model):
+    model.zero_grad()
+    model(**batch_of(model), labels=torch.tensor([0, 1, 1])).loss.backward()
+    return {name: parameter.grad for name, parameter in model.named_parameters() if parameter.grad is not None}
+
+
+@families
+def test_training_with_the_first_token_alone_gives_the_gradients_of_all(tiny_models, family):
+    pm = loaded(tiny_models[family])
+    for module in pm.model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    seen = []
+    for layer in pm.layers:
+        pm.model.get_submodule(layer.output).register_forward_pre_hook(lambda _, tensors: seen.append(tensors[0].shape))
+    whole = gradients(pm.model.eval())
+    assert [shape[1] for shape in seen] == [9, 9]
+    alone = gradients(pm.model.train())
+    assert [shape[1] for shape in seen[2:]] == [9, 1]
+    assert whole.keys() == alone.keys()
+    for name, gradient in whole.items():
+        torch.testing.assert_close(alone[name], gradient, rtol=1e-4, atol=1e-7)
+
+
+def test_a_family_that_says_nothing_of_its_tokens_is_trained_on_all(tiny_bert):
+    source = source_of(tiny_bert)
+    pm = load(source, replace(FAMILIES["bert"], after_attention=""), num_labels=2, regression=False, seed=0)
+    assert pm.model.bert.train()(**batch_of(pm.model)).last_hidden_state.shape[1] == 9

@@ -17,6 +17,7 @@ BERT = Architecture(
     intermediate="intermediate.dense",
     output="output.dense",
     pooler="pooler.dense",
+    after_attention="attention.output",
     examples=(
         "google-bert/bert-base-uncased",
         "google-bert/bert-base-cased",
@@ -38,6 +39,7 @@ ROBERTA = Architecture(
     attention_output="attention.output.dense",
     intermediate="intermediate.dense",
     output="output.dense",
+    after_attention="attention.output",
     positions_after_padding=True,
     examples=(
         "FacebookAI/roberta-base",
@@ -60,6 +62,7 @@ DISTILBERT = Architecture(
     attention_output="attention.out_lin",
     intermediate="ffn.lin1",
     output="ffn.lin2",
+    after_attention="sa_layer_norm",
     examples=("distilbert/distilbert-base-uncased", "distilbert/distilbert-base-cased"),
 )
 
@@ -75,6 +78,7 @@ ELECTRA = Architecture(
     attention_output="attention.output.dense",
     intermediate="intermediate.dense",
     output="output.dense",
+    after_attention="attention.output",
     examples=("google/electra-small-discriminator", "google/electra-base-discriminator"),
 )
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from prunebench.errors import PrunebenchError
 from prunebench.models.architecture import LINEARS, Architecture
+from prunebench.models.first_token import train_first_token_alone
 from prunebench.models.sources import ModelSource, tokenizer_files, weight_files
 from prunebench.seeds import derive
 
@@ -93,6 +94,7 @@ def load(
     encoder = f"{model.base_model_prefix}."
     head = {name for name, _ in model.named_parameters() if not name.startswith(encoder)}
     _draw(model, head | set(report["missing_keys"]), seed)
+    train_first_token_alone(prunable)
     return prunable
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 
 def tree(root: int) -> list[int]:
@@ -36,14 +38,20 @@ def held(process: int) -> int:
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
 
 
-def main() -> None:
+def measure(command: Sequence[str], **popen: Any) -> tuple[float, int, int]:
+    """Seconds, the most bytes held at a time, and the exit code of a command."""
     started = time.perf_counter()
-    process = subprocess.Popen(sys.argv[1:])
+    process = subprocess.Popen(command, **popen)
     most = 0
     while process.poll() is None:
         most = max(most, sum(map(held, tree(process.pid))))
         time.sleep(0.5)
-    print(f"{time.perf_counter() - started:.1f} s, {most / 1e6:.0f} MB at the most, exit {process.returncode}")
+    return time.perf_counter() - started, most, process.returncode
+
+
+def main() -> None:
+    seconds, most, code = measure(sys.argv[1:])
+    print(f"{seconds:.1f} s, {most / 1e6:.0f} MB at the most, exit {code}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,60 @@
+"""What `prunebench run` spends on other things than training and evaluating, and what a second job at a time gives.
+
+`python overhead.py [--rounds 2] [words of prunebench run, such as quick --seeds 1]`
+
+The time of a run is its wall time × the jobs at a time. Of that the records say what was training, evaluating, pruning
+and loading; the rest is planning, the start of workers, the store, the page at the end, and workers without a job.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+from statistics import median
+
+from interleaved import show
+
+from prunebench.store import Store
+
+PARTS = ("train", "evaluate", "prune", "load")
+
+
+def run(words: list[str], jobs: int) -> tuple[float, dict[str, float]]:
+    """Seconds of wall time, and shares of the time of all jobs."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [str(Path(sys.executable).parent / "prunebench"), "run", *words]
+        started = time.perf_counter()
+        options = ["--jobs", str(jobs), "--store", f"{folder}/store"]
+        subprocess.run([*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+        wall = time.perf_counter() - started
+        spent = [record["seconds"] for record in Store.open(f"{folder}/store").records()]
+    shares = {part: 100 * sum(seconds[part] for seconds in spent) / (wall * jobs) for part in PARTS}
+    return wall, {**shares, "the rest": 100 - sum(shares.values())}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=2)
+    options, words = parser.parse_known_args()
+    walls, shares = defaultdict(list), {1: defaultdict(list), 2: defaultdict(list)}
+    for _ in range(options.rounds):
+        for jobs, found in shares.items():
+            wall, parts = run(words, jobs)
+            print(f"--jobs {jobs}: {wall:.1f} s, {parts}", file=sys.stderr, flush=True)
+            walls[f"--jobs {jobs}"].append(wall)
+            for part, share in parts.items():
+                found[part].append(share)
+    show(f"prunebench run {' '.join(words)}", walls, "s")
+    for jobs, found in shares.items():
+        print(f"where the time of --jobs {jobs} went (medians)")
+        for part, values in found.items():
+            print(f"  {part:40} {median(values):9.2f} %")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""How long it takes to plan 100 methods × 9 tasks × 10 levels × 10 seeds, and to find out what of it is to be run.
+
+`python planning.py [rounds]`: with an empty store, so that every job is missing.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+
+from interleaved import show
+
+from prunebench import jobs, roots
+from prunebench.registry import Registry
+from prunebench.store import Store
+from prunebench.suite import Suite
+
+NINE_TASKS = """
+import dataclasses
+from prunebench import hookimpl
+from prunebench.tasks.quick import quick_tasks
+
+@hookimpl
+def prunebench_tasks():
+    return [dataclasses.replace(quick_tasks()[0], name=f"task-{number}") for number in range(9)]
+"""
+RATES = [0.1 + 0.01 * number for number in range(25)]
+STRATEGIES = [
+    text
+    for imp in (f"imp[rate={rate:.2f}]" for rate in RATES)
+    for text in (imp, f"random-pruning[of={imp}]", f"random-reinit[of={imp}]", f"layer-shuffle[of={imp}]")
+]
+
+
+def suite(strategies: list[str], seeds: int) -> Suite:
+    return Suite(
+        tasks=tuple(f"task-{number}" for number in range(9)),
+        strategies=tuple(strategies),
+        sparsities={"": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)},
+        seeds=tuple(range(seeds)),
+        model="quick-bert",
+    )
+
+
+def main() -> None:
+    times = defaultdict(list)
+    with tempfile.TemporaryDirectory() as folder:
+        plugin = Path(folder) / "nine.py"
+        plugin.write_text(NINE_TASKS)
+        registry = Registry([plugin])
+        store = Store.create(Path(folder) / "store")
+        roots.plan(suite(["imp"], 1), registry)  # the model's files are digested once in a process
+        for _ in range(int(sys.argv[1]) if len(sys.argv) > 1 else 5):
+            started = time.perf_counter()
+            plan = roots.plan(suite(STRATEGIES, 10), registry)
+            planned = time.perf_counter()
+            todo = jobs.to_run(plan, store.snapshot([node.key for node in plan.nodes()]))
+            ended = time.perf_counter()
+            for name, seconds in (("both", ended - started), ("plan", planned - started), ("jobs", ended - planned)):
+                times[name].append(seconds)
+    print(f"{len(plan.cells):,} cells, {sum(1 for _ in plan.nodes()):,} phases, {len(todo):,} jobs")
+    show("planning", times, "s")
+
+
+if __name__ == "__main__":
+    main()
