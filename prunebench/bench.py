@@ -104,11 +104,21 @@ class _Run:
         self.report = Report()
 
     def next_ready(self) -> Job | None:
-        """Take a job whose needs are met out of those that wait."""
-        ready = next((job for job in self.waiting if job.needs <= self.finished), None)
-        if ready is not None:
+        """Take a job whose needs are met out of those that wait, and drop what another run has done meanwhile."""
+        while ready := next((job for job in self.waiting if job.needs <= self.finished), None):
             self.waiting.remove(ready)
-        return ready
+            if self.is_wanted(ready):
+                return ready
+            self.finished.add(ready)
+            self.leave(ready, None, "done by another run")
+        return None
+
+    def is_wanted(self, job: Job) -> bool:
+        """Whether the store lacks a result of `job`, or weights of it for one that is wanted."""
+        return job.missing(self.store, ("records", "masks")) or (
+            job.missing(self.store, ("weights",))
+            and any(self.is_wanted(other) for other in self.waiting if other.reads in job.weights)
+        )
 
     def again(self, job: Job, future: Future[Any]) -> bool:
         """Put a job back whose worker has died, unless that has happened too often."""

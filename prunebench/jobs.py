@@ -7,6 +7,7 @@ through the store only where another job trains on from them.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -59,9 +60,10 @@ class Job:
     def masks(self) -> list[str]:
         return [node.key for node in self.nodes if makes_mask(node)]
 
-    def missing(self, store: Contents) -> bool:
-        wanted = {"records": self.records, "masks": self.masks, "weights": self.weights}
-        return any(not store.has(kind, name) for kind, names in wanted.items() for name in names)
+    def missing(self, store: Contents, kinds: Sequence[str] = ("records", "masks", "weights")) -> bool:
+        """Whether the store lacks anything of these kinds that the job makes."""
+        made = {"records": self.records, "masks": self.masks, "weights": self.weights}
+        return any(not store.has(kind, name) for kind in kinds for name in made[kind])
 
     def to_json(self, plugins: Sequence[tuple[str, str]] = (), minutes: float | None = None) -> dict[str, Any]:
         """All that a worker needs, with nothing but names in it; of `plugins` in files, their paths and texts.
@@ -155,6 +157,14 @@ def to_run(plan: Plan, store: Contents, without: Container[Node] = ()) -> list[J
     for job in needed:
         job.needs &= running
     return needed[::-1]
+
+
+def begun_elsewhere(jobs: list[Job]) -> list[Job]:
+    """The same jobs, but begun with those of another tree: of two runs on one store each is to find much done."""
+    trees = list(dict.fromkeys(id(job.anchor.root) for job in jobs))
+    first = random.randrange(len(trees))
+    order = {tree: number for number, tree in enumerate(trees[first:] + trees[:first])}
+    return sorted(jobs, key=lambda job: order[id(job.anchor.root)])
 
 
 def _node(path: list[Node], key: str) -> Node:

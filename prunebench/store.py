@@ -7,6 +7,7 @@ weights/<name>.safetensors        only while another job trains on from them
 checkpoints/<key>.safetensors     the middle of a training, until it is over; the one kind of file that is written anew
 failures/<key>.json               why a job failed; tried again on request
 plans/<id>.json                   which cells were asked for, and what their records are called
+runs/<id>.json                    that a run is at work, as long as it is
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import contextlib
 import datetime
 import hashlib
 import json
+import platform
+import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -192,6 +195,25 @@ class Store:
             "cells": cells,
         }
         self.place.write(f"plans/{name}.json", _json(plan))
+
+    @contextlib.contextmanager
+    def announced(self) -> Iterator[int]:
+        """Say that a run is at work here, as long as the block lasts; gives how many others say so.
+
+        One that was killed says so for a day, which does no harm.
+        """
+        now = datetime.datetime.now(datetime.UTC)
+        for other, data in self.place.read_all(self.place.names("runs")).items():
+            begun = datetime.datetime.fromisoformat(json.loads(data)["begun"])
+            if now - begun > datetime.timedelta(days=1):
+                self.place.remove(other)
+        name = f"runs/{uuid.uuid4().hex}.json"
+        self.place.write(name, _json({"begun": now.isoformat(), "host": platform.node()}))
+        try:
+            yield len(self.place.names("runs")) - 1
+        finally:
+            with contextlib.suppress(StoreError):
+                self.place.remove(name)
 
     def plans(self) -> list[dict[str, Any]]:
         """All plans, the newest last."""

@@ -379,6 +379,44 @@ def test_killed_in_mid_training_and_continued(tiny_bert, tiny_glue, tmp_path):
     assert not list((cut.place.folder / "weights").glob("*"))
 
 
+def test_two_runs_on_one_store_share_the_work(tiny_bert, tiny_glue, tmp_path):
+    """Both end well, what one has done the other does not do again, and the records are those of one run alone."""
+    words = ["run", "--tasks", "rte", "--strategies", "imp,magnitude", "--sparsities", "0.2", "--seeds", "6"]
+    words += ["--model", str(tiny_bert), "--glue-dir", str(tiny_glue), "--epochs", "2", "--batch-size", "16"]
+    words += ["--device", "cpu", "--precision", "fp32", "--jobs", "1"]
+
+    def start(store):
+        command = [sys.executable, "-c", "from prunebench.cli import main; main()", *words, "--store", tmp_path / store]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def records(store):
+        return {record["key"]: same(record) for record in Store.open(tmp_path / store).records()}
+
+    runs = [start("whole"), start("shared"), start("shared")]
+    said = [process.communicate() for process in runs]
+    assert [process.returncode for process in runs] == [0, 0, 0], said
+    assert any("done by another run" in err for _, err in said)
+    assert records("shared") == records("whole")
+    assert not list((tmp_path / "shared" / "runs").iterdir())
+    assert not list((tmp_path / "shared" / "weights").iterdir())
+
+
+def test_what_is_wanted_only_for_what_another_run_has_done_is_not_done_again(run, tmp_path):
+    """The dense training is lacking in nothing but its weights, and nobody needs those any more."""
+    store, plan, _ = run("magnitude", "0.2")
+    fresh = Store.create(tmp_path / "other")
+    todo = jobs.to_run(plan, fresh)
+    for record in store.records():
+        fresh.add_record(record, b"")
+    for path in (tmp_path / "store" / "masks").iterdir():
+        fresh.add_bytes("masks", path.stem, path.read_bytes())
+    with Here() as pool:
+        report = bench.run(todo, pool, fresh, (), Lines(todo))
+    assert report.done == 0
+    assert not report.failures
+
+
 RAMPED = (
     LISTENS
     + """

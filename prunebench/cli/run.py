@@ -75,7 +75,13 @@ def run(
     request = request_for(chosen, registry, running, len(todo))
     click.echo(f"At a time:     {many(request.jobs, 'job')}")
     for _ in range(ATTEMPTS):
-        with executor_of(registry, running.executor, request) as pool, make_display(todo) as display:
+        with (
+            place.announced() as others,
+            executor_of(registry, running.executor, request) as pool,
+            make_display(todo) as display,
+        ):
+            if others:
+                todo = jobs.begun_elsewhere(todo)
             report = bench.run(todo, pool, place, registry.files, display, request.jobs, checkpoint_minutes)
         if not report.again:
             return finish(place, store, cells, report, failed)
