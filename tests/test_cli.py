@@ -825,6 +825,8 @@ def test_a_signal_stops_it_cleanly_and_it_says_how_to_go_on(words, tmp_path, job
         text=True,
         start_new_session=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
+        # Tests that run in the background are deaf to SIGINT, and so would be what they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stderr is not None
     assert "dense: Train" in process.stderr.readline()
