@@ -15,12 +15,10 @@ from typing import Any, Protocol
 
 from prunebench import progress
 from prunebench.errors import PrunebenchError
+from prunebench.executors import ATTEMPTS
 from prunebench.jobs import Failure, Job, describe
 from prunebench.plan import Node
 from prunebench.store import InputMissing, Store, StoreError
-
-# A job whose worker dies is run again; one that kills its worker so many times in a row is a failure.
-ATTEMPTS = 3
 
 
 class Display(Protocol):

@@ -13,12 +13,9 @@ from types import TracebackType
 from typing import Any
 
 from prunebench.errors import PrunebenchError
-from prunebench.executors import ExecutorSpec, Request
+from prunebench.executors import ATTEMPTS, ExecutorSpec, Request, Told
 from prunebench.hookspecs import hookimpl
 from prunebench.machine import cores
-
-# A task is tried so many times in all where its worker or its node is lost.
-ATTEMPTS = 3
 
 
 def connect(request: Request) -> Any:
@@ -136,7 +133,7 @@ def _plain(error: BaseException) -> BaseException:
     if isinstance(error, RayTaskError):
         cause: BaseException = error.cause
         if isinstance(cause, BaseException):
-            cause.__cause__ = Exception(f"\n{error}")
+            cause.__cause__ = Told(str(error))
             return cause
     if isinstance(error, RayError):
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]

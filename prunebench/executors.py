@@ -24,6 +24,9 @@ from prunebench import progress
 from prunebench.hookspecs import hookimpl
 from prunebench.machine import cores
 
+# A job whose worker dies is run again; one that kills its worker so many times in a row is a failure.
+ATTEMPTS = 3
+
 
 @dataclass(frozen=True)
 class Request:
@@ -116,8 +119,8 @@ class _Answer:
     details: str = ""
 
 
-class _Told(Exception):
-    """Stands as the cause of an error from a worker: the traceback as it was there."""
+class Told(Exception):
+    """Stands as the cause of an error from another process: the traceback as it was there."""
 
     def __str__(self) -> str:
         return f"\n{self.args[0]}"
@@ -149,7 +152,7 @@ class _Worker:
             self._gone()
             raise
         if answer.error is not None:
-            raise answer.error from _Told(answer.details)
+            raise answer.error from Told(answer.details)
         return answer.value
 
     def _mortal(self, talk: Callable[..., Any], *words: Any) -> Any:
@@ -175,7 +178,9 @@ class _Worker:
         with self.changing:
             self.process.join()
             code = self.process.exitcode
-            self.connection = None
+            if self.connection is not None:
+                self.connection.close()
+                self.connection = None
         if code >= 0:
             return f"it ended with status {code}"
         name = signal.Signals(-code).name

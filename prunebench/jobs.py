@@ -7,7 +7,6 @@ through the store only where another job trains on from them.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -159,10 +158,13 @@ def to_run(plan: Plan, store: Contents, without: Container[Node] = ()) -> list[J
     return needed[::-1]
 
 
-def begun_elsewhere(jobs: list[Job]) -> list[Job]:
-    """The same jobs, but begun with those of another tree: of two runs on one store each is to find much done."""
+def begun_elsewhere(jobs: list[Job], before: int, runs: int) -> list[Job]:
+    """The same jobs, but each of so many `runs` on one store begins with other trees, and finds much done in the end.
+
+    `before` is how many of them began earlier.
+    """
     trees = list(dict.fromkeys(id(job.anchor.root) for job in jobs))
-    first = random.randrange(len(trees))
+    first = before * len(trees) // runs
     order = {tree: number for number, tree in enumerate(trees[first:] + trees[:first])}
     return sorted(jobs, key=lambda job: order[id(job.anchor.root)])
 

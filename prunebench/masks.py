@@ -117,11 +117,16 @@ def unpack(data: bytes) -> Mask:
     }
 
 
+def metadata(data: bytes) -> dict[str, str]:
+    """The metadata of a safetensors file, which its library gives for a path only."""
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return dict(header["__metadata__"])
+
+
 def _bits(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, list[int]]]:
     """The packed bits and the shape of each group."""
     bits = safetensors.numpy.load(data)
-    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    about = json.loads(header["__metadata__"]["mask"])
+    about = json.loads(metadata(data)["mask"])
     if _digest({name: bits[name] for name in about["shapes"]}) != about["sha256"]:
         raise ValueError("the bits of a mask do not match their checksum")
     return bits, about["shapes"]

@@ -15,6 +15,8 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from prunebench.masks import metadata
+
 
 @dataclass(frozen=True)
 class Midway:
@@ -60,7 +62,7 @@ class State:
 
     def unpack(self, data: bytes) -> tuple[int, int]:
         """Bring everything back to what it was when `data` was packed; gives the step and the tokens until then."""
-        about = json.loads(json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]["about"])
+        about = json.loads(metadata(data)["about"])
         found = safetensors.torch.load(data)
         moments: dict[int, dict[str, Tensor]] = {}
         for name, tensor in found.items():

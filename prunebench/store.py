@@ -197,23 +197,34 @@ class Store:
         self.place.write(f"plans/{name}.json", _json(plan))
 
     @contextlib.contextmanager
-    def announced(self) -> Iterator[int]:
-        """Say that a run is at work here, as long as the block lasts; gives how many others say so.
+    def announced(self) -> Iterator[tuple[int, int]]:
+        """Say that a run is at work here, as long as the block lasts; gives how many began earlier, and how many are.
 
-        One that was killed says so for a day, which does no harm.
+        One that was killed counts for a day, which does no harm.
         """
-        now = datetime.datetime.now(datetime.UTC)
-        for other, data in self.place.read_all(self.place.names("runs")).items():
-            begun = datetime.datetime.fromisoformat(json.loads(data)["begun"])
-            if now - begun > datetime.timedelta(days=1):
-                self.place.remove(other)
+        begun = datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
         name = f"runs/{uuid.uuid4().hex}.json"
-        self.place.write(name, _json({"begun": now.isoformat(), "host": platform.node()}))
+        self.place.write(name, _json({"begun": begun, "host": platform.node()}))
         try:
-            yield len(self.place.names("runs")) - 1
+            at_work = self._at_work()
+            yield sorted(at_work, key=lambda run: (at_work[run], run)).index(name), len(at_work)
         finally:
             with contextlib.suppress(StoreError):
                 self.place.remove(name)
+
+    def _at_work(self) -> dict[str, str]:
+        """When each run began that says it is at work; what says so for more than a day is removed."""
+        yesterday = (datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)).isoformat()
+        found = {}
+        # Beside them may lie the temporary file of one that is just being written.
+        names = [name for name in self.place.names("runs") if name.endswith(".json")]
+        for name, data in self.place.read_all(names).items():
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                found[name] = str(json.loads(data)["begun"])
+        for name in [name for name, begun in found.items() if begun < yesterday]:
+            self.place.remove(name)
+            del found[name]
+        return found
 
     def plans(self) -> list[dict[str, Any]]:
         """All plans, the newest last."""

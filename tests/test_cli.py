@@ -774,7 +774,7 @@ def test_a_folder_of_something_else_is_no_store(words, tmp_path):
 def test_the_doctor_finds_a_sound_store_sound(store):
     said = call("doctor", "--store", store)
     assert said.status == 0, said.err
-    assert re.search(r"^store: +\S+: 2 records, 1 masks, 1 plans$", said.out, re.MULTILINE)
+    assert re.search(r"^store: +\S+: 2 records, 1 mask$", said.out, re.MULTILINE)
     assert f"prunebench {VERSION}" in said.out
     assert said.last == "Nothing is wrong. Try it: prunebench run smoke"
 

@@ -205,3 +205,20 @@ def test_pruning_is_scored_where_a_recipe_ends(registry, tmp_path):
     [job] = jobs.to_run(plan, Contents())
     assert [type(node.phase) for node in job.nodes] == [Train, Prune]
     assert len(job.records) == 2
+
+
+def test_runs_on_one_store_begin_with_different_trees_and_keep_the_order_in_each(registry):
+    roots = tuple(dataclasses.replace(ROOT, seed=seed) for seed in range(5))
+    todo = jobs.to_run(plan_of(registry, ["imp", "magnitude"], (0.1,), roots), Contents())
+    first = []
+    for before in range(3):
+        found = jobs.begun_elsewhere(todo, before, 3)
+        seeds = [job.anchor.root.seed for job in found]
+        assert sorted(todo, key=id) == sorted(found, key=id)
+        for seed in range(5):
+            assert [job for job in found if job.anchor.root.seed == seed] == [
+                job for job in todo if job.anchor.root.seed == seed
+            ]
+        assert list(dict.fromkeys(seeds)) == [(seeds[0] + step) % 5 for step in range(5)]
+        first.append(seeds[0])
+    assert first == [0, 1, 3]

@@ -283,3 +283,15 @@ def test_a_store_without_permission_is_one_line():
             with pytest.raises(StoreError, match="no permission"):
                 Store.create(place / "another")
             assert Store.open(place / "store").record(KEY) == record()
+
+
+def test_runs_know_which_of_them_began_earlier(lab, store):
+    """One that is just being announced, a torn one and one of the day before yesterday do not count; that one goes."""
+    lab.write("runs/.part-now", b"")
+    lab.write("runs/torn.json", b"{")
+    lab.write("runs/old.json", b'{"begun": "2020-01-01T00:00:00.000000+00:00"}')
+    with store.announced() as first, Store.open(store.name).announced() as second:
+        assert (first, second) == ((0, 1), (1, 2))
+        with Store.open(store.name).announced() as third:
+            assert third == (2, 3)
+    assert [name for name in lab.names() if name.startswith("runs/")] == ["runs/.part-now", "runs/torn.json"]

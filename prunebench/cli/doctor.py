@@ -83,21 +83,23 @@ def plugged(registry: Registry) -> Iterator[str]:
 def checked(store: Store) -> tuple[list[str], list[str]]:
     """What the store holds, and what of it is damaged."""
     from prunebench import masks
+    from prunebench.cli.display import many
     from prunebench.store import SUFFIX, InputMissing
 
-    records = list(store.records())
-    # What was set aside earlier has another ending.
-    for path in map(PurePosixPath, store.place.names("masks")):
-        if path.suffix != SUFFIX["masks"]:
-            continue
+    def keys(kind: str) -> list[str]:
+        """Of what is there, not of what was set aside: that has another ending."""
+        paths = map(PurePosixPath, store.place.names(kind))
+        return [path.stem for path in paths if path.suffix == SUFFIX[kind]]
+
+    held = {"record": len(list(store.records()))}
+    for key in keys("masks"):
         try:
-            store.load("masks", path.stem, masks.unpack)
+            store.load("masks", key, masks.unpack)
         except InputMissing as error:
             store.complaints.append(str(error))
-    kinds = {kind: len(store.place.names(kind)) for kind in ("masks", "weights", "checkpoints", "plans")}
-    rest = ", ".join(f"{number} {kind}" for kind, number in kinds.items() if number)
-    lines = [f"store:      {store.name}: {len(records)} records, {rest or 'nothing else'}"]
-    failed = [PurePosixPath(name).stem for name in store.place.names("failures")]
-    reasons = Counter(str(found["reason"]) for found in store.failures(failed).values())
+    held |= {"mask": len(keys("masks")), "weight file": len(keys("weights")), "checkpoint": len(keys("checkpoints"))}
+    found = ", ".join(many(number, kind) for kind, number in held.items() if number)
+    lines = [f"store:      {store.name}: {found or 'nothing yet'}"]
+    reasons = Counter(str(failure["reason"]) for failure in store.failures(keys("failures")).values())
     lines += [f"failed:     {number} × {reason}" for reason, number in reasons.most_common()]
     return lines, store.complaints

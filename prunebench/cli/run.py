@@ -76,12 +76,11 @@ def run(
     click.echo(f"At a time:     {many(request.jobs, 'job')}")
     for _ in range(ATTEMPTS):
         with (
-            place.announced() as others,
+            place.announced() as (before, runs),
             executor_of(registry, running.executor, request) as pool,
             make_display(todo) as display,
         ):
-            if others:
-                todo = jobs.begun_elsewhere(todo)
+            todo = jobs.begun_elsewhere(todo, before, runs)
             report = bench.run(todo, pool, place, registry.files, display, request.jobs, checkpoint_minutes)
         if not report.again:
             return finish(place, store, cells, report, failed)
