@@ -15,6 +15,7 @@ from transformers import get_linear_schedule_with_warmup
 from prunebench import batches, progress
 from prunebench.errors import PrunebenchError
 from prunebench.midway import Midway, State
+from prunebench.models import dropout
 from prunebench.protocol import Protocol
 from prunebench.seeds import derive
 
@@ -90,6 +91,7 @@ def train(
     schedule = get_linear_schedule_with_warmup(optimizer, round(protocol.warmup * total), total)
     order = torch.Generator().manual_seed(derive(seed, "order"))
     torch.manual_seed(derive(seed, "dropout"))
+    dropout.SOURCE.seed(derive(seed, "dropout"))
     meter = _Meter(total, device)
     state = State(model, optimizer, schedule, {"all": meter.sum, "tail": meter.tail}, device)
     done = 0
@@ -102,17 +104,20 @@ def train(
             step += 1
             if step <= done:
                 continue
-            batch = data.batch(indices, device)
-            labels = batch.pop("labels")
-            with autocast(precision, device):
-                loss = loss_of(model(**batch).logits, labels)
-            loss.backward()
+            # On a GPU a batch is cheaper whole: small kernels are bound by their launches.
+            for part in batches.parts(data, indices) if device == "cpu" else [indices]:
+                batch = data.batch(part)
+                labels = batch.pop("labels")
+                with autocast(precision, device):
+                    loss = loss_of(model(**batch).logits, labels) * (len(part) / len(indices))
+                loss.backward()
+                meter.add(step, loss.detach(), batch["input_ids"].numel())
             masks.on_gradients()
             nn.utils.clip_grad_norm_(named.values(), protocol.clip)
             optimizer.step()
             schedule.step()
             optimizer.zero_grad()
-            meter.add(step, loss.detach(), batch["input_ids"].numel())
+            meter.report(step)
             if step in events.masks:
                 masks = _Masks(named, events.masks[step]())
                 masks.on_weights(optimizer)
@@ -161,6 +166,8 @@ class _Meter:
         self.tokens += tokens
         if step > self.total - self.tail_steps:
             self.tail += loss
+
+    def report(self, step: int) -> None:
         if step % REPORT_EVERY == 0 or step == self.total:
             since = (step - 1) % REPORT_EVERY + 1
             mean = self.sum.item() / since
