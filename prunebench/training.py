@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +20,11 @@ from prunebench.models import dropout
 from prunebench.protocol import Protocol
 from prunebench.seeds import derive
 
-REPORT_EVERY = 10
+# Steps between two reports, each of which waits for the device.
+REPORT_EVERY = {"cpu": 10, "cuda": 50}
+# Ends the name of a precision where the model is trained through torch.compile.
+COMPILED = "+compile"
+BACKEND = "inductor"
 
 
 @dataclass(frozen=True)
@@ -48,9 +53,18 @@ def steps_of(examples: int, protocol: Protocol) -> int:
 
 
 def autocast(precision: str, device: str) -> contextlib.AbstractContextManager[object]:
-    if precision == "fp32":
+    if precision.removesuffix(COMPILED) == "fp32":
         return contextlib.nullcontext()
     return torch.autocast(device, dtype=torch.bfloat16)
+
+
+@functools.lru_cache(maxsize=1)
+def compiled(model: nn.Module) -> Any:
+    """The model's forward pass, compiled once for all trainings of it and for all shapes; the weights are the model's.
+
+    It is for training alone: hooks that are put on the model later do not reach it.
+    """
+    return torch.compile(model, dynamic=True, backend=BACKEND)
 
 
 def loss_of(logits: Tensor, labels: Tensor) -> Tensor:
@@ -93,6 +107,7 @@ def train(
     torch.manual_seed(derive(seed, "dropout"))
     dropout.SOURCE.seed(derive(seed, "dropout"))
     meter = _Meter(total, device)
+    forward = compiled(model) if precision.endswith(COMPILED) else model
     state = State(model, optimizer, schedule, {"all": meter.sum, "tail": meter.tail}, device)
     done = 0
     if events.midway is not None and events.midway.data is not None:
@@ -109,7 +124,7 @@ def train(
                 batch = data.batch(part)
                 labels = batch.pop("labels")
                 with autocast(precision, device):
-                    loss = loss_of(model(**batch).logits, labels) * (len(part) / len(indices))
+                    loss = loss_of(forward(**batch).logits, labels) * (len(part) / len(indices))
                 loss.backward()
                 meter.add(step, loss.detach(), batch["input_ids"].numel())
             masks.on_gradients()
@@ -156,6 +171,7 @@ class _Meter:
 
     def __init__(self, total: int, device: str) -> None:
         self.total = total
+        self.every = REPORT_EVERY[device]
         self.sum = torch.zeros((), device=device)
         self.tail = torch.zeros((), device=device)
         self.tail_steps = max(1, total // 10)
@@ -168,8 +184,8 @@ class _Meter:
             self.tail += loss
 
     def report(self, step: int) -> None:
-        if step % REPORT_EVERY == 0 or step == self.total:
-            since = (step - 1) % REPORT_EVERY + 1
+        if step % self.every == 0 or step == self.total:
+            since = (step - 1) % self.every + 1
             mean = self.sum.item() / since
             if not math.isfinite(mean):
                 raise PrunebenchError(f"the training diverged: its loss is {mean} at step {step} of {self.total}")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn.utils import prune as torch_prune
 
-from prunebench import Protocol, PrunebenchError, batches, progress, training
+from prunebench import Protocol, PrunebenchError, batches, machine, progress, training
 from prunebench.evaluation import decide, predict
 from prunebench.midway import mask_in
 from prunebench.models import dropout, sources
@@ -206,7 +206,7 @@ def test_progress_is_reported_with_the_mean_loss(setting):
     assert {moment.steps for moment in seen} == {total}
     assert all(0 < moment.loss < 5 for moment in seen)
     train(subject, data)
-    assert len(seen) == math.ceil(total / training.REPORT_EVERY), "nobody listens any more"
+    assert len(seen) == math.ceil(total / training.REPORT_EVERY["cpu"]), "nobody listens any more"
 
 
 def test_a_loss_that_is_no_number_ends_the_training(setting):
@@ -274,3 +274,30 @@ def test_a_training_goes_on_from_its_middle_bit_for_bit(setting, at):
     assert len(kept) == 1
     found = mask_in(kept[0])
     assert found.keys() == keep.keys() and all(torch.equal(found[name], keep[name]) for name in keep)
+
+
+def test_a_compiled_training_is_the_same_training(setting, monkeypatch):
+    """The trace without the compiler, which takes a minute: hooks, loss and gradients are those of the model."""
+    monkeypatch.setattr(training, "BACKEND", "aot_eager")
+    found = []
+    for precision in ("fp32", "fp32+compile"):
+        subject, data = setting()
+        subject.model.set_attn_implementation("sdpa")  # as on a GPU
+        for module in subject.model.modules():
+            if isinstance(module, dropout.Dropout):
+                module.p = 0.0
+        train(subject, data, half_masks(subject), precision=precision, epochs=1)
+        found.append(weights(subject))
+    training.compiled.cache_clear()
+    plain, compiled = found
+    assert all(torch.allclose(plain[name], compiled[name], rtol=1e-4, atol=1e-5) for name in plain)
+
+
+def test_workers_share_the_gpus_that_there_are(monkeypatch):
+    taken = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", taken.append)
+    for number in range(5):
+        machine.take_gpu(number)
+    assert taken == [0, 1, 0, 1, 0]
+    assert machine.default_jobs("cuda", 1) == 2
