@@ -42,6 +42,7 @@ class Cell:
     """One method at one sparsity on one task with one seed, as it was planned.
 
     `key` names the record that its score is read from, `trainings` those of all trainings on its recipe's path.
+    `mask_from` is set in a transfer only: the task that the mask was found on, or the control that it comes from.
     """
 
     suite: str
@@ -65,6 +66,7 @@ class Cell:
     key: str
     trainings: tuple[str, ...]
     setting: Setting
+    mask_from: str = ""
 
     @property
     def is_dense(self) -> bool:
@@ -174,7 +176,7 @@ def _cells(plans: Iterable[Mapping[str, Any]]) -> list[Cell]:
 
 
 _OF_PLAN = ("suite", "command", "written")
-_OF_CELL = [field.name for field in fields(Cell) if field.name not in _OF_PLAN]
+_OF_CELL = [field.name for field in fields(Cell) if field.name not in (*_OF_PLAN, "mask_from")]
 _OF_SETTING = [field.name for field in fields(Setting)]
 
 
@@ -183,7 +185,7 @@ def _cell(plan: Mapping[str, Any], data: Mapping[str, Any]) -> Cell:
     for name in ("metrics", "evaluations", "trainings"):
         values[name] = tuple(values[name])
     values["setting"] = Setting(**{name: data["setting"].get(name) or "" for name in _OF_SETTING})
-    return Cell(**{name: plan[name] for name in _OF_PLAN}, **values)
+    return Cell(**{name: plan[name] for name in _OF_PLAN}, **values, mask_from=data.get("mask_from") or "")
 
 
 def _rows(cell: Cell, fetch: Fetch, failure: Fetch) -> Iterable[Row]:
