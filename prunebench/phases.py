@@ -6,7 +6,7 @@ Imports nothing but `errors`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
@@ -177,6 +177,28 @@ def level(phases: Sequence[Phase]) -> float:
 def sets_weights(phase: Phase) -> bool:
     """Whether the weights after this phase owe nothing to the weights before it."""
     return isinstance(phase, Rewind | Reinit)
+
+
+def trains_from_theta0(phases: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether these phases, as JSON, train a subnetwork of θ0: units go, then θ0, then one last training of the rest.
+
+    That is what can be a winning ticket. θ0 is what a `Rewind` to 0 puts back, or the start of a recipe that has not
+    trained yet. Weights that are drawn anew, dealt out in another order or rewound to a later step are not θ0, and a
+    training that prunes as it goes has no subnetwork to start with.
+    """
+    words = [phase["phase"] for phase in phases]
+    if "Train" not in words:
+        return False
+    last = len(words) - 1 - words[::-1].index("Train")
+    pruned = any(phase.get("sparsity") for phase in phases[:last])
+    if not pruned or phases[last].get("sparsity") or set(words[last + 1 :]) - {"Compact"}:
+        return False
+    for phase in reversed(phases[:last]):
+        if phase["phase"] == "Rewind":
+            return not phase.get("to")
+        if phase["phase"] in ("Train", "Reinit", "PermuteLayers"):
+            return False
+    return True
 
 
 def ladder(sparsity: float, rate: float, of: str = "original") -> list[float]:

@@ -1,6 +1,6 @@
 """The long table: one row for each cell, evaluation and metric, from stored plans and records alone.
 
-Torch-free; imports nothing of the project.
+Torch-free. Imports `phases`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
+
+from prunebench.phases import trains_from_theta0
 
 Fetch = Callable[[str], Mapping[str, Any] | None]
 
@@ -93,7 +95,8 @@ class Outcome:
 
     Realised sparsity is `pruned` of `units` (weights, heads or neurons); encoder sparsities are fractions of
     `encoder_weights` that are zero or gone, before and after the last training. `find` is what was spent until the
-    last mask stood, `train` what was spent on the weights that are scored.
+    last mask stood, `train` what was spent on the weights that are scored. `from_theta0`: what is scored is a
+    subnetwork of θ0 that was trained, which can be a winning ticket.
     """
 
     units: int
@@ -107,6 +110,7 @@ class Outcome:
     train_examples: int
     find: Cost
     train: Cost
+    from_theta0: bool
     environment: Mapping[str, str]
     failed_checks: tuple[str, ...]
 
@@ -239,6 +243,7 @@ def _outcome(cell: Cell, record: Mapping[str, Any], fetch: Fetch) -> Outcome:
         train_examples=record["root"]["sizes"]["train"],
         find=find,
         train=train,
+        from_theta0=trains_from_theta0(record["phases"]),
         environment={name: str(value) for name, value in record.get("environment", {}).items()},
         failed_checks=tuple(sorted(name for name, held in record.get("checks", {}).items() if held is False)),
     )

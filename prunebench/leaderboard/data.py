@@ -123,7 +123,7 @@ def _entries(section: Section, track: str | None, sparsity: float, line: Line) -
 
 
 def _numbers(score: Score) -> dict[str, Any]:
-    empty = {"n": 0, "mean": None, "std": None, "minimum": None, "maximum": None}
+    empty = {"n": 0, "mean": None, "std": None, "minimum": None, "maximum": None, "median": None}
     return {
         **(dataclasses.asdict(score.summary) if score.summary else empty),
         "values": score.values,
