@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from prunebench.errors import PrunebenchError
-from prunebench.phases import Adopt, Phase, Rewind, Train, level, to_json
+from prunebench.phases import Adopt, Phase, Rewind, Shuffle, Train, level, to_json
 from prunebench.recipes import Method, Step, plain
 from prunebench.registry import Registry
 from prunebench.strategy import Unit
@@ -128,10 +128,21 @@ class Cell:
     metrics: tuple[str, ...]
     evaluations: tuple[str, ...]
 
+    @property
+    def mask(self) -> str:
+        """The key of its mask in a store, or "" where it has none, or one that is drawn at random and never kept."""
+        for node in reversed(self.leaf.lineage()):
+            if isinstance(node.phase, Shuffle):
+                break
+            if node.strategy:
+                return node.key
+        return ""
+
     def to_json(self) -> dict[str, Any]:
         root = self.leaf.root
         return {
             **self.method,
+            "mask": self.mask,
             "task": root.task,
             "benchmark": self.benchmark,
             "split": self.split,
