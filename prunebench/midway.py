@@ -15,8 +15,8 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from prunebench.masks import metadata
 from prunebench.models.dropout import SOURCE
+from prunebench.packed import metadata
 
 
 @dataclass(frozen=True)

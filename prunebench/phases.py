@@ -6,8 +6,9 @@ Imports nothing but `errors`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 from prunebench.errors import PrunebenchError
 
@@ -118,12 +119,27 @@ class Shuffle(Phase):
 
 
 @dataclass(frozen=True)
+class Adopt(Phase):
+    """Take the mask that another recipe has found on another task: what stands after its node `mask`, by key.
+
+    `sparsity` of its `unit`s are gone. It stands first in a recipe, where the weights are θ0; a plan puts it there.
+    """
+
+    mask: str
+    unit: Literal["weight", "head", "neuron"]
+    sparsity: float
+
+    def __post_init__(self) -> None:
+        check_sparsity(self.sparsity)
+
+
+@dataclass(frozen=True)
 class Compact(Phase):
     """Take the pruned heads or neurons out of the model for real. Only at the end of a recipe."""
 
 
 PHASES: dict[str, type[Phase]] = {
-    kind.__name__: kind for kind in (Train, Prune, Rewind, Reinit, PermuteLayers, Shuffle, Compact)
+    kind.__name__: kind for kind in (Train, Prune, Rewind, Reinit, PermuteLayers, Shuffle, Adopt, Compact)
 }
 
 
@@ -148,12 +164,41 @@ def asks_strategy(phase: Phase) -> bool:
 
 def changes_mask(phase: Phase) -> bool:
     """Whether another mask may stand after this phase than before it."""
-    return asks_strategy(phase) or isinstance(phase, Shuffle)
+    return asks_strategy(phase) or isinstance(phase, Shuffle | Adopt)
+
+
+def level(phases: Sequence[Phase]) -> float:
+    """The sparsity that a recipe comes to: what is gone stays gone, so it is the largest."""
+    levels = [phase.sparsity for phase in phases if isinstance(phase, Prune | Adopt)]
+    levels += [phase.sparsity.final for phase in phases if isinstance(phase, Train) and phase.sparsity]
+    return max(levels, default=0.0)
 
 
 def sets_weights(phase: Phase) -> bool:
     """Whether the weights after this phase owe nothing to the weights before it."""
     return isinstance(phase, Rewind | Reinit)
+
+
+def trains_from_theta0(phases: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether these phases, as JSON, train a subnetwork of θ0: units go, then θ0, then one last training of the rest.
+
+    That is what can be a winning ticket. θ0 is what a `Rewind` to 0 puts back, or the start of a recipe that has not
+    trained yet. Weights that are drawn anew, dealt out in another order or rewound to a later step are not θ0, and a
+    training that prunes as it goes has no subnetwork to start with.
+    """
+    words = [phase["phase"] for phase in phases]
+    if "Train" not in words:
+        return False
+    last = len(words) - 1 - words[::-1].index("Train")
+    pruned = any(phase.get("sparsity") for phase in phases[:last])
+    if not pruned or phases[last].get("sparsity") or set(words[last + 1 :]) - {"Compact"}:
+        return False
+    for phase in reversed(phases[:last]):
+        if phase["phase"] == "Rewind":
+            return not phase.get("to")
+        if phase["phase"] in ("Train", "Reinit", "PermuteLayers"):
+            return False
+    return True
 
 
 def ladder(sparsity: float, rate: float, of: str = "original") -> list[float]:

@@ -1,6 +1,6 @@
 """The long table: one row for each cell, evaluation and metric, from stored plans and records alone.
 
-Torch-free; imports nothing of the project.
+Torch-free. Imports `phases`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
+
+from prunebench.phases import trains_from_theta0
 
 Fetch = Callable[[str], Mapping[str, Any] | None]
 
@@ -42,6 +44,9 @@ class Cell:
     """One method at one sparsity on one task with one seed, as it was planned.
 
     `key` names the record that its score is read from, `trainings` those of all trainings on its recipe's path.
+    `mask` is that of its mask in the store: "" where it has none, or one drawn at random, which is not kept, or was
+    planned before masks were named. `mask_from` is set in a transfer only: the task that the mask was found on, or the
+    control that it comes from.
     """
 
     suite: str
@@ -65,6 +70,8 @@ class Cell:
     key: str
     trainings: tuple[str, ...]
     setting: Setting
+    mask: str = ""
+    mask_from: str = ""
 
     @property
     def is_dense(self) -> bool:
@@ -91,7 +98,8 @@ class Outcome:
 
     Realised sparsity is `pruned` of `units` (weights, heads or neurons); encoder sparsities are fractions of
     `encoder_weights` that are zero or gone, before and after the last training. `find` is what was spent until the
-    last mask stood, `train` what was spent on the weights that are scored.
+    last mask stood, `train` what was spent on the weights that are scored. `from_theta0`: what is scored is a
+    subnetwork of θ0 that was trained, which can be a winning ticket.
     """
 
     units: int
@@ -105,6 +113,7 @@ class Outcome:
     train_examples: int
     find: Cost
     train: Cost
+    from_theta0: bool
     environment: Mapping[str, str]
     failed_checks: tuple[str, ...]
 
@@ -174,7 +183,9 @@ def _cells(plans: Iterable[Mapping[str, Any]]) -> list[Cell]:
 
 
 _OF_PLAN = ("suite", "command", "written")
-_OF_CELL = [field.name for field in fields(Cell) if field.name not in _OF_PLAN]
+# What plans of earlier versions lack.
+_LATER = ("mask", "mask_from")
+_OF_CELL = [field.name for field in fields(Cell) if field.name not in (*_OF_PLAN, *_LATER)]
 _OF_SETTING = [field.name for field in fields(Setting)]
 
 
@@ -183,7 +194,7 @@ def _cell(plan: Mapping[str, Any], data: Mapping[str, Any]) -> Cell:
     for name in ("metrics", "evaluations", "trainings"):
         values[name] = tuple(values[name])
     values["setting"] = Setting(**{name: data["setting"].get(name) or "" for name in _OF_SETTING})
-    return Cell(**{name: plan[name] for name in _OF_PLAN}, **values)
+    return Cell(**{name: plan[name] for name in _OF_PLAN}, **values, **{name: data.get(name) or "" for name in _LATER})
 
 
 def _rows(cell: Cell, fetch: Fetch, failure: Fetch) -> Iterable[Row]:
@@ -237,6 +248,7 @@ def _outcome(cell: Cell, record: Mapping[str, Any], fetch: Fetch) -> Outcome:
         train_examples=record["root"]["sizes"]["train"],
         find=find,
         train=train,
+        from_theta0=trains_from_theta0(record["phases"]),
         environment={name: str(value) for name, value in record.get("environment", {}).items()},
         failed_checks=tuple(sorted(name for name, held in record.get("checks", {}).items() if held is False)),
     )

@@ -1,14 +1,15 @@
-"""Summaries against numpy, and by hand."""
+"""Summaries and intervals against numpy and scipy, and by hand."""
 
 import math
 import random
 
 import numpy as np
 import pytest
-from hypothesis import given
+import scipy.stats
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prunebench.stats import Summary, paired, summarise
+from prunebench.stats import Interval, Summary, bootstrap, interval, paired, summarise
 
 scores = st.lists(st.floats(-1, 1), min_size=1, max_size=30)
 
@@ -16,11 +17,13 @@ scores = st.lists(st.floats(-1, 1), min_size=1, max_size=30)
 def test_by_hand() -> None:
     summary = summarise([0.2, 0.4, 0.9])
     # Deviations from the mean 0.5 are −0.3, −0.1 and 0.4: squares sum to 0.26, over n − 1 = 2.
-    assert summary == Summary(3, pytest.approx(0.5), pytest.approx(math.sqrt(0.13)), 0.2, 0.9)
+    assert summary == Summary(3, pytest.approx(0.5), pytest.approx(math.sqrt(0.13)), 0.2, 0.9, 0.4)
 
 
 def test_a_single_number_has_no_deviation() -> None:
-    assert summarise([0.25]) == Summary(1, 0.25, None, 0.25, 0.25)
+    assert summarise([0.25]) == Summary(1, 0.25, None, 0.25, 0.25, 0.25)
+    assert interval(summarise([0.25])) is None
+    assert bootstrap([0.25]) is None
 
 
 def test_nothing_has_no_summary() -> None:
@@ -33,6 +36,7 @@ def test_agrees_with_numpy(values: list[float]) -> None:
     summary = summarise(values)
     assert summary.n == len(values)
     assert summary.mean == pytest.approx(np.mean(values), abs=1e-12)
+    assert summary.median == pytest.approx(np.median(values), abs=1e-12)
     if len(values) > 1:
         assert summary.std == pytest.approx(np.std(values, ddof=1), abs=1e-12)
     assert summary.minimum == min(values) <= summary.mean <= max(values) == summary.maximum
@@ -58,3 +62,44 @@ def test_pairs_are_made_by_seed_and_not_by_place() -> None:
 
 def test_no_pair_no_difference() -> None:
     assert paired({1: 0.5}, {2: 0.5}) is None
+
+
+# --- intervals ---
+
+
+def test_the_t_interval_by_a_printed_table() -> None:
+    # Of 1, 2, 3 the mean is 2 and the std 1; t(0.975; 2) is 4.303 in every table.
+    found = interval(summarise([1.0, 2.0, 3.0]))
+    assert found == Interval(pytest.approx(2 - 4.303 / math.sqrt(3), abs=1e-3), pytest.approx(4.484, abs=1e-3))
+
+
+@given(st.lists(st.floats(-1, 1), min_size=2, max_size=20), st.sampled_from([0.8, 0.95, 0.99]))
+def test_the_t_interval_agrees_with_scipy(values: list[float], confidence: float) -> None:
+    found = interval(summarise(values), confidence)
+    assert found is not None
+    if max(values) - min(values) > 1e-9:
+        low, high = scipy.stats.ttest_1samp(values, 0).confidence_interval(confidence)
+        assert (found.low, found.high) == (pytest.approx(low, abs=1e-9), pytest.approx(high, abs=1e-9))
+
+
+def test_the_bootstrap_is_seeded_and_takes_no_notice_of_order() -> None:
+    values = [0.61, 0.64, 0.58, 0.63, 0.7, 0.66, 0.59, 0.71, 0.6, 0.65]
+    assert bootstrap(values) == bootstrap(values[::-1])
+    assert bootstrap(values) != bootstrap(values, seed=1)
+    found, by_t = bootstrap(values), interval(summarise(values))
+    assert found is not None and by_t is not None
+    # For a mean of ten the two are close, and the bootstrap's is a little narrower.
+    assert by_t.low < found.low < np.mean(values) < found.high < by_t.high
+    assert found.high - found.low > 0.8 * (by_t.high - by_t.low)
+
+
+def test_the_bootstrap_of_equal_numbers_is_a_point() -> None:
+    assert bootstrap([0.5, 0.5, 0.5]) == Interval(0.5, 0.5)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=12))
+def test_the_bootstrap_stays_within_the_numbers(values: list[float]) -> None:
+    found = bootstrap(values, resamples=199)
+    assert found is not None
+    assert min(values) - 1e-12 <= found.low <= found.high <= max(values) + 1e-12
