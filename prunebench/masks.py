@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import safetensors
@@ -19,13 +19,9 @@ import torch
 from torch import Tensor
 
 from prunebench.errors import PrunebenchError
+from prunebench.phases import pruned_count as pruned_count
 
 Mask = dict[str, Tensor]
-
-
-def pruned_count(sparsity: float, units: int) -> int:
-    """How many of `units` are gone at `sparsity`: the product as written in decimals, rounded half up."""
-    return int(Fraction(str(sparsity)) * units + Fraction(1, 2))
 
 
 def units(mask: Mapping[str, Tensor]) -> int:
@@ -121,6 +117,14 @@ def metadata(data: bytes) -> dict[str, str]:
     """The metadata of a safetensors file, which its library gives for a path only."""
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     return dict(header["__metadata__"])
+
+
+def described(data: bytes) -> dict[str, Any]:
+    """What a packed mask says in short: the checksum of its bits, its units, and how many of them are gone."""
+    bits, shapes = _bits(data)
+    number = sum(map(math.prod, shapes.values()))
+    kept = sum(int(np.bitwise_count(values).sum(dtype=np.int64)) for values in bits.values())
+    return {"sha256": _digest(bits), "units": number, "pruned": number - kept}
 
 
 def _bits(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, list[int]]]:

@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from prunebench import machine
-from prunebench.plan import Plan, Root, build
+from prunebench.plan import ENGINE, Plan, Root, build
 from prunebench.registry import Registry
 from prunebench.subjects import load_data, model_source
 from prunebench.suite import Suite
-
-# Raised whenever the same plan would give other numbers: every key changes with it.
-ENGINE = 2
 
 
 def roots(suite: Suite, registry: Registry) -> list[Root]:

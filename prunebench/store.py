@@ -134,8 +134,18 @@ class Store:
         name = file_name("records", record["key"])
         if self.record(record["key"]) is None:
             self.place.write(name.removesuffix(SUFFIX["records"]) + ".npz", logits)
-            self.place.write(name, _json({"checksum": _checksum(record), "record": record}))
+            self.place.write(name, _json({"checksum": checksum(record), "record": record}))
         self.forget_failure(record["key"])
+
+    def logits(self, key: str) -> bytes:
+        """The logits of a record, as it was given. Raises PrunebenchError where they are gone."""
+        name = file_name("records", key).removesuffix(SUFFIX["records"]) + ".npz"
+        try:
+            return self.place.read(name)
+        except FileNotFoundError:
+            raise PrunebenchError(
+                f"{self.place.where(name)} is gone", "remove the record beside it, and run it again"
+            ) from None
 
     def failure(self, key: str) -> Record | None:
         return self.failures([key]).get(key)
@@ -265,7 +275,8 @@ def _json(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
-def _checksum(record: Mapping[str, Any]) -> str:
+def checksum(record: Mapping[str, Any]) -> str:
+    """What stands beside a record in its file."""
     return hashlib.sha256(_json(record)).hexdigest()
 
 
@@ -273,11 +284,11 @@ def _opened(data: bytes, key: str) -> tuple[Record, str]:
     """The record in a file, and what is wrong with it, or ""."""
     try:
         outer = json.loads(data)
-        record, checksum = outer["record"], outer["checksum"]
+        record, written = outer["record"], outer["checksum"]
         if record["format"] > FORMAT:
             return record, f"is of format {record['format']}, newer than {FORMAT}"
         if record["key"] != key:
             return record, f"holds the record of {record['key']}"
     except (ValueError, KeyError, TypeError):
         return {}, "is torn or foreign"
-    return record, "" if checksum == _checksum(record) else "does not match its checksum"
+    return record, "" if written == checksum(record) else "does not match its checksum"

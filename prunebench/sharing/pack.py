@@ -1,0 +1,178 @@
+"""From a store to a bundle: what was selected, with all that it takes to recompute it, in the same bytes each time.
+
+Imports no torch; reading a mask does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from prunebench import __version__, results
+from prunebench.errors import PrunebenchError
+from prunebench.phases import asks_strategy
+from prunebench.plan import Node
+from prunebench.registry import Registry
+from prunebench.results import Row
+from prunebench.sharing import archive, bundle, predictions, schema
+from prunebench.sharing.schema import Cell, MaskLine, StrategyCode
+from prunebench.sharing.trees import Trees
+from prunebench.store import InputMissing, Store, checksum
+
+_OF_PLAN = ("suite", "command", "written")
+
+
+def pack(rows: Sequence[Row], store: Store, registry: Registry) -> bytes:
+    """The bundle of the cells of `rows`, which come from `store`.
+
+    Raises PrunebenchError where something is missing, or was made by a strategy that is another one by now.
+    """
+    found = list({id(row.cell): row.cell for row in rows}.values())
+    plans, cells = _cells(found)
+    records, reasons = _records(found, store)
+    codes = _strategies(found, records.values(), store, registry)
+    masks = _masks(_nodes(records, codes), store)
+    arrays, places = _predictions(records, store)
+    members = {
+        bundle.CELLS: _lines(cell.model_dump() for cell in cells),
+        bundle.RECORDS: _lines(
+            {"checksum": checksum(record), "record": record, "predictions": places[key]}
+            for key, record in sorted(records.items())
+        ),
+        bundle.MASKS: _lines(mask.model_dump() for mask in masks.values()),
+        bundle.FAILURES: _lines({"key": key, "reason": reason} for key, reason in sorted(reasons.items())),
+        **arrays,
+    }
+    manifest = {
+        "kind": schema.KIND,
+        "schema": schema.SCHEMA,
+        "prunebench": __version__,
+        "plans": plans,
+        "strategies": {label: code.model_dump() for label, code in sorted(codes.items())},
+        "sources": sources(records.values(), registry),
+        "summary": bundle.summarised(cells, records, reasons, masks).model_dump(),
+        "members": {
+            name: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in members.items()
+        },
+    }
+    data = archive.write({bundle.MANIFEST: schema.dumps(manifest), **members})
+    bundle.load(data)  # What would be refused is not written.
+    return data
+
+
+def _lines(values: Iterable[Any]) -> bytes:
+    return b"".join(map(schema.dumps, values))
+
+
+def _cells(cells: Sequence[results.Cell]) -> tuple[list[dict[str, str]], list[Cell]]:
+    """The plans that the cells come from, the oldest first, and the cells in an order that is theirs."""
+    heads = sorted({(cell.written, cell.suite, cell.command) for cell in cells})
+    number = {head: i for i, head in enumerate(heads)}
+    plans = [{"suite": suite, "command": command, "written": written} for written, suite, command in heads]
+    lines = []
+    for cell in cells:
+        values = {name: value for name, value in asdict(cell).items() if name not in _OF_PLAN}
+        lists = {name: list(values[name]) for name in ("metrics", "evaluations", "trainings")}
+        plan = number[cell.written, cell.suite, cell.command]
+        lines.append(schema.read(Cell, {**values, **lists, "plan": plan}, "a cell of the store"))
+    order: Callable[[Cell], Any] = lambda cell: (cell.task, cell.seed, cell.track, cell.label, cell.sparsity, cell.key)  # noqa: E731
+    return plans, sorted(lines, key=order)
+
+
+def _records(cells: Sequence[results.Cell], store: Store) -> tuple[dict[str, Mapping[str, Any]], dict[str, str]]:
+    keys = {key for cell in cells for key in (cell.key, *cell.trainings)}
+    records = store.fetch(keys)
+    failed = store.failures(keys - records.keys())
+    for cell in cells:
+        wanted = {cell.key, *cell.trainings}
+        if wanted - records.keys() and not wanted & failed.keys():
+            raise PrunebenchError(
+                f"{cell.label} at {cell.sparsity:g} on {cell.task} with seed {cell.seed} is planned and not done",
+                "`prunebench run` goes on with it; or choose less with --tasks and --strategies",
+            )
+    return records, {key: str(failure["reason"]) for key, failure in failed.items()}
+
+
+def _strategies(
+    cells: Sequence[results.Cell], records: Iterable[Mapping[str, Any]], store: Store, registry: Registry
+) -> dict[str, StrategyCode]:
+    """The code of every strategy by its label, as the run knew it that planned it, or else as it is now."""
+    labels = {cell.label for cell in cells if not cell.mask_from}
+    labels |= {str(phase["strategy"]) for record in records for phase in record["phases"] if phase["strategy"]}
+    known: dict[str, Any] = {}
+    for plan in store.plans():
+        known |= plan.get("strategies", {})
+    return {
+        label: schema.read(StrategyCode, known.get(label) or registry.called(label), f"the strategy {label!r}")
+        for label in sorted(labels)
+    }
+
+
+def _nodes(records: Mapping[str, Mapping[str, Any]], codes: Mapping[str, StrategyCode]) -> list[Node]:
+    """All nodes of the trees that the records stand in; the key of each record must come out."""
+    trees = Trees(codes)
+    for key, record in sorted(records.items()):
+        if trees.add(record["root"], record["phases"]).key != key:
+            called = sorted({str(phase["strategy"]) for phase in record["phases"]} - {""})
+            raise PrunebenchError(
+                f"the record {key} was made by another version of {', '.join(called) or 'prunebench'} than is here",
+                "bundle with the plugins that made it, or run it again",
+            )
+    for node in list(trees.nodes.values()):
+        trees.adopted(node)
+    return list(trees.nodes.values())
+
+
+def _masks(nodes: Iterable[Node], store: Store) -> dict[str, MaskLine]:
+    from prunebench import masks
+
+    keys = sorted(node.key for node in nodes if node.phase and asks_strategy(node.phase))
+    found = {}
+    for key in keys:
+        try:
+            found[key] = MaskLine(key=key, **store.load("masks", key, masks.described))
+        except InputMissing as error:
+            raise PrunebenchError(str(error), "`prunebench run` makes it again") from None
+    return found
+
+
+def _predictions(
+    records: Mapping[str, Mapping[str, Any]], store: Store
+) -> tuple[dict[str, bytes], dict[str, dict[str, Any]]]:
+    """An array for each split of a task, and where the predictions of each record stand in them."""
+    groups: dict[tuple[Any, ...], list[str]] = defaultdict(list)
+    for key, record in sorted(records.items()):
+        root = record["root"]
+        for name, scores in record["evaluations"].items():
+            groups[root["task"], root["data"], name, scores["examples"]].append(key)
+    arrays: dict[str, bytes] = {}
+    places: dict[str, dict[str, Any]] = defaultdict(dict)
+    for number, ((_, _, evaluation, _), keys) in enumerate(sorted(groups.items())):
+        name = f"predictions/{number}.npy"
+        arrays[name] = predictions.pack([_decided(key, evaluation, store) for key in keys])
+        for row, key in enumerate(keys):
+            places[key][evaluation] = {"array": name, "row": row}
+    return arrays, places
+
+
+def _decided(key: str, evaluation: str, store: Store) -> predictions.Array:
+    with np.load(io.BytesIO(store.logits(key)), allow_pickle=False) as logits:
+        return predictions.decided(logits[evaluation])
+
+
+def sources(records: Iterable[Mapping[str, Any]], registry: Registry) -> dict[str, dict[str, dict[str, str]]]:
+    """Where the tasks, metrics and families of encoders of these records come from."""
+    roots = [record["root"] for record in records]
+    tasks = sorted({str(root["task"]) for root in roots})
+    names = {
+        "tasks": tasks,
+        "metrics": sorted({registry.get("tasks", task).metric for task in tasks}),
+        "models": sorted({str(root["model"]["family"]) for root in roots}),
+    }
+    return {kind: {name: registry.code(kind, name) for name in found} for kind, found in names.items()}
