@@ -29,6 +29,8 @@ from prunebench.places import Place
 from prunebench.places import StoreError as StoreError
 
 FORMAT = 1
+# The kind of plan that a leaderboard is made of: it measures methods, each on its own tasks.
+RUN = "run"
 SUFFIX = {"records": ".json", "failures": ".json"} | dict.fromkeys(("masks", "weights", "checkpoints"), ".safetensors")
 
 Record = Mapping[str, Any]
@@ -194,11 +196,15 @@ class Store:
     def discard_weights(self, name: str) -> None:
         self.place.remove(file_name("weights", name))
 
-    def add_plan(self, cells: Sequence[Mapping[str, Any]], suite: str, command: str) -> None:
-        """Remember which cells were asked for; asking again makes them the newest."""
+    def add_plan(self, cells: Sequence[Mapping[str, Any]], suite: str, command: str, kind: str = RUN) -> None:
+        """Remember which cells were asked for; asking again makes them the newest.
+
+        `kind` is the command whose cells they are: leaderboards show those of runs.
+        """
         name = hashlib.sha256(_json([suite, command, cells])).hexdigest()[:16]
         plan = {
             "format": FORMAT,
+            "kind": kind,
             "suite": suite,
             "command": command,
             "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds"),
@@ -236,14 +242,16 @@ class Store:
             del found[name]
         return found
 
-    def plans(self) -> list[dict[str, Any]]:
-        """All plans, the newest last."""
+    def plans(self, kind: str = RUN) -> list[dict[str, Any]]:
+        """All plans of that kind, the newest last."""
         plans = []
         names = [name for name in self.place.names("plans") if name.endswith(".json")]
         for name, data in self.place.read_all(names).items():
             try:
                 plan = json.loads(data)
-                plans.append({name: plan[name] for name in ("format", "suite", "command", "written", "cells")})
+                found = {name: plan[name] for name in ("format", "suite", "command", "written", "cells")}
+                if plan.get("kind", RUN) == kind:
+                    plans.append(found)
             except (ValueError, KeyError, TypeError):
                 self.complaints.append(f"{self.place.where(name)} is no plan: left out")
         return sorted(plans, key=lambda plan: plan["written"])

@@ -24,6 +24,7 @@ FLOORS = [
     {"worker"},
     {"bench", "results", "stats"},
     {"leaderboard"},
+    {"analysis"},
     {"cli"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
@@ -90,7 +91,8 @@ def test_the_command_line_starts_without_heavy_imports(arguments):
 
 
 def test_pages_need_no_torch():
-    code = "import sys, prunebench.leaderboard, prunebench.results, prunebench.store; print('torch' in sys.modules)"
+    rooms = "prunebench.leaderboard, prunebench.results, prunebench.store, prunebench.analysis.transfer"
+    code = f"import sys, {rooms}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

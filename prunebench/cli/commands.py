@@ -10,9 +10,10 @@ from prunebench.cli.list import list_
 from prunebench.cli.plan import plan
 from prunebench.cli.pretrain import pretrain
 from prunebench.cli.run import run
+from prunebench.cli.transfer import transfer
 from prunebench.hookspecs import hookimpl
 
 
 @hookimpl
 def prunebench_commands() -> list[click.Command]:
-    return [doctor, leaderboard, list_, plan, pretrain, run]
+    return [doctor, leaderboard, list_, plan, pretrain, run, transfer]

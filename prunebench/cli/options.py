@@ -21,10 +21,12 @@ DEFAULT_SUITE = "quick"
 # Where a click context keeps the words of the command line.
 ARGUMENTS = "prunebench.arguments"
 
-_OPTIONS = [
-    click.option("--tasks", help="Tasks, comma separated: rte,mrpc."),
+_METHODS = [
     click.option("--strategies", help="Strategies, comma separated, with options in brackets: imp[rate=0.2],heads."),
     click.option("--sparsities", help="Fractions of the prunable units to remove: 0.3,0.5,0.7."),
+]
+_OPTIONS = [
+    click.option("--tasks", help="Tasks, comma separated: rte,mrpc."),
     click.option("--seeds", help="How many (5 means 0 to 4), or which: 3,17."),
     click.option("--model", help="A hub name, also NAME@REVISION, or a local folder in transformers' layout."),
     click.option("--glue-dir", help="GLUE from this folder, as TSV files or a save_to_disk copy; else from the hub."),
@@ -86,7 +88,16 @@ store_option = click.option(
 
 def suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the argument SUITE, every option that a suite file can hold, and those that say where its jobs run."""
-    for option in reversed([*_OPTIONS, *_RUNNING]):
+    return _with(command, [_OPTIONS[0], *_METHODS, *_OPTIONS[1:], *_RUNNING])
+
+
+def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same without methods and sparsities, for commands that choose these by themselves."""
+    return _with(command, [*_OPTIONS, *_RUNNING])
+
+
+def _with(command: Callable[..., Any], options: list[Callable[..., Any]]) -> Callable[..., Any]:
+    for option in reversed(options):
         command = option(command)
     return click.argument("suite", required=False)(plugin_option(store_option(command)))
 
