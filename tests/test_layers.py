@@ -23,6 +23,7 @@ FLOORS = [
     {"jobs", "records", "roots", "calls", "steps", "checkpoints"},
     {"worker"},
     {"bench", "results", "stats"},
+    {"selection", "table"},
     {"leaderboard"},
     {"analysis"},
     {"cli"},

@@ -467,7 +467,7 @@ def test_settings_never_mix(setting: dict[str, str], message: str, option: str) 
     with pytest.raises(PrunebenchError) as error:
         build(mixed(**setting))
     assert error.value.message == f"the store holds results under {message}"
-    assert error.value.hint == f"one page shows one: choose with {option}"
+    assert error.value.hint == f"one page shows one: choose with {option}, or say --allow-mixed"
 
 
 @pytest.mark.parametrize(

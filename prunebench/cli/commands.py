@@ -9,6 +9,7 @@ from prunebench.cli.leaderboard import leaderboard
 from prunebench.cli.list import list_
 from prunebench.cli.plan import plan
 from prunebench.cli.pretrain import pretrain
+from prunebench.cli.results import results
 from prunebench.cli.run import run
 from prunebench.cli.transfer import transfer
 from prunebench.hookspecs import hookimpl
@@ -16,4 +17,4 @@ from prunebench.hookspecs import hookimpl
 
 @hookimpl
 def prunebench_commands() -> list[click.Command]:
-    return [doctor, leaderboard, list_, plan, pretrain, run, transfer]
+    return [doctor, leaderboard, list_, plan, pretrain, results, run, transfer]

@@ -14,10 +14,10 @@ from prunebench.leaderboard.latex import latex
 from prunebench.leaderboard.layout import blocks
 from prunebench.leaderboard.markdown import markdown
 from prunebench.leaderboard.model import Page
-from prunebench.leaderboard.page import build, nothing
-from prunebench.leaderboard.selection import Selection, select
+from prunebench.leaderboard.page import build
 from prunebench.leaderboard.summary import summary
 from prunebench.results import Row
+from prunebench.selection import Selection, nothing, select
 
 __all__ = ["FORMATS", "Selection", "build", "parse_formats", "render", "select", "summary", "terminal", "write"]
 

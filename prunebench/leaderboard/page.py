@@ -5,15 +5,14 @@ Torch-free. Imports `results` and its own room.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
-from prunebench.errors import PrunebenchError
 from prunebench.leaderboard.average import averages, task_order
 from prunebench.leaderboard.model import Method, Page, Section
 from prunebench.leaderboard.numbers import listing
 from prunebench.leaderboard.section import section
-from prunebench.leaderboard.selection import one_setting
 from prunebench.results import Cell, Row, order
+from prunebench.selection import allow_mixed, environment, nothing, one_setting, warnings
 
 SETTING = {
     "model": "model",
@@ -25,11 +24,15 @@ SETTING = {
 }
 
 
-def build(rows: Sequence[Row]) -> Page:
-    """The page of these rows; an error where there is nothing to show, or where settings do not mix."""
+def build(rows: Sequence[Row], *, mixed: bool = False) -> Page:
+    """The page of these rows; an error where there is nothing to show, or where settings do not mix.
+
+    With `mixed` they do, and the page says what is mixed.
+    """
     if not any(row.status == "done" for row in rows):
         raise nothing(rows)
-    kept = sorted(one_setting(rows), key=order)
+    left, said = allow_mixed(rows) if mixed else (one_setting(rows), ())
+    kept = sorted(left, key=order)
     by_task: dict[str, list[Row]] = {}
     for row in kept:
         by_task.setdefault(row.cell.task, []).append(row)
@@ -40,7 +43,7 @@ def build(rows: Sequence[Row]) -> Page:
     return Page(
         suites=tuple(sorted({cell.suite for cell in cells if cell.suite})),
         setting=tuple(_setting(kept, sections)),
-        warnings=(*_mixtures(by_task), *_sources(methods)),
+        warnings=(*said, *warnings({task: by_task[task] for task in tasks})),
         sections=sections,
         averages=averages(sections),
         methods=methods,
@@ -51,52 +54,24 @@ def build(rows: Sequence[Row]) -> Page:
     )
 
 
-def nothing(rows: Sequence[Row]) -> PrunebenchError:
-    """What to say of rows of which none is done."""
-    cells = {id(row.cell): row.status for row in rows}
-    if not cells:
-        return PrunebenchError("there are no results to show", "`prunebench run` makes some")
-    failed = sorted({status for status in cells.values() if status != "missing"})
-    hint = f"the first reason: {failed[0].removeprefix('failed: ')}" if failed else "`prunebench run` goes on with them"
-    return PrunebenchError(f"there are no results to show: {len(cells)} cells are planned and none is done", hint)
-
-
 def _setting(rows: Sequence[Row], sections: Sequence[Section]) -> Iterator[tuple[str, str]]:
-    setting = rows[0].cell.setting
-    yield from ((title, value) for name, title in SETTING.items() if (value := getattr(setting, name)))
-    protocols = {row.cell.task: row.cell.setting.protocol for row in rows}
-    if len(set(protocols.values())) == 1:
-        yield "protocol", setting.protocol
+    settings = {(row.cell.task, row.cell.setting) for row in rows}
+    for name, title in SETTING.items():
+        # Of a page that is not mixed this is one value.
+        values = sorted({value for _, setting in settings if (value := getattr(setting, name))})
+        if values:
+            yield title, "; ".join(values)
+    protocols = {(task, setting.protocol) for task, setting in settings}
+    if len({protocol for _, protocol in protocols}) == 1:
+        yield "protocol", rows[0].cell.setting.protocol
     else:
-        yield "protocols", "; ".join(f"{entry.name}: {protocols[entry.name]}" for entry in sections)
+        by_task = {entry.name: sorted(name for task, name in protocols if task == entry.name) for entry in sections}
+        yield "protocols", "; ".join(f"{task}: {' and '.join(names)}" for task, names in by_task.items())
     yield "split", listing(sorted({row.cell.split for row in rows}))
     yield "seeds", listing(sorted({row.cell.seed for row in rows}))
-    environment = _environment(rows)
-    for name in sorted(environment, key=lambda name: (name != "hardware", name != "prunebench", name)):
-        yield name, "; ".join(environment[name])
-
-
-def _environment(rows: Sequence[Row]) -> dict[str, list[str]]:
-    """Every value of every entry of the records' environments."""
-    found: dict[str, set[str]] = {}
-    for outcome in {id(row.outcome): row.outcome for row in rows}.values():
-        for name, value in (outcome.environment if outcome else {}).items():
-            found.setdefault(name, set()).add(value)
-    return {name: sorted(values) for name, values in found.items()}
-
-
-def _mixtures(by_task: Mapping[str, Sequence[Row]]) -> Iterator[str]:
-    """A sentence for each task whose records were not all made alike."""
-    for task in sorted(by_task, key=task_order):
-        for name, values in sorted(_environment(by_task[task]).items()):
-            if len(values) > 1:
-                yield f"The results of {task} were made with {len(values)} kinds of {name}: {'; '.join(values)}."
-
-
-def _sources(methods: Sequence[Method]) -> Iterator[str]:
-    for method in methods:
-        if len(method.sources) > 1:
-            yield f"The results of {method.label} come from {len(method.sources)} versions: {listing(method.sources)}."
+    made_with = environment(rows)
+    for name in sorted(made_with, key=lambda name: (name != "hardware", name != "prunebench", name)):
+        yield name, "; ".join(made_with[name])
 
 
 def _methods(cells: Sequence[Cell]) -> tuple[Method, ...]:

@@ -133,7 +133,8 @@ def _majority(rows: Sequence[Row], column: Column) -> float | None:
 
 
 def _about(rows: Sequence[Row]) -> tuple[str, ...]:
-    setting = rows[0].cell.setting
+    settings = {row.cell.setting for row in rows}
+    protocols, data = ({getattr(setting, name) for setting in settings} for name in ("protocol", "data"))
     train = between((row.outcome.train_examples for row in rows if row.outcome), count)
     names = dict.fromkeys((row.evaluation, row.split) for row in rows)
     sizes = [
@@ -141,8 +142,8 @@ def _about(rows: Sequence[Row]) -> tuple[str, ...]:
         for evaluation, split in names
     ]
     return (
-        f"Protocol {setting.protocol}. {train} training and {' and '.join(sizes)} examples, "
-        f"data fingerprint {setting.data}.",
+        f"Protocol {listing(sorted(protocols))}. {train} training and {' and '.join(sizes)} examples, "
+        f"data fingerprint {listing(sorted(data))}.",
     )
 
 

@@ -1,0 +1,62 @@
+"""The options that say which results of a store are looked at; what shows results shares them. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from prunebench.cli.options import store_option
+from prunebench.errors import PrunebenchError
+
+if TYPE_CHECKING:
+    from prunebench.results import Row
+
+strategies_option = click.option(
+    "--strategies", default="", help="Only these strategies, by name or as imp[rate=0.2], and dense."
+)
+_SELECTING = [
+    click.option("--tasks", default="", help="Only these tasks, comma separated."),
+    click.option("--protocol", default="", help="Only results under this protocol."),
+    click.option("--model", default="", help="Only results of this model: its name, revision or fingerprint."),
+    click.option("--precision", default="", help="Only results in this precision."),
+    click.option("--device", default="", help="Only results from this device."),
+    click.option("--data", default="", help="Only results on the data of this fingerprint."),
+    click.option("--prunable", default="", help="Only results with these prunable weights."),
+    click.option("--code", default="", help="Only results of this version of the engine, as the pages name it."),
+    click.option("--allow-mixed", "mixed", is_flag=True, help="Put together what differs in these, and say what does."),
+]
+
+
+def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the store and the options that say which of its results are meant; `selected` takes them."""
+    for option in reversed(_SELECTING):
+        command = option(command)
+    return store_option(command)
+
+
+def selected(store: str, tasks: str, strategies: str = "", **setting: str) -> list[Row]:
+    """The rows of a store that `selection_options` ask for; what is wrong with the store is said."""
+    from prunebench.results import stored
+    from prunebench.selection import Selection, select
+    from prunebench.store import Store
+    from prunebench.strategy import split_list
+
+    place = Store.open(store)
+    selection = Selection(tuple(split_list(tasks)), tuple(split_list(strategies)), **setting)
+    rows = select(stored(place.plans(), place), selection)
+    for complaint in place.complaints:
+        click.echo(complaint, err=True)
+    return rows
+
+
+def written(path: Path, data: str | bytes) -> Path:
+    """The path, once `data` is in that file; what keeps it from being there is a person's to mend."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data.encode() if isinstance(data, str) else data)
+    except OSError as error:
+        raise PrunebenchError(f"cannot write {str(path)!r}: {(error.strerror or str(error)).lower()}") from None
+    return path
