@@ -124,7 +124,7 @@ def described(data: bytes) -> dict[str, Any]:
     bits, shapes = _bits(data)
     number = sum(map(math.prod, shapes.values()))
     kept = sum(int(np.bitwise_count(values).sum(dtype=np.int64)) for values in bits.values())
-    return {"sha256": _digest(bits), "units": number, "pruned": number - kept}
+    return {"sha256": _digest({name: bits[name] for name in shapes}), "units": number, "pruned": number - kept}
 
 
 def _bits(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, list[int]]]:

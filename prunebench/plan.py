@@ -158,6 +158,13 @@ class Plan:
     def nodes(self) -> Iterator[Node]:
         return (node for root in self.roots for node in root.walk() if node.phase is not None)
 
+    def called(self, registry: Registry) -> dict[str, dict[str, Any]]:
+        """What keys hold of each strategy that is part of the plan, by its label."""
+        known = registry.entries("strategies")
+        labels = {cell.method["label"] for cell in self.cells if cell.method["strategy"] in known}
+        labels |= {node.strategy for node in self.nodes()} - {""}
+        return {label: registry.called(label) for label in sorted(labels)}
+
 
 @contextlib.contextmanager
 def without_collection() -> Iterator[None]:

@@ -196,10 +196,18 @@ class Store:
     def discard_weights(self, name: str) -> None:
         self.place.remove(file_name("weights", name))
 
-    def add_plan(self, cells: Sequence[Mapping[str, Any]], suite: str, command: str, kind: str = RUN) -> None:
+    def add_plan(
+        self,
+        cells: Sequence[Mapping[str, Any]],
+        suite: str,
+        command: str,
+        kind: str = RUN,
+        strategies: Mapping[str, Any] | None = None,
+    ) -> None:
         """Remember which cells were asked for; asking again makes them the newest.
 
-        `kind` is the command whose cells they are: leaderboards show those of runs.
+        `kind` is the command whose cells they are: leaderboards show those of runs. `strategies` is what the keys hold
+        of each strategy, so that they can be computed again once it is another.
         """
         name = hashlib.sha256(_json([suite, command, cells])).hexdigest()[:16]
         plan = {
@@ -208,6 +216,7 @@ class Store:
             "suite": suite,
             "command": command,
             "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds"),
+            "strategies": strategies or {},
             "cells": cells,
         }
         self.place.write(f"plans/{name}.json", _json(plan))
@@ -251,7 +260,7 @@ class Store:
                 plan = json.loads(data)
                 found = {name: plan[name] for name in ("format", "suite", "command", "written", "cells")}
                 if plan.get("kind", RUN) == kind:
-                    plans.append(found)
+                    plans.append({**found, "strategies": plan.get("strategies", {})})
             except (ValueError, KeyError, TypeError):
                 self.complaints.append(f"{self.place.where(name)} is no plan: left out")
         return sorted(plans, key=lambda plan: plan["written"])

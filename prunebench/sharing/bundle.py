@@ -18,6 +18,7 @@ from prunebench.sharing import archive, predictions, schema
 from prunebench.sharing.archive import BadBundle
 from prunebench.sharing.predictions import Array
 from prunebench.sharing.schema import Cell, FailureLine, Manifest, MaskLine, RecordLine, Summary
+from prunebench.store import RUN
 
 MANIFEST, CELLS, RECORDS = "manifest.json", "cells.jsonl", "records.jsonl"
 MASKS, FAILURES = "masks.jsonl", "failures.jsonl"
@@ -39,12 +40,16 @@ class Bundle:
     sha256: str
     complaints: list[str] = field(default_factory=list)
 
-    def plans(self) -> list[dict[str, Any]]:
-        """All plans with their cells, the newest last."""
+    def plans(self, kind: str = RUN) -> list[dict[str, Any]]:
+        """All plans of that kind with their cells, the newest last."""
         cells: dict[int, list[dict[str, Any]]] = defaultdict(list)
         for cell in self.cells:
             cells[cell.plan].append(cell.model_dump(exclude={"plan"}))
-        plans = [{"format": 1, **plan.model_dump(), "cells": cells[i]} for i, plan in enumerate(self.manifest.plans)]
+        plans = [
+            {"format": 1, **plan.model_dump(exclude={"kind"}), "cells": cells[i]}
+            for i, plan in enumerate(self.manifest.plans)
+            if plan.kind == kind
+        ]
         return sorted(plans, key=lambda plan: str(plan["written"]))
 
     def fetch(self, keys: Collection[str]) -> dict[str, Mapping[str, Any]]:

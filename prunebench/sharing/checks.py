@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from prunebench.errors import PrunebenchError
@@ -23,33 +22,23 @@ from prunebench.store import checksum
 from prunebench.strategy import track
 
 
-@dataclass
-class Grown:
-    """The node of each record that could be placed in a tree, and what kept the others from it."""
-
-    trees: Trees
-    wrong: list[str] = field(default_factory=list)
-
-
-def grow(bundle: Bundle) -> Grown:
-    """All trees of the bundle, with the key of every record computed anew from its root and its phases."""
-    found = Grown(Trees(bundle.manifest.strategies))
+def grow(bundle: Bundle, trees: Trees) -> Iterator[str]:
+    """Grow `trees` from the records: the key of each is computed anew from its root and its phases."""
     for key, record in bundle.records.items():
         try:
             Protocol(**record["root"]["protocol"])
             record["root"]["sizes"]["train"]
-            node = found.trees.add(record["root"], record["phases"])
+            node = trees.add(record["root"], record["phases"])
         except (PrunebenchError, TypeError, KeyError) as error:
-            found.wrong.append(f"the record {key} has a root or phases that cannot be read: {error}")
+            yield f"the record {key} has a root or phases that cannot be read: {error}"
             continue
         if node.key != key:
-            found.wrong.append(f"the record {key} has phases, a root or a strategy whose key is {node.key}")
-    for node in list(found.trees.nodes.values()):
+            yield f"the record {key} has phases, a root or a strategy whose key is {node.key}"
+    for node in list(trees.nodes.values()):
         try:
-            found.trees.adopted(node)
+            trees.adopted(node)
         except PrunebenchError as error:
-            found.wrong.append(str(error))
-    return found
+            yield str(error)
 
 
 def name(cell: Cell) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -21,22 +21,22 @@ from prunebench.plan import Node
 from prunebench.registry import Registry
 from prunebench.results import Row
 from prunebench.sharing import archive, bundle, predictions, schema
-from prunebench.sharing.schema import Cell, MaskLine, StrategyCode
+from prunebench.sharing.schema import Cell, MaskLine, Plan, StrategyCode
 from prunebench.sharing.trees import Trees
 from prunebench.store import InputMissing, Store, checksum
 
 _OF_PLAN = ("suite", "command", "written")
 
 
-def pack(rows: Sequence[Row], store: Store, registry: Registry) -> bytes:
-    """The bundle of the cells of `rows`, which come from `store`.
+def pack(rows: Mapping[str, Sequence[Row]], store: Store, registry: Registry) -> bytes:
+    """The bundle of the cells of `rows`, which come from plans of `store`, by their kind.
 
     Raises PrunebenchError where something is missing, or was made by a strategy that is another one by now.
     """
-    found = list({id(row.cell): row.cell for row in rows}.values())
-    plans, cells = _cells(found)
-    records, reasons = _records(found, store)
-    codes = _strategies(found, records.values(), store, registry)
+    by_kind = {kind: list({id(row.cell): row.cell for row in found}.values()) for kind, found in rows.items()}
+    plans, cells = _cells(by_kind)
+    records, reasons = _records(cells, store)
+    codes = _strategies(plans, cells, records.values(), store, registry)
     masks = _masks(_nodes(records, codes), store)
     arrays, places = _predictions(records, store)
     members = {
@@ -53,7 +53,7 @@ def pack(rows: Sequence[Row], store: Store, registry: Registry) -> bytes:
         "kind": schema.KIND,
         "schema": schema.SCHEMA,
         "prunebench": __version__,
-        "plans": plans,
+        "plans": [plan.model_dump() for plan in plans],
         "strategies": {label: code.model_dump() for label, code in sorted(codes.items())},
         "sources": sources(records.values(), registry),
         "summary": bundle.summarised(cells, records, reasons, masks).model_dump(),
@@ -70,22 +70,31 @@ def _lines(values: Iterable[Any]) -> bytes:
     return b"".join(map(schema.dumps, values))
 
 
-def _cells(cells: Sequence[results.Cell]) -> tuple[list[dict[str, str]], list[Cell]]:
+def _cells(by_kind: Mapping[str, Sequence[results.Cell]]) -> tuple[list[Plan], list[Cell]]:
     """The plans that the cells come from, the oldest first, and the cells in an order that is theirs."""
-    heads = sorted({(cell.written, cell.suite, cell.command) for cell in cells})
-    number = {head: i for i, head in enumerate(heads)}
-    plans = [{"suite": suite, "command": command, "written": written} for written, suite, command in heads]
+    heads = {
+        (cell.written, kind, cell.suite, cell.command): Plan(
+            kind=kind, suite=cell.suite, command=cell.command, written=cell.written
+        )
+        for kind, cells in by_kind.items()
+        for cell in cells
+    }
+    number = {head: i for i, head in enumerate(sorted(heads))}
     lines = []
-    for cell in cells:
-        values = {name: value for name, value in asdict(cell).items() if name not in _OF_PLAN}
-        lists = {name: list(values[name]) for name in ("metrics", "evaluations", "trainings")}
-        plan = number[cell.written, cell.suite, cell.command]
-        lines.append(schema.read(Cell, {**values, **lists, "plan": plan}, "a cell of the store"))
-    order: Callable[[Cell], Any] = lambda cell: (cell.task, cell.seed, cell.track, cell.label, cell.sparsity, cell.key)  # noqa: E731
-    return plans, sorted(lines, key=order)
+    for kind, cells in by_kind.items():
+        for cell in cells:
+            values = {name: value for name, value in asdict(cell).items() if name not in _OF_PLAN}
+            lists = {name: list(values[name]) for name in ("metrics", "evaluations", "trainings")}
+            plan = number[cell.written, kind, cell.suite, cell.command]
+            lines.append(schema.read(Cell, {**values, **lists, "plan": plan}, "a cell of the store"))
+    return [heads[head] for head in number], sorted(lines, key=_place)
 
 
-def _records(cells: Sequence[results.Cell], store: Store) -> tuple[dict[str, Mapping[str, Any]], dict[str, str]]:
+def _place(cell: Cell) -> tuple[Any, ...]:
+    return cell.task, cell.seed, cell.track, cell.label, cell.sparsity, cell.key, cell.plan
+
+
+def _records(cells: Sequence[Cell], store: Store) -> tuple[dict[str, Mapping[str, Any]], dict[str, str]]:
     keys = {key for cell in cells for key in (cell.key, *cell.trainings)}
     records = store.fetch(keys)
     failed = store.failures(keys - records.keys())
@@ -100,14 +109,20 @@ def _records(cells: Sequence[results.Cell], store: Store) -> tuple[dict[str, Map
 
 
 def _strategies(
-    cells: Sequence[results.Cell], records: Iterable[Mapping[str, Any]], store: Store, registry: Registry
+    plans: Sequence[Plan],
+    cells: Sequence[Cell],
+    records: Iterable[Mapping[str, Any]],
+    store: Store,
+    registry: Registry,
 ) -> dict[str, StrategyCode]:
     """The code of every strategy by its label, as the run knew it that planned it, or else as it is now."""
     labels = {cell.label for cell in cells if not cell.mask_from}
     labels |= {str(phase["strategy"]) for record in records for phase in record["phases"] if phase["strategy"]}
     known: dict[str, Any] = {}
-    for plan in store.plans():
-        known |= plan.get("strategies", {})
+    meant = {(plan.written, plan.command) for plan in plans}
+    for kind in {plan.kind for plan in plans}:
+        for plan in store.plans(kind):
+            known |= plan["strategies"] if (plan["written"], plan["command"]) in meant else {}
     return {
         label: schema.read(StrategyCode, known.get(label) or registry.called(label), f"the strategy {label!r}")
         for label in sorted(labels)

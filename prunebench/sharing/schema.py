@@ -49,8 +49,9 @@ class StrategyCode(Source):
 
 
 class Plan(Strict):
-    """A command that made results, and when it was given."""
+    """A command that made results, and when it was given; `kind` is what the store calls it."""
 
+    kind: str
     suite: str
     command: str
     written: str

@@ -20,7 +20,7 @@ Strategies = Mapping[str, StrategyCode]
 
 
 class Trees:
-    """Trees by their root's key, and all their nodes by key. `where` says how to get at model and data, if at all."""
+    """Trees by their root's key, and all their nodes by key. `where` says where the data is, and another model."""
 
     def __init__(self, strategies: Strategies, where: Mapping[str, Any] | None = None) -> None:
         self.strategies = strategies
@@ -33,7 +33,7 @@ class Trees:
 
         Raises PrunebenchError for a phase that this version does not know, or of a strategy that is not declared.
         """
-        start = Root(**root, where=self.where)
+        start = Root(**root, where={"model": root["model"]["name"], **self.where})
         tree = self.roots.setdefault(start.key(), Node(start.key(), start))
         end = grow(tree, [self.step(data, set(moving)) for data in path], "")
         for node in end.path():

@@ -13,15 +13,17 @@ from prunebench.sharing.archive import BadBundle
 from prunebench.sharing.bundle import Bundle
 from prunebench.sharing.recompute import recompute
 from prunebench.sharing.schema import Source
+from prunebench.sharing.trees import Trees
 
 
 @dataclass
 class Verdict:
     """What was found: `wrong` refuses the bundle, `notes` are to be seen, `held` was checked and holds.
 
-    `without_data` gives for each task whose metrics could not be recomputed the reason.
+    `without_data` gives for each task whose metrics could not be recomputed the reason. `trees` are those of its plan.
     """
 
+    trees: Trees
     wrong: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     held: list[str] = field(default_factory=list)
@@ -30,11 +32,10 @@ class Verdict:
 
 def verify(bundle: Bundle, registry: Registry, glue_dir: str | None = None) -> Verdict:
     """Check keys, counts, checksums and cells, and recompute every metric whose data is at hand."""
-    verdict = Verdict()
+    trees = Trees(bundle.manifest.strategies)
+    verdict = Verdict(trees)
     try:
-        grown = checks.grow(bundle)
-        verdict.wrong += grown.wrong
-        trees = grown.trees
+        verdict.wrong += checks.grow(bundle, trees)
         for check in (checks.records, checks.masks):
             verdict.wrong += check(bundle, trees)
         for judge in (checks.cells, checks.roots):
