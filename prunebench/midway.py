@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from prunebench.masks import metadata
+from prunebench.packed import metadata
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from prunebench.errors import PrunebenchError
-from prunebench.phases import Adopt, Phase, Rewind, Train, level, to_json
+from prunebench.phases import Adopt, Phase, Rewind, Shuffle, Train, level, to_json
 from prunebench.recipes import Method, Step, plain
 from prunebench.registry import Registry
 from prunebench.strategy import Unit
@@ -135,6 +135,7 @@ class Cell:
         root = self.leaf.root
         return {
             **self.method,
+            "mask": mask_of(self.leaf),
             "task": root.task,
             "benchmark": self.benchmark,
             "split": self.split,
@@ -146,6 +147,16 @@ class Cell:
             "trainings": [node.key for node in self.leaf.lineage() if isinstance(node.phase, Train)],
             "setting": root.setting(),
         }
+
+
+def mask_of(leaf: Node) -> str:
+    """The key of its mask in a store, or "" where it has none, or one that is drawn at random and never kept."""
+    for node in reversed(leaf.lineage()):
+        if isinstance(node.phase, Shuffle):
+            break
+        if node.strategy:
+            return node.key
+    return ""
 
 
 @dataclass(frozen=True)

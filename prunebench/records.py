@@ -102,6 +102,7 @@ def sizes(
             "encoder_before": encoder_before,
             "encoder_after": units.encoder_sparsity(prunable),
         },
+        "encoder": {"layers": len(prunable.layers), "heads": prunable.heads, "head_size": prunable.head_size},
         "parameters": {
             "total": total,
             "left": total - sum(int((~kept).sum()) for kept in keep.values()),

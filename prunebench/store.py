@@ -15,18 +15,23 @@ from __future__ import annotations
 import contextlib
 import datetime
 import hashlib
+import io
 import json
 import platform
 import uuid
+import zipfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from prunebench import places
 from prunebench.errors import PrunebenchError
 from prunebench.places import Place
 from prunebench.places import StoreError as StoreError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FORMAT = 1
 # The kind of plan that a leaderboard is made of: it measures methods, each on its own tasks.
@@ -131,6 +136,22 @@ class Store:
         aside = self.place.set_aside(name).rpartition("/")[2]
         self.complaints.append(f"{self.place.where(name)} {reason}: moved to {aside}, to be computed again")
 
+    def logits(self, key: str) -> dict[str, np.ndarray]:
+        """The logits of every example beside the record of that key, by evaluation; none where there is no such file.
+
+        A file that is torn or foreign is an error; nothing is ever unpickled.
+        """
+        import numpy as np
+
+        name = file_name("records", key).removesuffix(SUFFIX["records"]) + ".npz"
+        try:
+            with np.load(io.BytesIO(self.place.read(name)), allow_pickle=False) as file:
+                return {evaluation: file[evaluation] for evaluation in file.files}
+        except FileNotFoundError:
+            return {}
+        except (ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise PrunebenchError(f"cannot read {self.place.where(name)}: {error}", "it is no npz of arrays") from None
+
     def add_record(self, record: Record, logits: bytes) -> None:
         """Keep a record and its predictions; the first one to be written stays."""
         name = file_name("records", record["key"])
@@ -138,16 +159,6 @@ class Store:
             self.place.write(name.removesuffix(SUFFIX["records"]) + ".npz", logits)
             self.place.write(name, _json({"checksum": checksum(record), "record": record}))
         self.forget_failure(record["key"])
-
-    def logits(self, key: str) -> bytes:
-        """The logits of a record, as it was given. Raises PrunebenchError where they are gone."""
-        name = file_name("records", key).removesuffix(SUFFIX["records"]) + ".npz"
-        try:
-            return self.place.read(name)
-        except FileNotFoundError:
-            raise PrunebenchError(
-                f"{self.place.where(name)} is gone", "remove the record beside it, and run it again"
-            ) from None
 
     def failure(self, key: str) -> Record | None:
         return self.failures([key]).get(key)

@@ -11,7 +11,7 @@ from typing import Any
 
 from prunebench.errors import PrunebenchError
 from prunebench.phases import Adopt, Train, asks_strategy, level, pruned_count
-from prunebench.plan import Node
+from prunebench.plan import Node, mask_of
 from prunebench.protocol import Protocol
 from prunebench.recipes import Method
 from prunebench.registry import Registry
@@ -75,6 +75,8 @@ def _cell(cell: Cell, record: Record, node: Node) -> Iterator[str]:
         "setting": (cell.setting.model_dump(), node.root.setting()),
         "evaluations": (sorted(cell.evaluations), sorted(record.evaluations)),
     }
+    if cell.mask:
+        said["mask"] = (cell.mask, mask_of(node))
     if any(step.strategy or isinstance(step.phase, Adopt) for step in path):
         said["unit"] = (cell.unit, record.sparsity.unit)
     for what, (here, there) in said.items():

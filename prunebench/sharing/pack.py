@@ -1,20 +1,17 @@
 """From a store to a bundle: what was selected, with all that it takes to recompute it, in the same bytes each time.
 
-Imports no torch; reading a mask does.
+Imports no torch.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-
-from prunebench import __version__, results
+from prunebench import __version__, packed, results
 from prunebench.errors import PrunebenchError
 from prunebench.phases import asks_strategy
 from prunebench.plan import Node
@@ -145,13 +142,11 @@ def _nodes(records: Mapping[str, Mapping[str, Any]], codes: Mapping[str, Strateg
 
 
 def _masks(nodes: Iterable[Node], store: Store) -> dict[str, MaskLine]:
-    from prunebench import masks
-
     keys = sorted(node.key for node in nodes if node.phase and asks_strategy(node.phase))
     found = {}
     for key in keys:
         try:
-            found[key] = MaskLine(key=key, **store.load("masks", key, masks.described))
+            found[key] = MaskLine(key=key, **store.load("masks", key, packed.described))
         except InputMissing as error:
             raise PrunebenchError(str(error), "`prunebench run` makes it again") from None
     return found
@@ -177,8 +172,10 @@ def _predictions(
 
 
 def _decided(key: str, evaluation: str, store: Store) -> predictions.Array:
-    with np.load(io.BytesIO(store.logits(key)), allow_pickle=False) as logits:
-        return predictions.decided(logits[evaluation])
+    logits = store.logits(key)
+    if evaluation not in logits:
+        raise PrunebenchError(f"the predictions of the record {key} are gone", "remove the record, and run it again")
+    return predictions.decided(logits[evaluation])
 
 
 def sources(records: Iterable[Mapping[str, Any]], registry: Registry) -> dict[str, dict[str, dict[str, str]]]:

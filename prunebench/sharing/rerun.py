@@ -8,7 +8,6 @@ must be the same, and the scores within a tolerance. Imports no torch before som
 from __future__ import annotations
 
 import functools
-import io
 import random
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from prunebench import phases
+from prunebench import packed, phases
 from prunebench.errors import PrunebenchError
 from prunebench.phases import Adopt, asks_strategy
 from prunebench.plan import ENGINE, Node, Plan
@@ -161,21 +160,18 @@ def _counts(there: Record, here: Mapping[str, Any]) -> Iterator[str]:
 
 def _bits(bundle: Bundle, trees: Trees, key: str, store: Store) -> Iterator[str]:
     """What must be the same to the last bit where the arithmetic is: predictions, masks, sizes."""
-    from prunebench import masks
-
     there, here = bundle.lines[key].record, store.record(key)
     assert here is not None
-    with np.load(io.BytesIO(store.logits(key)), allow_pickle=False) as logits:
-        for name in there.evaluations:
-            if not np.array_equal(predictions.decided(logits[name]), bundle.predictions(key, name)):
-                yield f"has other predictions for {name}"
+    for name, logits in store.logits(key).items():
+        if not np.array_equal(predictions.decided(logits), bundle.predictions(key, name)):
+            yield f"has other predictions for {name}"
     if there.sparsity.model_dump() != here["sparsity"] or there.parameters.model_dump() != here["parameters"]:
         yield "has other sizes"
     for node in trees.nodes[key].path():
         asked = node.phase.mask if isinstance(node.phase, Adopt) else node.key
         if node.phase is None or not (asks_strategy(node.phase) or isinstance(node.phase, Adopt)):
             continue
-        found = store.load("masks", asked, masks.described)
+        found = store.load("masks", asked, packed.described)
         if found != bundle.masks[asked].model_dump(exclude={"key"}):
             yield f"has another mask {asked}"
 

@@ -128,10 +128,11 @@ class Cell(Strict):
     key: Key
     trainings: list[Key]
     setting: Setting
+    mask: Key | Literal[""]
     mask_from: str
 
 
-class Encoder(Strict):
+class Model(Strict):
     name: str
     revision: str
     fingerprint: str
@@ -145,7 +146,7 @@ class Root(Strict):
     code: str
     data: str
     sizes: dict[str, Positive]
-    model: Encoder
+    model: Model
     protocol: dict[str, str | int | float | None]
     protocol_label: str
     seed: Count
@@ -171,6 +172,12 @@ class Sparsity(Strict):
     encoder_after: Fraction
 
 
+class Encoder(Strict):
+    layers: Positive
+    heads: Positive
+    head_size: Positive
+
+
 class Parameters(Strict):
     total: Positive
     left: Count
@@ -190,6 +197,7 @@ class Record(Strict):
     tokens: Count
     loss: float | None
     sparsity: Sparsity
+    encoder: Encoder | None = None
     parameters: Parameters
     checks: dict[str, bool | float | None]
     environment: dict[str, str | int]
@@ -226,7 +234,7 @@ class FailureLine(Strict):
     reason: str
 
 
-Model = TypeVar("Model", bound=BaseModel)
+M = TypeVar("M", bound=BaseModel)
 
 
 def parse(data: bytes, where: str) -> Any:
@@ -254,7 +262,7 @@ def _finite(text: str) -> float:
     return number if math.isfinite(number := float(text)) else _refuse(text)
 
 
-def read(model: type[Model], value: Any, where: str) -> Model:
+def read(model: type[M], value: Any, where: str) -> M:
     """The value as a model. Raises BadBundle that names the first thing that does not fit."""
     try:
         return TypeAdapter(model).validate_python(value)
@@ -279,7 +287,7 @@ def manifest(data: bytes) -> Manifest:
     return read(Manifest, value, "the manifest")
 
 
-def lines(data: bytes, model: type[Model], name: str) -> Iterator[tuple[Any, Model]]:
+def lines(data: bytes, model: type[M], name: str) -> Iterator[tuple[Any, M]]:
     """The lines of a JSON lines file: each as it stands there, and as a model."""
     if data and not data.endswith(b"\n"):
         raise BadBundle(f"{name} ends within a line")
