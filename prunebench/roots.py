@@ -6,14 +6,11 @@ from typing import Any
 
 from prunebench import machine
 from prunebench.errors import PrunebenchError
-from prunebench.plan import Plan, Root, build
+from prunebench.plan import ENGINE, Plan, Root, build
 from prunebench.registry import Registry
 from prunebench.subjects import load_data, model_source
 from prunebench.suite import Suite
 from prunebench.training import COMPILED
-
-# Raised whenever the same plan would give other numbers: every key changes with it.
-ENGINE = 3
 
 
 def roots(suite: Suite, registry: Registry) -> list[Root]:
