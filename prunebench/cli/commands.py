@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from prunebench.cli.compare import compare
 from prunebench.cli.doctor import doctor
 from prunebench.cli.leaderboard import leaderboard
 from prunebench.cli.list import list_
@@ -16,4 +17,4 @@ from prunebench.hookspecs import hookimpl
 
 @hookimpl
 def prunebench_commands() -> list[click.Command]:
-    return [doctor, leaderboard, list_, plan, pretrain, results, run]
+    return [compare, doctor, leaderboard, list_, plan, pretrain, results, run]
