@@ -39,6 +39,7 @@ def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def selected(store: str, tasks: str, strategies: str = "", **setting: str) -> list[Row]:
     """The rows of a store that `selection_options` ask for; what is wrong with the store is said."""
+    from prunebench.plan import without_collection
     from prunebench.results import stored
     from prunebench.selection import Selection, select
     from prunebench.store import Store
@@ -46,7 +47,9 @@ def selected(store: str, tasks: str, strategies: str = "", **setting: str) -> li
 
     place = Store.open(store)
     selection = Selection(tuple(split_list(tasks)), tuple(split_list(strategies)), **setting)
-    rows = select(stored(place.plans(), place), selection)
+    # All of it lives until the command ends: to look through it for garbage takes as long as reading it.
+    with without_collection():
+        rows = select(stored(place.plans(), place), selection)
     for complaint in place.complaints:
         click.echo(complaint, err=True)
     return rows
