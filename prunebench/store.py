@@ -15,17 +15,16 @@ from __future__ import annotations
 import contextlib
 import datetime
 import hashlib
-import io
 import json
 import platform
 import uuid
-import zipfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from prunebench import places
+from prunebench.documents import FORMAT, Record, arrays, opened, sealed, text
 from prunebench.errors import PrunebenchError
 from prunebench.places import Place
 from prunebench.places import StoreError as StoreError
@@ -33,10 +32,8 @@ from prunebench.places import StoreError as StoreError
 if TYPE_CHECKING:
     import numpy as np
 
-FORMAT = 1
 SUFFIX = {"records": ".json", "failures": ".json"} | dict.fromkeys(("masks", "weights", "checkpoints"), ".safetensors")
 
-Record = Mapping[str, Any]
 T = TypeVar("T")
 
 
@@ -86,7 +83,7 @@ class Store:
                 raise PrunebenchError(f"{place.url!r} is not empty and no store", "name an empty or new folder")
             from prunebench import __version__
 
-            place.write("store.json", _json({"format": FORMAT, "prunebench": __version__}))
+            place.write("store.json", text({"format": FORMAT, "prunebench": __version__}))
         place.prepare()
         return cls.open(name)
 
@@ -126,7 +123,7 @@ class Store:
 
     def _check(self, key: str, data: bytes) -> None:
         """Take a record file for known, or set it aside."""
-        record, reason = _opened(data, key)
+        record, reason = opened(data, key)
         if not reason:
             self._known[key] = record
             return
@@ -137,17 +134,14 @@ class Store:
     def logits(self, key: str) -> dict[str, np.ndarray]:
         """The logits of every example beside the record of that key, by evaluation; none where there is no such file.
 
-        A file that is torn or foreign is an error; nothing is ever unpickled.
+        A file that is torn or foreign is an error.
         """
-        import numpy as np
-
         name = file_name("records", key).removesuffix(SUFFIX["records"]) + ".npz"
         try:
-            with np.load(io.BytesIO(self.place.read(name)), allow_pickle=False) as file:
-                return {evaluation: file[evaluation] for evaluation in file.files}
+            return arrays(self.place.read(name))
         except FileNotFoundError:
             return {}
-        except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        except ValueError as error:
             raise PrunebenchError(f"cannot read {self.place.where(name)}: {error}", "it is no npz of arrays") from None
 
     def add_record(self, record: Record, logits: bytes) -> None:
@@ -155,7 +149,7 @@ class Store:
         name = file_name("records", record["key"])
         if self.record(record["key"]) is None:
             self.place.write(name.removesuffix(SUFFIX["records"]) + ".npz", logits)
-            self.place.write(name, _json({"checksum": _checksum(record), "record": record}))
+            self.place.write(name, sealed(record))
         self.forget_failure(record["key"])
 
     def failure(self, key: str) -> Record | None:
@@ -174,7 +168,7 @@ class Store:
         self.place.remove(file_name("failures", key))
 
     def add_failure(self, key: str, reason: str, details: str = "") -> None:
-        self.place.write(file_name("failures", key), _json({"key": key, "reason": reason, "details": details}))
+        self.place.write(file_name("failures", key), text({"key": key, "reason": reason, "details": details}))
 
     def load(self, kind: str, name: str, read: Callable[[bytes], T]) -> T:
         """A mask or weights, as `read` understands the file.
@@ -207,7 +201,7 @@ class Store:
 
     def add_plan(self, cells: Sequence[Mapping[str, Any]], suite: str, command: str) -> None:
         """Remember which cells were asked for; asking again makes them the newest."""
-        name = hashlib.sha256(_json([suite, command, cells])).hexdigest()[:16]
+        name = hashlib.sha256(text([suite, command, cells])).hexdigest()[:16]
         plan = {
             "format": FORMAT,
             "suite": suite,
@@ -215,7 +209,7 @@ class Store:
             "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds"),
             "cells": cells,
         }
-        self.place.write(f"plans/{name}.json", _json(plan))
+        self.place.write(f"plans/{name}.json", text(plan))
 
     @contextlib.contextmanager
     def announced(self) -> Iterator[tuple[int, int]]:
@@ -225,7 +219,7 @@ class Store:
         """
         begun = datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
         name = f"runs/{uuid.uuid4().hex}.json"
-        self.place.write(name, _json({"begun": begun, "host": platform.node()}))
+        self.place.write(name, text({"begun": begun, "host": platform.node()}))
         try:
             at_work = self._at_work()
             yield sorted(at_work, key=lambda run: (at_work[run], run)).index(name), len(at_work)
@@ -280,35 +274,3 @@ def file_name(kind: str, name: str) -> str:
     """Where a thing of that kind and name lies in a store."""
     folder = f"{kind}/{name[:2]}" if kind == "records" else kind
     return f"{folder}/{name}{SUFFIX[kind]}"
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-
-
-def _checksum(record: Mapping[str, Any]) -> str:
-    return hashlib.sha256(_json(record)).hexdigest()
-
-
-def _checksum_of_text(data: bytes) -> str:
-    """The checksum of the record in a file as it is written here: of its text there, every line one space to the left.
-
-    To encode the record again gives the same, and takes ten times as long.
-    """
-    text = data.partition(b'\n "record": ')[2].removesuffix(b"\n}\n")
-    return hashlib.sha256(text.replace(b"\n ", b"\n") + b"\n").hexdigest()
-
-
-def _opened(data: bytes, key: str) -> tuple[Record, str]:
-    """The record in a file, and what is wrong with it, or ""."""
-    try:
-        outer = json.loads(data)
-        record, checksum = outer["record"], outer["checksum"]
-        if record["format"] > FORMAT:
-            return record, f"is of format {record['format']}, newer than {FORMAT}"
-        if record["key"] != key:
-            return record, f"holds the record of {record['key']}"
-    except (ValueError, KeyError, TypeError):
-        return {}, "is torn or foreign"
-    whole = checksum == _checksum_of_text(data) or checksum == _checksum(record)
-    return record, "" if whole else "does not match its checksum"

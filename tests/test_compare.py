@@ -152,6 +152,18 @@ def test_a_difference_that_only_the_correction_hides_is_said_to_be_one() -> None
     assert "imp is better than magnitude by 2.50 points (95 % interval +0.45 to +4.55, p = 0.0305)." in text(alone)
 
 
+def test_the_bootstrap_interval_on_request() -> None:
+    from prunebench.stats import bootstrap
+
+    found = report(interval="bootstrap")
+    rte = at(found, "rte", 0.3).comparison
+    assert rte.interval == bootstrap([0.10, 0.08, 0.10, 0.11, 0.10]) != at(report(), "rte", 0.3).comparison.interval
+    assert numbers(found) == numbers(report())
+    assert "with the bootstrap (BCa, 9,999 resamples; for less than about ten seeds too narrow) interval" in text(found)
+    # Without spread there is none of either kind.
+    assert at(found, "mnli", 0.3).comparison.interval is None
+
+
 def test_seeds_of_only_one_method_are_named() -> None:
     assert "imp and magnitude on mrpc at 0.3: only one of them has seed 2." in report().notes
     assert at(report(), "mrpc", 0.3).left_out == (2,)
@@ -440,6 +452,7 @@ def test_the_command_prints_or_writes(tmp_path: Path) -> None:
     [
         (["--format", "mdd"], r"unknown format 'mdd' \(did you mean 'md'"),
         (["--sparsities", "a half"], "cannot read sparsities 'a half'"),
+        (["--interval", "boot"], r"unknown interval 'boot' \(did you mean 'bootstrap'"),
     ],
 )
 def test_the_command_says_what_was_expected(arguments: list[str], message: str, tmp_path: Path) -> None:

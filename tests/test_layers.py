@@ -14,7 +14,7 @@ import prunebench
 ROOT = Path(prunebench.__file__).parent
 FLOORS = [
     {"errors", "phases", "protocol", "seeds", "progress", "hookspecs"},
-    {"masks", "machine", "strategy", "executors", "places"},
+    {"masks", "machine", "strategy", "executors", "places", "documents"},
     {"registry", "tasks", "models", "units", "compaction", "cluster"},
     {"batches", "midway"},
     {"training", "evaluation"},

@@ -17,7 +17,8 @@ import pytest
 import torch
 
 from prunebench import PrunebenchError, masks
-from prunebench.store import FORMAT, InputMissing, Store, StoreError
+from prunebench.documents import FORMAT
+from prunebench.store import InputMissing, Store, StoreError
 
 KEY = "ab" + "0" * 30
 
@@ -73,7 +74,7 @@ def test_a_record_that_was_laid_out_anew_is_the_same_record(lab, store, monkeypa
     assert Store.open(store.name).record(KEY) == kept
     lab.remove(name)
     Store.open(store.name).add_record(kept, b"")
-    monkeypatch.setattr("prunebench.store._checksum", lambda record: pytest.fail("encoded again"))
+    monkeypatch.setattr("prunebench.documents.checksum", lambda record: pytest.fail("encoded again"))
     assert Store.open(store.name).record(KEY) == kept
 
 

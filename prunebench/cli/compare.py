@@ -16,6 +16,7 @@ from prunebench.errors import PrunebenchError, unknown
 @selection_options
 @click.option("--reference", help="A method that every other one is compared with: imp, or dense.")
 @click.option("--sparsities", default="", help="Only at these: what is not asked for needs no correction.")
+@click.option("--interval", default="t", show_default=True, help="How intervals over seeds are made: t, or bootstrap.")
 @click.option("--mcnemar", is_flag=True, help="Also compare the stored predictions, example by example.")
 @click.option("--glue-dir", help="GLUE from this folder, for --mcnemar; else from the hub.")
 @plugin_option
@@ -28,6 +29,7 @@ def compare(
     methods: tuple[str, ...],
     reference: str | None,
     sparsities: str,
+    interval: str,
     mcnemar: bool,
     glue_dir: str | None,
     plugins: tuple[str, ...],
@@ -40,11 +42,14 @@ def compare(
 
     Paired differences with intervals, effect sizes and corrected p, and what they come to in plain words.
     """
-    from prunebench.compare import FORMATS, build
+    from prunebench.compare import FORMATS, INTERVALS, build
 
     if name not in FORMATS:
         raise unknown("format", name, FORMATS)
-    report = build(selected(**selection), methods, reference, _levels(sparsities), mixed=mixed)
+    if interval not in INTERVALS:
+        raise unknown("interval", interval, INTERVALS)
+    rows = selected(**selection)
+    report = build(rows, methods, reference, _levels(sparsities), interval=interval, mixed=mixed)
     if mcnemar:
         from prunebench.compare.predictions import with_examples
         from prunebench.store import Store

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from prunebench.compare.build import build
+from prunebench.compare.build import INTERVALS, build
 from prunebench.compare.data import to_csv, to_json
 from prunebench.compare.document import blocks
 from prunebench.compare.model import Report
 from prunebench.leaderboard.markdown import markdown
 
-__all__ = ["FORMATS", "Report", "build"]
+__all__ = ["FORMATS", "INTERVALS", "Report", "build"]
 
 FORMATS: dict[str, Callable[[Report], str]] = {
     "md": lambda report: markdown(blocks(report)),

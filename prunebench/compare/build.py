@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from prunebench.compare.model import Across, Measured, Place, Ranked, Report
+from prunebench.compare.model import BOOTSTRAP, Across, Measured, Place, Ranked, Report, T
 from prunebench.errors import PrunebenchError, unknown
 from prunebench.leaderboard.average import task_order
 from prunebench.leaderboard.numbers import level, listing, seeds
@@ -16,7 +16,7 @@ from prunebench.results import Row, order
 from prunebench.selection import allow_mixed, environment, nothing, one_setting, warnings
 from prunebench.stats.comparison import Comparison, compare, family
 from prunebench.stats.ranks import rank
-from prunebench.stats.summary import summarise
+from prunebench.stats.summary import bootstrap, summarise
 
 Column = tuple[str, str]
 Pair = tuple[str, str]
@@ -88,9 +88,12 @@ def build(
     reference: str | None = None,
     sparsities: Sequence[float] = (),
     *,
+    interval: str = T,
     mixed: bool = False,
 ) -> Report:
     """The comparison of every two of `methods`, and of each with `reference`; `sparsities` restricts it.
+
+    `interval` is T, or BOOTSTRAP for intervals over seeds that take no shape of their distribution for granted.
 
     An error where a name fits nothing, where settings do not mix, and where there is nothing that can be compared.
     With `mixed` settings and units do mix, and the report says so.
@@ -113,17 +116,25 @@ def build(
     measured = [found for found in met if found.comparison.n and not _same_trainings(found)]
     if not measured:
         raise _nothing_shared(kept)
-    corrected = family([found.comparison for found in measured])
+    corrected = family([INTERVALS[interval](found.comparison) for found in measured])
     return Report(
+        interval=interval,
         methods=tuple(labels),
         reference=base[0] if base else None,
         setting=tuple(_setting(kept)),
         warnings=(*said, *warnings(_by_task(kept)), *_doubts(measured)),
         notes=tuple(dict.fromkeys(_left_out(met))),
-        measured=tuple(map(_with, measured, corrected)),
+        measured=tuple(replace(one, comparison=made) for one, made in zip(measured, corrected, strict=True)),
         across=_across(scores, {(found.a, found.b, found.place.sparsity): None for found in measured}),
         ranked=tuple(_ranked(scores, every)) if len(every) > 2 else (),
     )
+
+
+def _bootstrapped(made: Comparison) -> Comparison:
+    return made if made.interval is None else replace(made, interval=bootstrap(made.differences))
+
+
+INTERVALS: dict[str, Callable[[Comparison], Comparison]] = {T: lambda made: made, BOOTSTRAP: _bootstrapped}
 
 
 def _plain(text: str) -> str:
@@ -196,10 +207,6 @@ def _one(a: str, b: str, sparsity: float, of_a: Mapping[int, Row], of_b: Mapping
 def _value(row: Row) -> float:
     assert row.value is not None
     return row.value
-
-
-def _with(found: Measured, comparison: Comparison) -> Measured:
-    return replace(found, comparison=comparison)
 
 
 def _same_trainings(found: Measured) -> bool:

@@ -71,6 +71,7 @@ def to_json(report: Report) -> str:
         "format": FORMAT,
         "methods": report.methods,
         "reference": report.reference,
+        "interval": report.interval,
         "setting": dict(report.setting),
         "warnings": report.warnings,
         "notes": report.notes,

@@ -8,6 +8,8 @@ from prunebench.results import Row
 from prunebench.stats.comparison import Comparison, McNemar
 from prunebench.stats.ranks import Ranking
 
+T, BOOTSTRAP = "t", "bootstrap"
+
 
 @dataclass(frozen=True)
 class Place:
@@ -67,10 +69,14 @@ class Examples:
 
 @dataclass(frozen=True)
 class Report:
-    """All that is printed. `notes` say what was left out, `warnings` what may make a number untrue."""
+    """All that is printed. `notes` say what was left out, `warnings` what may make a number untrue.
+
+    `interval` is the kind of the intervals over seeds, T or BOOTSTRAP.
+    """
 
     methods: tuple[str, ...]
     reference: str | None
+    interval: str
     setting: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
     notes: tuple[str, ...]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prunebench.compare.model import Across, Measured, Ranked, Report
+from prunebench.compare.model import BOOTSTRAP, Across, Measured, Ranked, Report, T
 from prunebench.leaderboard.numbers import NONE, level, listing, points
 from prunebench.leaderboard.section import METRICS
 from prunebench.stats.comparison import ALIKE, ALPHA, BETTER, FEW, LEAST_PAIRS, WORSE, Comparison, least_p
@@ -106,6 +106,7 @@ def ranking(found: Ranked) -> str:
     )
 
 
+INTERVALS = {T: "t", BOOTSTRAP: "bootstrap (BCa, 9,999 resamples; for less than about ten seeds too narrow)"}
 RANKS = (
     "The blocks are tasks, with the mean over metrics and then over seeds as a score; rank 1 is the best. Methods that "
     "share a letter cannot be told apart, and the first column is 1 + the number of methods that are better for "
@@ -116,9 +117,9 @@ RANKS = (
 def about(report: Report) -> Iterator[str]:
     """How to read the tables, and what so few seeds cannot show."""
     yield (
-        "Differences are of the first method minus the second, over the seeds that both have, × 100, with the t "
-        "interval of their mean (two-sided, 95 %). d_z is Cohen's effect size for pairs: mean / std of the differences "
-        "(ddof = 1)."
+        "Differences are of the first method minus the second, over the seeds that both have, × 100, with the "
+        f"{INTERVALS[report.interval]} interval of their mean (two-sided, 95 %). d_z is Cohen's effect size for pairs: "
+        "mean / std of the differences (ddof = 1)."
     )
     corrected = f", after Holm's correction for all {report.tests} comparisons here" if report.tests > 1 else ""
     yield (
