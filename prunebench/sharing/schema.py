@@ -20,6 +20,7 @@ SCHEMA = 1
 
 Key = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+One = Annotated[int, Field(ge=1, le=1)]
 Count = Annotated[int, Field(ge=0, lt=2**53)]
 Positive = Annotated[int, Field(gt=0, lt=2**53)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -83,7 +84,7 @@ class Manifest(Strict):
     """`schema` comes first: whoever cannot read the rest can still say why."""
 
     kind: Literal["prunebench bundle"]
-    schema_: Literal[1] = Field(alias="schema")
+    schema_: One = Field(alias="schema")
     prunebench: str
     plans: list[Plan]
     strategies: dict[str, StrategyCode]
@@ -187,7 +188,7 @@ class Parameters(Strict):
 class Record(Strict):
     """As the worker writes it."""
 
-    format: Literal[1]
+    format: One
     key: Key
     status: Literal["done"]
     root: Root
