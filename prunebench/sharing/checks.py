@@ -16,7 +16,7 @@ from prunebench.protocol import Protocol
 from prunebench.recipes import Method
 from prunebench.registry import Registry
 from prunebench.sharing.bundle import Bundle
-from prunebench.sharing.schema import Cell, Record
+from prunebench.sharing.schema import Cell, Record, dumps
 from prunebench.sharing.trees import Trees
 from prunebench.store import RUN, checksum
 from prunebench.strategy import track
@@ -61,7 +61,8 @@ def cells(bundle: Bundle, trees: Trees, registry: Registry) -> Iterator[str]:
         if (cell.task, cell.seed, cell.setting) not in dense:
             yield f"beside {name(cell)} there is no dense run of the same seed"
         code = bundle.manifest.strategies.get(cell.label)
-        if not cell.mask_from and (code is None or (code.name, code.options) != (cell.strategy, cell.options)):
+        said = dumps([cell.strategy, cell.options])  # as JSON, where true is not 1
+        if not cell.mask_from and (code is None or dumps([code.name, code.options]) != said):
             yield f"the cell of {name(cell)} says strategy {cell.strategy} with options that nobody declares"
         if cell.track != track(cell.unit):
             yield f"the cell of {name(cell)} is {cell.track} and prunes {cell.unit}s"

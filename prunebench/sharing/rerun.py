@@ -72,7 +72,7 @@ def _lacks(name: str, fingerprint: str, device: str, *, registry: Registry, mode
         machine.resolve_device(device)
         found = model_source(model or name, registry)
     except PrunebenchError as error:
-        return f"its model or device is not at hand: {error}"
+        return f"its model or device is not at hand: {error.message}; --model says where a model lies"
     if found.fingerprint != fingerprint:
         return f"the model {found.name!r} here is {found.fingerprint}, and the bundle's is {fingerprint}"
     return ""
