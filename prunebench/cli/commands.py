@@ -7,6 +7,7 @@ import click
 from prunebench.cli.doctor import doctor
 from prunebench.cli.leaderboard import leaderboard
 from prunebench.cli.list import list_
+from prunebench.cli.masks import masks
 from prunebench.cli.plan import plan
 from prunebench.cli.pretrain import pretrain
 from prunebench.cli.results import results
@@ -17,4 +18,4 @@ from prunebench.hookspecs import hookimpl
 
 @hookimpl
 def prunebench_commands() -> list[click.Command]:
-    return [doctor, leaderboard, list_, plan, pretrain, results, run, transfer]
+    return [doctor, leaderboard, list_, masks, plan, pretrain, results, run, transfer]
