@@ -6,7 +6,6 @@ A mask maps a group's name to a boolean tensor; True stays. Scores have the same
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fractions import Fraction
 
 import numpy as np
 import torch
@@ -14,13 +13,9 @@ from torch import Tensor
 
 from prunebench import packed
 from prunebench.errors import PrunebenchError
+from prunebench.phases import pruned_count as pruned_count
 
 Mask = dict[str, Tensor]
-
-
-def pruned_count(sparsity: float, units: int) -> int:
-    """How many of `units` are gone at `sparsity`: the product as written in decimals, rounded half up."""
-    return int(Fraction(str(sparsity)) * units + Fraction(1, 2))
 
 
 def units(mask: Mapping[str, Tensor]) -> int:

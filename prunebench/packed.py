@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import safetensors
@@ -54,6 +55,13 @@ def unpack(data: bytes) -> Packed:
     if _digest(found) != about["sha256"]:
         raise ValueError("the bits of a mask do not match their checksum")
     return Packed(found, shapes)
+
+
+def described(data: bytes) -> dict[str, Any]:
+    """A mask in short: the checksum of its bits, its units, and how many of them are gone."""
+    mask = unpack(data)
+    units = sum(map(mask.units, mask.shapes))
+    return {"sha256": _digest(mask.bits), "units": units, "pruned": units - sum(mask.kept.values())}
 
 
 def metadata(data: bytes) -> dict[str, str]:

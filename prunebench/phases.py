@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from fractions import Fraction
 from typing import Any, Literal
 
 from prunebench.errors import PrunebenchError
@@ -17,6 +18,11 @@ def check_sparsity(sparsity: float) -> None:
     """Raise unless `sparsity` is a fraction in [0, 1)."""
     if not 0 <= sparsity < 1:
         raise PrunebenchError(f"sparsity {sparsity} is outside [0, 1)", "0.7 removes 70 % of the prunable units")
+
+
+def pruned_count(sparsity: float, units: int) -> int:
+    """How many of `units` are gone at `sparsity`: the product as written in decimals, rounded half up."""
+    return int(Fraction(str(sparsity)) * units + Fraction(1, 2))
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,9 @@ from prunebench.recipes import Method, Step, plain
 from prunebench.registry import Registry
 from prunebench.strategy import Unit
 
+# Raised whenever the same plan would give other numbers: every key changes with it.
+ENGINE = 3
+
 
 @dataclass(frozen=True)
 class Root:
@@ -128,21 +131,11 @@ class Cell:
     metrics: tuple[str, ...]
     evaluations: tuple[str, ...]
 
-    @property
-    def mask(self) -> str:
-        """The key of its mask in a store, or "" where it has none, or one that is drawn at random and never kept."""
-        for node in reversed(self.leaf.lineage()):
-            if isinstance(node.phase, Shuffle):
-                break
-            if node.strategy:
-                return node.key
-        return ""
-
     def to_json(self) -> dict[str, Any]:
         root = self.leaf.root
         return {
             **self.method,
-            "mask": self.mask,
+            "mask": mask_of(self.leaf),
             "task": root.task,
             "benchmark": self.benchmark,
             "split": self.split,
@@ -156,6 +149,16 @@ class Cell:
         }
 
 
+def mask_of(leaf: Node) -> str:
+    """The key of its mask in a store, or "" where it has none, or one that is drawn at random and never kept."""
+    for node in reversed(leaf.lineage()):
+        if isinstance(node.phase, Shuffle):
+            break
+        if node.strategy:
+            return node.key
+    return ""
+
+
 @dataclass(frozen=True)
 class Plan:
     """All trees and the cells that hang on them. A tree whose nodes adopt masks stands after those that find them."""
@@ -165,6 +168,13 @@ class Plan:
 
     def nodes(self) -> Iterator[Node]:
         return (node for root in self.roots for node in root.walk() if node.phase is not None)
+
+    def called(self, registry: Registry) -> dict[str, dict[str, Any]]:
+        """What keys hold of each strategy that is part of the plan, by its label."""
+        known = registry.entries("strategies")
+        labels = {cell.method["label"] for cell in self.cells if cell.method["strategy"] in known}
+        labels |= {node.strategy for node in self.nodes()} - {""}
+        return {label: registry.called(label) for label in sorted(labels)}
 
 
 @contextlib.contextmanager

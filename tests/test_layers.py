@@ -25,7 +25,7 @@ FLOORS = [
     {"bench", "results", "stats"},
     {"selection", "table"},
     {"leaderboard"},
-    {"analysis"},
+    {"analysis", "sharing"},
     {"cli"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from prunebench.cli.bundle import bundle
 from prunebench.cli.doctor import doctor
 from prunebench.cli.leaderboard import leaderboard
 from prunebench.cli.list import list_
@@ -13,9 +14,10 @@ from prunebench.cli.pretrain import pretrain
 from prunebench.cli.results import results
 from prunebench.cli.run import run
 from prunebench.cli.transfer import transfer
+from prunebench.cli.verify import verify
 from prunebench.hookspecs import hookimpl
 
 
 @hookimpl
 def prunebench_commands() -> list[click.Command]:
-    return [doctor, leaderboard, list_, masks, plan, pretrain, results, run, transfer]
+    return [bundle, doctor, leaderboard, list_, masks, plan, pretrain, results, run, transfer, verify]

@@ -62,7 +62,7 @@ def execute(made: Plan, chosen: Suite, registry: Registry, wish: Wish, kind: str
     todo = jobs.to_run(made, held, failed)
     _say(made, todo, held, failed, place)
     cells = [cell.to_json() for cell in made.cells]
-    place.add_plan(cells, chosen.name, command_line(), kind)
+    place.add_plan(cells, chosen.name, command_line(), kind, made.called(registry))
     if not todo:
         click.echo(f"Nothing is left to run: {'what has not failed' if failed else 'every result'} is in {wish.store}")
         return Done(place, cells, bench.Report(), failed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,7 +15,7 @@ from prunebench.cli.selecting import selected, selection_options, strategies_opt
 @strategies_option
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write to; without it nothing is written.")
 @click.option("--format", "formats", default="md,csv,json,tex", show_default=True, help="What to write.")
-def leaderboard(out: Path | None, formats: str, mixed: bool, **selection: str) -> None:
+def leaderboard(out: Path | None, formats: str, mixed: bool, **selection: Any) -> None:
     """Show or write what a store holds, as mean ± std tables.
 
     From the stored records alone, as Markdown, CSV, JSON and LaTeX.

@@ -33,6 +33,9 @@ _OPTIONS = [
     click.option("--prunable", help="encoder (default), or encoder+pooler as in the code of Chen et al. 2020."),
     click.option("--precision", help="auto (default), fp32 or bf16."),
     click.option("--device", help="auto (default), cpu or cuda."),
+    click.option(
+        "--compile", help="off (default) or on: train through torch.compile, on a GPU. Other numbers than without."
+    ),
     click.option("--epochs", help="Another number of epochs: another protocol, never mixed with the standard one."),
     click.option("--lr", help="Another learning rate."),
     click.option("--batch-size", help="Another batch size."),
@@ -59,7 +62,7 @@ _RUNNING = [
         default="auto",
         show_default=True,
         metavar="N|auto",
-        help="How many at a time. auto: one on a GPU, else as many as there are cores and memory for.",
+        help="How many at a time. auto: one on each GPU, else as many as there are cores and memory for.",
     ),
     click.option("--executor", help="Where jobs run: here (default for one), processes (default for more), ray, …"),
     click.option("--address", "--ray-address", "address", default="", help="Of the cluster that --executor is to use."),
