@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from prunebench.cli.execute import command_line
-from prunebench.cli.options import plugin_option, registry_of
-from prunebench.cli.selecting import selected, selection_options, strategies_option
+from prunebench.cli.options import plugin_option, registry_of, store_option
+from prunebench.cli.selecting import chosen, setting_options, strategies_option
 
 
 @click.command()
-@selection_options
+@store_option
+@setting_options
 @strategies_option
 @plugin_option
 @click.option("--sparsity", type=float, help="At this sparsity; by default at 0.7, or what is nearest to it.")
@@ -28,7 +30,7 @@ def masks(
     out: Path | None,
     formats: str,
     mixed: bool,
-    **selection: str,
+    **selection: Any,
 ) -> None:
     """Compare the masks that a store holds.
 
@@ -41,12 +43,12 @@ def masks(
 
     kinds = drawing.parse_formats(formats, analysis.TEXTS)
     registry = registry_of(ctx, plugins)
-    rows = selected(store, **selection)
+    place = Store.open(store)
+    rows = chosen(place, place.plans(), **selection)
     rows, said = allow_mixed(rows) if mixed else (one_setting(rows), ())
     for warning in said:
         click.echo(warning, err=True)
     level = analysis.choose(rows, sparsity)
-    place = Store.open(store)
     report = analysis.report(analysis.masks(rows, level, place, registry), level, rows)
     click.echo(analysis.terminal(report) + "\n")
     if out is None:

@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from prunebench.analysis.drawing import SEQUENTIAL, figure, lines_between, on, plain
 from prunebench.analysis.overlap.compare import Mean
-from prunebench.analysis.overlap.page import layer_name, matrix_name
+from prunebench.analysis.overlap.page import layer_name
 from prunebench.analysis.overlap.report import Unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+# So many inches of a page there are for panels beside each other.
+WIDTH = 10.5
+# What matrices are called where there is little room.
+SHORT = {"attention_output": "attn.\noutput", "intermediate": "inter-\nmediate"}
 # A panel: its title, its row names, its column names, and its numbers (NaN where there is none).
 Panel = tuple[str, Sequence[str], Sequence[str], Sequence[Sequence[float]]]
 
@@ -38,7 +42,7 @@ def tasks(unit: Unit) -> Figure:
         found = unit.by_task[method]
         numbers = [[_jaccard(found.get((one, other))) for other in unit.tasks] for one in unit.tasks]
         panels.append((f"{method}{_chance(found.values())}", unit.tasks, unit.tasks, numbers))
-    return _panels(panels, "Jaccard index of masks (diagonal: seeds of a task)", 0.0, 1.0)
+    return _panels(panels, "Jaccard (diagonal: seeds)", 0.0, 1.0)
 
 
 def methods(unit: Unit) -> Figure:
@@ -47,7 +51,7 @@ def methods(unit: Unit) -> Figure:
         for one in unit.methods
     ]
     title = f"same task and seed{_chance(unit.by_method.values())}"
-    return _panels([(title, unit.methods, unit.methods, numbers)], "Jaccard index of masks", 0.0, 1.0)
+    return _panels([(title, unit.methods, unit.methods, numbers)], "Jaccard", 0.0, 1.0)
 
 
 def sparsity(unit: Unit) -> Figure:
@@ -56,7 +60,7 @@ def sparsity(unit: Unit) -> Figure:
     for method in unit.methods:
         found = {(place.layer, place.matrix): summary.mean for place, summary in unit.sparsities(method).items()}
         numbers = [[found.get((layer, matrix), math.nan) for matrix in unit.matrices] for layer in unit.layers]
-        names = [matrix_name(matrix).replace(" ", "\n") for matrix in unit.matrices]
+        names = [SHORT.get(matrix, matrix) for matrix in unit.matrices]
         panels.append((method, [f"layer {layer_name(layer)}" for layer in unit.layers], names, numbers))
     values = [value for panel in panels for row in panel[3] for value in row if not math.isnan(value)]
     return _panels(panels, "fraction gone", math.floor(10 * min(values)) / 10, math.ceil(10 * max(values)) / 10)
@@ -68,8 +72,10 @@ def heads(unit: Unit) -> Figure:
     for (method, task, _), found in unit.heads.items():
         groups.setdefault(f"{method}, {task}" if unit.unit == "head" else method, []).append(found)
     panels = [_heads(title, found, unit) for title, found in groups.items()]
-    what = "fraction of seeds that keep a head" if unit.unit == "head" else "fraction of a head's weights that stay"
-    return _panels(panels, what, 0.0, 1.0)
+    if unit.unit == "head":
+        return _panels(panels, "fraction of seeds", 0.0, 1.0)
+    most = max(number for panel in panels for row in panel[3] for number in row)
+    return _panels(panels, "fraction of weights left", 0.0, math.ceil(10 * most) / 10)
 
 
 def _heads(title: str, found: Sequence[Any], unit: Unit) -> Panel:
@@ -98,13 +104,14 @@ def _chance(means: Any) -> str:
 
 
 def _panels(panels: Sequence[Panel], label: str, low: float, high: float) -> Figure:
-    """Heat maps beside each other, at most three abreast, with one scale."""
-    across = min(3, len(panels))
-    down = -(-len(panels) // across)
+    """Heat maps beside and below each other, with one scale."""
     rows, columns = max(len(panel[1]) for panel in panels), max(len(panel[2]) for panel in panels)
-    wide = max(len(part) for panel in panels for name in panel[2] for part in name.split("\n"))
-    width = columns * max(0.5, 0.085 * wide) + 1.2
-    picture = figure(across * width + 0.8, down * (0.42 * rows + 0.9) + 0.2)
+    letters = max(len(part) for panel in panels for name in panel[2] for part in name.split("\n"))
+    names = max(len(name) for panel in panels for name in panel[1])
+    width = columns * max(0.5, 0.085 * letters) + 0.09 * names + 0.2
+    across = max(1, min(len(panels), int(WIDTH // width)))
+    down = -(-len(panels) // across)
+    picture = figure(across * width + 0.8, max(down * (0.36 * rows + 0.8) + 0.2, 2.2))
     grid = picture.subplots(down, across, squeeze=False)
     image: Any = None
     for axes, panel in zip(grid.flat, panels, strict=False):
