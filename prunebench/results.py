@@ -194,7 +194,8 @@ def _cell(plan: Mapping[str, Any], data: Mapping[str, Any]) -> Cell:
     for name in ("metrics", "evaluations", "trainings"):
         values[name] = tuple(values[name])
     values["setting"] = Setting(**{name: data["setting"].get(name) or "" for name in _OF_SETTING})
-    return Cell(**{name: plan[name] for name in _OF_PLAN}, **values, **{name: data.get(name) or "" for name in _LATER})
+    values |= {name: data.get(name) or "" for name in _LATER}
+    return Cell(**{name: plan[name] for name in _OF_PLAN}, **values)
 
 
 def _rows(cell: Cell, fetch: Fetch, failure: Fetch) -> Iterable[Row]:

@@ -92,7 +92,9 @@ def test_the_command_line_starts_without_heavy_imports(arguments):
 
 
 def test_pages_need_no_torch():
-    rooms = "prunebench.leaderboard, prunebench.results, prunebench.store, prunebench.analysis.transfer"
+    rooms = ", ".join(
+        f"prunebench.{name}" for name in ("leaderboard", "results", "store", "analysis.transfer", "analysis.overlap")
+    )
     code = f"import sys, {rooms}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
