@@ -18,13 +18,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prunebench import cli
+from prunebench.documents import checksum
 from prunebench.registry import Registry
 from prunebench.results import stored
 from prunebench.sharing import archive, bundle, predictions, schema
 from prunebench.sharing.archive import BadBundle
 from prunebench.sharing.pack import pack
 from prunebench.sharing.verify import verify
-from prunebench.store import Store, checksum
+from prunebench.store import Store
 
 REGISTRY = Registry()
 

@@ -15,9 +15,9 @@ import pytest
 
 from prunebench import cli
 from prunebench.cli import verify as command
+from prunebench.documents import checksum
 from prunebench.executors import Here
 from prunebench.sharing import archive, bundle, predictions, rerun
-from prunebench.store import checksum
 
 
 def call(*words):
