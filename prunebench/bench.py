@@ -137,7 +137,7 @@ class _Run:
         self.leave(job, seconds, "; ".join(f"{describe(_at(job, failure))}: {failure.reason}" for failure in failures))
         for failure in failures:
             nodes = [node for node in job.nodes if failure.key in {step.key for step in node.path()}]
-            lost = [other for other in self.waiting if failure.key in {node.key for node in other.anchor.path()}]
+            lost = [other for other in self.waiting if failure.key in {node.key for node in other.anchor.lineage()}]
             self.waiting = [other for other in self.waiting if other not in lost]
             for other in lost:
                 self.leave(other, None, f"not run: {failure.reason}")

@@ -70,7 +70,7 @@ class Context:
         """Batches of the training split, `labels` among them: `examples` drawn without replacement, or all."""
         order = torch.randperm(len(self._data), generator=self.generator("batches"))[:examples]
         for indices in order.split(self._batch_size):
-            yield self._data.batch(indices.tolist(), self.device)
+            yield self._data.batch(indices.tolist())
 
     def _losses(self, examples: int | None) -> Iterator[tuple[Tensor, int]]:
         """The mean loss of each batch, with its graph, and the number of its examples."""

@@ -21,7 +21,7 @@ def predict(model: nn.Module, data: batches.Encoded, *, precision: str, device: 
     parts, order = [], []
     with torch.no_grad(), autocast(precision, device):
         for indices in batches.in_order(data, BATCH):
-            batch = data.batch(indices, device)
+            batch = data.batch(indices)
             batch.pop("labels")
             parts.append(model(**batch).logits.float())
             order.extend(indices)

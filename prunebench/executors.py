@@ -22,7 +22,7 @@ from typing import Any
 
 from prunebench import progress
 from prunebench.hookspecs import hookimpl
-from prunebench.machine import cores
+from prunebench.machine import cores, take_gpu
 
 # A job whose worker dies is run again; one that kills its worker so many times in a row is a failure.
 ATTEMPTS = 3
@@ -82,7 +82,7 @@ class Processes(ThreadPoolExecutor):
         jobs = request.jobs
         # Workers are started from these threads, and are deaf to Ctrl-C from their first moment on: they inherit it.
         super().__init__(jobs, initializer=signal.pthread_sigmask, initargs=(signal.SIG_BLOCK, {signal.SIGINT}))
-        self._all = [_Worker(request.cpus or max(1, cores() // jobs)) for _ in range(jobs)]
+        self._all = [_Worker(number, request.cpus or max(1, cores() // jobs)) for number in range(jobs)]
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         for worker in self._all:
             self._idle.put(worker)
@@ -129,7 +129,8 @@ class Told(Exception):
 class _Worker:
     """A process that does one call after the other; it is started for its first one, and again once it has died."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, number: int, threads: int) -> None:
+        self.number = number
         self.threads = threads
         self.process: Any = None
         self.connection: Connection | None = None
@@ -168,7 +169,7 @@ class _Worker:
             if self.connection is None:
                 context = multiprocessing.get_context("spawn")
                 self.connection, far = context.Pipe()
-                self.process = context.Process(target=_serve, args=(far, self.threads))
+                self.process = context.Process(target=_serve, args=(far, self.number, self.threads))
                 self.process.start()
                 far.close()
             return self.connection
@@ -202,7 +203,7 @@ class _Worker:
             self.process.join()
 
 
-def _serve(connection: Connection, threads: int) -> None:
+def _serve(connection: Connection, number: int, threads: int) -> None:
     """What a worker process does: listen, call, answer, until nobody is there any more."""
     # Ctrl-C reaches the whole group of processes; the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -211,6 +212,7 @@ def _serve(connection: Connection, threads: int) -> None:
     import torch
 
     torch.set_num_threads(threads)
+    take_gpu(number)
     progress.listen(connection.send)
     with contextlib.suppress(EOFError, ConnectionError):
         while True:

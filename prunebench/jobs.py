@@ -11,7 +11,7 @@ from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from prunebench.phases import Prune, Rewind, Train, sets_weights
+from prunebench.phases import Adopt, Prune, Rewind, Train, sets_weights
 from prunebench.plan import Node, Plan, root_json, without_collection
 
 
@@ -92,7 +92,7 @@ class Failure:
 
 
 def is_anchor(node: Node) -> bool:
-    return node.phase is None or isinstance(node.phase, Train) or sets_weights(node.phase)
+    return node.phase is None or isinstance(node.phase, Train | Adopt) or sets_weights(node.phase)
 
 
 def makes_mask(node: Node) -> bool:
@@ -126,8 +126,9 @@ def given_up(plan: Plan, store: Failed) -> dict[Node, str]:
     found: dict[Node, str] = {}
     for root in plan.roots if reasons else ():
         for node in root.walk():
-            if node.parent in found:
-                found[node] = found[node.parent]
+            lost = node.parent if node.parent in found else node.adopts
+            if lost in found:
+                found[node] = found[lost]
             elif node.key in reasons and not store.has("records", node.key):
                 found[node] = reasons[node.key]
     return found
@@ -152,6 +153,7 @@ def to_run(plan: Plan, store: Contents, without: Container[Node] = ()) -> list[J
             job.reads = weights
             job.needs.add(owner[source])
         job.needs.update(owner[node] for node in before if makes_mask(node) and owner[node] is not job)
+        job.needs.update(owner[node.adopts] for node in before if node.adopts)
     running = set(needed)
     for job in needed:
         job.needs &= running
@@ -217,7 +219,7 @@ def count(plan: Plan, jobs: list[Job], store: Contents, without: Collection[Node
 
     `without` are the nodes that failed in an earlier run, and are not run again.
     """
-    paths = [cell.leaf.path() for cell in plan.cells]
+    paths = [cell.leaf.lineage() for cell in plan.cells]
     nodes = list(plan.nodes())
     left = {node for job in jobs for node in job.phases}
     again = [job for job in jobs if job.trains and all(store.has("records", key) for key in job.records)]

@@ -76,13 +76,24 @@ WORKER_BYTES, BYTES_PER_WEIGHT_BYTE = 500_000_000, 25
 def default_jobs(device: str, weights: int) -> int:
     """How many jobs to run at a time with a model whose weight files have so many bytes.
 
-    One on a GPU; else one for each core, as far as memory goes: small matrices keep one core busy better than two.
+    One on each GPU; else one for each core, as far as memory goes: small matrices keep one core busy better than two.
+    (How many fill a GPU is for `--jobs` to say: tests/bench/gpu.py measures it.)
     """
     if device != "cpu":
-        return 1
+        import torch
+
+        return max(1, torch.cuda.device_count())
     memory = free_memory()
     fit = cores() if memory is None else memory // (WORKER_BYTES + BYTES_PER_WEIGHT_BYTE * weights)
     return max(1, min(cores(), fit))
+
+
+def take_gpu(number: int) -> None:
+    """Let the worker of that number compute on a GPU of its own, or share one where there are more workers."""
+    import torch
+
+    if torch.cuda.device_count() > 1:
+        torch.cuda.set_device(number % torch.cuda.device_count())
 
 
 def out_of_memory(error: BaseException) -> bool:

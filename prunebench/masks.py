@@ -1,31 +1,21 @@
-"""Masks: exact top-k, random masks with equal counts, one bit a unit on disk, overlap. Knows tensors, not models.
+"""Masks: exact top-k, and random masks with equal counts. Knows tensors, not models.
 
 A mask maps a group's name to a boolean tensor; True stays. Scores have the same names and shapes.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
-import safetensors
-import safetensors.numpy
 import torch
 from torch import Tensor
 
+from prunebench import packed
 from prunebench.errors import PrunebenchError
+from prunebench.phases import pruned_count as pruned_count
 
 Mask = dict[str, Tensor]
-
-
-def pruned_count(sparsity: float, units: int) -> int:
-    """How many of `units` are gone at `sparsity`: the product as written in decimals, rounded half up."""
-    return int(Fraction(str(sparsity)) * units + Fraction(1, 2))
 
 
 def units(mask: Mapping[str, Tensor]) -> int:
@@ -101,76 +91,11 @@ def shuffle(mask: Mapping[str, Tensor], counts: str, generator: torch.Generator)
 
 
 def pack(mask: Mapping[str, Tensor]) -> bytes:
-    """A safetensors file with one bit a unit; shapes and a checksum of the bits are in its metadata."""
-    shapes = {name: list(keep.shape) for name, keep in mask.items()}
-    bits = {name: np.packbits(keep.flatten().numpy()) for name, keep in mask.items()}
-    about = json.dumps({"shapes": shapes, "sha256": _digest(bits)})
-    return bytes(safetensors.numpy.save(bits, metadata={"mask": about}))
+    """The mask as a file: see `packed`."""
+    return packed.pack({name: keep.numpy() for name, keep in mask.items()})
 
 
 def unpack(data: bytes) -> Mask:
     """The inverse of `pack`, the order of the groups included. Raises ValueError where the bits are not as written."""
-    bits, shapes = _bits(data)
-    return {
-        name: torch.from_numpy(np.unpackbits(bits[name], count=math.prod(shape)).astype(bool)).view(*shape)
-        for name, shape in shapes.items()
-    }
-
-
-def metadata(data: bytes) -> dict[str, str]:
-    """The metadata of a safetensors file, which its library gives for a path only."""
-    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    return dict(header["__metadata__"])
-
-
-def _bits(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, list[int]]]:
-    """The packed bits and the shape of each group."""
-    bits = safetensors.numpy.load(data)
-    about = json.loads(metadata(data)["mask"])
-    if _digest({name: bits[name] for name in about["shapes"]}) != about["sha256"]:
-        raise ValueError("the bits of a mask do not match their checksum")
-    return bits, about["shapes"]
-
-
-@dataclass(frozen=True)
-class Overlap:
-    """How many of `units` two masks both keep, and how many at least one of them keeps."""
-
-    units: int
-    both: int
-    either: int
-
-    @property
-    def jaccard(self) -> float:
-        """Of the units that either keeps, the fraction that both keep; 1 where neither keeps any."""
-        return self.both / self.either if self.either else 1.0
-
-    @property
-    def agreement(self) -> float:
-        """The fraction of units on which the masks say the same."""
-        return 1 - (self.either - self.both) / self.units
-
-
-def overlap(one: bytes, other: bytes) -> dict[str, Overlap]:
-    """The overlap of two packed masks in each group, counted on their bits as they are.
-
-    Raises ValueError where they are of other groups or shapes.
-    """
-    (bits, shapes), (others, other_shapes) = _bits(one), _bits(other)
-    if shapes != other_shapes:
-        raise ValueError("the masks are not of the same groups and shapes")
-    return {
-        name: Overlap(
-            math.prod(shape),
-            int(np.bitwise_count(bits[name] & others[name]).sum(dtype=np.int64)),
-            int(np.bitwise_count(bits[name] | others[name]).sum(dtype=np.int64)),
-        )
-        for name, shape in shapes.items()
-    }
-
-
-def _digest(bits: Mapping[str, np.ndarray]) -> str:
-    digest = hashlib.sha256()
-    for name, values in bits.items():
-        digest.update(name.encode() + b"\0" + values.tobytes())
-    return digest.hexdigest()
+    found = packed.unpack(data)
+    return {name: torch.from_numpy(found.group(name)) for name in found.shapes}

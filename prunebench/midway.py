@@ -15,7 +15,8 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from prunebench.masks import metadata
+from prunebench.models.dropout import SOURCE
+from prunebench.packed import metadata
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ class State:
                 if not name.startswith("moment "):
                     tensor.copy_(found[name])
         torch.set_rng_state(found["random cpu"])
+        SOURCE.restore(found["random dropout"])
         if self.device == "cuda":
             torch.cuda.set_rng_state(found["random cuda"])
         return about["step"], about["tokens"]
@@ -95,5 +97,6 @@ class State:
 
     def _generators(self) -> Iterator[tuple[str, Tensor]]:
         yield "cpu", torch.get_rng_state()
+        yield "dropout", SOURCE.state()
         if self.device == "cuda":
             yield "cuda", torch.cuda.get_rng_state()

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from fractions import Fraction
+from typing import Any, Literal
 
 from prunebench.errors import PrunebenchError
 
@@ -17,6 +18,11 @@ def check_sparsity(sparsity: float) -> None:
     """Raise unless `sparsity` is a fraction in [0, 1)."""
     if not 0 <= sparsity < 1:
         raise PrunebenchError(f"sparsity {sparsity} is outside [0, 1)", "0.7 removes 70 % of the prunable units")
+
+
+def pruned_count(sparsity: float, units: int) -> int:
+    """How many of `units` are gone at `sparsity`: the product as written in decimals, rounded half up."""
+    return int(Fraction(str(sparsity)) * units + Fraction(1, 2))
 
 
 @dataclass(frozen=True)
@@ -119,12 +125,27 @@ class Shuffle(Phase):
 
 
 @dataclass(frozen=True)
+class Adopt(Phase):
+    """Take the mask that another recipe has found on another task: what stands after its node `mask`, by key.
+
+    `sparsity` of its `unit`s are gone. It stands first in a recipe, where the weights are θ0; a plan puts it there.
+    """
+
+    mask: str
+    unit: Literal["weight", "head", "neuron"]
+    sparsity: float
+
+    def __post_init__(self) -> None:
+        check_sparsity(self.sparsity)
+
+
+@dataclass(frozen=True)
 class Compact(Phase):
     """Take the pruned heads or neurons out of the model for real. Only at the end of a recipe."""
 
 
 PHASES: dict[str, type[Phase]] = {
-    kind.__name__: kind for kind in (Train, Prune, Rewind, Reinit, PermuteLayers, Shuffle, Compact)
+    kind.__name__: kind for kind in (Train, Prune, Rewind, Reinit, PermuteLayers, Shuffle, Adopt, Compact)
 }
 
 
@@ -149,7 +170,14 @@ def asks_strategy(phase: Phase) -> bool:
 
 def changes_mask(phase: Phase) -> bool:
     """Whether another mask may stand after this phase than before it."""
-    return asks_strategy(phase) or isinstance(phase, Shuffle)
+    return asks_strategy(phase) or isinstance(phase, Shuffle | Adopt)
+
+
+def level(phases: Sequence[Phase]) -> float:
+    """The sparsity that a recipe comes to: what is gone stays gone, so it is the largest."""
+    levels = [phase.sparsity for phase in phases if isinstance(phase, Prune | Adopt)]
+    levels += [phase.sparsity.final for phase in phases if isinstance(phase, Train) and phase.sparsity]
+    return max(levels, default=0.0)
 
 
 def sets_weights(phase: Phase) -> bool:

@@ -14,9 +14,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from prunebench.errors import PrunebenchError
-from prunebench.phases import Phase, Rewind, Train, to_json
-from prunebench.recipes import Method, Step
+from prunebench.phases import Adopt, Phase, Rewind, Shuffle, Train, level, to_json
+from prunebench.recipes import Method, Step, plain
 from prunebench.registry import Registry
+from prunebench.strategy import Unit
+
+# Raised whenever the same plan would give other numbers: every key changes with it.
+ENGINE = 3
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,7 @@ class Node:
     """A phase in its place. `strategy` is the text that names the strategy which the phase calls, or "".
 
     `code` is the digest of that strategy's source, and `moves` whether it moves the weights that it leaves.
+    `adopts` is the node of another tree whose mask it takes.
     """
 
     key: str
@@ -84,6 +89,7 @@ class Node:
     children: dict[str, Node] = field(default_factory=dict)
     scored: bool = False
     made_for: str = ""
+    adopts: Node | None = None
 
     def path(self) -> list[Node]:
         """The nodes from the first phase to this one."""
@@ -93,6 +99,11 @@ class Node:
             nodes.append(node)
             node = node.parent
         return nodes[::-1]
+
+    def lineage(self) -> list[Node]:
+        """All that this node comes from, itself the last: its path, after that of the mask which it begins with."""
+        path = self.path()
+        return [*(earlier for node in path if node.adopts for earlier in node.adopts.lineage()), *path]
 
     def walk(self) -> Iterator[Node]:
         """This node and all below it, parents first."""
@@ -124,6 +135,7 @@ class Cell:
         root = self.leaf.root
         return {
             **self.method,
+            "mask": mask_of(self.leaf),
             "task": root.task,
             "benchmark": self.benchmark,
             "split": self.split,
@@ -132,20 +144,37 @@ class Cell:
             "sparsity": self.sparsity,
             "seed": root.seed,
             "key": self.leaf.key,
-            "trainings": [node.key for node in self.leaf.path() if isinstance(node.phase, Train)],
+            "trainings": [node.key for node in self.leaf.lineage() if isinstance(node.phase, Train)],
             "setting": root.setting(),
         }
 
 
+def mask_of(leaf: Node) -> str:
+    """The key of its mask in a store, or "" where it has none, or one that is drawn at random and never kept."""
+    for node in reversed(leaf.lineage()):
+        if isinstance(node.phase, Shuffle):
+            break
+        if node.strategy:
+            return node.key
+    return ""
+
+
 @dataclass(frozen=True)
 class Plan:
-    """All trees and the cells that hang on them."""
+    """All trees and the cells that hang on them. A tree whose nodes adopt masks stands after those that find them."""
 
     roots: list[Node]
     cells: list[Cell]
 
     def nodes(self) -> Iterator[Node]:
         return (node for root in self.roots for node in root.walk() if node.phase is not None)
+
+    def called(self, registry: Registry) -> dict[str, dict[str, Any]]:
+        """What keys hold of each strategy that is part of the plan, by its label."""
+        known = registry.entries("strategies")
+        labels = {cell.method["label"] for cell in self.cells if cell.method["strategy"] in known}
+        labels |= {node.strategy for node in self.nodes()} - {""}
+        return {label: registry.called(label) for label in sorted(labels)}
 
 
 @contextlib.contextmanager
@@ -168,9 +197,9 @@ def build(
     methods = [Method(text, registry) for text in dict.fromkeys(["dense", *strategies])]
     recipes = {
         each: [
-            (method.about, level, method.steps(level))
+            (method.about, sparsity, method.steps(sparsity))
             for method in methods
-            for level in (each if method.prunes else (0.0,))
+            for sparsity in (each if method.prunes else (0.0,))
         ]
         for each in set(levels.values())
     }
@@ -180,14 +209,15 @@ def build(
         plan.roots.append(tree)
         task = registry.get("tasks", root.task)
         names = (task.benchmark, task.split, task.metrics, task.evaluations)
-        for about, level, steps in recipes[levels[root.task]]:
-            _check_rewinds(steps, root, about["label"])
-            made_for = f"{about['label']} {level:g}" if level else about["label"]
-            plan.cells.append(Cell(about, level, _grow(tree, steps, made_for), *names))
+        for about, sparsity, steps in recipes[levels[root.task]]:
+            check_rewinds(steps, root, about["label"])
+            made_for = f"{about['label']} {sparsity:g}" if sparsity else about["label"]
+            plan.cells.append(Cell(about, sparsity, leaf(tree, steps, made_for), *names))
     return plan
 
 
-def _check_rewinds(steps: Sequence[Step], root: Root, who: str) -> None:
+def check_rewinds(steps: Sequence[Step], root: Root, who: str) -> None:
+    """Raise where a recipe rewinds to a step that the task's training does not have."""
     late = [step.phase.to for step in steps if isinstance(step.phase, Rewind) and step.phase.to > root.steps]
     if late:
         raise PrunebenchError(
@@ -195,16 +225,31 @@ def _check_rewinds(steps: Sequence[Step], root: Root, who: str) -> None:
         )
 
 
-def _grow(tree: Node, steps: Sequence[Step], made_for: str) -> Node:
-    node = tree
+def leaf(node: Node, steps: Sequence[Step], made_for: str) -> Node:
+    """The node where `steps` from `node` on end, which is scored."""
+    end = grow(node, steps, made_for)
+    end.scored = True
+    return end
+
+
+def adopt(tree: Node, found: Node, unit: Unit, made_for: str) -> Node:
+    """Below the untrained `tree`, the node that takes the mask which stands after `found` in another tree."""
+    sparsity = level([node.phase for node in found.lineage() if node.phase is not None])
+    phase = Adopt(found.key, unit, sparsity)
+    node = grow(tree, [plain(phase)], made_for)
+    node.adopts = found
+    return node
+
+
+def grow(node: Node, steps: Sequence[Step], made_for: str) -> Node:
+    """The node where `steps` from `node` on end; what of them is there already is the same node."""
     for step in steps:
         child = node.children.get(step.token)
         if child is None:
             key = _digest([node.key, step.token])
-            child = Node(key, tree.root, step.phase, step.strategy, step.moves, step.code, node, made_for=made_for)
+            child = Node(key, node.root, step.phase, step.strategy, step.moves, step.code, node, made_for=made_for)
             node.children[step.token] = child
         node = child
-    node.scored = True
     return node
 
 

@@ -39,6 +39,11 @@ class Step:
     token: str
 
 
+def plain(phase: Phase) -> Step:
+    """The step of a phase that calls no strategy."""
+    return Step(phase, "", False, "", json.dumps(to_json(phase), sort_keys=True))
+
+
 class Method:
     """A strategy in a plan: its recipes, with a control's taken from the method that it controls."""
 
@@ -79,7 +84,7 @@ class Method:
                 self._step(phase)
                 for phase in _phases(self.strategy.tail(rest), f"the tail of {label(self.strategy)!r}")
             ]
-        _check(steps, self.about)
+        check(steps, self.about)
         return steps
 
     def _recipe(self, strategy: Any, sparsity: float) -> list[Phase]:
@@ -95,7 +100,7 @@ class Method:
 
     def _step(self, phase: Phase) -> Step:
         if not asks_strategy(phase):
-            return Step(phase, "", False, "", json.dumps(to_json(phase), sort_keys=True))
+            return plain(phase)
         if not (hasattr(self.strategy, "score") or hasattr(self.strategy, "prune")):
             raise PrunebenchError(
                 f"strategy {self.strategy.name!r} prunes, and has no score(ctx)", "see CONTRIBUTING.md"
@@ -116,7 +121,7 @@ def _phases(answer: Any, who: str) -> list[Phase]:
 UNMASKED = (Shuffle, PermuteLayers)
 
 
-def _check(steps: Sequence[Step], about: dict[str, Any]) -> None:
+def check(steps: Sequence[Step], about: dict[str, Any]) -> None:
     """Raise where a recipe cannot be run, naming the strategy whose it is."""
     phases = [step.phase for step in steps]
     who = f"the recipe of {about['label']!r}"

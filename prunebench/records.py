@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from prunebench import masks, units
 from prunebench.errors import PrunebenchError
 from prunebench.evaluation import decide, predict
-from prunebench.phases import Phase, Prune, Train
+from prunebench.phases import Phase, level
 from prunebench.registry import Registry
 from prunebench.strategy import Unit
 from prunebench.subjects import Subject
@@ -102,6 +102,7 @@ def sizes(
             "encoder_before": encoder_before,
             "encoder_after": units.encoder_sparsity(prunable),
         },
+        "encoder": {"layers": len(prunable.layers), "heads": prunable.heads, "head_size": prunable.head_size},
         "parameters": {
             "total": total,
             "left": total - sum(int((~kept).sum()) for kept in keep.values()),
@@ -116,9 +117,7 @@ def checks(
     """What must hold of every cell: the count that was asked for is met, and what is pruned is exactly zero."""
     named = dict(subject.model.named_parameters())
     zero = not any(named[name].detach().masked_select(~kept).any() for name, kept in keep.items())
-    levels = [phase.sparsity for phase in path if isinstance(phase, Prune)]
-    levels += [phase.sparsity.final for phase in path if isinstance(phase, Train) and phase.sparsity]
-    wanted = masks.pruned_count(max(levels, default=0.0), masks.units(mask)) if mask else 0
+    wanted = masks.pruned_count(level(path), masks.units(mask)) if mask else 0
     return {"count_exact": (masks.pruned(mask) if mask else 0) == wanted, "pruned_weights_zero": zero}
 
 

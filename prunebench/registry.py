@@ -25,7 +25,7 @@ import pluggy
 
 from prunebench import hookspecs
 from prunebench.errors import PrunebenchError, unknown
-from prunebench.strategy import build, parse_spec
+from prunebench.strategy import build, options_of, parse_spec
 
 BUILT_IN = ("strategies", "tasks", "models", "executors", "cluster", "suites", "cli.commands")
 KINDS = ("strategies", "tasks", "models", "checkpoints", "metrics", "executors", "suites", "commands")
@@ -159,12 +159,22 @@ class Registry:
         return build(self.get("strategies", name), options)
 
     def identity(self, strategy: Any) -> dict[str, str]:
-        """What the key of a result must hold of the code of a strategy: the version and a digest of its module."""
-        entry = self.entry("strategies", strategy.name)
+        """What the key of a result must hold of the code of a strategy."""
+        return self.code("strategies", strategy.name)
+
+    def called(self, text: str) -> dict[str, Any]:
+        """All that the key of a result holds of the strategy that `text` names."""
+        strategy = self.strategy(text)
+        return {"name": strategy.name, "options": options_of(strategy), **self.identity(strategy)}
+
+    def code(self, kind: str, name: str) -> dict[str, str]:
+        """Which code gives a thing: distribution, version (of a file none) and a digest of its module's source."""
+        entry = self.entry(kind, name)
+        home = entry.value.__module__ if isinstance(entry.value, type) else entry.plugin.module.__name__
         return {
             "distribution": entry.plugin.distribution,
             "version": "" if entry.plugin.origin.startswith("file") else entry.plugin.version,
-            "source": source_digest(type(strategy).__module__),
+            "source": source_digest(home),
         }
 
     def provenance(self, kind: str, name: str) -> str:
@@ -172,8 +182,7 @@ class Registry:
         entry = self.entry(kind, name)
         if entry.plugin.origin.startswith("file"):  # whose version is such a digest
             return entry.plugin.source
-        home = entry.value.__module__ if isinstance(entry.value, type) else entry.plugin.module.__name__
-        return f"{entry.plugin.source} ({source_digest(home)[:8]})"
+        return f"{entry.plugin.source} ({self.code(kind, name)['source'][:8]})"
 
 
 def at_hand(path: Path, text: str) -> Path:

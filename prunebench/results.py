@@ -44,6 +44,9 @@ class Cell:
     """One method at one sparsity on one task with one seed, as it was planned.
 
     `key` names the record that its score is read from, `trainings` those of all trainings on its recipe's path.
+    `mask` is that of its mask in the store: "" where it has none, or one drawn at random, which is not kept, or was
+    planned before masks were named. `mask_from` is set in a transfer only: the task that the mask was found on, or the
+    control that it comes from.
     """
 
     suite: str
@@ -67,6 +70,8 @@ class Cell:
     key: str
     trainings: tuple[str, ...]
     setting: Setting
+    mask: str = ""
+    mask_from: str = ""
 
     @property
     def is_dense(self) -> bool:
@@ -182,7 +187,9 @@ def _cells(plans: Iterable[Mapping[str, Any]]) -> list[Cell]:
 
 
 _OF_PLAN = ("suite", "command", "written")
-_OF_CELL = [field.name for field in fields(Cell) if field.name not in _OF_PLAN]
+# What plans of earlier versions lack.
+_LATER = ("mask", "mask_from")
+_OF_CELL = [field.name for field in fields(Cell) if field.name not in (*_OF_PLAN, *_LATER)]
 _OF_SETTING = [field.name for field in fields(Setting)]
 
 
@@ -191,6 +198,7 @@ def _cell(plan: Mapping[str, Any], data: Mapping[str, Any]) -> Cell:
     for name in ("metrics", "evaluations", "trainings"):
         values[name] = tuple(values[name])
     values["setting"] = Setting(**{name: data["setting"].get(name) or "" for name in _OF_SETTING})
+    values |= {name: data.get(name) or "" for name in _LATER}
     return Cell(**{name: plan[name] for name in _OF_PLAN}, **values)
 
 

@@ -15,20 +15,27 @@ from __future__ import annotations
 import contextlib
 import datetime
 import hashlib
+import io
 import json
 import platform
 import uuid
+import zipfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from prunebench import places
 from prunebench.errors import PrunebenchError
 from prunebench.places import Place
 from prunebench.places import StoreError as StoreError
 
+if TYPE_CHECKING:
+    import numpy as np
+
 FORMAT = 1
+# The kind of plan that a leaderboard is made of: it measures methods, each on its own tasks.
+RUN = "run"
 SUFFIX = {"records": ".json", "failures": ".json"} | dict.fromkeys(("masks", "weights", "checkpoints"), ".safetensors")
 
 Record = Mapping[str, Any]
@@ -129,12 +136,28 @@ class Store:
         aside = self.place.set_aside(name).rpartition("/")[2]
         self.complaints.append(f"{self.place.where(name)} {reason}: moved to {aside}, to be computed again")
 
+    def logits(self, key: str) -> dict[str, np.ndarray]:
+        """The logits of every example beside the record of that key, by evaluation; none where there is no such file.
+
+        A file that is torn or foreign is an error; nothing is ever unpickled.
+        """
+        import numpy as np
+
+        name = file_name("records", key).removesuffix(SUFFIX["records"]) + ".npz"
+        try:
+            with np.load(io.BytesIO(self.place.read(name)), allow_pickle=False) as file:
+                return {evaluation: file[evaluation] for evaluation in file.files}
+        except FileNotFoundError:
+            return {}
+        except (ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise PrunebenchError(f"cannot read {self.place.where(name)}: {error}", "it is no npz of arrays") from None
+
     def add_record(self, record: Record, logits: bytes) -> None:
         """Keep a record and its predictions; the first one to be written stays."""
         name = file_name("records", record["key"])
         if self.record(record["key"]) is None:
             self.place.write(name.removesuffix(SUFFIX["records"]) + ".npz", logits)
-            self.place.write(name, _json({"checksum": _checksum(record), "record": record}))
+            self.place.write(name, _json({"checksum": checksum(record), "record": record}))
         self.forget_failure(record["key"])
 
     def failure(self, key: str) -> Record | None:
@@ -184,14 +207,27 @@ class Store:
     def discard_weights(self, name: str) -> None:
         self.place.remove(file_name("weights", name))
 
-    def add_plan(self, cells: Sequence[Mapping[str, Any]], suite: str, command: str) -> None:
-        """Remember which cells were asked for; asking again makes them the newest."""
+    def add_plan(
+        self,
+        cells: Sequence[Mapping[str, Any]],
+        suite: str,
+        command: str,
+        kind: str = RUN,
+        strategies: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Remember which cells were asked for; asking again makes them the newest.
+
+        `kind` is the command whose cells they are: leaderboards show those of runs. `strategies` is what the keys hold
+        of each strategy, so that they can be computed again once it is another.
+        """
         name = hashlib.sha256(_json([suite, command, cells])).hexdigest()[:16]
         plan = {
             "format": FORMAT,
+            "kind": kind,
             "suite": suite,
             "command": command,
             "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds"),
+            "strategies": strategies or {},
             "cells": cells,
         }
         self.place.write(f"plans/{name}.json", _json(plan))
@@ -226,14 +262,16 @@ class Store:
             del found[name]
         return found
 
-    def plans(self) -> list[dict[str, Any]]:
-        """All plans, the newest last."""
+    def plans(self, kind: str = RUN) -> list[dict[str, Any]]:
+        """All plans of that kind, the newest last."""
         plans = []
         names = [name for name in self.place.names("plans") if name.endswith(".json")]
         for name, data in self.place.read_all(names).items():
             try:
                 plan = json.loads(data)
-                plans.append({name: plan[name] for name in ("format", "suite", "command", "written", "cells")})
+                found = {name: plan[name] for name in ("format", "suite", "command", "written", "cells")}
+                if plan.get("kind", RUN) == kind:
+                    plans.append({**found, "strategies": plan.get("strategies", {})})
             except (ValueError, KeyError, TypeError):
                 self.complaints.append(f"{self.place.where(name)} is no plan: left out")
         return sorted(plans, key=lambda plan: plan["written"])
@@ -265,7 +303,8 @@ def _json(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
-def _checksum(record: Mapping[str, Any]) -> str:
+def checksum(record: Mapping[str, Any]) -> str:
+    """What stands beside a record in its file."""
     return hashlib.sha256(_json(record)).hexdigest()
 
 
@@ -273,11 +312,11 @@ def _opened(data: bytes, key: str) -> tuple[Record, str]:
     """The record in a file, and what is wrong with it, or ""."""
     try:
         outer = json.loads(data)
-        record, checksum = outer["record"], outer["checksum"]
+        record, written = outer["record"], outer["checksum"]
         if record["format"] > FORMAT:
             return record, f"is of format {record['format']}, newer than {FORMAT}"
         if record["key"] != key:
             return record, f"holds the record of {record['key']}"
     except (ValueError, KeyError, TypeError):
         return {}, "is torn or foreign"
-    return record, "" if checksum == _checksum(record) else "does not match its checksum"
+    return record, "" if written == checksum(record) else "does not match its checksum"

@@ -57,7 +57,7 @@ def subject(root: Mapping[str, Any], registry: Registry) -> Subject:
     source = model_source(root["where"]["model"], registry)
     _same(f"model {root['model']['name']!r}", source.fingerprint, root["model"]["fingerprint"])
     limits = (protocol.max_length, protocol.train_limit, protocol.eval_limit)
-    train, evaluations = _encoded(task.name, where, root["data"], *limits, registry, source)
+    train, evaluations = _encoded(task.name, where, root["data"], *limits, root["device"], registry, source)
     labels = len(task.labels) or 1
     prunable, theta0 = _model(source, labels, root["seed"], root["prunable"], root["device"], registry)
     return Subject(prunable, theta0, train, evaluations, task, protocol)
@@ -95,11 +95,10 @@ def _model(
         seed=seed,
         prune_pooler=prunable == "encoder+pooler",
     )
-    # On a CPU in bf16 the products written out are 1.3 to 3.6 times as fast as the fused attention, and in fp32 there
-    # is little between them (tests/bench/README.md).
-    network: Any = model.model
-    network.set_attn_implementation("sdpa" if device == "cuda" else "eager")
-    network.to(device)
+    # Here, because the modelling code of transformers takes 130 MB, which whoever only plans does not need.
+    from prunebench.models.attention import put_on
+
+    put_on(model.model, device)
     return model, {name: parameter.detach().clone() for name, parameter in model.model.named_parameters()}
 
 
@@ -111,6 +110,7 @@ def _encoded(
     max_length: int,
     train_limit: int | None,
     eval_limit: int | None,
+    device: str,
     registry: Registry,
     source: sources.ModelSource,
 ) -> tuple[batches.Encoded, dict[str, batches.Encoded]]:
@@ -120,13 +120,13 @@ def _encoded(
     data = data.limited(train_limit, eval_limit)
     evaluations = {name: batches.encode(tokenizer, split, max_length) for name, split in data.evaluations.items()}
     train = batches.encode(tokenizer, data.train, max_length)
-    longest = max(int(split.lengths().max()) for split in (train, *evaluations.values()))
+    longest = max(int(split.lengths.max()) for split in (train, *evaluations.values()))
     limit = positions(source, registry)
     if longest > limit:
         raise PrunebenchError(
             f"task {task!r} has a text of {longest} tokens, and {source.name} reads {limit}", f"--max-length {limit}"
         )
-    return train, evaluations
+    return train.to(device), {name: split.to(device) for name, split in evaluations.items()}
 
 
 def positions(source: sources.ModelSource, registry: Registry) -> int:

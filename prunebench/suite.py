@@ -19,6 +19,7 @@ PROTOCOL_OPTIONS = ("epochs", "lr", "batch_size", "max_length", "train_limit", "
 CHOICES = {
     "precision": ("auto", "fp32", "bf16"),
     "device": ("auto", "cpu", "cuda"),
+    "compile": ("off", "on"),
     "prunable": ("encoder", "encoder+pooler"),
 }
 
@@ -37,6 +38,7 @@ class Suite:
     glue_dir: str | None = None
     precision: str = "auto"
     device: str = "auto"
+    compile: str = "off"
     prunable: str = "encoder"
     epochs: int | None = None
     lr: float | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,10 +16,15 @@ from transformers import get_linear_schedule_with_warmup
 from prunebench import batches, progress
 from prunebench.errors import PrunebenchError
 from prunebench.midway import Midway, State
+from prunebench.models import dropout
 from prunebench.protocol import Protocol
 from prunebench.seeds import derive
 
-REPORT_EVERY = 10
+# Steps between two reports, each of which waits for the device.
+REPORT_EVERY = {"cpu": 10, "cuda": 50}
+# Ends the name of a precision where the model is trained through torch.compile.
+COMPILED = "+compile"
+BACKEND = "inductor"
 
 
 @dataclass(frozen=True)
@@ -47,9 +53,18 @@ def steps_of(examples: int, protocol: Protocol) -> int:
 
 
 def autocast(precision: str, device: str) -> contextlib.AbstractContextManager[object]:
-    if precision == "fp32":
+    if precision.removesuffix(COMPILED) == "fp32":
         return contextlib.nullcontext()
     return torch.autocast(device, dtype=torch.bfloat16)
+
+
+@functools.lru_cache(maxsize=1)
+def compiled(model: nn.Module) -> Any:
+    """The model's forward pass, compiled once for all trainings of it and for all shapes; the weights are the model's.
+
+    It is for training alone: hooks that are put on the model later do not reach it.
+    """
+    return torch.compile(model, dynamic=True, backend=BACKEND)
 
 
 def loss_of(logits: Tensor, labels: Tensor) -> Tensor:
@@ -90,7 +105,9 @@ def train(
     schedule = get_linear_schedule_with_warmup(optimizer, round(protocol.warmup * total), total)
     order = torch.Generator().manual_seed(derive(seed, "order"))
     torch.manual_seed(derive(seed, "dropout"))
+    dropout.SOURCE.seed(derive(seed, "dropout"))
     meter = _Meter(total, device)
+    forward = compiled(model) if precision.endswith(COMPILED) else model
     state = State(model, optimizer, schedule, {"all": meter.sum, "tail": meter.tail}, device)
     done = 0
     if events.midway is not None and events.midway.data is not None:
@@ -102,17 +119,20 @@ def train(
             step += 1
             if step <= done:
                 continue
-            batch = data.batch(indices, device)
-            labels = batch.pop("labels")
-            with autocast(precision, device):
-                loss = loss_of(model(**batch).logits, labels)
-            loss.backward()
+            # On a GPU a batch is cheaper whole: small kernels are bound by their launches.
+            for part in batches.parts(data, indices) if device == "cpu" else [indices]:
+                batch = data.batch(part)
+                labels = batch.pop("labels")
+                with autocast(precision, device):
+                    loss = loss_of(forward(**batch).logits, labels) * (len(part) / len(indices))
+                loss.backward()
+                meter.add(step, loss.detach(), batch["input_ids"].numel())
             masks.on_gradients()
             nn.utils.clip_grad_norm_(named.values(), protocol.clip)
             optimizer.step()
             schedule.step()
             optimizer.zero_grad()
-            meter.add(step, loss.detach(), batch["input_ids"].numel())
+            meter.report(step)
             if step in events.masks:
                 masks = _Masks(named, events.masks[step]())
                 masks.on_weights(optimizer)
@@ -151,6 +171,7 @@ class _Meter:
 
     def __init__(self, total: int, device: str) -> None:
         self.total = total
+        self.every = REPORT_EVERY[device]
         self.sum = torch.zeros((), device=device)
         self.tail = torch.zeros((), device=device)
         self.tail_steps = max(1, total // 10)
@@ -161,8 +182,10 @@ class _Meter:
         self.tokens += tokens
         if step > self.total - self.tail_steps:
             self.tail += loss
-        if step % REPORT_EVERY == 0 or step == self.total:
-            since = (step - 1) % REPORT_EVERY + 1
+
+    def report(self, step: int) -> None:
+        if step % self.every == 0 or step == self.total:
+            since = (step - 1) % self.every + 1
             mean = self.sum.item() / since
             if not math.isfinite(mean):
                 raise PrunebenchError(f"the training diverged: its loss is {mean} at step {step} of {self.total}")

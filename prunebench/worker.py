@@ -22,7 +22,7 @@ from prunebench.context import Context
 from prunebench.errors import PrunebenchError
 from prunebench.jobs import Failure, weights_before
 from prunebench.models.prunable import permute_layers, reinitialise
-from prunebench.phases import Compact, PermuteLayers, Prune, Reinit, Rewind, Shuffle, Train
+from prunebench.phases import Adopt, Compact, PermuteLayers, Prune, Reinit, Rewind, Shuffle, Train
 from prunebench.registry import Registry, at_hand
 from prunebench.seeds import derive
 from prunebench.steps import State, Step
@@ -117,6 +117,9 @@ class Worker:
         if phases.asks_strategy(phase):
             state.unit = self.registry.strategy(step.strategy).unit
             state.mask = self.store.load("masks", step.key, masks.unpack)
+        elif isinstance(phase, Adopt):
+            state.unit = phase.unit
+            state.mask = self.store.load("masks", phase.mask, masks.unpack)
         elif isinstance(phase, Shuffle):
             self.shuffle(phase, state)
         elif isinstance(phase, Reinit) and weights:

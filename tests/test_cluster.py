@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from prunebench.cluster import RayExecutor
+from prunebench.executors import Request
 from prunebench.store import Store
 
 WORDS = "run --tasks sentiment --model quick-bert --strategies imp,magnitude,random-pruning --sparsities 0.2 --seeds 2"
@@ -79,3 +82,26 @@ def test_a_cluster_that_cannot_be_reached_is_one_line(tmp_path):
     assert process.returncode == 2
     assert err.startswith("prunebench: cannot reach a Ray cluster at '127.0.0.1:1'")
     assert err.count("\n") == 1
+
+
+def where(job, folder):
+    """The node that this runs on, once as many jobs as `together` are at work."""
+    import ray
+
+    node = ray.get_runtime_context().get_node_id()
+    Path(folder, node).write_text("")
+    while len(list(Path(folder).iterdir())) < job["together"]:
+        pass
+    return node
+
+
+def test_a_job_goes_where_the_weights_are_that_it_starts_from(cluster, tmp_path):
+    for _ in range(2):
+        cluster.add_node(num_cpus=1)
+    cluster.wait_for_nodes()
+    with RayExecutor(Request(2, cpus=1, address=cluster.address)) as pool:
+        makers = [pool.submit(where, {"together": 2, "weights": [name]}, str(tmp_path)) for name in ("a", "b")]
+        nodes = {name: maker.result() for name, maker in zip(("a", "b"), makers, strict=True)}
+        assert nodes["a"] != nodes["b"]
+        for name in "abbaab":
+            assert pool.submit(where, {"together": 1, "reads": name}, str(tmp_path)).result() == nodes[name]

@@ -152,14 +152,18 @@ def test_input_norms_against_one_example_at_a_time(setting):
 
 def test_batches_are_of_the_training_split_and_follow_the_seed(setting):
     context, _, encoded = setting()
-    rows = [ids for batch in context.batches() for ids in batch["input_ids"].tolist()]
-    pad = encoded.padding["input_ids"]
 
-    def bare(row):
-        return tuple(token for token in row if token != pad)
+    def rows_of(batches):
+        return [
+            ids[: sum(real)]
+            for batch in batches
+            for ids, real in zip(batch["input_ids"].tolist(), batch["attention_mask"].tolist(), strict=True)
+        ]
 
-    assert sorted(map(bare, rows)) == sorted(map(bare, encoded.inputs["input_ids"]))
-    again = [ids for batch in context.batches() for ids in batch["input_ids"].tolist()]
+    rows = rows_of(context.batches())
+    texts = zip(encoded.inputs["input_ids"].tolist(), encoded.lengths.tolist(), strict=True)
+    assert sorted(rows) == sorted(ids[:length] for ids, length in texts)
+    again = rows_of(context.batches())
     assert rows == again
     assert sum(len(batch["labels"]) for batch in context.batches(7)) == 7
     assert context.generator("a").initial_seed() != context.generator("b").initial_seed()
@@ -180,8 +184,8 @@ def test_batches_hold_every_example_once_and_pad_little(setting):
     assert epoch == list(shuffled(encoded, 8, torch.Generator().manual_seed(0)))
     assert sorted(i for batch in in_order(encoded, 5) for i in batch) == list(range(len(encoded)))
     for batch in epoch:
-        lengths = [len(encoded.inputs["input_ids"][i]) for i in batch]
-        tensors = encoded.batch(batch, "cpu")
+        lengths = encoded.lengths[batch].tolist()
+        tensors = encoded.batch(batch)
         assert tensors["input_ids"].shape == (len(batch), -(-max(lengths) // 8) * 8)
         assert tensors["attention_mask"].sum(dim=1).tolist() == lengths
         assert tensors["labels"].tolist() == encoded.labels[batch].tolist()

@@ -14,7 +14,7 @@ import prunebench
 ROOT = Path(prunebench.__file__).parent
 FLOORS = [
     {"errors", "phases", "protocol", "seeds", "progress", "hookspecs"},
-    {"masks", "machine", "strategy", "executors", "places"},
+    {"masks", "packed", "machine", "strategy", "executors", "places"},
     {"registry", "tasks", "models", "units", "compaction", "cluster"},
     {"batches", "midway"},
     {"training", "evaluation"},
@@ -25,6 +25,7 @@ FLOORS = [
     {"bench", "results", "stats"},
     {"selection", "table"},
     {"leaderboard"},
+    {"analysis", "sharing"},
     {"cli"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
@@ -91,7 +92,8 @@ def test_the_command_line_starts_without_heavy_imports(arguments):
 
 
 def test_pages_need_no_torch():
-    code = "import sys, prunebench.leaderboard, prunebench.results, prunebench.store; print('torch' in sys.modules)"
+    rooms = "prunebench.leaderboard, prunebench.results, prunebench.store, prunebench.analysis.transfer"
+    code = f"import sys, {rooms}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prunebench import PrunebenchError, masks
+from prunebench.packed import overlap, unpack
 
 SHAPES = st.dictionaries(st.sampled_from("abcd"), st.tuples(st.integers(1, 6), st.integers(1, 6)), min_size=1)
 
@@ -129,15 +130,16 @@ def test_overlap_is_counted_unit_by_unit(shapes, seed, share):
     one, other = (
         {name: torch.rand(shape, generator=generator) < share for name, shape in shapes.items()} for _ in range(2)
     )
-    for name, found in masks.overlap(masks.pack(one), masks.pack(other)).items():
+    for name, found in overlap(*(unpack(masks.pack(mask)) for mask in (one, other))).items():
         pairs = list(zip(one[name].flatten().tolist(), other[name].flatten().tolist(), strict=True))
         both, either = sum(a and b for a, b in pairs), sum(a or b for a, b in pairs)
         assert (found.units, found.both, found.either) == (len(pairs), both, either)
+        assert (found.one, found.other) == (sum(a for a, _ in pairs), sum(b for _, b in pairs))
         assert found.jaccard == (both / either if either else 1)
         assert found.agreement == pytest.approx(sum(a == b for a, b in pairs) / len(pairs))
 
 
 def test_masks_of_different_shapes_have_no_overlap():
-    one, other = (masks.pack(masks.full({"a": shape})) for shape in ((2, 3), (3, 2)))
+    one, other = (unpack(masks.pack(masks.full({"a": shape}))) for shape in ((2, 3), (3, 2)))
     with pytest.raises(ValueError, match="not of the same groups and shapes"):
-        masks.overlap(one, other)
+        overlap(one, other)

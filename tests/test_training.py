@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch.nn.utils import prune as torch_prune
 
-from prunebench import Protocol, PrunebenchError, batches, progress, training
+from prunebench import Protocol, PrunebenchError, batches, machine, progress, training
 from prunebench.evaluation import decide, predict
 from prunebench.midway import mask_in
-from prunebench.models import sources
+from prunebench.models import dropout, sources
+from prunebench.models.attention import put_on
 from prunebench.models.families import FAMILIES
 from prunebench.models.prunable import load, load_tokenizer
 from prunebench.registry import Registry
@@ -30,6 +31,7 @@ def setting(tiny_bert, tiny_glue):
         source = sources.resolve(str(tiny_bert), FAMILIES)
         labels = len(Registry().get("tasks", task).labels) or 1
         subject = load(source, FAMILIES[0], num_labels=labels, regression=labels == 1, seed=seed)
+        put_on(subject.model, "cpu")
         data = Registry().get("tasks", task).load(DataSource(tiny_glue)).train
         return subject, batches.encode(load_tokenizer(source), data, PROTOCOL.max_length)
 
@@ -56,10 +58,26 @@ def weights(subject):
     return {name: parameter.detach().clone() for name, parameter in subject.model.named_parameters()}
 
 
-def test_masked_training_is_that_of_a_model_without_those_weights(setting):
-    """The twin uses torch's own pruning (weight = weight_orig ⊙ mask) and a schedule written out by hand."""
+def ragged(data):
+    """The data with texts cut to all lengths from 4 tokens on."""
+    lengths = torch.arange(len(data)) % (int(data.lengths.max()) - 3) + 4
+    real = torch.arange(data.inputs["input_ids"].shape[1]) < lengths[:, None]
+    return batches.Encoded({name: rows * real for name, rows in data.inputs.items()}, data.labels, lengths)
+
+
+@pytest.mark.parametrize("part", [batches.PART, 1])
+def test_masked_training_is_that_of_a_model_without_those_weights(setting, monkeypatch, part):
+    """The twin has torch's own pruning (weight = weight_orig ⊙ mask), a schedule written by hand, and whole batches."""
+    monkeypatch.setattr(batches, "PART", part)
+    monkeypatch.setattr(batches, "MULTIPLE", 1)
     subject, data = setting()
+    data = ragged(data)
     twin, _ = setting()
+    for module in [*subject.model.modules(), *twin.model.modules()]:
+        if isinstance(module, dropout.Dropout):  # the numbers of parts are drawn otherwise than those of the whole
+            module.p = 0.0
+    first = next(batches.shuffled(data, 10, torch.Generator().manual_seed(derive(0, "order"))))
+    assert (len(batches.parts(data, first)) > 1) == (part == 1)
     keep = half_masks(subject)
     train(subject, data, keep)
 
@@ -69,14 +87,13 @@ def test_masked_training_is_that_of_a_model_without_those_weights(setting):
     optimizer = torch.optim.AdamW(model.parameters(), lr=PROTOCOL.lr, weight_decay=0.0, eps=1e-8)
     total = 2 * math.ceil(len(data) / 10)
     order = torch.Generator().manual_seed(derive(0, "order"))
-    torch.manual_seed(derive(0, "dropout"))
     model.train()
     step = 0
     for _ in range(2):
         for indices in list(batches.shuffled(data, 10, order)):
             for group in optimizer.param_groups:
                 group["lr"] = PROTOCOL.lr * (1 - step / total)
-            batch = data.batch(indices, "cpu")
+            batch = data.batch(indices)
             logits = model(**{name: value for name, value in batch.items() if name != "labels"}).logits
             optimizer.zero_grad()
             torch.nn.functional.cross_entropy(logits, batch["labels"]).backward()
@@ -139,9 +156,7 @@ def test_a_snapshot_is_the_state_of_that_step(setting):
 def test_the_same_seed_is_the_same_training_and_order_does_not_depend_on_the_mask(setting, monkeypatch):
     orders = []
     real = batches.Encoded.batch
-    monkeypatch.setattr(
-        batches.Encoded, "batch", lambda self, indices, device: orders.append(indices) or real(self, indices, device)
-    )
+    monkeypatch.setattr(batches.Encoded, "batch", lambda self, indices: orders.append(indices) or real(self, indices))
     results = []
     for masked in (False, False, True):
         subject, data = setting()
@@ -175,7 +190,7 @@ def test_predictions_come_in_the_order_of_the_split(setting):
     subject, data = setting()
     together = predict(subject.model, data, precision="fp32", device="cpu")
     for i in range(0, len(data), 7):
-        alone = {name: torch.tensor([rows[i]]) for name, rows in data.inputs.items()}
+        alone = {name: rows[i : i + 1, : data.lengths[i]].long() for name, rows in data.inputs.items()}
         with torch.no_grad():
             np.testing.assert_allclose(subject.model(**alone).logits[0].numpy(), together[i], atol=1e-5)
 
@@ -191,7 +206,7 @@ def test_progress_is_reported_with_the_mean_loss(setting):
     assert {moment.steps for moment in seen} == {total}
     assert all(0 < moment.loss < 5 for moment in seen)
     train(subject, data)
-    assert len(seen) == math.ceil(total / training.REPORT_EVERY), "nobody listens any more"
+    assert len(seen) == math.ceil(total / training.REPORT_EVERY["cpu"]), "nobody listens any more"
 
 
 def test_a_loss_that_is_no_number_ends_the_training(setting):
@@ -207,9 +222,9 @@ def test_another_seed_is_another_order_and_other_dropout(setting, monkeypatch):
     orders, losses = [], []
     real_batch, real_loss = batches.Encoded.batch, training.loss_of
 
-    def batch(self, indices, device):
+    def batch(self, indices):
         orders[-1].append(indices)
-        return real_batch(self, sorted(indices), device)
+        return real_batch(self, sorted(indices))
 
     def loss_of(logits, labels):
         loss = real_loss(logits, labels)
@@ -249,6 +264,7 @@ def test_a_training_goes_on_from_its_middle_bit_for_bit(setting, at):
     expected = weights(subject)
     again, _ = setting()
     torch.manual_seed(123)
+    dropout.SOURCE.seed(123)
     seen = []
     with progress.listening(seen.append):
         midway = training.Midway(lambda: False, kept.append, data=kept[0])
@@ -258,3 +274,30 @@ def test_a_training_goes_on_from_its_middle_bit_for_bit(setting, at):
     assert len(kept) == 1
     found = mask_in(kept[0])
     assert found.keys() == keep.keys() and all(torch.equal(found[name], keep[name]) for name in keep)
+
+
+def test_a_compiled_training_is_the_same_training(setting, monkeypatch):
+    """The trace without the compiler, which takes a minute: hooks, loss and gradients are those of the model."""
+    monkeypatch.setattr(training, "BACKEND", "aot_eager")
+    found = []
+    for precision in ("fp32", "fp32+compile"):
+        subject, data = setting()
+        subject.model.set_attn_implementation("sdpa")  # as on a GPU
+        for module in subject.model.modules():
+            if isinstance(module, dropout.Dropout):
+                module.p = 0.0
+        train(subject, data, half_masks(subject), precision=precision, epochs=1)
+        found.append(weights(subject))
+    training.compiled.cache_clear()
+    plain, compiled = found
+    assert all(torch.allclose(plain[name], compiled[name], rtol=1e-4, atol=1e-5) for name in plain)
+
+
+def test_workers_share_the_gpus_that_there_are(monkeypatch):
+    taken = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", taken.append)
+    for number in range(5):
+        machine.take_gpu(number)
+    assert taken == [0, 1, 0, 1, 0]
+    assert machine.default_jobs("cuda", 1) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from prunebench.cli.bundle import bundle
 from prunebench.cli.doctor import doctor
 from prunebench.cli.leaderboard import leaderboard
 from prunebench.cli.list import list_
@@ -11,9 +12,11 @@ from prunebench.cli.plan import plan
 from prunebench.cli.pretrain import pretrain
 from prunebench.cli.results import results
 from prunebench.cli.run import run
+from prunebench.cli.transfer import transfer
+from prunebench.cli.verify import verify
 from prunebench.hookspecs import hookimpl
 
 
 @hookimpl
 def prunebench_commands() -> list[click.Command]:
-    return [doctor, leaderboard, list_, plan, pretrain, results, run]
+    return [bundle, doctor, leaderboard, list_, plan, pretrain, results, run, transfer, verify]

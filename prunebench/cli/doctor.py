@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from prunebench.cli.execute import open_if_there
 from prunebench.cli.options import plugin_option, registry_of, store_option
-from prunebench.cli.plan import open_if_there
 from prunebench.errors import PrunebenchError
 from prunebench.registry import KINDS, Registry
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -18,7 +19,7 @@ from prunebench.cli.selecting import selected, selection_options, strategies_opt
 @click.option("--delta", default=1.0, show_default=True, help="Points that a non-inferior method may lose.")
 @click.option("--published", default="", help="Tables of papers to show as reported: chen2020, prasanna2020 or all.")
 def leaderboard(
-    out: Path | None, formats: str, rank_by: str, delta: float, published: str, mixed: bool, **selection: str
+    out: Path | None, formats: str, rank_by: str, delta: float, published: str, mixed: bool, **selection: Any
 ) -> None:
     """Show or write what a store holds, as mean ± std tables.
 

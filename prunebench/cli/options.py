@@ -21,16 +21,21 @@ DEFAULT_SUITE = "quick"
 # Where a click context keeps the words of the command line.
 ARGUMENTS = "prunebench.arguments"
 
-_OPTIONS = [
-    click.option("--tasks", help="Tasks, comma separated: rte,mrpc."),
+_METHODS = [
     click.option("--strategies", help="Strategies, comma separated, with options in brackets: imp[rate=0.2],heads."),
     click.option("--sparsities", help="Fractions of the prunable units to remove: 0.3,0.5,0.7."),
+]
+_OPTIONS = [
+    click.option("--tasks", help="Tasks, comma separated: rte,mrpc."),
     click.option("--seeds", help="How many (5 means 0 to 4), or which: 3,17."),
     click.option("--model", help="A hub name, also NAME@REVISION, or a local folder in transformers' layout."),
     click.option("--glue-dir", help="GLUE from this folder, as TSV files or a save_to_disk copy; else from the hub."),
     click.option("--prunable", help="encoder (default), or encoder+pooler as in the code of Chen et al. 2020."),
     click.option("--precision", help="auto (default), fp32 or bf16."),
     click.option("--device", help="auto (default), cpu or cuda."),
+    click.option(
+        "--compile", help="off (default) or on: train through torch.compile, on a GPU. Other numbers than without."
+    ),
     click.option("--epochs", help="Another number of epochs: another protocol, never mixed with the standard one."),
     click.option("--lr", help="Another learning rate."),
     click.option("--batch-size", help="Another batch size."),
@@ -57,7 +62,7 @@ _RUNNING = [
         default="auto",
         show_default=True,
         metavar="N|auto",
-        help="How many at a time. auto: one on a GPU, else as many as there are cores and memory for.",
+        help="How many at a time. auto: one on each GPU, else as many as there are cores and memory for.",
     ),
     click.option("--executor", help="Where jobs run: here (default for one), processes (default for more), ray, …"),
     click.option("--address", "--ray-address", "address", default="", help="Of the cluster that --executor is to use."),
@@ -86,7 +91,16 @@ store_option = click.option(
 
 def suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the argument SUITE, every option that a suite file can hold, and those that say where its jobs run."""
-    for option in reversed([*_OPTIONS, *_RUNNING]):
+    return _with(command, [_OPTIONS[0], *_METHODS, *_OPTIONS[1:], *_RUNNING])
+
+
+def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same without methods and sparsities, for commands that choose these by themselves."""
+    return _with(command, [*_OPTIONS, *_RUNNING])
+
+
+def _with(command: Callable[..., Any], options: list[Callable[..., Any]]) -> Callable[..., Any]:
+    for option in reversed(options):
         command = option(command)
     return click.argument("suite", required=False)(plugin_option(store_option(command)))
 

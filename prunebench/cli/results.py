@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -15,7 +16,7 @@ from prunebench.errors import PrunebenchError, unknown
 @strategies_option
 @click.option("--format", "name", default="csv", show_default=True, help="csv, parquet or json.")
 @click.option("--out", type=click.Path(path_type=Path), help="File to write to, instead of the standard output.")
-def results(name: str, out: Path | None, mixed: bool, **selection: str) -> None:
+def results(name: str, out: Path | None, mixed: bool, **selection: Any) -> None:
     """Export every score of a store as one long table.
 
     A row for each method, task, sparsity, seed and metric, with the dense score of the same seed.

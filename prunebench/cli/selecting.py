@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,8 @@ from prunebench.errors import PrunebenchError
 
 if TYPE_CHECKING:
     from prunebench.results import Row
+    from prunebench.sharing.bundle import Bundle
+    from prunebench.store import Store
 
 strategies_option = click.option(
     "--strategies", default="", help="Only these strategies, by name or as imp[rate=0.2], and dense."
@@ -30,23 +32,45 @@ _SELECTING = [
 ]
 
 
-def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the store and the options that say which of its results are meant; `selected` takes them."""
+bundle_option = click.option(
+    "--bundle",
+    type=click.Path(path_type=Path),
+    metavar="FILE.zip",
+    help="Look at what this bundle holds instead of a store.",
+)
+
+
+def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say which results are meant; `chosen` takes them."""
     for option in reversed(_SELECTING):
         command = option(command)
-    return store_option(command)
+    return command
 
 
-def selected(store: str, tasks: str, strategies: str = "", **setting: str) -> list[Row]:
-    """The rows of a store that `selection_options` ask for; what is wrong with the store is said."""
+def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the store or bundle and the options that say which of its results are meant; `selected` takes them."""
+    return store_option(bundle_option(setting_options(command)))
+
+
+def selected(store: str, bundle: Path | None, **selection: str) -> list[Row]:
+    """The rows of a store or a bundle that `selection_options` ask for; what is wrong with the store is said."""
+    from prunebench.sharing.bundle import open_bundle
+    from prunebench.store import Store
+
+    place = open_bundle(bundle) if bundle else Store.open(store)
+    return chosen(place, place.plans(), **selection)
+
+
+def chosen(
+    place: Store | Bundle, plans: Sequence[Mapping[str, Any]], tasks: str, strategies: str = "", **setting: str
+) -> list[Row]:
+    """The rows of these plans that the options ask for; what is wrong with the place is said."""
     from prunebench.results import stored
     from prunebench.selection import Selection, select
-    from prunebench.store import Store
     from prunebench.strategy import split_list
 
-    place = Store.open(store)
     selection = Selection(tuple(split_list(tasks)), tuple(split_list(strategies)), **setting)
-    rows = select(stored(place.plans(), place), selection)
+    rows = select(stored(plans, place), selection)
     for complaint in place.complaints:
         click.echo(complaint, err=True)
     return rows

@@ -43,6 +43,14 @@ def certain(summary: Summary | None, n: int) -> str:
     return f"{signed(summary.mean)}{limits}{'' if summary.n == n else f' ({summary.n})'}"
 
 
+def difference(summary: Summary | None, n: int) -> str:
+    """`−1.20 ± 0.30`: as `certain`, with the standard deviation instead of an interval."""
+    if summary is None:
+        return NONE
+    deviation = "" if summary.std is None else f" ± {points(summary.std)}"
+    return f"{signed(summary.mean)}{deviation}{'' if summary.n == n else f' ({summary.n})'}"
+
+
 def signed(value: float) -> str:
     """A difference × 100 with two decimals and its sign."""
     text = _minus(f"{100 * value:+.2f}")

@@ -22,7 +22,7 @@ def _section(section: Section) -> Iterator[str]:
     seeds = f"seed{'s' if len(section.seeds) > 1 else ''} {listing(section.seeds)}"
     yield one_line(f"{section.title}: {section.columns[0]} × 100, mean ± std over {seeds}")
     for track in section.tracks:
-        yield from map(_table, tables.overview(section, track))
+        yield from map(plain, tables.overview(section, track))
     lines = [
         (0.0, section.dense),
         *((entry.sparsity, line) for t in section.tracks for entry in t.levels for line in entry.lines),
@@ -38,7 +38,8 @@ def _section(section: Section) -> Iterator[str]:
         yield "\n".join(notes)
 
 
-def _table(table: Table) -> str:
+def plain(table: Table) -> str:
+    """A table for a terminal, without title and notes."""
     return tabulate(
         [[one_line(text) for text in row] for row in table.body],
         headers=[one_line(text) for text in table.headers],

@@ -8,6 +8,7 @@ import torch
 from interleaved import compare
 
 from prunebench import masks
+from prunebench.packed import overlap, unpack
 
 SHAPES = {
     f"layer.{layer}.{name}": shape
@@ -36,7 +37,7 @@ def main() -> None:
         "top-k from 50 % to 90 %": lambda: masks.top_k(scores, half, masks.pruned_count(0.9, total)),
         "pack": lambda: masks.pack(half),
         "unpack": lambda: masks.unpack(packed),
-        "overlap of two packed": lambda: masks.overlap(packed, other),
+        "overlap of two packed": lambda: overlap(unpack(packed), unpack(other)),
     }
     compare("masks of BERT-base", things, rounds=5)
 

@@ -76,8 +76,8 @@ def load(suite: Suite, padding: str) -> Subject:
     return Subject(task, protocol, folder, tokenizer, encode(data.train), encode(dev), metric)
 
 
-def make(subject: Subject, model: Any, seed: int, output: str) -> Trainer:
-    """The Trainer of a model; it keeps nothing and reports to nobody."""
+def make(subject: Subject, model: Any, seed: int, output: str, **more: Any) -> Trainer:
+    """The Trainer of a model, with `more` arguments; it keeps nothing and reports to nobody."""
     protocol = subject.protocol
     arguments = TrainingArguments(
         output_dir=output,
@@ -89,6 +89,7 @@ def make(subject: Subject, model: Any, seed: int, output: str) -> Trainer:
         save_strategy="no",
         report_to="none",
         disable_tqdm=True,
+        **more,
     )
 
     def scores(found: Any) -> Any:

@@ -1,0 +1,94 @@
+"""The trees of a plan, grown again from the records of a bundle: with them the key of every phase is computed anew.
+
+Imports `plan`, and no torch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from prunebench import phases
+from prunebench.errors import PrunebenchError
+from prunebench.phases import Adopt, Phase, Prune, asks_strategy
+from prunebench.plan import Node, Root, grow
+from prunebench.recipes import Step, plain
+from prunebench.sharing.schema import StrategyCode
+
+Strategies = Mapping[str, StrategyCode]
+
+
+class Trees:
+    """Trees by their root's key, and all their nodes by key. `where` says where the data is, and another model."""
+
+    def __init__(self, strategies: Strategies, where: Mapping[str, Any] | None = None) -> None:
+        self.strategies = strategies
+        self.where = dict(where or {})
+        self.roots: dict[str, Node] = {}
+        self.nodes: dict[str, Node] = {}
+
+    def add(self, root: Mapping[str, Any], path: Iterable[Mapping[str, Any]], moving: Iterable[str] = ()) -> Node:
+        """The node at the end of the phases `path`, as a record lists them. `moving` strategies move weights.
+
+        Raises PrunebenchError for a phase that this version does not know, or of a strategy that is not declared.
+        """
+        start = Root(**root, where={"model": root["model"]["name"], **self.where})
+        tree = self.roots.setdefault(start.key(), Node(start.key(), start))
+        end = grow(tree, [self.step(data, set(moving)) for data in path], "")
+        for node in end.path():
+            self.nodes[node.key] = node
+        return end
+
+    def step(self, data: Mapping[str, Any], moving: set[str]) -> Step:
+        phase, label = _phase(data), str(data["strategy"])
+        if asks_strategy(phase) != bool(label):
+            raise PrunebenchError(
+                f"the phase {data['phase']} calls {f'the strategy {label}' if label else 'no strategy'}"
+            )
+        if not label:
+            return plain(phase)
+        if label not in self.strategies:
+            raise PrunebenchError(f"the strategy {label!r} is called by a recipe and not declared")
+        code = self.strategies[label]
+        token = [phases.to_json(phase), code.name, code.options, code.identity()]
+        return Step(phase, label, label in moving, code.source, json.dumps(token, sort_keys=True))
+
+    def adopted(self, node: Node) -> Node | None:
+        """The node whose mask `node` takes; None where it takes none. Raises PrunebenchError where it is not there.
+
+        A mask is found by a phase that a record ends with, or by pruning that follows such a phase.
+        """
+        if not isinstance(node.phase, Adopt):
+            return None
+        found = self.nodes.get(node.phase.mask) or next(self._pruned(node.phase), None)
+        if found is None:
+            raise PrunebenchError(f"nothing in the bundle has found the mask {node.phase.mask} that a recipe takes")
+        node.adopts = found
+        return found
+
+    def _pruned(self, phase: Adopt) -> Iterator[Node]:
+        """The node of key `phase.mask` below one that is known, whichever strategy pruned there."""
+        for node in list(self.nodes.values()):
+            for label in self.strategies:
+                prune = {**phases.to_json(Prune(phase.sparsity)), "strategy": label}
+                child = grow(node, [self.step(prune, set())], "")
+                if child.key == phase.mask:
+                    self.nodes[child.key] = child
+                    yield child
+                else:
+                    del node.children[next(token for token, other in node.children.items() if other is child)]
+
+
+def _phase(data: Mapping[str, Any]) -> Phase:
+    values = {name: value for name, value in data.items() if name != "strategy"}
+    kind = phases.PHASES.get(str(data.get("phase")))
+    if kind is None or "strategy" not in data:
+        raise PrunebenchError(f"there is no phase {data.get('phase')!r} in this version of prunebench")
+    try:
+        phase = phases.from_json(values)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise PrunebenchError(f"the phase {data['phase']} does not fit: {type(error).__name__}: {error}") from None
+    if phases.to_json(phase) != values:
+        raise PrunebenchError(f"the phase {data['phase']} has other fields than this version knows")
+    return phase

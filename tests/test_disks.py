@@ -1,0 +1,108 @@
+"""Disks that fill up or become read-only in mid-run: a real small file system, which needs root to be mounted."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from prunebench.store import Store
+
+WORDS = "run --tasks sentiment --model quick-bert --strategies imp --sparsities 0.3 --seeds 2 --train-limit 96"
+WORDS += " --eval-limit 32 --epochs 2 --precision fp32 --device cpu"
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """Mounts a file system in memory with room for so many kilobytes; gives its folder."""
+    mounted = []
+
+    def mount(kilobytes):
+        folder = tmp_path / "disk"
+        folder.mkdir()
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", folder], capture_output=True, text=True
+        )
+        if done.returncode:
+            pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+        mounted.append(folder)
+        return folder
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def remount(folder: Path, how: str) -> None:
+    # Linux refuses to make a file system read-only while a file is open for writing.
+    while subprocess.run(["mount", "-o", f"remount,{how}", folder], stderr=subprocess.DEVNULL).returncode:
+        pass
+
+
+def prunebench(store, *words):
+    code = "from prunebench.cli import main; main()"
+    command = [sys.executable, "-W", "ignore", "-c", code, *WORDS.split(), "--store", str(store), *words]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def records(store):
+    vary = ("seconds", "peak_memory_mb")
+    found = Store.open(store)
+    kept = {record["key"]: {name: record[name] for name in record if name not in vary} for record in found.records()}
+    assert found.complaints == []
+    return kept
+
+
+def whole(store: Path) -> None:
+    """No temporary file is left, and every file can be read as what it is."""
+    assert not list(store.rglob(".part-*"))
+    records(store)
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory):
+    store = tmp_path_factory.mktemp("expected") / "store"
+    with prunebench(store, "--jobs", "1") as process:
+        _, err = process.communicate()
+    assert process.returncode == 0, err
+    return records(store)
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_disk_that_fills_up_in_mid_run_costs_nothing_that_is_done(disk, expected, jobs):
+    """One line at the end; with more room the command goes on, and its records are those of an undisturbed run."""
+    folder = disk(700)
+    with prunebench(folder / "store", "--jobs", jobs) as process:
+        _, err = process.communicate()
+    assert process.returncode == 2, err
+    last = err.strip().splitlines()[-1]
+    assert "cannot write to the store" in last and "no space is left on its disk" in last
+    assert "Traceback" not in err
+    whole(folder / "store")
+    kept = records(folder / "store")
+    assert 0 < len(kept) < len(expected) and kept.items() <= expected.items()
+    remount(folder, "size=50m")
+    with prunebench(folder / "store", "--jobs", jobs, "--retry-failed") as process:
+        _, err = process.communicate()
+    assert process.returncode == 0, err
+    assert records(folder / "store") == expected
+
+
+def test_a_store_that_becomes_read_only_in_mid_run_costs_nothing_that_is_done(disk, expected):
+    folder = disk(50_000)
+    with prunebench(folder / "store", "--jobs", "2") as process:
+        assert any("phases]" in line for line in iter(process.stderr.readline, ""))
+        remount(folder, "ro")
+        _, err = process.communicate()
+    assert process.returncode == 2, err
+    last = err.strip().splitlines()[-1]
+    assert "cannot write to the store" in last and "its disk is read-only" in last
+    assert "Traceback" not in err
+    whole(folder / "store")
+    remount(folder, "rw")
+    with prunebench(folder / "store", "--jobs", "2", "--retry-failed") as process:
+        _, err = process.communicate()
+    assert process.returncode == 0, err
+    assert records(folder / "store") == expected
