@@ -26,6 +26,7 @@ FLOORS = [
     {"selection", "table"},
     {"leaderboard"},
     {"analysis", "sharing"},
+    {"figures"},
     {"cli"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

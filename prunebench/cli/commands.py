@@ -6,6 +6,7 @@ import click
 
 from prunebench.cli.bundle import bundle
 from prunebench.cli.doctor import doctor
+from prunebench.cli.figures import figures
 from prunebench.cli.leaderboard import leaderboard
 from prunebench.cli.list import list_
 from prunebench.cli.plan import plan
@@ -19,4 +20,4 @@ from prunebench.hookspecs import hookimpl
 
 @hookimpl
 def prunebench_commands() -> list[click.Command]:
-    return [bundle, doctor, leaderboard, list_, plan, pretrain, results, run, transfer, verify]
+    return [bundle, doctor, figures, leaderboard, list_, plan, pretrain, results, run, transfer, verify]

@@ -1,22 +1,19 @@
 """What the page in a browser draws from: every number of the leaderboard, as compact lists.
 
-Imports `model`, `ranking`, `average`, `standings` and `stats`. Names are passed as they are: what shows them escapes
+Imports `model`, `kept`, `section` and `stats`. Names are passed as they are: what shows them escapes
 them.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from statistics import fmean
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from prunebench.leaderboard.average import groups
 from prunebench.leaderboard.blocks import one_line
+from prunebench.leaderboard.kept import kept, sections
 from prunebench.leaderboard.model import Page, Ranking, Score, Section
-from prunebench.leaderboard.ranking import retained
 from prunebench.leaderboard.section import METRICS
-from prunebench.results import Outcome
 from prunebench.stats import Summary, interval
 
 # What the lists of numbers hold, in this order: the page's script unpacks them by these names.
@@ -32,11 +29,10 @@ Places = Mapping[str, int]
 
 def content(page: Page) -> dict[str, Any]:
     """Everything, as JSON takes it. Scores are × 100, and numbers have a few more digits than are shown."""
-    grouped = [group for _, group in groups(page.sections) if len(group) > 1]
-    sections = [*zip(page.averages, grouped, strict=True), *((section, [section]) for section in page.sections)]
+    found = sections(page)
     controls = {DENSE: False, **{method.label: bool(method.control_of) for method in page.methods}}
     labels = sorted(controls, key=lambda label: (label != DENSE, controls[label], label))
-    tracks = list(dict.fromkeys([*(track.name for section, _ in sections for track in section.tracks), DENSE]))
+    tracks = list(dict.fromkeys([*(track.name for section, _ in found for track in section.tracks), DENSE]))
     method_at = {label: i for i, label in enumerate(labels)}
     track_at = {track: i for i, track in enumerate(tracks)}
     return {
@@ -44,14 +40,12 @@ def content(page: Page) -> dict[str, Any]:
         "keptEntry": KEPT,
         "tracks": tracks,
         "methods": [{"label": one_line(label), "control": controls[label]} for label in labels],
-        "sections": [_section(section) for section, _ in sections],
+        "sections": [_section(section) for section, _ in found],
         "entries": [
-            entry for i, (section, _) in enumerate(sections) for entry in _entries(i, section, method_at, track_at)
+            entry for i, (section, _) in enumerate(found) for entry in _entries(i, section, method_at, track_at)
         ],
         "kept": [
-            entry
-            for i, (section, group) in enumerate(sections)
-            for entry in _kept(i, section, group, method_at, track_at)
+            entry for i, (section, group) in enumerate(found) for entry in _kept(i, section, group, method_at, track_at)
         ],
         "rankings": [_ranking(ranking, method_at) for ranking in page.rankings],
         "reported": list(_reported(page)),
@@ -111,35 +105,20 @@ def _seeds(seeds: Sequence[int], score: Score) -> tuple[list[float | None], list
 def _kept(
     number: int, section: Section, group: Sequence[Section], methods: Places, tracks: Places
 ) -> Iterator[list[Any]]:
-    """What is retained, what is left of the model and what it cost; of an average the mean over its tasks."""
-    outcomes: dict[tuple[str, float, str], list[Outcome]] = {}
-    for task in group:
-        for track in task.tracks:
-            for level in track.levels:
-                for line in level.lines:
-                    outcomes.setdefault((track.name, level.sparsity, line.label), []).extend(line.outcomes)
-    for track_name, sparsity, place in retained(section, group):
-        found = outcomes.get((track_name, sparsity, place.label), [])
+    for found in kept(section, group):
+        summary = found.place.summary
         yield [
-            *(number, tracks[track_name], sparsity, methods[place.label]),
-            _points(place.summary.mean if place.summary else None),
-            _points(place.summary.std if place.summary else None),
-            [_points(place.values.get(seed)) for seed in section.seeds],
-            _mean(found, lambda outcome: 100 * outcome.parameters_left / outcome.parameters_total),
-            _mean(found, lambda outcome: outcome.parameters_left),
-            _mean(found, lambda outcome: _both(outcome.find.steps, outcome.train.steps)),
-            _mean(found, lambda outcome: _both(outcome.find.seconds, outcome.train.seconds)),
+            *(number, tracks[found.track], found.sparsity, methods[found.place.label]),
+            _points(summary.mean if summary else None),
+            _points(summary.std if summary else None),
+            [_points(found.place.values.get(seed)) for seed in section.seeds],
+            _points(found.share),
+            *(_rounded(amount) for amount in (found.parameters, found.steps, found.seconds)),
         ]
 
 
-def _mean(outcomes: Sequence[Outcome], value: Callable[[Outcome], float | None]) -> float | None:
-    """The mean over tasks and seeds, or None where it is not known of some."""
-    found = [amount for outcome in outcomes if (amount := value(outcome)) is not None]
-    return round(fmean(found), 3) if found and len(found) == len(outcomes) else None
-
-
-def _both(find: float | None, train: float | None) -> float | None:
-    return None if find is None or train is None else find + train
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)
 
 
 def _points(value: float | None) -> float | None:
