@@ -24,8 +24,9 @@ FLOORS = [
     {"worker"},
     {"bench", "results", "stats"},
     {"selection", "table"},
-    {"leaderboard", "compare"},
-    {"analysis", "sharing"},
+    {"leaderboard", "compare", "sharing"},
+    {"analysis"},
+    {"figures"},
     {"cli"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

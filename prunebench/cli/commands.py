@@ -7,6 +7,7 @@ import click
 from prunebench.cli.bundle import bundle
 from prunebench.cli.compare import compare
 from prunebench.cli.doctor import doctor
+from prunebench.cli.figures import figures
 from prunebench.cli.leaderboard import leaderboard
 from prunebench.cli.list import list_
 from prunebench.cli.masks import masks
@@ -21,4 +22,7 @@ from prunebench.hookspecs import hookimpl
 
 @hookimpl
 def prunebench_commands() -> list[click.Command]:
-    return [bundle, compare, doctor, leaderboard, list_, masks, plan, pretrain, results, run, transfer, verify]
+    return [
+        *(bundle, compare, doctor, figures, leaderboard, list_, masks, plan),
+        *(pretrain, results, run, transfer, verify),
+    ]
