@@ -55,6 +55,15 @@ def opened(data: bytes, key: str) -> tuple[Record, str]:
     return record, "" if whole else "does not match its checksum"
 
 
+def decided(logits: np.ndarray) -> np.ndarray:
+    """What is scored of logits of shape (examples, labels): the largest one's class, or the one score itself."""
+    import numpy as np
+
+    if logits.shape[1] == 1:
+        return np.asarray(logits[:, 0], dtype="<f4")
+    return np.asarray(logits.argmax(axis=1), dtype=np.uint8 if logits.shape[1] <= 256 else "<u2")
+
+
 def arrays(data: bytes) -> dict[str, np.ndarray]:
     """The arrays of an npz file by name; a ValueError for anything else. Nothing is ever unpickled."""
     import numpy as np

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from prunebench import at_work, places
-from prunebench.documents import FORMAT, Record, arrays, opened, sealed, text
+from prunebench.documents import FORMAT, Record, arrays, decided, opened, sealed, text
 from prunebench.errors import PrunebenchError
 from prunebench.places import Place
 from prunebench.places import StoreError as StoreError
@@ -143,6 +143,10 @@ class Store:
             return {}
         except ValueError as error:
             raise PrunebenchError(f"cannot read {self.place.where(name)}: {error}", "it is no npz of arrays") from None
+
+    def decided(self, key: str) -> dict[str, np.ndarray]:
+        """What the model of that record said of every example: classes, or scores; by evaluation."""
+        return {evaluation: decided(logits) for evaluation, logits in self.logits(key).items()}
 
     def add_record(self, record: Record, logits: bytes) -> None:
         """Keep a record and its predictions; the first one to be written stays."""

@@ -90,9 +90,9 @@ def to_csv(rows: Sequence[Row]) -> str:
     """The long table with the setting of every row; options are JSON, what is not known is empty."""
     out = io.StringIO()
     lines = [_csv_line(row) for row in rows]
-    writer = csv.DictWriter(out, list(lines[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(lines[0])
+    writer.writerows(line.values() for line in lines)
     return out.getvalue()
 
 

@@ -24,8 +24,9 @@ FLOORS = [
     {"worker"},
     {"bench", "results", "stats"},
     {"selection", "table"},
-    {"leaderboard", "compare"},
-    {"analysis", "sharing"},
+    {"leaderboard", "compare", "sharing"},
+    {"analysis"},
+    {"figures"},
     {"cli"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
@@ -94,7 +95,9 @@ def test_the_command_line_starts_without_heavy_imports(arguments):
 
 
 def test_pages_need_no_torch():
-    rooms = "prunebench.leaderboard, prunebench.results, prunebench.store, prunebench.analysis.transfer"
+    rooms = ", ".join(
+        f"prunebench.{name}" for name in ("leaderboard", "results", "store", "analysis.transfer", "analysis.overlap")
+    )
     code = f"import sys, {rooms}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -670,7 +670,7 @@ def test_command_renders_a_store(store: Path, tmp_path: Path) -> None:
     result = run("--store", store, "--out", out)
     assert result.exception is None
     assert result.output.startswith(terminal(golden_lab().rows()))
-    files = [out / name for name in ("README.md", "results.csv", "results.json", "table.tex")]
+    files = [out / name for name in ("README.md", "results.csv", "results.json", "table.tex", "index.html")]
     assert result.output.splitlines()[-1] == f"Written: {', '.join(map(str, files))}"
     for name in ("README.md", "results.csv", "results.json", "table.tex"):
         assert (out / name).read_text(encoding="utf-8") == (GOLDEN / name).read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from prunebench.cli.options import plugin_option, registry_of
-from prunebench.cli.selecting import selected, selection_options, written
+from prunebench.cli.selecting import opened, selected, selection_options, written
 from prunebench.errors import PrunebenchError, unknown
 
 
@@ -53,9 +53,9 @@ def compare(
     report = build(rows, methods, reference, _levels(sparsities), interval=interval, mixed=mixed)
     if mcnemar:
         from prunebench.compare.predictions import with_examples
-        from prunebench.store import Store
 
-        report = with_examples(report, Store.open(selection["store"]), registry_of(ctx, plugins), glue_dir)
+        place = opened(selection["store"], selection["bundle"])
+        report = with_examples(report, place, registry_of(ctx, plugins), glue_dir)
     text = FORMATS[name](report)
     if out is None:
         click.echo(text, nl=False)

@@ -14,7 +14,7 @@ from prunebench.cli.selecting import selected, selection_options, strategies_opt
 @selection_options
 @strategies_option
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write to; without it nothing is written.")
-@click.option("--format", "formats", default="md,csv,json,tex", show_default=True, help="What to write.")
+@click.option("--format", "formats", default="md,csv,json,tex,html", show_default=True, help="What to write.")
 @click.option("--rank-by", default="retained", show_default=True, help="Rule of the ranking: retained, score or rank.")
 @click.option("--delta", default=1.0, show_default=True, help="Points that a non-inferior method may lose.")
 @click.option("--published", default="", help="Tables of papers to show as reported: chen2020, prasanna2020 or all.")
@@ -23,7 +23,7 @@ def leaderboard(
 ) -> None:
     """Show or write what a store holds, as mean ± std tables.
 
-    From the stored records alone: README.md, table.tex, results.csv and results.json.
+    From the stored records alone: README.md, table.tex, results.csv, results.json, and index.html for a browser.
     """
     from prunebench.leaderboard import FORMATS, build, choose, parse_formats, summary, write
 

@@ -54,11 +54,16 @@ def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def selected(store: str, bundle: Path | None, **selection: str) -> list[Row]:
     """The rows of a store or a bundle that `selection_options` ask for; what is wrong with the store is said."""
+    place = opened(store, bundle)
+    return chosen(place, place.plans(), **selection)
+
+
+def opened(store: str, bundle: Path | None) -> Store | Bundle:
+    """The bundle if one is named, or else the store."""
     from prunebench.sharing.bundle import open_bundle
     from prunebench.store import Store
 
-    place = open_bundle(bundle) if bundle else Store.open(store)
-    return chosen(place, place.plans(), **selection)
+    return open_bundle(bundle) if bundle else Store.open(store)
 
 
 def chosen(

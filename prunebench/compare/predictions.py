@@ -1,13 +1,14 @@
-"""Stored predictions of two runs, example by example. Reads logits from the store and labels from the task's data.
+"""Stored predictions of two runs, example by example. Reads labels from the task's data.
 
-Imports `model`, `store`, `registry` and `tasks`; no torch.
+Imports `model`, `registry` and `tasks`; no torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -16,8 +17,14 @@ from prunebench.errors import PrunebenchError
 from prunebench.registry import Registry
 from prunebench.results import Row
 from prunebench.stats.comparison import holm, mcnemar
-from prunebench.store import Store
 from prunebench.tasks.task import DataSource, Task, TaskData
+
+
+class Store(Protocol):
+    """What gives records and predictions, as a store and a bundle do."""
+
+    def fetch(self, keys: Collection[str]) -> Mapping[str, Mapping[str, Any]]: ...
+    def decided(self, key: str) -> Mapping[str, np.ndarray]: ...
 
 
 def with_examples(report: Report, store: Store, registry: Registry, glue_dir: str | None) -> Report:
@@ -71,15 +78,15 @@ class Labels:
         return self._right[key]
 
     def _decide(self, row: Row) -> np.ndarray:
-        logits = self._store.logits(row.cell.key).get(row.evaluation)
+        decided = self._store.decided(row.cell.key).get(row.evaluation)
         where = f"of {row.cell.label} at {row.cell.sparsity:g} on {row.cell.task}, seed {row.cell.seed}"
-        record = self._store.record(row.cell.key)
-        if logits is None or record is None:
+        record = self._store.fetch([row.cell.key]).get(row.cell.key)
+        if decided is None or record is None:
             raise PrunebenchError(f"the predictions {where} are not in the store", "leave out --mcnemar")
         gold = self._labels(row, record["root"]["protocol"]["eval_limit"])
-        if len(logits) != len(gold):
-            raise PrunebenchError(f"the predictions {where} are {len(logits)}, and the data has {len(gold)} examples")
-        right: np.ndarray = logits.argmax(axis=1) == gold
+        if len(decided) != len(gold):
+            raise PrunebenchError(f"the predictions {where} are {len(decided)}, and the data has {len(gold)} examples")
+        right: np.ndarray = decided == gold
         accuracy = record["evaluations"][row.evaluation]["metrics"].get("accuracy", right.mean())
         if abs(right.mean() - accuracy) > 1e-9:
             said = f"have an accuracy of {right.mean():.4f}, and their record says {accuracy:.4f}"

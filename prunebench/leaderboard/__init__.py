@@ -18,6 +18,7 @@ from prunebench.leaderboard.page import build
 from prunebench.leaderboard.published import papers
 from prunebench.leaderboard.ranking import check_rule
 from prunebench.leaderboard.summary import summary
+from prunebench.leaderboard.web import html
 from prunebench.results import Row
 from prunebench.selection import Selection, nothing, select
 from prunebench.stats.matching import DELTA
@@ -42,6 +43,7 @@ FORMATS: dict[str, tuple[str, Callable[[Page], str]]] = {
     "csv": ("results.csv", to_csv),
     "json": ("results.json", to_json),
     "tex": ("table.tex", lambda page: latex(blocks(page))),
+    "html": ("index.html", html),
 }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from prunebench import table
 from prunebench.leaderboard.model import Line, Page, Place, Ranking, Score, Section, Standing
 from prunebench.leaderboard.schema import FORMAT
+from prunebench.results import Setting
 from prunebench.stats import Interval, Summary, interval
 from prunebench.table import dumps
 
@@ -25,7 +26,7 @@ def to_json(page: Page) -> str:
         "format": FORMAT,
         "suites": page.suites,
         "setting": dict(page.setting),
-        "tasks": {section.name: _settings(page, section.name) for section in page.sections},
+        "tasks": _settings(page),
         "warnings": page.warnings,
         "commands": page.commands,
         "methods": [dataclasses.asdict(method) for method in page.methods],
@@ -49,9 +50,12 @@ def to_json(page: Page) -> str:
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
-def _settings(page: Page, task: str) -> list[dict[str, str]]:
-    """The settings of a task's rows: one, unless what differs was put together on purpose."""
-    return [dict(vars(setting)) for setting in sorted({row.cell.setting for row in page.rows if row.cell.task == task})]
+def _settings(page: Page) -> dict[str, list[dict[str, str]]]:
+    """The settings of every task's rows: one, unless what differs was put together on purpose."""
+    found: dict[str, set[Setting]] = {section.name: set() for section in page.sections}
+    for row in page.rows:
+        found[row.cell.task].add(row.cell.setting)
+    return {task: [dict(vars(setting)) for setting in sorted(settings)] for task, settings in found.items()}
 
 
 def _ranking(ranking: Ranking) -> dict[str, Any]:

@@ -69,8 +69,22 @@ def rankings(sections: Sequence[Section], averages: Sequence[Section], rule: str
     return tuple(ranking for ranking in found if any(standing.places for standing in ranking.standings))
 
 
+def retained(whole: Section, group: Sequence[Section]) -> Iterator[tuple[str, float, Place]]:
+    """What every method keeps of the dense runs, by track and sparsity, without ranks."""
+    columns = [column for column in _columns(group) if _divides(column)]
+    for track in whole.tracks:
+        lines = {section.name: _lines(section, track.name) for section in group}
+        for level in track.levels:
+            for line in level.lines:
+                yield track.name, level.sparsity, _place(line, level.sparsity, lines, columns, set(), RETAINED)
+
+
+def _columns(group: Sequence[Section]) -> list[Column]:
+    return [(section, i) for section in group for i in range(len(section.columns))]
+
+
 def _ranking(whole: Section, group: Sequence[Section], track: Track, rule: str) -> Ranking:
-    columns = [(section, i) for section in group for i in range(len(section.columns))]
+    columns = _columns(group)
     kept = [column for column in columns if rule != RETAINED or _divides(column)]
     lost = [column for column in columns if rule == RETAINED and not _divides(column)]
     lines = {section.name: _lines(section, track.name) for section in group}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from statistics import fmean
 
 from prunebench.leaderboard.blocks import Bold, Table
 from prunebench.leaderboard.model import RANK, RETAINED, Check, Match, Place, Ranking, Section, Standing, Track
@@ -20,11 +21,11 @@ TICKET = "winning ticket"
 
 def ranking(found: Ranking) -> Iterator[Table]:
     """Rank and what is ranked by: a row for each method, a column for each sparsity."""
-    labels = sorted({place.label for standing in found.standings for place in standing.places})
+    labels = in_order(found)
     references = [] if found.rule == RANK else [DENSE, MAJORITY] if found.rule == RETAINED else [MAJORITY]
     names = [*references, *labels]
     columns = [_column(found, standing, references, labels) for standing in found.standings]
-    notes = (*found.notes, *_gaps(found.standings))
+    notes = (*found.notes, *gaps(found.standings))
     for part in abreast(names, columns):
         yield Table(
             title=f"{found.title}, {found.track}, ranking",
@@ -34,6 +35,20 @@ def ranking(found: Ranking) -> Iterator[Table]:
             notes=notes,
             rule=len(references),
         )
+
+
+def in_order(found: Ranking) -> list[str]:
+    """The methods of a ranking by their mean rank over the sparsities, those without some rank last."""
+    ranks: dict[str, list[int | None]] = {}
+    for standing in found.standings:
+        for place in standing.places:
+            ranks.setdefault(place.label, []).append(place.rank)
+
+    def key(label: str) -> tuple[int, float, str]:
+        known = [rank for rank in ranks[label] if rank is not None]
+        return len(found.standings) - len(known), fmean(known) if known else 0.0, label
+
+    return sorted(ranks, key=key)
 
 
 def _column(found: Ranking, standing: Standing, references: Sequence[str], labels: Sequence[str]) -> list[str]:
@@ -68,7 +83,7 @@ def amount(summary: Summary | None, rule: str) -> str:
     return f"{summary.mean:.2f}" if rule == RANK else spread(summary, n=False)
 
 
-def _gaps(standings: Sequence[Standing]) -> Iterator[str]:
+def gaps(standings: Sequence[Standing]) -> Iterator[str]:
     """Why a method has no rank, with all sparsities where it lacks the same."""
     lacking: dict[tuple[str, tuple[str, ...]], list[float]] = {}
     for standing in standings:
@@ -132,15 +147,30 @@ def checklist(found: Sequence[Check]) -> Table:
 
 def paper(found: Paper) -> Iterator[Table]:
     """The rows of a paper, each marked as reported, as many of its columns abreast as there is room."""
-    names = [f"{row.method} ({REPORTED})" for row in found.rows]
-    columns = [[_head(found, i), *(_reported(row, i) for row in found.rows)] for i in range(len(found.columns))]
-    for part in abreast(names, columns):
-        yield Table(
-            title=found.citation,
-            headers=("method", *(column[0] for column in part)),
-            aligns="l" + "r" * len(part),
-            body=tuple(zip(names, *(column[1:] for column in part), strict=True)),
-        )
+    names, columns = _names(found), _columns(found)
+    yield from (_side_by_side(found, names, part) for part in abreast(names, columns))
+
+
+def whole(found: Paper) -> Table:
+    """The rows of a paper with all columns in one table."""
+    return _side_by_side(found, _names(found), _columns(found))
+
+
+def _names(found: Paper) -> list[str]:
+    return [f"{row.method} ({REPORTED})" for row in found.rows]
+
+
+def _columns(found: Paper) -> list[list[str]]:
+    return [[_head(found, i), *(_reported(row, i) for row in found.rows)] for i in range(len(found.columns))]
+
+
+def _side_by_side(found: Paper, names: Sequence[str], columns: Sequence[list[str]]) -> Table:
+    return Table(
+        title=found.citation,
+        headers=("method", *(column[0] for column in columns)),
+        aligns="l" + "r" * len(columns),
+        body=tuple(zip(names, *(column[1:] for column in columns), strict=True)),
+    )
 
 
 def _head(found: Paper, column: int) -> str:

@@ -173,10 +173,10 @@ def _predictions(
 
 
 def _decided(key: str, evaluation: str, store: Store) -> predictions.Array:
-    logits = store.logits(key)
-    if evaluation not in logits:
+    found = store.decided(key)
+    if evaluation not in found:
         raise PrunebenchError(f"the predictions of the record {key} are gone", "remove the record, and run it again")
-    return predictions.decided(logits[evaluation])
+    return found[evaluation]
 
 
 def sources(records: Iterable[Mapping[str, Any]], registry: Registry) -> dict[str, dict[str, dict[str, str]]]:
