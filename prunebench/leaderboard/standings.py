@@ -25,14 +25,14 @@ def ranking(found: Ranking) -> Iterator[Table]:
     references = [] if found.rule == RANK else [DENSE, MAJORITY] if found.rule == RETAINED else [MAJORITY]
     names = [*references, *labels]
     columns = [_column(found, standing, references, labels) for standing in found.standings]
-    notes = (*found.notes, *gaps(found.standings))
-    for part in abreast(names, columns):
+    parts = list(abreast(names, columns))
+    for i, part in enumerate(parts, start=1):
         yield Table(
             title=f"{found.title}, {found.track}, ranking",
             headers=(found.track, *(column[0] for column in part)),
             aligns="l" + "r" * len(part),
             body=tuple(zip(names, *(column[1:] for column in part), strict=True)),
-            notes=notes,
+            notes=(*found.notes, *gaps(found.standings)) if i == len(parts) else (),
             rule=len(references),
         )
 
