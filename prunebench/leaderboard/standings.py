@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from statistics import fmean
 
 from prunebench.leaderboard.blocks import Bold, Table
@@ -189,9 +189,9 @@ def _reported(row: Reported, column: int) -> str:
 
 def setting(found: Paper) -> str:
     """Under what a paper's numbers were made, in a sentence."""
-    metrics: Mapping[str, str] = {entry.task: METRICS.get(entry.metric, entry.metric) for entry in found.columns}
+    metrics = dict.fromkeys(f"{entry.task} {METRICS.get(entry.metric, entry.metric)}" for entry in found.columns)
     return (
         f"{REPORTED.capitalize()}, not measured here, and never ranked: {found.citation}, {found.url}. Model "
         f"{found.model}, split {found.split}, {found.seeds} seeds, × 100; {found.spread}. Sparsity: "
-        f"{found.denominator}. Metrics: {listing(f'{task} {metric}' for task, metric in metrics.items())}."
+        f"{found.denominator}. Metrics: {listing(metrics)}."
     )
