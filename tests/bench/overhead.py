@@ -1,6 +1,7 @@
 """What `prunebench run` spends on other things than training and evaluating, and what a second job at a time gives.
 
-`python overhead.py [--rounds 2] [words of prunebench run, such as quick --seeds 1]`
+`python overhead.py [--rounds 2] [--ray] [words of prunebench run, such as quick --seeds 1]`; with --ray two jobs at a
+time also on a Ray cluster of their own.
 
 The time of a run is its wall time × the jobs at a time. Of that the records say what was training, evaluating, pruning
 and loading; the rest is planning, the start of workers, the store, the page at the end, and workers without a job.
@@ -24,12 +25,12 @@ from prunebench.store import Store
 PARTS = ("train", "evaluate", "prune", "load")
 
 
-def run(words: list[str], jobs: int) -> tuple[float, dict[str, float]]:
+def run(words: list[str], jobs: int, *more: str) -> tuple[float, dict[str, float]]:
     """Seconds of wall time, and shares of the time of all jobs."""
     with tempfile.TemporaryDirectory() as folder:
         command = [str(Path(sys.executable).parent / "prunebench"), "run", *words]
         started = time.perf_counter()
-        options = ["--jobs", str(jobs), "--store", f"{folder}/store"]
+        options = ["--jobs", str(jobs), *more, "--store", f"{folder}/store"]
         subprocess.run([*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
         wall = time.perf_counter() - started
         spent = [record["seconds"] for record in Store.open(f"{folder}/store").records()]
@@ -40,18 +41,22 @@ def run(words: list[str], jobs: int) -> tuple[float, dict[str, float]]:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--ray", action="store_true")
     options, words = parser.parse_known_args()
-    walls, shares = defaultdict(list), {1: defaultdict(list), 2: defaultdict(list)}
+    ways = {"--jobs 1": (1,), "--jobs 2": (2,)}
+    if options.ray:
+        ways["--jobs 2 --executor ray"] = (2, "--executor", "ray", "--cpus-per-job", "1")
+    walls, shares = defaultdict(list), {name: defaultdict(list) for name in ways}
     for _ in range(options.rounds):
-        for jobs, found in shares.items():
-            wall, parts = run(words, jobs)
-            print(f"--jobs {jobs}: {wall:.1f} s, {parts}", file=sys.stderr, flush=True)
-            walls[f"--jobs {jobs}"].append(wall)
+        for name, way in ways.items():
+            wall, parts = run(words, *way)
+            print(f"{name}: {wall:.1f} s, {parts}", file=sys.stderr, flush=True)
+            walls[name].append(wall)
             for part, share in parts.items():
-                found[part].append(share)
+                shares[name][part].append(share)
     show(f"prunebench run {' '.join(words)}", walls, "s")
-    for jobs, found in shares.items():
-        print(f"where the time of --jobs {jobs} went (medians)")
+    for name, found in shares.items():
+        print(f"where the time of {name} went (medians)")
         for part, values in found.items():
             print(f"  {part:40} {median(values):9.2f} %")
 
