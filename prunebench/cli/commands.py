@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from prunebench.cli.attention import attention
 from prunebench.cli.bundle import bundle
 from prunebench.cli.doctor import doctor
 from prunebench.cli.leaderboard import leaderboard
@@ -20,4 +21,4 @@ from prunebench.hookspecs import hookimpl
 
 @hookimpl
 def prunebench_commands() -> list[click.Command]:
-    return [bundle, doctor, leaderboard, list_, masks, plan, pretrain, results, run, transfer, verify]
+    return [attention, bundle, doctor, leaderboard, list_, masks, plan, pretrain, results, run, transfer, verify]
