@@ -86,10 +86,14 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Trainings, and the optimiser steps in them (None where a record of one is lost)."""
+    """Trainings, the optimiser steps in them, and the seconds that they took on the machine that the record names.
+
+    Steps and seconds are None where a record is lost, or knows of none.
+    """
 
     trainings: int
     steps: int | None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,13 +268,21 @@ def _costs(cell: Cell, record: Mapping[str, Any], fetch: Fetch) -> tuple[Cost, C
     last_first = (phase["phase"] for phase in reversed(record["phases"]))
     after = set(itertools.takewhile(lambda word: word != "Train", last_first))
     split = len(cell.trainings) - (1 if cell.trainings and after <= {"Compact"} else 0)
-    return _cost(cell.trainings[:split], fetch), _cost(cell.trainings[split:], fetch)
+    find, train = cell.trainings[:split], cell.trainings[split:]
+    # A record has the seconds since the one before it: those of a training that `Compact` follows stand in its record.
+    if not train:
+        return _cost(find, (*find, cell.key) if find else (), fetch), _cost((), (), fetch)
+    return _cost(find, find, fetch), _cost(train, (*train, cell.key), fetch)
 
 
-def _cost(keys: Sequence[str], fetch: Fetch) -> Cost:
-    records = [fetch(key) for key in keys]
-    known = [record["steps"] for record in records if record is not None]
-    return Cost(len(keys), sum(known) if len(known) == len(keys) else None)
+def _cost(keys: Sequence[str], timed: Sequence[str], fetch: Fetch) -> Cost:
+    steps = [record["steps"] for key in keys if (record := fetch(key)) is not None]
+    known = [record["seconds"]["train"] for key in dict.fromkeys(timed) if "seconds" in (record := fetch(key) or {})]
+    return Cost(
+        len(keys),
+        sum(steps) if len(steps) == len(keys) else None,
+        math.fsum(known) if len(known) == len(set(timed)) else None,
+    )
 
 
 def _pair(row: Row) -> tuple[Any, ...]:

@@ -23,7 +23,10 @@ COUNTS = (
     *("steps_to_find", "steps_to_train", "train_examples", "examples"),
 )
 TRUTHS = ("degenerate", "from_theta0")
-NUMBERS = ("value", "dense", "majority", "realised", "encoder_sparsity_before", "encoder_sparsity_after")
+NUMBERS = (
+    *("value", "dense", "majority", "realised", "encoder_sparsity_before", "encoder_sparsity_after"),
+    *("seconds_to_find", "seconds_to_train"),
+)
 
 
 def flat(row: Row) -> dict[str, Any]:
@@ -35,7 +38,7 @@ def flat(row: Row) -> dict[str, Any]:
         "evaluation": row.evaluation,
         "metric": row.metric,
         **{name: getattr(cell, name) for name in ("track", "unit", "strategy", "label", "control_of", "source")},
-        "options": dict(cell.options),
+        "options": dict(sorted(cell.options.items())),
         "sparsity": cell.sparsity,
         "seed": cell.seed,
         "status": row.status,
@@ -55,6 +58,8 @@ def flat(row: Row) -> dict[str, Any]:
         "trainings_to_train": outcome and outcome.train.trainings,
         "steps_to_find": outcome and outcome.find.steps,
         "steps_to_train": outcome and outcome.train.steps,
+        "seconds_to_find": outcome and outcome.find.seconds,
+        "seconds_to_train": outcome and outcome.train.seconds,
         "from_theta0": outcome and outcome.from_theta0,
         "failed_checks": list(outcome.failed_checks) if outcome else [],
         "train_examples": outcome and outcome.train_examples,
@@ -85,9 +90,9 @@ def to_csv(rows: Sequence[Row]) -> str:
     """The long table with the setting of every row; options are JSON, what is not known is empty."""
     out = io.StringIO()
     lines = [_csv_line(row) for row in rows]
-    writer = csv.DictWriter(out, list(lines[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(lines[0])
+    writer.writerows(line.values() for line in lines)
     return out.getvalue()
 
 

@@ -20,7 +20,8 @@ from pathlib import Path
 import pytest
 
 from prunebench import cli, training, worker
-from prunebench.store import FORMAT, Store
+from prunebench.documents import FORMAT
+from prunebench.store import Store
 
 VERSION = importlib.metadata.version("prunebench")
 
@@ -386,9 +387,10 @@ def test_another_protocol_is_never_mixed_in(store, words):
 def test_leaderboard_writes_a_folder_and_says_where(store):
     said = call("leaderboard", "--store", "store", "--out", "page/mine")
     assert (said.status, said.err) == (0, "")
-    files = ["page/mine/README.md", "page/mine/results.csv", "page/mine/results.json", "page/mine/table.tex"]
+    files = ["page/mine/README.md", "page/mine/results.csv", "page/mine/results.json"]
+    files += ["page/mine/table.tex", "page/mine/index.html"]
     assert said.last == f"Written: {', '.join(files)}"
-    assert sorted(contents(Path("page"))) == [file.removeprefix("page/") for file in files]
+    assert sorted(contents(Path("page"))) == sorted(file.removeprefix("page/") for file in files)
     page = Path("page/mine/README.md").read_text()
     assert "magnitude" in page
     assert "prunebench run --tasks rte --strategies magnitude" in page, "the page names the command that made it"
@@ -399,7 +401,10 @@ def test_leaderboard_writes_a_folder_and_says_where(store):
 def test_leaderboard_shows_without_writing(store, first):
     said = call("leaderboard", "--store", "store")
     assert said.out.split("\n\n")[0:2] == first[1].out.split("\n\n")[1:3]
-    assert said.last == "Nothing is written; --out DIR writes README.md, results.csv, results.json, table.tex there"
+    assert (
+        said.last
+        == "Nothing is written; --out DIR writes README.md, results.csv, results.json, table.tex, index.html there"
+    )
     assert sorted(path.name for path in Path().iterdir()) == ["store"]
     assert (
         call("leaderboard", "--store", "store", "--format", "csv", "--out", "page").last == "Written: page/results.csv"

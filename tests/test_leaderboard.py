@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lab import SETTING, Lab, golden_lab
 
 from prunebench import PrunebenchError
 from prunebench.leaderboard import FORMATS, Selection, build, parse_formats, render, select, terminal
@@ -24,158 +25,10 @@ from prunebench.leaderboard.latex import escape as latex_escape
 from prunebench.leaderboard.latex import latex
 from prunebench.leaderboard.layout import blocks
 from prunebench.leaderboard.markdown import markdown
-from prunebench.results import Row, rows
+from prunebench.results import Row
 
 GOLDEN = Path(__file__).parent / "golden" / "leaderboard"
-TASKS: dict[str, tuple[list[str], list[str]]] = {
-    "rte": (["accuracy"], ["validation"]),
-    "mrpc": (["accuracy", "f1"], ["validation"]),
-    "mnli": (["accuracy"], ["validation_matched", "validation_mismatched"]),
-    "wnli": (["accuracy"], ["validation"]),
-}
-MAJORITY = {"accuracy": 0.55, "f1": 0.7}
-SETTING = {
-    "model": "tiny/bert",
-    "model_fingerprint": "f00d",
-    "model_revision": "main",
-    "protocol": "glue-1 with epochs=1",
-    "precision": "fp32",
-    "device": "cpu",
-    "prunable": "encoder",
-    "code": "engine 1",
-}
-ENVIRONMENT = {"prunebench": "0.1.0", "python": "3.11.7", "torch": "2.13.0+cpu", "hardware": "Some CPU, 2 cores"}
-METHODS = {
-    "dense": {"options": {}},
-    "imp": {"options": {"rate": 0.1, "of": "original"}},
-    "random-pruning": {
-        "options": {"of": "imp", "counts": "layer"},
-        "control_of": "imp",
-        "doc": "A random mask | of *imp* <counts>.",
-    },
-    "heads": {"options": {"rescore": False}, "unit": "head", "track": "structured"},
-}
-
-
-class Lab:
-    """A store in memory. Its model has 1,000 prunable weights of 1,600 parameters, and 8 heads of 50 weights."""
-
-    def __init__(self, written: str = "2026-01-01T00:00:00+00:00") -> None:
-        self.cells: list[dict[str, Any]] = []
-        self.records: dict[str, dict[str, Any]] = {}
-        self.failures: dict[str, dict[str, Any]] = {}
-        self.written = written
-
-    def plan(self, task: str, label: str, sparsity: float, seed: int, **changes: Any) -> dict[str, Any]:
-        """Ask for a cell. IMP and its control have as many rounds before the last training as tenths go."""
-        setting = {**SETTING, "data": f"data of {task}", **changes.pop("setting", {})}
-        metrics, evaluations = TASKS.get(task, TASKS["rte"])
-        spec = {
-            "unit": "weight",
-            "track": "unstructured",
-            "control_of": None,
-            "doc": "",
-            **METHODS.get(label, {"options": {}}),
-        }
-        rounds = {"imp": round(sparsity * 10), "random-pruning": round(sparsity * 10), "dense": 0}.get(label, 1)
-        root = f"{task} {setting['protocol']} {seed}"
-        path = [f"{root} imp {i}" for i in range(rounds)]
-        key = f"{root} imp 0" if label == "dense" else f"{root} {label} {sparsity}"
-        cell = {
-            **{"strategy": label.partition("[")[0], "label": label, "source": "prunebench 0.1.0", **spec},
-            **{"task": task, "benchmark": "GLUE", "split": "dev", "metrics": metrics, "evaluations": evaluations},
-            **{"sparsity": sparsity, "seed": seed, "key": key, "trainings": [*path, key], "setting": setting},
-            **changes,
-        }
-        self.cells.append(cell)
-        return cell
-
-    def done(self, task: str, label: str, sparsity: float, seed: int, *values: float, **changes: Any) -> dict[str, Any]:
-        """A cell with its values in the order of evaluations and metrics; gives the record."""
-        degenerate, environment = changes.pop("degenerate", []), changes.pop("environment", {})
-        cell = self.plan(task, label, sparsity, seed, **changes)
-        for key in cell["trainings"]:
-            self.records.setdefault(key, self.record(cell, key, 0.0, (), []))
-        record = self.record(cell, cell["key"], sparsity, values, degenerate)
-        record["environment"] = {**record["environment"], **environment}
-        self.records[cell["key"]] = record
-        return record
-
-    def record(
-        self, cell: dict[str, Any], key: str, sparsity: float, values: tuple[float, ...], degenerate: list[str]
-    ) -> dict[str, Any]:
-        numbers = iter(values)
-        heads = cell["unit"] == "head"
-        gone = round(8 * sparsity) * 50 if heads else round(1000 * sparsity)
-        return {
-            **{"format": 1, "key": key, "status": "done", "steps": 234, "environment": dict(ENVIRONMENT)},
-            "root": {"sizes": {"train": 2490, "validation": 277}},
-            "phases": [{"phase": "Train"}] * len(cell["trainings"]) + [{"phase": "Compact"}] * heads,
-            "evaluations": {
-                evaluation: {
-                    "examples": 277,
-                    "metrics": {metric: next(numbers, 0.0) for metric in cell["metrics"]},
-                    "degenerate": degenerate,
-                    "majority": MAJORITY,
-                }
-                for evaluation in cell["evaluations"]
-            },
-            "sparsity": {
-                "unit": cell["unit"],
-                "units": 8 if heads else 1000,
-                "pruned": gone // 50 if heads else gone,
-                "realised": gone / 50 / 8 if heads else gone / 1000,
-                "encoder_before": gone / 1000,
-                "encoder_after": gone / 1000,
-                "encoder_weights": 1000,
-            },
-            "parameters": {"total": 1600, "left": 1600 - gone},
-            "checks": {"pruned_weights_zero": True, "compact_difference": 0.0},
-        }
-
-    def plans(self) -> list[dict[str, Any]]:
-        command = "prunebench run --tasks rte,mrpc"
-        return [{"format": 1, "suite": "", "command": command, "written": self.written, "cells": self.cells}]
-
-    def rows(self) -> list[Row]:
-        return rows(self.plans(), self.records.get, self.failures.get)
-
-
-def golden_lab() -> Lab:
-    """Two tasks, three seeds, two sparsities; one cell missing, one failed, one degenerate."""
-    lab = Lab()
-    rte = {
-        ("dense", 0.0): (0.60, 0.62, 0.64),
-        ("imp", 0.3): (0.61, 0.62, 0.66),
-        ("random-pruning", 0.3): (0.55, 0.53, 0.57),
-        ("heads", 0.25): (0.58, 0.60, 0.62),
-        ("imp", 0.5): (0.57, 0.58, 0.59),
-        ("random-pruning", 0.5): (0.52, 0.52, 0.52),
-        ("heads", 0.5): (0.56, None, 0.57),
-    }
-    mrpc = {
-        ("dense", 0.0): ((0.84, 0.88), (0.85, 0.89), (0.86, 0.90)),
-        ("imp", 0.3): ((0.83, 0.88), (0.84, 0.88), (0.85, 0.88)),
-        ("random-pruning", 0.3): ((0.70, 0.80), (0.71, 0.81), (0.72, 0.88)),
-        ("heads", 0.25): ((0.82, 0.87), (0.82, 0.87), (0.82, 0.87)),
-        ("imp", 0.5): ((0.80, 0.85), (0.81, 0.86), (0.82, 0.87)),
-        ("random-pruning", 0.5): ((0.68, 0.81), (0.31, 0.0), None),
-        ("heads", 0.5): ((0.75, 0.80), (0.76, 0.81), (0.77, 0.82)),
-    }
-    for (label, sparsity), values in rte.items():
-        for seed, value in enumerate(values):
-            if value is None:
-                key = lab.plan("rte", label, sparsity, seed)["key"]
-                lab.failures[key] = {"key": key, "reason": "strategy 'heads' raised ValueError: no | heads\nare left"}
-            else:
-                lab.done("rte", label, sparsity, seed, value)
-    for (label, sparsity), pairs in mrpc.items():
-        for seed, pair in enumerate(pairs):
-            if pair is None:
-                lab.plan("mrpc", label, sparsity, seed)
-            else:
-                lab.done("mrpc", label, sparsity, seed, *pair, degenerate=["f1"] if pair[1] == 0 else [])
-    return lab
+DELTA = "Δ dense [95 %]"
 
 
 def page(lab: Lab) -> str:
@@ -190,8 +43,12 @@ def tables(text: str, heading: str) -> list[list[dict[str, str]]]:
         header, _, *lines = [
             [entry.strip() for entry in re.split(r"(?<!\\)\|", line)[1:-1]] for line in part.strip().splitlines()
         ]
-        found.append([dict(zip(header, line, strict=True)) for line in lines])
+        found.append([dict(zip(map(plain, header), map(plain, line), strict=True)) for line in lines])
     return found
+
+
+def plain(text: str) -> str:
+    return text.replace(r"\[", "[").replace(r"\]", "]")
 
 
 def by_method(table: list[dict[str, str]]) -> dict[str, dict[str, str]]:
@@ -201,7 +58,7 @@ def by_method(table: list[dict[str, str]]) -> dict[str, dict[str, str]]:
 # --- the page against hand computation ---
 
 
-@pytest.mark.parametrize("name", ["README.md", "results.csv", "table.tex"])
+@pytest.mark.parametrize("name", ["README.md", "results.csv", "results.json", "table.tex"])
 def test_golden(name: str, tmp_path: Path) -> None:
     render(golden_lab().rows(), tmp_path)
     expected = (GOLDEN / name).read_text(encoding="utf-8")
@@ -211,29 +68,33 @@ def test_golden(name: str, tmp_path: Path) -> None:
 def test_means_deviations_and_paired_differences() -> None:
     text = page(golden_lab())
     scores, seeds = tables(text, "rte (dev), unstructured, sparsity 0.3")
-    # 61, 62, 66: mean 63, deviations −2, −1, 3, std √(14/2). Minus dense 60, 62, 64: 1, 0, 2.
+    # 61, 62, 66: mean 63, deviations −2, −1, 3, std √(14/2). Minus dense 60, 62, 64: 1, 0, 2, so 1 ± 4.303·1/√3.
     assert by_method(scores)["imp"] == {
         "method": "imp",
         "accuracy": "**63.00 ± 2.65 (3)**",
-        "Δ dense": "+1.00 ± 1.00",
+        DELTA: "+1.00 [−1.48, +3.48]",
     }
     assert by_method(scores)["dense"]["accuracy"] == "62.00 ± 2.00 (3)"
     assert by_method(scores)["majority class"]["accuracy"] == "55.00"
-    values = {"method": "imp", "min": "61.00", "max": "66.00", "seed 0": "61.00", "seed 1": "62.00", "seed 2": "66.00"}
-    assert by_method(seeds)["imp"] == values
+    # 63 ± 4.303·2.6458/√3.
+    spread = {"95 %": "[56.43, 69.57]", "min": "61.00", "median": "62.00", "max": "66.00"}
+    assert by_method(seeds)["imp"] == {
+        **{"method": "imp", **spread},
+        **{"seed 0": "61.00", "seed 1": "62.00", "seed 2": "66.00"},
+    }
     assert [row["method"] for row in scores] == ["dense", "majority class", "imp", "random-pruning"]
 
 
 def test_both_metrics_of_a_task() -> None:
     _, text = "", page(golden_lab())
-    header, *_ = [line for line in text.splitlines() if "F1" in line]
-    assert [entry.strip() for entry in header.strip("|").split("|")] == [
-        *("method", "accuracy", "Δ dense", "F1", "Δ dense")
-    ]
-    (line,) = re.findall(r"^\| random-pruning .*4\.36.*$", text, re.MULTILINE)
-    # F1 80, 81, 88: mean 83, std √((9 + 4 + 25)/2); minus dense 88, 89, 90: −8, −8, −2, std √((4 + 4 + 16)/2).
+    header, *_ = [line for line in text.splitlines() if line.startswith("| method") and "F1" in line]
+    delta = r"Δ dense \[95 %\]"
+    assert [entry.strip() for entry in header.strip("|").split("|")] == ["method", "accuracy", delta, "F1", delta]
+    (line,) = re.findall(r"^\| random-pruning .*4\.36 \(3\).*$", text, re.MULTILINE)
+    # F1 80, 81, 88: mean 83, std √((9 + 4 + 25)/2); minus dense 88, 89, 90: −8, −8, −2, so −6 ± 4.303·√(24/2)/√3.
     assert [entry.strip() for entry in line.strip("|").split("|")][1:] == [
-        *("71.00 ± 1.00 (3)", "−14.00 ± 0.00", "83.00 ± 4.36 (3)", "−6.00 ± 3.46")
+        *("71.00 ± 1.00 (3)", "−14.00"),
+        *("**83.00 ± 4.36 (3)**", r"−6.00 \[−14.61, +2.61\]"),
     ]
     seeds = tables(text, "mrpc (dev), unstructured, sparsity 0.3")[1]
     f1 = by_method([row for row in seeds if row["metric"] == "F1"])
@@ -285,10 +146,11 @@ def test_what_is_missing_is_said_and_not_bold() -> None:
 
 def test_an_incomplete_row_is_last_and_never_the_best() -> None:
     lab = Lab()
-    for seed in (0, 1):
-        lab.done("rte", "imp", 0.5, seed, 0.5)
+    for seed in range(3):
+        lab.done("rte", "imp", 0.5, seed, 0.5 + seed / 1000)
         lab.done("rte", "random-pruning", 0.5, seed, 0.4)
-    lab.done("rte", "better", 0.5, 1, 0.9)
+    for seed in (1, 2):
+        lab.done("rte", "better", 0.5, seed, 0.9)
     (level,) = build(lab.rows()).sections[0].tracks[0].levels
     assert [(line.label, line.scores[0].best, line.gaps) for line in level.lines] == [
         ("imp", True, ()),
@@ -297,14 +159,33 @@ def test_an_incomplete_row_is_last_and_never_the_best() -> None:
     ]
 
 
-def test_equal_means_are_equally_good_and_one_row_is_no_contest() -> None:
+def best(lab: Lab) -> list[dict[str, bool]]:
+    """By sparsity, whether each method is marked as the best or as good as it."""
+    levels = build(lab.rows()).sections[0].tracks[0].levels
+    return [{line.label: line.scores[0].best for line in level.lines} for level in levels]
+
+
+def test_what_cannot_be_told_from_the_best_is_marked_as_it_is() -> None:
     lab = Lab()
-    lab.done("rte", "imp", 0.5, 0, 0.50001)
-    lab.done("rte", "magnitude", 0.5, 0, 0.50002)
+    for seed, noise in enumerate((0.01, 0.02, 0.03, 0.01)):
+        lab.done("rte", "imp", 0.5, seed, 0.60)
+        # Less 0.01, −0.02, 0.03, −0.01: mean 0.0025, far from certain.
+        lab.done("rte", "magnitude", 0.5, seed, 0.60 - noise * (-1) ** seed)
+        # Less 0.11, 0.12, 0.13, 0.11: mean 0.1175, std 0.0096, t = 24.
+        lab.done("rte", "random-pruning", 0.5, seed, 0.50 - noise)
     lab.done("rte", "imp", 0.7, 0, 0.5)
-    both, alone = build(lab.rows()).sections[0].tracks[0].levels
-    assert [line.scores[0].best for line in both.lines] == [True, True]
-    assert [line.scores[0].best for line in alone.lines] == [False]
+    both, alone = best(lab)
+    assert both == {"imp": True, "magnitude": True, "random-pruning": False}
+    assert alone == {"imp": False}
+
+
+def test_with_two_seeds_nothing_is_marked_and_the_caption_says_so() -> None:
+    lab = Lab()
+    for seed in (0, 1):
+        lab.done("rte", "imp", 0.5, seed, 0.6 + seed / 1000)
+        lab.done("rte", "magnitude", 0.5, seed, 0.4)
+    assert best(lab) == [{"imp": False, "magnitude": False}]
+    assert "Nothing is bold: with fewer than three common seeds" in latex(blocks(build(lab.rows())))
 
 
 def test_dense_runs_of_more_seeds_leave_no_gap_in_the_methods() -> None:
@@ -321,7 +202,7 @@ def test_a_page_without_dense_runs_says_so() -> None:
     lab.done("rte", "imp", 0.5, 3, 0.5)
     scores = by_method(tables(page(lab), "rte (dev), unstructured, sparsity 0.5")[0])
     assert (scores["dense"]["accuracy"], scores["dense"]["note"]) == ("—", "missing seed 3")
-    assert (scores["imp"]["accuracy"], scores["imp"]["Δ dense"]) == ("50.00 (1)", "—")
+    assert (scores["imp"]["accuracy"], scores["imp"][DELTA]) == ("50.00 (1)", "—")
 
 
 def test_dense_runs_alone_make_a_page() -> None:
@@ -344,7 +225,7 @@ def test_degenerate_values_carry_an_asterisk_where_they_stand_and_in_the_average
     scores, seeds = tables(text, "mrpc (dev), unstructured, sparsity 0.5")
     assert [row["seed 1"] for row in seeds if row["method"] == "random-pruning"] == ["31.00", r"0.00\*"]
     assert by_method(scores)["random-pruning"]["accuracy"].endswith("(2)")
-    average = tables(text, "Average of the GLUE tasks mrpc, rte, unstructured, sparsity 0.5")[0]
+    average = tables(text, "Average of 2 GLUE tasks (dev), unstructured, sparsity 0.5")[0]
     assert by_method(average)["random-pruning"]["average"].endswith(r"(2)\*")
     assert r"- \* For some seed's predictions" in text
 
@@ -354,12 +235,12 @@ def test_degenerate_values_carry_an_asterisk_where_they_stand_and_in_the_average
 
 def test_average_is_over_metrics_first_and_then_over_tasks() -> None:
     text = page(golden_lab())
-    scores, seeds = tables(text, "Average of the GLUE tasks mrpc, rte, unstructured, sparsity 0.3")
+    scores, seeds = tables(text, "Average of 2 GLUE tasks (dev), unstructured, sparsity 0.3")
     # Seed 0: MRPC (83 + 88)/2 = 85.5 and RTE 61, so 73.25; a mean of all three metrics would be 77.33.
     assert [by_method(seeds)["imp"][f"seed {seed}"] for seed in range(3)] == ["73.25", "74.00", "76.25"]
-    # Dense: 73, 74.5, 76. Differences 0.25, −0.5, 0.25: mean 0, std √(0.375/2).
-    assert by_method(scores)["imp"]["Δ dense"] == "0.00 ± 0.43"
-    missing = by_method(tables(text, "Average of the GLUE tasks mrpc, rte, unstructured, sparsity 0.5")[0])
+    # Dense: 73, 74.5, 76. Differences 0.25, −0.5, 0.25: mean 0, and 4.303·√(0.375/2)/√3 to both sides.
+    assert by_method(scores)["imp"][DELTA] == "0.00 [−1.08, +1.08]"
+    missing = by_method(tables(text, "Average of 2 GLUE tasks (dev), unstructured, sparsity 0.5")[0])
     assert missing["random-pruning"]["note"] == "missing mrpc seed 2"
 
 
@@ -374,7 +255,10 @@ def nine(without: str = "") -> Lab:
 
 def test_glue_average_with_and_without_wnli() -> None:
     with_wnli, without = build(nine().rows()).averages
-    assert (with_wnli.title, without.title) == ("GLUE average (9 tasks)", "GLUE average without WNLI (8 tasks)")
+    assert (with_wnli.title, without.title) == (
+        "GLUE average, 9 tasks (dev)",
+        "GLUE average without WNLI, 8 tasks (dev)",
+    )
     # Values are 0, 0.1, … 0.8, plus 0.1 for MRPC's and MNLI's means of two.
     nines, eights = (found.tracks[0].levels[0].lines[0].scores[0].summary for found in (with_wnli, without))
     assert nines is not None and eights is not None
@@ -384,11 +268,11 @@ def test_glue_average_with_and_without_wnli() -> None:
 
 def test_average_without_all_tasks_names_them() -> None:
     assert [found.title for found in build(nine(without="wnli").rows()).averages] == [
-        "GLUE average without WNLI (8 tasks)"
+        "GLUE average without WNLI, 8 tasks (dev)"
     ]
-    assert build(nine(without="rte").rows()).averages[0].title == (
-        "Average of the GLUE tasks cola, sst2, mrpc, qqp, stsb, mnli, qnli, wnli"
-    )
+    average = build(nine(without="rte").rows()).averages[0]
+    assert average.title == "Average of 8 GLUE tasks (dev)"
+    assert average.about[0].endswith("The tasks are cola, sst2, mrpc, qqp, stsb, mnli, qnli, wnli.")
 
 
 def test_one_task_has_no_average_and_other_benchmarks_are_not_in_it() -> None:
@@ -408,8 +292,8 @@ def test_each_benchmark_has_its_own_average_and_its_name_on_its_tasks() -> None:
     assert {
         average.title: average.tracks[0].levels[0].lines[0].scores[0].summary.mean for average in page.averages
     } == {
-        "Average of the GLUE tasks sst2, rte": pytest.approx(0.6),
-        "Average of the toy tasks ants, bees": pytest.approx(0.2),
+        "Average of 2 GLUE tasks (dev)": pytest.approx(0.6),
+        "Average of 2 toy tasks (dev)": pytest.approx(0.2),
     }
     assert [section.title for section in page.sections] == [
         "sst2 (dev)",
@@ -574,8 +458,8 @@ def test_json_holds_the_same_rows_and_the_summary(tmp_path: Path) -> None:
     table = golden_lab().rows()
     render(table, tmp_path, ["json"])
     data = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
-    assert data["format"] == 1
-    assert data["tasks"]["rte"] == {**SETTING, "data": "data of rte"}
+    assert data["format"] == 2
+    assert data["tasks"]["rte"] == [{**SETTING, "data": "data of rte"}]
     values = {(row["key"], row["metric"]): row["value"] for row in data["rows"]}
     assert values == {(row.cell.key, row.metric): row.value for row in table}
     wanted = {"task": "rte", "label": "imp", "sparsity": 0.3}
@@ -655,7 +539,7 @@ def test_markdown_shows_any_text_as_it_is(text: str) -> None:
 COMMANDS = (
     r"\\(?:[&%$#_{}\\]|[`'^~\"vc](?=\{)|(?:textbackslash|textasciitilde|textasciicircum|textemdash|textendash|ldots"
     r"|pm|times|rightarrow|Delta|theta|leq|geq|textbf|par|noindent|smallskip|small|toprule|midrule|bottomrule"
-    r"|texttt|begin|end)(?![a-zA-Z]))"
+    r"|alpha|delta|texttt|begin|end|footnotesize|scriptsize|tiny|tabcolsep|linewidth|centering)(?![a-zA-Z]))"
 )
 
 
@@ -663,13 +547,14 @@ def check_latex(text: str) -> None:
     """ASCII only, nothing but known commands, braces and formulas closed, as many cells in a row as in its tabular."""
     assert text.isascii()
     body = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("%"))
-    for environment in ("center", "tabular"):
+    for environment in ("center", "tabular", "minipage"):
         assert body.count(rf"\begin{{{environment}}}") == body.count(rf"\end{{{environment}}}")
-    for columns, rows_text in re.findall(r"\\begin\{tabular\}\{(\w+)\}\n\\toprule\n(.*?)\\bottomrule", body, re.DOTALL):
+    for columns, rows_text in re.findall(r"\\begin\{tabular\}\{(.+?)\}\n\\toprule\n(.*?)\\bottomrule", body, re.DOTALL):
+        count = len(re.sub(r"\{[^}]*\}?", "", columns))
         for line in rows_text.strip().splitlines():
             if line != r"\midrule":
                 assert line.endswith(r" \\")
-                assert len(re.findall(r"(?<!\\)&", line)) == len(columns) - 1
+                assert len(re.findall(r"(?<!\\)&", line)) == count - 1
                 assert not re.match(r"\s*(\\midrule)?\s*[\[*]", line)
     rest = re.sub(COMMANDS, "", body)
     assert "\\" not in rest and "#" not in rest and "^" not in rest and "_" not in rest
@@ -785,9 +670,9 @@ def test_command_renders_a_store(store: Path, tmp_path: Path) -> None:
     result = run("--store", store, "--out", out)
     assert result.exception is None
     assert result.output.startswith(terminal(golden_lab().rows()))
-    files = [out / name for name in ("README.md", "results.csv", "results.json", "table.tex")]
+    files = [out / name for name in ("README.md", "results.csv", "results.json", "table.tex", "index.html")]
     assert result.output.splitlines()[-1] == f"Written: {', '.join(map(str, files))}"
-    for name in ("README.md", "results.csv", "table.tex"):
+    for name in ("README.md", "results.csv", "results.json", "table.tex"):
         assert (out / name).read_text(encoding="utf-8") == (GOLDEN / name).read_text(encoding="utf-8")
 
 
@@ -815,5 +700,5 @@ def test_rendering_needs_no_torch() -> None:
 
 if __name__ == "__main__":
     GOLDEN.mkdir(parents=True, exist_ok=True)
-    for written in render(golden_lab().rows(), GOLDEN, ["md", "csv", "tex"]):
+    for written in render(golden_lab().rows(), GOLDEN, ["md", "csv", "json", "tex"]):
         print(written)

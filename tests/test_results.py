@@ -115,17 +115,18 @@ def test_the_newest_plan_wins_and_older_cells_stay() -> None:
 @pytest.mark.parametrize(
     ("trainings", "phases", "find", "train"),
     [
-        pytest.param("leaf", "Train", (0, 0), (1, 100), id="dense"),
-        pytest.param("t0 t1 leaf", "Train Prune Rewind Train Prune Rewind Train", (2, 11), (1, 100), id="imp"),
-        pytest.param("t0 t1", "Train Prune Train Compact", (1, 1), (1, 10), id="heads"),
-        pytest.param("t0 t1", "Train Prune Train Prune", (2, 11), (0, 0), id="not retrained"),
-        pytest.param("t0", "Train Prune Compact", (1, 1), (0, 0), id="compacted, not retrained"),
-        pytest.param("", "Prune", (0, 0), (0, 0), id="never trained"),
+        pytest.param("leaf", "Train", (0, 0, 0), (1, 100, 4), id="dense"),
+        pytest.param("t0 t1 leaf", "Train Prune Rewind Train Prune Rewind Train", (2, 11, 3), (1, 100, 4), id="imp"),
+        pytest.param("t0 t1", "Train Prune Train Compact", (1, 1, 1), (1, 10, 6), id="heads"),
+        pytest.param("t0 t1", "Train Prune Train Prune", (2, 11, 7), (0, 0, 0), id="not retrained"),
+        pytest.param("t0", "Train Prune Compact", (1, 1, 5), (0, 0, 0), id="compacted, not retrained"),
+        pytest.param("", "Prune", (0, 0, 0), (0, 0, 0), id="never trained"),
     ],
 )
-def test_cost(trainings: str, phases: str, find: tuple[int, int], train: tuple[int, int]) -> None:
-    leaf = record(0.5, 100 if "leaf" in trainings else 0, tuple(phases.split()))
-    records = {"t0": record(0, 1), "t1": record(0, 10), "leaf": leaf}
+def test_cost(trainings: str, phases: str, find: tuple[int, int, int], train: tuple[int, int, int]) -> None:
+    leaf = record(0.5, 100 if "leaf" in trainings else 0, tuple(phases.split()), seconds={"train": 4.0})
+    first, second = (record(0, steps, seconds={"train": train}) for steps, train in ((1, 1.0), (10, 2.0)))
+    records = {"t0": first, "t1": second, "leaf": leaf}
     (row,) = table([plan(cell("method", "leaf", trainings=trainings.split()))], records)
     assert row.outcome is not None
     assert (row.outcome.find, row.outcome.train) == (Cost(*find), Cost(*train))

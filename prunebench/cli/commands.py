@@ -6,7 +6,9 @@ import click
 
 from prunebench.cli.attention import attention
 from prunebench.cli.bundle import bundle
+from prunebench.cli.compare import compare
 from prunebench.cli.doctor import doctor
+from prunebench.cli.figures import figures
 from prunebench.cli.leaderboard import leaderboard
 from prunebench.cli.list import list_
 from prunebench.cli.masks import masks
@@ -21,4 +23,7 @@ from prunebench.hookspecs import hookimpl
 
 @hookimpl
 def prunebench_commands() -> list[click.Command]:
-    return [attention, bundle, doctor, leaderboard, list_, masks, plan, pretrain, results, run, transfer, verify]
+    return [
+        *(attention, bundle, compare, doctor, figures, leaderboard, list_, masks, plan),
+        *(pretrain, results, run, transfer, verify),
+    ]

@@ -14,16 +14,21 @@ from prunebench.cli.selecting import selected, selection_options, strategies_opt
 @selection_options
 @strategies_option
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write to; without it nothing is written.")
-@click.option("--format", "formats", default="md,csv,json,tex", show_default=True, help="What to write.")
-def leaderboard(out: Path | None, formats: str, mixed: bool, **selection: Any) -> None:
+@click.option("--format", "formats", default="md,csv,json,tex,html", show_default=True, help="What to write.")
+@click.option("--rank-by", default="retained", show_default=True, help="Rule of the ranking: retained, score or rank.")
+@click.option("--delta", default=1.0, show_default=True, help="Points that a non-inferior method may lose.")
+@click.option("--published", default="", help="Tables of papers to show as reported: chen2020, prasanna2020 or all.")
+def leaderboard(
+    out: Path | None, formats: str, rank_by: str, delta: float, published: str, mixed: bool, **selection: Any
+) -> None:
     """Show or write what a store holds, as mean ± std tables.
 
-    From the stored records alone, as Markdown, CSV, JSON and LaTeX.
+    From the stored records alone: README.md, table.tex, results.csv, results.json, and index.html for a browser.
     """
-    from prunebench.leaderboard import FORMATS, build, parse_formats, summary, write
+    from prunebench.leaderboard import FORMATS, build, choose, parse_formats, summary, write
 
-    names = parse_formats(formats)
-    page = build(selected(**selection), mixed=mixed)
+    names, options = parse_formats(formats), choose(rank_by, delta, published)
+    page = build(selected(**selection), options, mixed=mixed)
     click.echo(summary(page) + "\n")
     if out is None:
         files = ", ".join(FORMATS[name][0] for name in names)

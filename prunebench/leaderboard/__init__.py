@@ -13,13 +13,29 @@ from prunebench.leaderboard.data import to_csv, to_json
 from prunebench.leaderboard.latex import latex
 from prunebench.leaderboard.layout import blocks
 from prunebench.leaderboard.markdown import markdown
-from prunebench.leaderboard.model import Page
+from prunebench.leaderboard.model import RETAINED, Options, Page
 from prunebench.leaderboard.page import build
+from prunebench.leaderboard.published import papers
+from prunebench.leaderboard.ranking import check_rule
 from prunebench.leaderboard.summary import summary
+from prunebench.leaderboard.web import html
 from prunebench.results import Row
 from prunebench.selection import Selection, nothing, select
+from prunebench.stats.matching import DELTA
 
-__all__ = ["FORMATS", "Selection", "build", "parse_formats", "render", "select", "summary", "terminal", "write"]
+__all__ = [
+    "FORMATS",
+    "Options",
+    "Selection",
+    "build",
+    "choose",
+    "parse_formats",
+    "render",
+    "select",
+    "summary",
+    "terminal",
+    "write",
+]
 
 # A format: the file that it makes, and how.
 FORMATS: dict[str, tuple[str, Callable[[Page], str]]] = {
@@ -27,6 +43,7 @@ FORMATS: dict[str, tuple[str, Callable[[Page], str]]] = {
     "csv": ("results.csv", to_csv),
     "json": ("results.json", to_json),
     "tex": ("table.tex", lambda page: latex(blocks(page))),
+    "html": ("index.html", html),
 }
 
 
@@ -41,9 +58,19 @@ def parse_formats(text: str) -> tuple[str, ...]:
     return names
 
 
-def render(rows: Sequence[Row], out: Path, formats: Iterable[str] = tuple(FORMATS)) -> list[Path]:
+def choose(rank_by: str = RETAINED, delta: float = 100 * DELTA, published: str = "") -> Options:
+    """What a person chose of a page; `delta` in points, `published` a list of names."""
+    if not 0 < delta < 100:
+        raise PrunebenchError(f"δ is {delta:g} points", "expected more than 0 and less than 100")
+    wanted = tuple(name for part in published.split(",") if (name := part.strip()))
+    return Options(check_rule(rank_by), delta / 100, papers(wanted))
+
+
+def render(
+    rows: Sequence[Row], out: Path, formats: Iterable[str] = tuple(FORMATS), options: Options | None = None
+) -> list[Path]:
     """Write the page of `rows` into the folder `out`, a file a format, and return the files' paths."""
-    return write(build(rows), out, formats)
+    return write(build(rows, options), out, formats)
 
 
 def write(page: Page, out: Path, formats: Iterable[str]) -> list[Path]:

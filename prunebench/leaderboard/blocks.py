@@ -42,7 +42,7 @@ class Table:
     """`aligns` has a letter for each column: l, r, or p for prose, which is broken into lines where a page has an end;
     the first `rule` rows are for reference.
 
-    `title` stands above it in formats without headings, `notes` below it in all.
+    `title` stands above it in formats without headings, and `caption` behind the title; `notes` stand below it in all.
     """
 
     title: str
@@ -51,6 +51,15 @@ class Table:
     body: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
     rule: int = 0
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Details:
+    """Blocks that are folded away under a line of text, where a format can fold."""
+
+    summary: str
+    blocks: tuple[Block, ...]
 
 
 def one_line(text: str) -> str:
@@ -60,4 +69,4 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-Block = Heading | Paragraph | Caution | Commands | Table
+Block = Heading | Paragraph | Caution | Commands | Table | Details

@@ -1,4 +1,4 @@
-"""The long table as CSV, and the whole page as JSON. Imports `model` and `table`."""
+"""The long table as CSV, and the whole page as JSON. Imports `model`, `schema`, `table` and `stats`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from prunebench import table
-from prunebench.leaderboard.model import Line, Page, Score, Section
+from prunebench.leaderboard.model import Line, Page, Place, Ranking, Score, Section, Standing
+from prunebench.leaderboard.numbers import limits
+from prunebench.leaderboard.schema import FORMAT
+from prunebench.results import Setting
+from prunebench.stats import Interval, Summary
 from prunebench.table import dumps
-
-FORMAT = 1
 
 
 def to_csv(page: Page) -> str:
@@ -20,19 +22,25 @@ def to_csv(page: Page) -> str:
 
 
 def to_json(page: Page) -> str:
-    """One object: the page's setting and each task's, warnings, commands, methods, summary (an entry for each method,
-    sparsity and column) and rows (the long table)."""
+    """One object, as `schema.Results` describes it."""
     head = {
         "format": FORMAT,
         "suites": page.suites,
         "setting": dict(page.setting),
-        "tasks": {row.cell.task: vars(row.cell.setting) for row in page.rows},
+        "tasks": _settings(page),
         "warnings": page.warnings,
         "commands": page.commands,
         "methods": [dataclasses.asdict(method) for method in page.methods],
+        "rank_by": page.options.rank_by,
+        "delta": page.options.delta,
+        "checklist": [dataclasses.asdict(check) for check in page.checklist],
+        "published": [paper.model_dump() for paper in page.options.published],
     }
+    sections = (*page.averages, *page.sections)
     lists = {
-        "summary": [entry for section in (*page.averages, *page.sections) for entry in _summary(section)],
+        "ranking": [_ranking(ranking) for ranking in page.rankings],
+        "matching": [entry for section in sections for entry in _matching(section)],
+        "summary": [entry for section in sections for entry in _summary(section)],
         "rows": [table.flat(row) for row in page.rows],
     }
     parts = [f"{json.dumps(name)}: {dumps(value)}" for name, value in head.items()]
@@ -41,6 +49,54 @@ def to_json(page: Page) -> str:
         lines = ",\n".join(map(dumps, entries))
         parts.append(f"{json.dumps(name)}: [\n{lines}\n]")
     return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def _settings(page: Page) -> dict[str, list[dict[str, str]]]:
+    """The settings of every task's rows: one, unless what differs was put together on purpose."""
+    found: dict[str, set[Setting]] = {section.name: set() for section in page.sections}
+    for row in page.rows:
+        found[row.cell.task].add(row.cell.setting)
+    return {task: [dict(vars(setting)) for setting in sorted(settings)] for task, settings in found.items()}
+
+
+def _ranking(ranking: Ranking) -> dict[str, Any]:
+    return {
+        **{name: getattr(ranking, name) for name in ("title", "track", "rule", "tasks", "majority", "notes")},
+        "standings": [_standing(standing) for standing in ranking.standings],
+    }
+
+
+def _standing(standing: Standing) -> dict[str, Any]:
+    across = standing.across
+    return {
+        "sparsity": standing.sparsity,
+        "places": [_place(place) for place in standing.places],
+        "across": {
+            "tasks": across.blocks,
+            **{name: getattr(across, name) for name in ("ranks", "groups", "chi2", "p")},
+            "critical_difference": across.cd,
+            "reason": across.reason,
+        },
+    }
+
+
+def _place(place: Place) -> dict[str, Any]:
+    return {
+        **{name: getattr(place, name) for name in ("label", "rank", "tied", "values", "gaps")},
+        "summary": _vars(place.summary),
+    }
+
+
+def _matching(section: Section) -> Iterator[dict[str, Any]]:
+    for track in section.tracks:
+        for match in track.matching:
+            yield {
+                "section": section.title,
+                "track": track.name,
+                **{name: getattr(match, name) for name in ("label", "column", "largest", "holes")},
+                "trains_from_theta0": match.ticketed,
+                "winning_ticket": match.ticket,
+            }
 
 
 def _summary(section: Section) -> Iterator[dict[str, Any]]:
@@ -70,9 +126,15 @@ def _entries(section: Section, track: str | None, sparsity: float, line: Line) -
 def _numbers(score: Score) -> dict[str, Any]:
     empty = {"n": 0, "mean": None, "std": None, "minimum": None, "maximum": None, "median": None}
     return {
-        **(dataclasses.asdict(score.summary) if score.summary else empty),
+        **(_vars(score.summary) or empty),
+        "interval": _vars(limits(score.summary)),
         "values": score.values,
         "degenerate_seeds": sorted(score.degenerate),
         "best": score.best,
-        "difference": dataclasses.asdict(score.difference) if score.difference else None,
+        "difference": _vars(score.difference),
+        "difference_interval": _vars(limits(score.difference)),
     }
+
+
+def _vars(found: Summary | Interval | None) -> dict[str, Any] | None:
+    return None if found is None else dict(vars(found))

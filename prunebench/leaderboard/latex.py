@@ -9,10 +9,13 @@ from collections.abc import Iterable
 
 from tabulate import DataRow, Line, TableFormat, tabulate
 
-from prunebench.leaderboard.blocks import Block, Bold, Caution, Commands, Paragraph, Table, one_line
+from prunebench.leaderboard.blocks import Block, Bold, Caution, Commands, Details, Paragraph, Table, one_line
 
 HEAD = r"""% Made by `prunebench leaderboard`. Needs \usepackage{booktabs}; use with \input{table}.
 """
+# Characters abreast in 16 cm.
+PROSE = 9  # cm for all columns of prose together
+SIZES = {"small": 95, "footnotesize": 108, "scriptsize": 130}
 # Braces keep a bracket or an asterisk at the start of a row from being an argument of \\.
 _ASCII = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
@@ -26,6 +29,7 @@ _ASCII = {
 }
 _SYMBOLS = {
     **{"±": r"$\pm$", "−": "$-$", "×": r"$\times$", "→": r"$\rightarrow$", "Δ": r"$\Delta$", "θ": r"$\theta$"},
+    **{"α": r"$\alpha$", "δ": r"$\delta$"},
     **{
         "—": r"\textemdash{}",
         "–": r"\textendash{}",
@@ -74,6 +78,8 @@ def _block(block: Block) -> str:
             return f"\\par\\noindent {escape(block.text)}\\par\n"
         case Caution():
             return f"\\par\\noindent\\textbf{{Warning:}} {escape(block.text)}\\par\n"
+        case Details():
+            return "\n".join(text for inner in block.blocks if (text := _block(inner)))
     return ""
 
 
@@ -89,11 +95,20 @@ def _table(table: Table) -> str:
         disable_numparse=True,
     )
     notes = "".join(f"\\par\\smallskip {escape(note)}\n" for note in table.notes)
+    stop, caption = (".", f" {escape(table.caption)}") if table.caption else ("", "")
     return (
-        "\\begin{center}\n\\small\n"
-        f"\\textbf{{{escape(table.title)}}}\\par\\smallskip\n"
-        f"{text}\n{notes}\\end{{center}}\n"
+        f"\\begin{{center}}\n\\{_size(table)}\n\\tabcolsep=4pt\n"
+        "\\begin{minipage}{\\linewidth}\n\\centering\n"
+        f"\\textbf{{{escape(table.title)}{stop}}}{caption}\\par\\smallskip\n"
+        f"{text}\n{notes}\\end{{minipage}}\n\\end{{center}}\n"
     )
+
+
+def _size(table: Table) -> str:
+    """The size of letters with which the table fits the width of a page, by its longest entries."""
+    columns = zip(table.headers, *table.body, strict=True)
+    width = sum(2 + max(map(len, column)) for column, align in zip(columns, table.aligns, strict=True) if align != "p")
+    return next((size for size, most in SIZES.items() if width <= most), "tiny")
 
 
 def _entry(text: str) -> str:
@@ -103,7 +118,7 @@ def _entry(text: str) -> str:
 def _booktabs(aligns: str) -> TableFormat:
     """tabulate's latex_booktabs, but for entries that are LaTeX already."""
     row = DataRow("", "&", r"\\")
-    columns = aligns.replace("p", "p{5cm}")
+    columns = aligns.replace("p", f"p{{{min(7, PROSE / max(1, aligns.count('p'))):g}cm}}")
     return TableFormat(
         lineabove=Line(rf"\begin{{tabular}}{{{columns}}}" "\n" r"\toprule", "", "", ""),
         linebelowheader=Line(r"\midrule", "", "", ""),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterable
 
 from tabulate import tabulate
 
-from prunebench.leaderboard.blocks import Block, Bold, Caution, Commands, Heading, Paragraph, Table, one_line
+from prunebench.leaderboard.blocks import Block, Bold, Caution, Commands, Details, Heading, Paragraph, Table, one_line
 
 _ESCAPES = str.maketrans(
     {**{mark: f"\\{mark}" for mark in r"\`*_{}[]|~!#"}, "&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;"}
@@ -34,6 +35,10 @@ def _block(block: Block) -> str:
         case Commands():
             # Indented code ends with its line: no text can break out of it as it could out of a fence.
             return "\n".join(f"    {one_line(line)}" for line in block.lines)
+        case Details():
+            summary = html.escape(one_line(block.summary), quote=False)
+            inner = "\n\n".join(_block(each) for each in block.blocks)
+            return f"<details>\n<summary>{summary}</summary>\n\n{inner}\n\n</details>"
         case Table():
             return "\n\n".join([_table(block), *(f"- {escape(note)}" for note in block.notes)])
 

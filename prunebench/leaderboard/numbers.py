@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from prunebench.stats import Summary
+from prunebench.stats import Interval, Summary, interval
 
 NONE = "—"
 
@@ -25,14 +25,43 @@ def spread(summary: Summary | None, n: bool = True) -> str:
     return f"{points(summary.mean)}{deviation}{f' ({summary.n})' if n else ''}"
 
 
-def difference(summary: Summary | None, n: int) -> str:
-    """`−1.20 ± 0.30`, signed; the number of pairs is added where it is not the `n` of the row."""
+def limits(summary: Summary | None) -> Interval | None:
+    """The 95 % t interval of the mean. Numbers that are all equal have none: a point would claim to be certain."""
+    if summary is None or summary.minimum == summary.maximum:
+        return None
+    return interval(summary)
+
+
+def confidence(summary: Summary | None) -> str:
+    """`[56.67, 61.75]`: the 95 % t interval of the mean."""
+    found = limits(summary)
+    return f"[{points(found.low)}, {points(found.high)}]" if found else NONE
+
+
+def certain(summary: Summary | None, n: int) -> str:
+    """`−1.20 [−1.95, −0.45]`: a mean difference, signed, with its 95 % t interval.
+
+    The number of pairs is added where it is not the `n` of the row.
+    """
     if summary is None:
         return NONE
-    mean = _minus(f"{100 * summary.mean:+.2f}")
-    mean = "0.00" if mean.strip("+−") == "0.00" else mean
+    found = limits(summary)
+    between = f" [{signed(found.low)}, {signed(found.high)}]" if found else ""
+    return f"{signed(summary.mean)}{between}{'' if summary.n == n else f' ({summary.n})'}"
+
+
+def difference(summary: Summary | None, n: int) -> str:
+    """`−1.20 ± 0.30`: as `certain`, with the standard deviation instead of an interval."""
+    if summary is None:
+        return NONE
     deviation = "" if summary.std is None else f" ± {points(summary.std)}"
-    return f"{mean}{deviation}{'' if summary.n == n else f' ({summary.n})'}"
+    return f"{signed(summary.mean)}{deviation}{'' if summary.n == n else f' ({summary.n})'}"
+
+
+def signed(value: float) -> str:
+    """A difference × 100 with two decimals and its sign."""
+    text = _minus(f"{100 * value:+.2f}")
+    return "0.00" if text.strip("+−") == "0.00" else text
 
 
 def percent(share: float) -> str:

@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from prunebench.leaderboard.average import averages, task_order
-from prunebench.leaderboard.model import Method, Page, Section
+from prunebench.leaderboard.checklist import checklist
+from prunebench.leaderboard.matching import matched
+from prunebench.leaderboard.model import Method, Options, Page, Section
 from prunebench.leaderboard.numbers import listing
+from prunebench.leaderboard.ranking import check_rule, rankings
 from prunebench.leaderboard.section import section
 from prunebench.results import Cell, Row, order
 from prunebench.selection import allow_mixed, environment, nothing, one_setting, warnings
@@ -24,11 +27,13 @@ SETTING = {
 }
 
 
-def build(rows: Sequence[Row], *, mixed: bool = False) -> Page:
+def build(rows: Sequence[Row], options: Options | None = None, *, mixed: bool = False) -> Page:
     """The page of these rows; an error where there is nothing to show, or where settings do not mix.
 
     With `mixed` they do, and the page says what is mixed.
     """
+    options = options or Options()
+    rule = check_rule(options.rank_by)
     if not any(row.status == "done" for row in rows):
         raise nothing(rows)
     left, said = allow_mixed(rows) if mixed else (one_setting(rows), ())
@@ -37,7 +42,8 @@ def build(rows: Sequence[Row], *, mixed: bool = False) -> Page:
     for row in kept:
         by_task.setdefault(row.cell.task, []).append(row)
     tasks = sorted(by_task, key=task_order)
-    sections = tuple(section(task, by_task[task]) for task in tasks)
+    sections = tuple(matched(section(task, by_task[task]), options.delta) for task in tasks)
+    means = tuple(matched(average, options.delta) for average in averages(sections))
     cells = list({id(row.cell): row.cell for row in kept}.values())
     methods = _methods(cells)
     return Page(
@@ -45,12 +51,15 @@ def build(rows: Sequence[Row], *, mixed: bool = False) -> Page:
         setting=tuple(_setting(kept, sections)),
         warnings=(*said, *warnings({task: by_task[task] for task in tasks})),
         sections=sections,
-        averages=averages(sections),
+        averages=means,
         methods=methods,
         commands=tuple(
             dict.fromkeys(command for _, command in sorted({(cell.written, cell.command) for cell in cells}))
         ),
         rows=tuple(row for task in tasks for row in by_task[task]),
+        rankings=rankings(sections, means, rule),
+        checklist=checklist(kept, sections),
+        options=options,
     )
 
 
@@ -82,5 +91,7 @@ def _methods(cells: Sequence[Cell]) -> tuple[Method, ...]:
     for label in sorted(by_label, key=lambda label: (not by_label[label][0].is_dense, label)):
         first = by_label[label][0]
         sources = tuple(sorted({cell.source for cell in by_label[label]}))
-        methods.append(Method(label, first.unit, first.control_of, first.doc, first.options, sources))
+        methods.append(
+            Method(label, first.unit, first.control_of, first.doc, dict(sorted(first.options.items())), sources)
+        )
     return tuple(methods)

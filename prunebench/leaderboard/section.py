@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from prunebench.leaderboard.apart import as_good_as_best
 from prunebench.leaderboard.model import Level, Line, Score, Section, Track
-from prunebench.leaderboard.numbers import between, count, listing, percent, points, seeds
+from prunebench.leaderboard.numbers import between, count, listing, percent, seeds
 from prunebench.results import Cell, Outcome, Row
 from prunebench.stats import paired, summarise
 
@@ -46,6 +47,7 @@ def section(task: str, rows: Sequence[Row]) -> Section:
         majority=tuple(_majority(rows, column) for column in columns),
         tracks=tuple(_track(name, tracks[name], methods) for name in _in_order(tracks)),
         benchmark=first.benchmark,
+        split=first.split,
     )
 
 
@@ -100,19 +102,17 @@ def score(values: dict[int, float], dense: dict[int, float], degenerate: frozens
     """A score from its values and the dense values of the same seeds."""
     by_seed = dict(sorted(values.items()))
     summary = summarise(by_seed.values()) if by_seed else None
-    return Score(by_seed, summary, paired(by_seed, dense), degenerate)
+    return Score(by_seed, summary, paired(by_seed, dense), degenerate, dense=dense)
 
 
 def ranked(sparsity: float, lines: Iterable[Line]) -> Level:
-    """The lines by the mean of their first score, those with gaps last, and the best means marked.
-
-    Means that are printed alike are equally good; where fewer than two lines are complete there is no best one.
-    """
+    """The lines by the mean of their first score, those with gaps last; of the complete ones the best are marked."""
     found = sorted(lines, key=lambda entry: (bool(entry.gaps), -_mean(entry, 0), entry.label))
     complete = [entry for entry in found if not entry.gaps]
     if len(complete) < 2:
         return Level(sparsity, tuple(found))
-    best = [points(max(_mean(entry, i) for entry in complete)) for i in range(len(complete[0].scores))]
+    columns = range(len(complete[0].scores))
+    best = [as_good_as_best({entry.label: entry.scores[i].values for entry in complete}) for i in columns]
     return Level(sparsity, tuple(entry if entry.gaps else _marked(entry, best) for entry in found))
 
 
@@ -121,8 +121,8 @@ def _mean(entry: Line, column: int) -> float:
     return float("-inf") if summary is None else summary.mean
 
 
-def _marked(entry: Line, best: Sequence[str]) -> Line:
-    scores = (replace(entry.scores[i], best=points(_mean(entry, i)) == most) for i, most in enumerate(best))
+def _marked(entry: Line, best: Sequence[set[str]]) -> Line:
+    scores = (replace(entry.scores[i], best=entry.label in labels) for i, labels in enumerate(best))
     return replace(entry, scores=tuple(scores))
 
 

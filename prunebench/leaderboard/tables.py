@@ -6,25 +6,29 @@ import json
 from collections.abc import Iterator, Sequence
 from operator import attrgetter
 
+from prunebench.leaderboard.apart import RULE
 from prunebench.leaderboard.blocks import Bold, Table
 from prunebench.leaderboard.model import Level, Line, Method, Score, Section, Track
-from prunebench.leaderboard.numbers import NONE, between, count, difference, level, percent, points, spread
+from prunebench.leaderboard.numbers import NONE, between, certain, confidence, count, level, percent, points, spread
 
 DENSE = "dense"
 MAJORITY = "majority class"
 DEGENERATE = "* For some seed's predictions the metric is undefined (one class for all, say) and counts as 0."
+BEST = f"Bold: the highest mean of the complete rows, and every row that cannot be told from it ({RULE})."
+UNTOLD = "Nothing is bold: with fewer than three common seeds no row can be told from another."
 # Characters in a line of a terminal.
 WIDTH = 115
 
 
 def scores(section: Section, track: Track, entry: Level) -> Table:
-    """Mean ± std (n) and the paired difference of each metric, and what is missing where something is."""
+    """Mean ± std (n) and the paired difference of each metric with its interval, and what is missing where something
+    is."""
     lines = _lines(section, entry)
     body = [[line.label, *(text for score in line.scores for text in _score(score))] for line in lines]
     # The dense runs differ from themselves by nothing.
     body[0][2::2] = [NONE] * len(section.columns)
     body.insert(1, [MAJORITY, *(text for value in section.majority for text in (points(value), NONE))])
-    headers = ["method", *(text for column in section.columns for text in (column, "Δ dense"))]
+    headers = ["method", *(text for column in section.columns for text in (column, "Δ dense [95 %]"))]
     noted = any(line.gaps for line in lines)
     if noted:
         headers.append("note")
@@ -37,13 +41,21 @@ def scores(section: Section, track: Track, entry: Level) -> Table:
         body=tuple(map(tuple, body)),
         notes=_notes(lines),
         rule=2,
+        caption=_marks(entry),
     )
+
+
+def _marks(entry: Level) -> str:
+    """What bold means here, or why there is none."""
+    if sum(not line.gaps for line in entry.lines) < 2:
+        return ""
+    return BEST if any(score.best for line in entry.lines for score in line.scores) else UNTOLD
 
 
 def _score(score: Score) -> tuple[str, str]:
     text = spread(score.summary) + _star(score)
     n = score.summary.n if score.summary else 0
-    return Bold(text) if score.best else text, difference(score.difference, n)
+    return Bold(text) if score.best else text, certain(score.difference, n)
 
 
 def _star(score: Score) -> str:
@@ -58,8 +70,11 @@ def _notes(lines: Sequence[Line]) -> tuple[str, ...]:
     return tuple(said)
 
 
+SPREAD = ("95 %", "min", "median", "max")
+
+
 def seeds(section: Section, track: Track, entry: Level) -> Table:
-    """Least, greatest and every seed's value: a row for each method and metric."""
+    """The interval of the mean, least, median, greatest and every seed's value: a row for each method and metric."""
     several = len(section.columns) > 1
     body = []
     for i, column in enumerate(section.columns):
@@ -67,12 +82,12 @@ def seeds(section: Section, track: Track, entry: Level) -> Table:
         dense, *rows = [
             (line.label, *metric, *_values(line.scores[i], section.seeds)) for line in _lines(section, entry)
         ]
-        same = (points(section.majority[i]),) * (2 + len(section.seeds))
-        body += [dense, (MAJORITY, *metric, *same), *rows]
+        same = (points(section.majority[i]),) * (3 + len(section.seeds))
+        body += [dense, (MAJORITY, *metric, NONE, *same), *rows]
     return Table(
         title=_title(section, track, f"sparsity {level(entry.sparsity)}, every seed"),
-        headers=("method", *("metric",) * several, "min", "max", *(f"seed {seed}" for seed in section.seeds)),
-        aligns="l" + "l" * several + "rr" + "r" * len(section.seeds),
+        headers=("method", *("metric",) * several, *SPREAD, *(f"seed {seed}" for seed in section.seeds)),
+        aligns="l" + "l" * several + "r" * (len(SPREAD) + len(section.seeds)),
         body=tuple(body),
     )
 
@@ -82,8 +97,9 @@ def _lines(section: Section, entry: Level) -> tuple[Line, ...]:
 
 
 def _values(score: Score, seeds: Sequence[int]) -> Iterator[str]:
-    yield points(score.summary.minimum if score.summary else None)
-    yield points(score.summary.maximum if score.summary else None)
+    yield confidence(score.summary)
+    for name in ("minimum", "median", "maximum"):
+        yield points(getattr(score.summary, name) if score.summary else None)
     for seed in seeds:
         yield points(score.values.get(seed)) + ("*" if seed in score.degenerate else "")
 
@@ -116,13 +132,13 @@ def _size(line: Line) -> Iterator[str]:
         yield f"{find} + {train}" if found else NONE
 
 
-def overview(section: Section, track: Track) -> Iterator[Table]:
-    """The first metric of every method at every sparsity as mean ± std, as many sparsities abreast as there is room."""
+def overview(section: Section, track: Track, metric: int = 0) -> Iterator[Table]:
+    """A metric of every method at every sparsity as mean ± std, as many sparsities abreast as there is room."""
     labels = sorted({line.label for entry in track.levels for line in entry.lines})
     names = [DENSE, MAJORITY, *labels]
-    for columns in _abreast(names, [_column(section, entry, labels) for entry in track.levels]):
+    for columns in abreast(names, [_column(section, entry, labels, metric) for entry in track.levels]):
         yield Table(
-            title=_title(section, track, f"{section.columns[0]} by sparsity"),
+            title=_title(section, track, f"{section.columns[metric]} by sparsity"),
             headers=(track.name, *(column[0] for column in columns)),
             aligns="l" + "r" * len(columns),
             body=tuple(zip(names, *(column[1:] for column in columns), strict=True)),
@@ -130,13 +146,14 @@ def overview(section: Section, track: Track) -> Iterator[Table]:
         )
 
 
-def _column(section: Section, entry: Level, labels: Sequence[str]) -> list[str]:
+def _column(section: Section, entry: Level, labels: Sequence[str], metric: int) -> list[str]:
     lines = {line.label: line for line in entry.lines}
-    methods = [short(lines.get(label)) for label in labels]
-    return [level(entry.sparsity), short(section.dense), points(section.majority[0]), *methods]
+    methods = [short(lines.get(label), metric) for label in labels]
+    return [level(entry.sparsity), short(section.dense, metric), points(section.majority[metric]), *methods]
 
 
-def _abreast(names: Sequence[str], columns: Sequence[list[str]]) -> Iterator[list[list[str]]]:
+def abreast(names: Sequence[str], columns: Sequence[list[str]]) -> Iterator[list[list[str]]]:
+    """The columns in as many parts as it takes for each to fit into a line beside the names."""
     part: list[list[str]] = []
     width = longest = max(map(len, names))
     for column in columns:
@@ -149,11 +166,11 @@ def _abreast(names: Sequence[str], columns: Sequence[list[str]]) -> Iterator[lis
     yield part
 
 
-def short(line: Line | None) -> str:
-    """The first score of a line without its n, unless seeds are missing."""
+def short(line: Line | None, metric: int = 0) -> str:
+    """A score of a line without its n, unless seeds are missing."""
     if line is None:
         return NONE
-    score = line.scores[0]
+    score = line.scores[metric]
     if score.summary is None:
         return "failed" if line.reasons else "missing"
     wanted = score.summary.n + len(line.absent - score.values.keys())
@@ -169,7 +186,7 @@ def methods(found: Sequence[Method]) -> Table:
         role = "reference" if method.label == DENSE else role
         options = ", ".join(f"{name}={_value(value)}" for name, value in sorted(method.options.items()))
         body.append((method.label, method.doc, role, options, ", ".join(method.sources)))
-    return Table("Methods", ("method", "what it is", "role", "options", "from"), "lplpl", tuple(body))
+    return Table("Methods", ("method", "what it is", "role", "options", "from"), "lplpp", tuple(body))
 
 
 def _value(value: object) -> str:

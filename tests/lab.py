@@ -1,0 +1,157 @@
+"""A store in memory: hand-made plans and records whose numbers are known. Tests import it by this name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prunebench.results import Row, rows
+
+TASKS: dict[str, tuple[list[str], list[str]]] = {
+    "rte": (["accuracy"], ["validation"]),
+    "mrpc": (["accuracy", "f1"], ["validation"]),
+    "mnli": (["accuracy"], ["validation_matched", "validation_mismatched"]),
+    "wnli": (["accuracy"], ["validation"]),
+}
+MAJORITY = {"accuracy": 0.55, "f1": 0.7}
+SETTING = {
+    "model": "tiny/bert",
+    "model_fingerprint": "f00d",
+    "model_revision": "main",
+    "protocol": "glue-1 with epochs=1",
+    "precision": "fp32",
+    "device": "cpu",
+    "prunable": "encoder",
+    "code": "engine 1",
+}
+ENVIRONMENT = {"prunebench": "0.1.0", "python": "3.11.7", "torch": "2.13.0+cpu", "hardware": "Some CPU, 2 cores"}
+METHODS = {
+    "dense": {"options": {}},
+    "imp": {"options": {"rate": 0.1, "of": "original"}},
+    "random-pruning": {
+        "options": {"of": "imp", "counts": "layer"},
+        "control_of": "imp",
+        "doc": "A random mask | of *imp* <counts>.",
+    },
+    "heads": {"options": {"rescore": False}, "unit": "head", "track": "structured"},
+}
+
+
+class Lab:
+    """A store in memory. Its model has 1,000 prunable weights of 1,600 parameters, and 8 heads of 50 weights."""
+
+    def __init__(self, written: str = "2026-01-01T00:00:00+00:00") -> None:
+        self.cells: list[dict[str, Any]] = []
+        self.records: dict[str, dict[str, Any]] = {}
+        self.failures: dict[str, dict[str, Any]] = {}
+        self.written = written
+
+    def plan(self, task: str, label: str, sparsity: float, seed: int, **changes: Any) -> dict[str, Any]:
+        """Ask for a cell. IMP and its control have as many rounds before the last training as tenths go."""
+        setting = {**SETTING, "data": f"data of {task}", **changes.pop("setting", {})}
+        metrics, evaluations = TASKS.get(task, TASKS["rte"])
+        spec = {
+            "unit": "weight",
+            "track": "unstructured",
+            "control_of": None,
+            "doc": "",
+            **METHODS.get(label, {"options": {}}),
+        }
+        rounds = {"imp": round(sparsity * 10), "random-pruning": round(sparsity * 10), "dense": 0}.get(label, 1)
+        root = f"{task} {setting['protocol']} {seed}"
+        path = [f"{root} imp {i}" for i in range(rounds)]
+        key = f"{root} imp 0" if label == "dense" else f"{root} {label} {sparsity}"
+        cell = {
+            **{"strategy": label.partition("[")[0], "label": label, "source": "prunebench 0.1.0", **spec},
+            **{"task": task, "benchmark": "GLUE", "split": "dev", "metrics": metrics, "evaluations": evaluations},
+            **{"sparsity": sparsity, "seed": seed, "key": key, "trainings": [*path, key], "setting": setting},
+            **changes,
+        }
+        self.cells.append(cell)
+        return cell
+
+    def done(self, task: str, label: str, sparsity: float, seed: int, *values: float, **changes: Any) -> dict[str, Any]:
+        """A cell with its values in the order of evaluations and metrics; gives the record."""
+        degenerate, environment = changes.pop("degenerate", []), changes.pop("environment", {})
+        cell = self.plan(task, label, sparsity, seed, **changes)
+        for key in cell["trainings"]:
+            self.records.setdefault(key, self.record(cell, key, 0.0, (), []))
+        record = self.record(cell, cell["key"], sparsity, values, degenerate)
+        record["environment"] = {**record["environment"], **environment}
+        self.records[cell["key"]] = record
+        return record
+
+    def record(
+        self, cell: dict[str, Any], key: str, sparsity: float, values: tuple[float, ...], degenerate: list[str]
+    ) -> dict[str, Any]:
+        numbers = iter(values)
+        heads = cell["unit"] == "head"
+        gone = round(8 * sparsity) * 50 if heads else round(1000 * sparsity)
+        return {
+            **{"format": 1, "key": key, "status": "done", "steps": 234, "environment": dict(ENVIRONMENT)},
+            "root": {"sizes": {"train": 2490, "validation": 277}},
+            "phases": [{"phase": "Train"}] * len(cell["trainings"]) + [{"phase": "Compact"}] * heads,
+            "evaluations": {
+                evaluation: {
+                    "examples": 277,
+                    "metrics": {metric: next(numbers, 0.0) for metric in cell["metrics"]},
+                    "degenerate": degenerate,
+                    "majority": MAJORITY,
+                }
+                for evaluation in cell["evaluations"]
+            },
+            "sparsity": {
+                "unit": cell["unit"],
+                "units": 8 if heads else 1000,
+                "pruned": gone // 50 if heads else gone,
+                "realised": gone / 50 / 8 if heads else gone / 1000,
+                "encoder_before": gone / 1000,
+                "encoder_after": gone / 1000,
+                "encoder_weights": 1000,
+            },
+            "parameters": {"total": 1600, "left": 1600 - gone},
+            "checks": {"pruned_weights_zero": True, "compact_difference": 0.0},
+        }
+
+    def plans(self) -> list[dict[str, Any]]:
+        command = "prunebench run --tasks rte,mrpc"
+        return [{"format": 1, "suite": "", "command": command, "written": self.written, "cells": self.cells}]
+
+    def rows(self) -> list[Row]:
+        return rows(self.plans(), self.records.get, self.failures.get)
+
+
+def golden_lab() -> Lab:
+    """Two tasks, three seeds, two sparsities; one cell missing, one failed, one degenerate."""
+    lab = Lab()
+    rte = {
+        ("dense", 0.0): (0.60, 0.62, 0.64),
+        ("imp", 0.3): (0.61, 0.62, 0.66),
+        ("random-pruning", 0.3): (0.55, 0.53, 0.57),
+        ("heads", 0.25): (0.58, 0.60, 0.62),
+        ("imp", 0.5): (0.57, 0.58, 0.59),
+        ("random-pruning", 0.5): (0.52, 0.52, 0.52),
+        ("heads", 0.5): (0.56, None, 0.57),
+    }
+    mrpc = {
+        ("dense", 0.0): ((0.84, 0.88), (0.85, 0.89), (0.86, 0.90)),
+        ("imp", 0.3): ((0.83, 0.88), (0.84, 0.88), (0.85, 0.88)),
+        ("random-pruning", 0.3): ((0.70, 0.80), (0.71, 0.81), (0.72, 0.88)),
+        ("heads", 0.25): ((0.82, 0.87), (0.82, 0.87), (0.82, 0.87)),
+        ("imp", 0.5): ((0.80, 0.85), (0.81, 0.86), (0.82, 0.87)),
+        ("random-pruning", 0.5): ((0.68, 0.81), (0.31, 0.0), None),
+        ("heads", 0.5): ((0.75, 0.80), (0.76, 0.81), (0.77, 0.82)),
+    }
+    for (label, sparsity), values in rte.items():
+        for seed, value in enumerate(values):
+            if value is None:
+                key = lab.plan("rte", label, sparsity, seed)["key"]
+                lab.failures[key] = {"key": key, "reason": "strategy 'heads' raised ValueError: no | heads\nare left"}
+            else:
+                lab.done("rte", label, sparsity, seed, value)
+    for (label, sparsity), pairs in mrpc.items():
+        for seed, pair in enumerate(pairs):
+            if pair is None:
+                lab.plan("mrpc", label, sparsity, seed)
+            else:
+                lab.done("mrpc", label, sparsity, seed, *pair, degenerate=["f1"] if pair[1] == 0 else [])
+    return lab
