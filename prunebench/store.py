@@ -15,15 +15,14 @@ from __future__ import annotations
 import contextlib
 import datetime
 import hashlib
-import io
 import json
-import zipfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from prunebench import at_work, places
+from prunebench.documents import FORMAT, Record, arrays, opened, sealed, text
 from prunebench.errors import PrunebenchError
 from prunebench.places import Place
 from prunebench.places import StoreError as StoreError
@@ -31,12 +30,10 @@ from prunebench.places import StoreError as StoreError
 if TYPE_CHECKING:
     import numpy as np
 
-FORMAT = 1
 # The kind of plan that a leaderboard is made of: it measures methods, each on its own tasks.
 RUN = "run"
 SUFFIX = {"records": ".json", "failures": ".json"} | dict.fromkeys(("masks", "weights", "checkpoints"), ".safetensors")
 
-Record = Mapping[str, Any]
 T = TypeVar("T")
 
 
@@ -86,7 +83,7 @@ class Store:
                 raise PrunebenchError(f"{place.url!r} is not empty and no store", "name an empty or new folder")
             from prunebench import __version__
 
-            place.write("store.json", _json({"format": FORMAT, "prunebench": __version__}))
+            place.write("store.json", text({"format": FORMAT, "prunebench": __version__}))
         place.prepare()
         return cls.open(name)
 
@@ -126,7 +123,7 @@ class Store:
 
     def _check(self, key: str, data: bytes) -> None:
         """Take a record file for known, or set it aside."""
-        record, reason = _opened(data, key)
+        record, reason = opened(data, key)
         if not reason:
             self._known[key] = record
             return
@@ -137,17 +134,14 @@ class Store:
     def logits(self, key: str) -> dict[str, np.ndarray]:
         """The logits of every example beside the record of that key, by evaluation; none where there is no such file.
 
-        A file that is torn or foreign is an error; nothing is ever unpickled.
+        A file that is torn or foreign is an error.
         """
-        import numpy as np
-
         name = file_name("records", key).removesuffix(SUFFIX["records"]) + ".npz"
         try:
-            with np.load(io.BytesIO(self.place.read(name)), allow_pickle=False) as file:
-                return {evaluation: file[evaluation] for evaluation in file.files}
+            return arrays(self.place.read(name))
         except FileNotFoundError:
             return {}
-        except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        except ValueError as error:
             raise PrunebenchError(f"cannot read {self.place.where(name)}: {error}", "it is no npz of arrays") from None
 
     def add_record(self, record: Record, logits: bytes) -> None:
@@ -155,7 +149,7 @@ class Store:
         name = file_name("records", record["key"])
         if self.record(record["key"]) is None:
             self.place.write(name.removesuffix(SUFFIX["records"]) + ".npz", logits)
-            self.place.write(name, _json({"checksum": checksum(record), "record": record}))
+            self.place.write(name, sealed(record))
         self.forget_failure(record["key"])
 
     def failure(self, key: str) -> Record | None:
@@ -174,7 +168,7 @@ class Store:
         self.place.remove(file_name("failures", key))
 
     def add_failure(self, key: str, reason: str, details: str = "") -> None:
-        self.place.write(file_name("failures", key), _json({"key": key, "reason": reason, "details": details}))
+        self.place.write(file_name("failures", key), text({"key": key, "reason": reason, "details": details}))
 
     def load(self, kind: str, name: str, read: Callable[[bytes], T]) -> T:
         """A mask or weights, as `read` understands the file.
@@ -218,7 +212,7 @@ class Store:
         `kind` is the command whose cells they are: leaderboards show those of runs. `strategies` is what the keys hold
         of each strategy, so that they can be computed again once it is another.
         """
-        name = hashlib.sha256(_json([suite, command, cells])).hexdigest()[:16]
+        name = hashlib.sha256(text([suite, command, cells])).hexdigest()[:16]
         plan = {
             "format": FORMAT,
             "kind": kind,
@@ -228,7 +222,7 @@ class Store:
             "strategies": strategies or {},
             "cells": cells,
         }
-        self.place.write(f"plans/{name}.json", _json(plan))
+        self.place.write(f"plans/{name}.json", text(plan))
 
     def announced(self) -> contextlib.AbstractContextManager[tuple[int, int]]:
         """Say that a run is at work here; gives how many began earlier, and how many there are."""
@@ -269,26 +263,3 @@ def file_name(kind: str, name: str) -> str:
     """Where a thing of that kind and name lies in a store."""
     folder = f"{kind}/{name[:2]}" if kind == "records" else kind
     return f"{folder}/{name}{SUFFIX[kind]}"
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-
-
-def checksum(record: Mapping[str, Any]) -> str:
-    """What stands beside a record in its file."""
-    return hashlib.sha256(_json(record)).hexdigest()
-
-
-def _opened(data: bytes, key: str) -> tuple[Record, str]:
-    """The record in a file, and what is wrong with it, or ""."""
-    try:
-        outer = json.loads(data)
-        record, written = outer["record"], outer["checksum"]
-        if record["format"] > FORMAT:
-            return record, f"is of format {record['format']}, newer than {FORMAT}"
-        if record["key"] != key:
-            return record, f"holds the record of {record['key']}"
-    except (ValueError, KeyError, TypeError):
-        return {}, "is torn or foreign"
-    return record, "" if written == checksum(record) else "does not match its checksum"

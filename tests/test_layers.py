@@ -14,7 +14,7 @@ import prunebench
 ROOT = Path(prunebench.__file__).parent
 FLOORS = [
     {"errors", "phases", "protocol", "seeds", "progress", "hookspecs"},
-    {"masks", "packed", "machine", "strategy", "executors", "places"},
+    {"masks", "packed", "machine", "strategy", "executors", "places", "documents"},
     {"at_work", "registry", "tasks", "models", "units", "compaction", "cluster"},
     {"batches", "midway"},
     {"training", "evaluation"},
@@ -24,7 +24,7 @@ FLOORS = [
     {"worker"},
     {"bench", "results", "stats"},
     {"selection", "table"},
-    {"leaderboard"},
+    {"leaderboard", "compare"},
     {"analysis", "sharing"},
     {"cli"},
 ]
@@ -80,7 +80,9 @@ def test_every_room_stands_somewhere():
     assert {room(path) for path in FILES} == set(FLOOR) | OUTSIDE
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["list", "strategies"], ["run", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["list", "strategies"], *([name, "--help"] for name in ("run", "compare", "results"))]
+)
 def test_the_command_line_starts_without_heavy_imports(arguments):
     code = (
         "import sys; sys.argv = ['prunebench', *sys.argv[1:]]\nfrom prunebench.cli import main\n"

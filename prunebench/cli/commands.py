@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from prunebench.cli.bundle import bundle
+from prunebench.cli.compare import compare
 from prunebench.cli.doctor import doctor
 from prunebench.cli.leaderboard import leaderboard
 from prunebench.cli.list import list_
@@ -19,4 +20,4 @@ from prunebench.hookspecs import hookimpl
 
 @hookimpl
 def prunebench_commands() -> list[click.Command]:
-    return [bundle, doctor, leaderboard, list_, plan, pretrain, results, run, transfer, verify]
+    return [bundle, compare, doctor, leaderboard, list_, plan, pretrain, results, run, transfer, verify]

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from prunebench.documents import checksum
 from prunebench.errors import PrunebenchError
 from prunebench.phases import Adopt, Train, asks_strategy, level, pruned_count
 from prunebench.plan import Node, mask_of
@@ -18,7 +19,6 @@ from prunebench.registry import Registry
 from prunebench.sharing.bundle import Bundle
 from prunebench.sharing.schema import Cell, Record
 from prunebench.sharing.trees import Trees
-from prunebench.store import checksum
 from prunebench.strategy import track
 
 

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from typing import Any
 
 from prunebench import __version__, packed, results
+from prunebench.documents import checksum
 from prunebench.errors import PrunebenchError
 from prunebench.phases import asks_strategy
 from prunebench.plan import Node
@@ -20,7 +21,7 @@ from prunebench.results import Row
 from prunebench.sharing import archive, bundle, predictions, schema
 from prunebench.sharing.schema import Cell, MaskLine, Plan, StrategyCode
 from prunebench.sharing.trees import Trees
-from prunebench.store import InputMissing, Store, checksum
+from prunebench.store import InputMissing, Store
 
 _OF_PLAN = ("suite", "command", "written")
 
