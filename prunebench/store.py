@@ -16,14 +16,12 @@ import contextlib
 import datetime
 import hashlib
 import json
-import platform
-import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from prunebench import places
+from prunebench import at_work, places
 from prunebench.documents import FORMAT, Record, arrays, decided, opened, sealed, text
 from prunebench.errors import PrunebenchError
 from prunebench.places import Place
@@ -230,35 +228,9 @@ class Store:
         }
         self.place.write(f"plans/{name}.json", text(plan))
 
-    @contextlib.contextmanager
-    def announced(self) -> Iterator[tuple[int, int]]:
-        """Say that a run is at work here, as long as the block lasts; gives how many began earlier, and how many are.
-
-        One that was killed counts for a day, which does no harm.
-        """
-        begun = datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
-        name = f"runs/{uuid.uuid4().hex}.json"
-        self.place.write(name, text({"begun": begun, "host": platform.node()}))
-        try:
-            at_work = self._at_work()
-            yield sorted(at_work, key=lambda run: (at_work[run], run)).index(name), len(at_work)
-        finally:
-            with contextlib.suppress(StoreError):
-                self.place.remove(name)
-
-    def _at_work(self) -> dict[str, str]:
-        """When each run began that says it is at work; what says so for more than a day is removed."""
-        yesterday = (datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)).isoformat()
-        found = {}
-        # Beside them may lie the temporary file of one that is just being written.
-        names = [name for name in self.place.names("runs") if name.endswith(".json")]
-        for name, data in self.place.read_all(names).items():
-            with contextlib.suppress(ValueError, KeyError, TypeError):
-                found[name] = str(json.loads(data)["begun"])
-        for name in [name for name, begun in found.items() if begun < yesterday]:
-            self.place.remove(name)
-            del found[name]
-        return found
+    def announced(self) -> contextlib.AbstractContextManager[tuple[int, int]]:
+        """Say that a run is at work here; gives how many began earlier, and how many there are."""
+        return at_work.announced(self.place)
 
     def plans(self, kind: str = RUN) -> list[dict[str, Any]]:
         """All plans of that kind, the newest last."""

@@ -15,7 +15,7 @@ ROOT = Path(prunebench.__file__).parent
 FLOORS = [
     {"errors", "phases", "protocol", "seeds", "progress", "hookspecs"},
     {"masks", "packed", "machine", "strategy", "executors", "places", "documents"},
-    {"registry", "tasks", "models", "units", "compaction", "cluster"},
+    {"at_work", "registry", "tasks", "models", "units", "compaction", "cluster"},
     {"batches", "midway"},
     {"training", "evaluation"},
     {"context", "suite", "recipes", "pretraining"},
