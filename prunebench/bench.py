@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from prunebench import progress
 from prunebench.errors import PrunebenchError
 from prunebench.executors import ATTEMPTS
-from prunebench.jobs import Failure, Job, describe
+from prunebench.jobs import RESULTS, Failure, Job, describe
 from prunebench.plan import Node
 from prunebench.store import InputMissing, Store, StoreError
 
@@ -113,7 +113,7 @@ class _Run:
 
     def is_wanted(self, job: Job) -> bool:
         """Whether the store lacks a result of `job`, or weights of it for one that is wanted."""
-        return job.missing(self.store, ("records", "masks")) or (
+        return job.missing(self.store, RESULTS) or (
             job.missing(self.store, ("weights",))
             and any(self.is_wanted(other) for other in self.waiting if other.reads in job.weights)
         )

@@ -14,6 +14,9 @@ from typing import Any, Protocol
 from prunebench.phases import Adopt, Prune, Rewind, Train, sets_weights
 from prunebench.plan import Node, Plan, root_json, without_collection
 
+# The kinds of things that stay in a store, of those that a job makes.
+RESULTS = ("records", "masks", "models")
+
 
 class Contents(Protocol):
     """What the store can say without opening anything."""
@@ -33,7 +36,7 @@ class Job:
     """A stretch of a tree: its first node, all its nodes, and the names of the weights that others want of it.
 
     `lead` are the phases before it that no job of their own runs: a rewind that a training follows. `reads` is the
-    name of the stored weights that it starts from.
+    name of the stored weights that it starts from. `models` are the keys of nodes whose weights are kept for good.
     """
 
     anchor: Node
@@ -42,6 +45,7 @@ class Job:
     needs: set[Job] = field(default_factory=set)
     reads: str = ""
     lead: list[Node] = field(default_factory=list)
+    models: set[str] = field(default_factory=set)
 
     @property
     def trains(self) -> bool:
@@ -59,9 +63,9 @@ class Job:
     def masks(self) -> list[str]:
         return [node.key for node in self.nodes if makes_mask(node)]
 
-    def missing(self, store: Contents, kinds: Sequence[str] = ("records", "masks", "weights")) -> bool:
+    def missing(self, store: Contents, kinds: Sequence[str] = (*RESULTS, "weights")) -> bool:
         """Whether the store lacks anything of these kinds that the job makes."""
-        made = {"records": self.records, "masks": self.masks, "weights": self.weights}
+        made = {"records": self.records, "masks": self.masks, "models": self.models, "weights": self.weights}
         return any(not store.has(kind, name) for kind in kinds for name in made[kind])
 
     def to_json(self, plugins: Sequence[tuple[str, str]] = (), minutes: float | None = None) -> dict[str, Any]:
@@ -77,6 +81,7 @@ class Job:
             "scored": [node.key for node in self.nodes if node.scored],
             "reads": self.reads,
             "weights": sorted(self.weights),
+            "models": sorted(self.models),
             "plugins": list(plugins),
             "checkpoint_minutes": minutes,
         }
@@ -135,9 +140,15 @@ def given_up(plan: Plan, store: Failed) -> dict[Node, str]:
 
 
 @without_collection()
-def to_run(plan: Plan, store: Contents, without: Container[Node] = ()) -> list[Job]:
-    """The jobs that the store cannot answer for, each after those that it needs. `without` these nodes."""
+def to_run(plan: Plan, store: Contents, without: Container[Node] = (), keep: Collection[Node] = ()) -> list[Job]:
+    """The jobs that the store cannot answer for, each after those that it needs. `without` these nodes.
+
+    `keep` are nodes whose weights are wanted for good.
+    """
     jobs, owner = _split(plan, without)
+    for node in keep:
+        if node in owner:
+            owner[node].models.add(node.key)
     needed: list[Job] = []
     # Later jobs first: whether a training must run again for its weights depends on those that train on from them.
     for job in reversed(jobs):

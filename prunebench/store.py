@@ -4,6 +4,7 @@ store.json                        format and version of what wrote it
 records/<2>/<key>.json, .npz      a result, and the logits of every example beside it
 masks/<key>.safetensors           one bit a unit
 weights/<name>.safetensors        only while another job trains on from them
+models/<key>.safetensors          the trained weights of a result, by parameter, where a person asked for them
 checkpoints/<key>.safetensors     the middle of a training, until it is over; the one kind of file that is written anew
 failures/<key>.json               why a job failed; tried again on request
 plans/<id>.json                   which cells were asked for, and what their records are called
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
 
 # The kind of plan that a leaderboard is made of: it measures methods, each on its own tasks.
 RUN = "run"
-SUFFIX = {"records": ".json", "failures": ".json"} | dict.fromkeys(("masks", "weights", "checkpoints"), ".safetensors")
+SUFFIX = {"records": ".json", "failures": ".json"} | dict.fromkeys(
+    ("masks", "weights", "models", "checkpoints"), ".safetensors"
+)
 
 T = TypeVar("T")
 
@@ -95,7 +98,7 @@ class Store:
 
     def snapshot(self, keys: Collection[str]) -> Snapshot:
         """What is there at this moment: of records and failures only those of `keys`, of all else everything."""
-        rest = frozenset(name for kind in ("masks", "weights") for name in self.place.names(kind))
+        rest = frozenset(name for kind in ("masks", "weights", "models") for name in self.place.names(kind))
         failed = {Path(name).stem for name in self.place.names("failures")}
         reasons = {key: str(found["reason"]) for key, found in self.failures([*failed.intersection(keys)]).items()}
         return Snapshot(self.fetch(keys), rest, reasons)

@@ -6,6 +6,7 @@ A job is JSON, so that it can run in any process; the registry is rebuilt from n
 from __future__ import annotations
 
 import functools
+import itertools
 import traceback
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -301,7 +302,7 @@ class Worker:
         self.seconds = records.Seconds()
 
     def keep_weights(self, *names: str) -> None:
-        for name in names:
-            if name in self.job["weights"]:
+        for kind, name in itertools.product(("weights", "models"), names):
+            if name in self.job[kind]:
                 tensors = {key: tensor.contiguous().cpu() for key, tensor in self.subject.copy().items()}
-                self.store.add_bytes("weights", name, safetensors.torch.save(tensors))
+                self.store.add_bytes(kind, name, safetensors.torch.save(tensors))

@@ -94,7 +94,7 @@ def test_everything_that_a_context_offers_is_documented():
 def test_commands_in_the_readme_are_real():
     """Every option that the README names is one of the command that it stands with."""
     registry = Registry()
-    commands = "run|plan|list|leaderboard|figures|results|compare|bundle|verify|glue-submission|doctor"
+    commands = "|".join(registry.entries("commands"))
     for line in re.findall(rf"prunebench (?:{commands}) .*", (ROOT / "README.md").read_text()):
         command = registry.get("commands", line.split()[1])
         known = {name for option in command.params for name in option.opts}

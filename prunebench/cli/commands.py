@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from prunebench.cli.attention import attention
 from prunebench.cli.bundle import bundle
 from prunebench.cli.compare import compare
 from prunebench.cli.doctor import doctor
@@ -23,6 +24,6 @@ from prunebench.hookspecs import hookimpl
 @hookimpl
 def prunebench_commands() -> list[click.Command]:
     return [
-        *(bundle, compare, doctor, figures, leaderboard, list_, masks, plan),
+        *(attention, bundle, compare, doctor, figures, leaderboard, list_, masks, plan),
         *(pretrain, results, run, transfer, verify),
     ]

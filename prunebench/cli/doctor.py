@@ -97,7 +97,12 @@ def checked(store: Store) -> tuple[list[str], list[str]]:
             store.load("masks", key, masks.unpack)
         except InputMissing as error:
             store.complaints.append(str(error))
-    held |= {"mask": len(keys("masks")), "weight file": len(keys("weights")), "checkpoint": len(keys("checkpoints"))}
+    held |= {
+        "mask": len(keys("masks")),
+        "weight file": len(keys("weights")),
+        "model": len(keys("models")),
+        "checkpoint": len(keys("checkpoints")),
+    }
     found = ", ".join(many(number, kind) for kind, number in held.items() if number)
     lines = [f"store:      {store.name}: {found or 'nothing yet'}"]
     reasons = Counter(str(failure["reason"]) for failure in store.failures(keys("failures")).values())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -44,13 +44,23 @@ class Done:
     failed: dict[Node, str]
 
 
+keep_option = click.option(
+    "--keep-models",
+    is_flag=True,
+    help="Keep the trained weights of every cell in the store, as models/KEY.safetensors.",
+)
+
+
 def execution_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of commands that run what they plan."""
     return retry_option(checkpoint_option(command))
 
 
-def execute(made: Plan, chosen: Suite, registry: Registry, wish: Wish, kind: str) -> Done:
-    """Run what the store cannot answer for, and remember the plan there as one of that kind."""
+def execute(made: Plan, chosen: Suite, registry: Registry, wish: Wish, kind: str, keep: Collection[Node] = ()) -> Done:
+    """Run what the store cannot answer for, and remember the plan there as one of that kind.
+
+    `keep` are the nodes whose weights are to stay in the store.
+    """
     from prunebench import bench, jobs
     from prunebench.cli.display import make_display, many
     from prunebench.store import Store
@@ -59,7 +69,7 @@ def execute(made: Plan, chosen: Suite, registry: Registry, wish: Wish, kind: str
     keys = [node.key for node in made.nodes()]
     held = place.snapshot(keys)
     failed = _left_out(made, held, place, wish.retry_failed)
-    todo = jobs.to_run(made, held, failed)
+    todo = jobs.to_run(made, held, failed, keep)
     _say(made, todo, held, failed, place)
     cells = [cell.to_json() for cell in made.cells]
     place.add_plan(cells, chosen.name, command_line(), kind, made.called(registry))
@@ -68,6 +78,7 @@ def execute(made: Plan, chosen: Suite, registry: Registry, wish: Wish, kind: str
         return Done(place, cells, bench.Report(), failed)
     request = request_for(chosen, registry, wish.running, len(todo))
     click.echo(f"At a time:     {many(request.jobs, 'job')}")
+    _say_cost(todo, place, request.jobs)
     for _ in range(ATTEMPTS):
         with (
             place.announced() as (before, runs),
@@ -80,30 +91,26 @@ def execute(made: Plan, chosen: Suite, registry: Registry, wish: Wish, kind: str
             return Done(place, cells, report, failed)
         click.echo("something that a job starts from is gone from the store or damaged: planning again", err=True)
         held = place.snapshot(keys)
-        todo = jobs.to_run(made, held, jobs.given_up(made, held))
+        todo = jobs.to_run(made, held, jobs.given_up(made, held), keep)
     raise PrunebenchError(
         f"what jobs start from was gone from the store {ATTEMPTS} times over",
         "another run on it may be throwing weights away: end one of them, and run the same command again",
     )
 
 
-def preview(made: Plan, chosen: Suite, registry: Registry, wish: Wish) -> bool:
+def preview(made: Plan, chosen: Suite, registry: Registry, wish: Wish, keep: Collection[Node] = ()) -> bool:
     """Say what `execute` would do and what it would cost, and whether anything is left to do. Writes nothing."""
-    from prunebench import bench, jobs
-    from prunebench.cli.display import duration
+    from prunebench import jobs
 
     place = open_if_there(wish.store)
     held = place.snapshot([node.key for node in made.nodes()])
     failed = {} if wish.retry_failed else jobs.given_up(made, held)
-    todo = jobs.to_run(made, held, failed)
+    todo = jobs.to_run(made, held, failed, keep)
     _say(made, todo, held, failed, place)
     if not todo:
         click.echo(f"Nothing is left to run: {'what has not failed' if failed else 'everything'} is in {wish.store}")
         return False
-    at_once = request_for(chosen, registry, wish.running, len(todo)).jobs
-    total = bench.Clock(todo, bench.expected_seconds(place), at_once).total()
-    cost = "unknown until each task has been trained once" if total is None else f"about {duration(total)}"
-    click.echo(f"Expected cost: {cost}")
+    _say_cost(todo, place, request_for(chosen, registry, wish.running, len(todo)).jobs)
     return True
 
 
@@ -150,6 +157,15 @@ def _say(made: Plan, todo: list[Job], held: Snapshot, failed: dict[Node, str], p
     for complaint in place.complaints:
         click.echo(complaint, err=True)
     click.echo("\n".join(counted(made, jobs.count(made, todo, held, failed))))
+
+
+def _say_cost(todo: list[Job], place: Store, at_once: int) -> None:
+    from prunebench import bench
+    from prunebench.cli.display import duration
+
+    total = bench.Clock(todo, bench.expected_seconds(place), at_once).total()
+    cost = "unknown until each task has been trained once" if total is None else f"about {duration(total)}"
+    click.echo(f"Expected cost: {cost}")
 
 
 def _left_out(made: Plan, held: Snapshot, place: Store, retry: bool) -> dict[Node, str]:

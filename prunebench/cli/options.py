@@ -21,13 +21,13 @@ DEFAULT_SUITE = "quick"
 # Where a click context keeps the words of the command line.
 ARGUMENTS = "prunebench.arguments"
 
+_TASKS = click.option("--tasks", help="Tasks, comma separated: rte,mrpc.")
+_SEEDS = click.option("--seeds", help="How many (5 means 0 to 4), or which: 3,17.")
 _METHODS = [
     click.option("--strategies", help="Strategies, comma separated, with options in brackets: imp[rate=0.2],heads."),
     click.option("--sparsities", help="Fractions of the prunable units to remove: 0.3,0.5,0.7."),
 ]
 _OPTIONS = [
-    click.option("--tasks", help="Tasks, comma separated: rte,mrpc."),
-    click.option("--seeds", help="How many (5 means 0 to 4), or which: 3,17."),
     click.option("--model", help="A hub name, also NAME@REVISION, or a local folder in transformers' layout."),
     click.option("--glue-dir", help="GLUE from this folder, as TSV files or a save_to_disk copy; else from the hub."),
     click.option("--prunable", help="encoder (default), or encoder+pooler as in the code of Chen et al. 2020."),
@@ -91,11 +91,16 @@ store_option = click.option(
 
 def suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the argument SUITE, every option that a suite file can hold, and those that say where its jobs run."""
-    return _with(command, [_OPTIONS[0], *_METHODS, *_OPTIONS[1:], *_RUNNING])
+    return _with(command, [_TASKS, *_METHODS, _SEEDS, *_OPTIONS, *_RUNNING])
 
 
 def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The same without methods and sparsities, for commands that choose these by themselves."""
+    return _with(command, [_TASKS, _SEEDS, *_OPTIONS, *_RUNNING])
+
+
+def cell_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same without tasks and seeds too, for commands that look at a single cell."""
     return _with(command, [*_OPTIONS, *_RUNNING])
 
 

@@ -6,13 +6,14 @@ from typing import Any
 
 import click
 
-from prunebench.cli.execute import Wish, preview
+from prunebench.cli.execute import Wish, keep_option, preview
 from prunebench.cli.options import announce, read_suite, registry_of, retry_option, running_of, suite_options
 
 
 @click.command()
 @suite_options
 @retry_option
+@keep_option
 @click.pass_context
 def plan(
     ctx: click.Context,
@@ -21,6 +22,7 @@ def plan(
     store: str,
     plugins: tuple[str, ...],
     retry_failed: bool,
+    keep_models: bool,
     **options: Any,
 ) -> None:
     """Print what `run` would do, and what it would cost.
@@ -33,5 +35,7 @@ def plan(
     announce(chosen)
     from prunebench import roots
 
-    if preview(roots.plan(chosen, registry), chosen, registry, Wish(store, running, retry_failed, None)):
+    made = roots.plan(chosen, registry)
+    keep = {cell.leaf for cell in made.cells} if keep_models else ()
+    if preview(made, chosen, registry, Wish(store, running, retry_failed, None), keep):
         click.echo("Run it with the same words: prunebench run …")

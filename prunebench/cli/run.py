@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
-from prunebench.cli.execute import Done, Wish, conclude, execute, execution_options
+from prunebench.cli.execute import Done, Wish, conclude, execute, execution_options, keep_option
 from prunebench.cli.options import announce, read_suite, registry_of, running_of, suite_options
 
 
 @click.command()
 @suite_options
 @execution_options
+@keep_option
 @click.pass_context
 def run(
     ctx: click.Context,
@@ -23,6 +24,7 @@ def run(
     plugins: tuple[str, ...],
     retry_failed: bool,
     checkpoint_minutes: float | None,
+    keep_models: bool,
     **options: Any,
 ) -> None:
     """Run a suite, or what the options say, and show the results.
@@ -39,7 +41,9 @@ def run(
     from prunebench.store import RUN
 
     wish = Wish(store, running, retry_failed, checkpoint_minutes)
-    done = execute(roots.plan(chosen, registry), chosen, registry, wish, RUN)
+    made = roots.plan(chosen, registry)
+    keep = {cell.leaf for cell in made.cells} if keep_models else ()
+    done = execute(made, chosen, registry, wish, RUN, keep)
     show(done, store)
     conclude(done)
 

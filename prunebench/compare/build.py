@@ -94,20 +94,10 @@ def build(
     """The comparison of every two of `methods`, and of each with `reference`; `sparsities` restricts it.
 
     `interval` is T, or BOOTSTRAP for intervals over seeds that take no shape of their distribution for granted.
-
     An error where a name fits nothing, where settings do not mix, and where there is nothing that can be compared.
     With `mixed` settings and units do mix, and the report says so.
     """
-    asked = [*methods, *([reference] if reference else [])]
-    found = [row for row in rows if {row.cell.label, row.cell.strategy} & {_plain(text) for text in asked}]
-    left, said = allow_mixed(found) if mixed else (one_setting(found), ())
-    every = [_label(left, text, rows) for text in asked]
-    if len(set(every)) < max(2, len(every)):
-        raise PrunebenchError(f"there are not two methods in {listing(map(repr, asked))}", "name two or more")
-    kept = sorted((row for row in left if row.cell.label in every), key=order)
-    if not any(row.status == "done" for row in kept):
-        raise nothing(kept)
-    said += _units(kept, mixed)
+    every, kept, said = _chosen(rows, [*methods, *([reference] if reference else [])], mixed)
     labels, base = every[: len(methods)], every[len(methods) :]
     pairs = [*itertools.combinations(labels, 2), *itertools.product(labels, base)]
     _check_levels(kept, sparsities)
@@ -128,6 +118,19 @@ def build(
         across=_across(scores, {(found.a, found.b, found.place.sparsity): None for found in measured}),
         ranked=tuple(_ranked(scores, every)) if len(every) > 2 else (),
     )
+
+
+def _chosen(rows: Sequence[Row], asked: Sequence[str], mixed: bool) -> tuple[list[str], list[Row], tuple[str, ...]]:
+    """The labels that are asked for, their rows in order, and what is mixed in these."""
+    found = [row for row in rows if {row.cell.label, row.cell.strategy} & {_plain(text) for text in asked}]
+    left, said = allow_mixed(found) if mixed else (one_setting(found), ())
+    labels = [_label(left, text, rows) for text in asked]
+    if len(set(labels)) < max(2, len(labels)):
+        raise PrunebenchError(f"there are not two methods in {listing(map(repr, asked))}", "name two or more")
+    kept = sorted((row for row in left if row.cell.label in labels), key=order)
+    if not any(row.status == "done" for row in kept):
+        raise nothing(kept)
+    return labels, kept, said + _units(kept, mixed)
 
 
 def _bootstrapped(made: Comparison) -> Comparison:

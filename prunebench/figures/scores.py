@@ -10,8 +10,8 @@ from prunebench.analysis.drawing import figure
 from prunebench.figures.style import GREY, WIDTH, Look, Style, name
 from prunebench.leaderboard.kept import Kept
 from prunebench.leaderboard.model import Level, Line, Section, Track
-from prunebench.leaderboard.numbers import level
-from prunebench.stats import Summary, interval
+from prunebench.leaderboard.numbers import level, limits
+from prunebench.stats import Summary
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -144,9 +144,9 @@ def _strip(axes: Axes, row: int, line: Line, column: int, look: Look) -> None:
     score = line.scores[column]
     if score.summary is None:
         return
-    limits = interval(score.summary)
-    if limits is not None:
-        axes.plot([100 * limits.low, 100 * limits.high], [row, row], color=look.colour, alpha=0.35, linewidth=3.5)
+    found = limits(score.summary)
+    if found is not None:
+        axes.plot([100 * found.low, 100 * found.high], [row, row], color=look.colour, alpha=0.35, linewidth=3.5)
     values = [100 * value for value in score.values.values()]
     axes.plot(values, [row] * len(values), look.marker, color=look.colour, markersize=3.8, alpha=0.75, linestyle="none")
     axes.plot([100 * score.summary.mean], [row], "|", color="black", markersize=9, markeredgewidth=1.3)

@@ -9,9 +9,10 @@ from typing import Any
 
 from prunebench import table
 from prunebench.leaderboard.model import Line, Page, Place, Ranking, Score, Section, Standing
+from prunebench.leaderboard.numbers import limits
 from prunebench.leaderboard.schema import FORMAT
 from prunebench.results import Setting
-from prunebench.stats import Interval, Summary, interval
+from prunebench.stats import Interval, Summary
 from prunebench.table import dumps
 
 
@@ -126,12 +127,12 @@ def _numbers(score: Score) -> dict[str, Any]:
     empty = {"n": 0, "mean": None, "std": None, "minimum": None, "maximum": None, "median": None}
     return {
         **(_vars(score.summary) or empty),
-        "interval": _vars(interval(score.summary) if score.summary else None),
+        "interval": _vars(limits(score.summary)),
         "values": score.values,
         "degenerate_seeds": sorted(score.degenerate),
         "best": score.best,
         "difference": _vars(score.difference),
-        "difference_interval": _vars(interval(score.difference) if score.difference else None),
+        "difference_interval": _vars(limits(score.difference)),
     }
 
 

@@ -95,11 +95,11 @@ def _table(table: Table) -> str:
         disable_numparse=True,
     )
     notes = "".join(f"\\par\\smallskip {escape(note)}\n" for note in table.notes)
-    caption = f" {escape(table.caption)}" if table.caption else ""
+    stop, caption = (".", f" {escape(table.caption)}") if table.caption else ("", "")
     return (
         f"\\begin{{center}}\n\\{_size(table)}\n\\tabcolsep=4pt\n"
         "\\begin{minipage}{\\linewidth}\n\\centering\n"
-        f"\\textbf{{{escape(table.title)}}}{caption}\\par\\smallskip\n"
+        f"\\textbf{{{escape(table.title)}{stop}}}{caption}\\par\\smallskip\n"
         f"{text}\n{notes}\\end{{minipage}}\n\\end{{center}}\n"
     )
 

@@ -20,7 +20,7 @@ INTRODUCTION = ("model", "protocol", "protocols", "split", "seeds", "hardware")
 ABOUT = (
     "Scores are × 100. They are given as mean ± std (n) over n seeds; std is the sample standard deviation (ddof = 1) "
     "and is left out for a single seed. Δ dense is the mean difference to the dense run of the same seed, over the "
-    "seeds that both have. Brackets hold 95 % t intervals.",
+    "seeds that both have. Brackets hold 95 % t intervals, which equal numbers have none of.",
     f"Rows are sorted by the mean of their first metric, rows with gaps last. {tables.BEST} Nothing is bold with fewer "
     "than three common seeds. Dense and majority class are for reference.",
     "Size and cost: removed is the realised fraction of the prunable units; encoder is the fraction of the encoder "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from prunebench.stats import Summary, interval
+from prunebench.stats import Interval, Summary, interval
 
 NONE = "—"
 
@@ -25,9 +25,16 @@ def spread(summary: Summary | None, n: bool = True) -> str:
     return f"{points(summary.mean)}{deviation}{f' ({summary.n})' if n else ''}"
 
 
+def limits(summary: Summary | None) -> Interval | None:
+    """The 95 % t interval of the mean. Numbers that are all equal have none: a point would claim to be certain."""
+    if summary is None or summary.minimum == summary.maximum:
+        return None
+    return interval(summary)
+
+
 def confidence(summary: Summary | None) -> str:
-    """`[56.67, 61.75]`: the 95 % t interval of the mean; a single number has none."""
-    found = interval(summary) if summary else None
+    """`[56.67, 61.75]`: the 95 % t interval of the mean."""
+    found = limits(summary)
     return f"[{points(found.low)}, {points(found.high)}]" if found else NONE
 
 
@@ -38,9 +45,9 @@ def certain(summary: Summary | None, n: int) -> str:
     """
     if summary is None:
         return NONE
-    found = interval(summary)
-    limits = f" [{signed(found.low)}, {signed(found.high)}]" if found else ""
-    return f"{signed(summary.mean)}{limits}{'' if summary.n == n else f' ({summary.n})'}"
+    found = limits(summary)
+    between = f" [{signed(found.low)}, {signed(found.high)}]" if found else ""
+    return f"{signed(summary.mean)}{between}{'' if summary.n == n else f' ({summary.n})'}"
 
 
 def difference(summary: Summary | None, n: int) -> str:

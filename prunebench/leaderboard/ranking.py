@@ -30,8 +30,9 @@ RULES = {
     "evaluations, and over the seeds); equal scores share the mean of their ranks.",
 }
 TIES = (
-    f"The rank is 1 + the number of methods that are better for certain ({RULE} over all pairs), so that methods which "
-    "cannot be told apart share it (=). This is certain for these tasks; the average ranks over tasks ask about others."
+    f"The rank is 1 + the number of methods that are better for certain ({RULE} over all pairs; a difference that is "
+    "the same for every seed counts as certain), so that methods which cannot be told apart share it (=). It speaks of "
+    "these tasks; average ranks over tasks speak of tasks like them."
 )
 TIES_OF_RANKS = (
     "The rank is 1 + the number of methods that are better for certain: Friedman's test over the tasks rejects, and "

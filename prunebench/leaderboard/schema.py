@@ -1,4 +1,4 @@
-"""What results.json holds, versioned, as pydantic models, and how to read one. Imports `errors`.
+"""What results.json holds, versioned, as pydantic models, and how to read one. Imports `published`.
 
 Scores are fractions from 0 to 1; what is not known is null. A change that a reader must know of makes another FORMAT.
 """
@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from prunebench.errors import PrunebenchError
+from prunebench.leaderboard.published import Paper
 
 FORMAT = 2
 
@@ -205,7 +206,7 @@ class Results(_Strict):
     ranking: list[RankingEntry]
     matching: list[MatchEntry]
     checklist: list[CheckEntry]
-    published: list[dict[str, Any]]
+    published: list[Paper]
     summary: list[ScoreEntry]
     rows: list[RowEntry]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from statistics import fmean
 
 from prunebench.leaderboard.blocks import Bold, Table
@@ -25,14 +25,14 @@ def ranking(found: Ranking) -> Iterator[Table]:
     references = [] if found.rule == RANK else [DENSE, MAJORITY] if found.rule == RETAINED else [MAJORITY]
     names = [*references, *labels]
     columns = [_column(found, standing, references, labels) for standing in found.standings]
-    notes = (*found.notes, *gaps(found.standings))
-    for part in abreast(names, columns):
+    parts = list(abreast(names, columns))
+    for i, part in enumerate(parts, start=1):
         yield Table(
             title=f"{found.title}, {found.track}, ranking",
             headers=(found.track, *(column[0] for column in part)),
             aligns="l" + "r" * len(part),
             body=tuple(zip(names, *(column[1:] for column in part), strict=True)),
-            notes=notes,
+            notes=(*found.notes, *gaps(found.standings)) if i == len(parts) else (),
             rule=len(references),
         )
 
@@ -189,9 +189,9 @@ def _reported(row: Reported, column: int) -> str:
 
 def setting(found: Paper) -> str:
     """Under what a paper's numbers were made, in a sentence."""
-    metrics: Mapping[str, str] = {entry.task: METRICS.get(entry.metric, entry.metric) for entry in found.columns}
+    metrics = dict.fromkeys(f"{entry.task} {METRICS.get(entry.metric, entry.metric)}" for entry in found.columns)
     return (
         f"{REPORTED.capitalize()}, not measured here, and never ranked: {found.citation}, {found.url}. Model "
         f"{found.model}, split {found.split}, {found.seeds} seeds, × 100; {found.spread}. Sparsity: "
-        f"{found.denominator}. Metrics: {listing(f'{task} {metric}' for task, metric in metrics.items())}."
+        f"{found.denominator}. Metrics: {listing(metrics)}."
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from prunebench.analysis.drawing import SEQUENTIAL, figure, lines_between, on, plain
+from prunebench.analysis.drawing import SEQUENTIAL, figure, lines_between, number, plain
 from prunebench.analysis.overlap.compare import Mean
 from prunebench.analysis.overlap.page import layer_name
 from prunebench.analysis.overlap.report import Unit
@@ -74,7 +74,7 @@ def heads(unit: Unit) -> Figure:
     panels = [_heads(title, found, unit) for title, found in groups.items()]
     if unit.unit == "head":
         return _panels(panels, "fraction of seeds", 0.0, 1.0)
-    most = max(number for panel in panels for row in panel[3] for number in row)
+    most = max(value for panel in panels for row in panel[3] for value in row)
     return _panels(panels, "fraction of weights left", 0.0, math.ceil(10 * most) / 10)
 
 
@@ -131,9 +131,9 @@ def _panel(axes: Axes, panel: Panel, low: float, high: float) -> Any:
     colours = matplotlib.colormaps[SEQUENTIAL].with_extremes(bad="#d9d9d9")
     image: Any = axes.imshow(np.ma.masked_invalid(np.array(numbers)), cmap=colours, vmin=low, vmax=high, aspect="auto")
     for y, row in enumerate(numbers):
-        for x, number in enumerate(row):
-            if not math.isnan(number):
-                axes.text(x, y, f"{number:.2f}", ha="center", va="center", color=on(image.cmap(image.norm(number))))
+        for x, value in enumerate(row):
+            if not math.isnan(value):
+                number(axes, x, y, f"{value:.2f}", image.cmap(image.norm(value)))
     axes.set_title(plain(title), loc="left")
     axes.set_xticks(range(len(across)), list(map(plain, across)))
     axes.set_yticks(range(len(down)), list(map(plain, down)))

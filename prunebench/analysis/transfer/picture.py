@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from prunebench.analysis.drawing import DIVERGING, figure, lines_between, on, plain
+from prunebench.analysis.drawing import DIVERGING, figure, lines_between, number, plain
 from prunebench.analysis.transfer.grid import Grid
 from prunebench.leaderboard.numbers import difference, level, spread
 
@@ -73,9 +73,8 @@ def _numbers(axes: Axes, grid: Grid, image: Any) -> None:
                 continue
             mean, _, deviation = difference(summary, len(grid.seeds)).partition(" ± ")
             text = f"{mean}\n± {deviation}" if deviation else mean
-            colour = on(image.cmap(image.norm(100 * summary.mean)))
             weight = "bold" if mask == target.name else "normal"
-            axes.text(x, y, text, ha="center", va="center", color=colour, weight=weight, linespacing=1.1)
+            number(axes, x, y, text, image.cmap(image.norm(100 * summary.mean)), weight=weight, linespacing=1.1)
 
 
 def _labels(axes: Axes, grid: Grid) -> None:

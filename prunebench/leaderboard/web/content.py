@@ -1,7 +1,6 @@
 """What the page in a browser draws from: every number of the leaderboard, as compact lists.
 
-Imports `model`, `kept`, `section` and `stats`. Names are passed as they are: what shows them escapes
-them.
+Imports `model`, `kept`, `section` and `stats`. Names are passed as they are: what shows them escapes them.
 """
 
 from __future__ import annotations
@@ -13,8 +12,9 @@ from typing import Any
 from prunebench.leaderboard.blocks import one_line
 from prunebench.leaderboard.kept import kept, sections
 from prunebench.leaderboard.model import Page, Ranking, Score, Section
+from prunebench.leaderboard.numbers import limits
 from prunebench.leaderboard.section import METRICS
-from prunebench.stats import Summary, interval
+from prunebench.stats import Summary
 
 # What the lists of numbers hold, in this order: the page's script unpacks them by these names.
 ENTRY = (
@@ -92,7 +92,7 @@ def _numbers(score: Score) -> Iterator[float | int | None]:
 
 
 def _limits(summary: Summary | None) -> tuple[float | None, float | None]:
-    found = interval(summary) if summary else None
+    found = limits(summary)
     return (_points(found.low), _points(found.high)) if found else (None, None)
 
 

@@ -1,0 +1,104 @@
+"""Take trained models out of a store, see whether they are what their records say, and look at their attention."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+
+from prunebench import compaction, masks, records
+from prunebench.analysis.attention.measure import maps, measures
+from prunebench.analysis.attention.result import Comparison, Map, Model
+from prunebench.models.prunable import load_tokenizer
+from prunebench.phases import Compact
+from prunebench.plan import Cell, mask_of, root_json
+from prunebench.registry import Registry
+from prunebench.store import Store
+from prunebench.subjects import Subject, load_data, model_source, subject
+
+# Texts that are shown where none are named: so many of the first ones of at most so many tokens.
+TEXTS, TOKENS = 3, 24
+
+
+def look(cells: Sequence[Cell], store: Store, registry: Registry, texts: Sequence[tuple[str, ...]]) -> Comparison:
+    """The two cells, the dense one first, whose models are in the store; without `texts`, on some of their dev."""
+    root = root_json(cells[0].leaf.root)
+    of_task = subject(root, registry)
+    tokenizer = load_tokenizer(model_source(root["where"]["model"], registry))
+    chosen = list(texts) or some_texts(of_task, root, tokenizer)
+    name, data = next(iter(of_task.evaluations.items()))
+    found = []
+    for cell in cells:
+        model = subject(root_json(cell.leaf.root), registry)
+        model.load(store.load("models", cell.leaf.key, safetensors.torch.load))
+        score, check = compared(cell, model, store, registry)
+        said = measures(model.model, data, tokenizer.sep_token_id, tokenizer.cls_token_id)
+        shown = maps(model.model, tokenizer, chosen, model.protocol.max_length, root["device"])
+        gone = heads_gone(cell, model, store)
+        label = f"{cell.method['label']} {cell.sparsity:g}" if cell.sparsity else str(cell.method["label"])
+        found.append(
+            Model(
+                label,
+                {measure: np.where(gone, np.nan, values) for measure, values in said.items()},
+                tuple(Map(m.tokens, np.where(gone[:, :, None, None], np.nan, m.weights)) for m in shown),
+                check,
+                score,
+            )
+        )
+    dense, pruned = found
+    setting = tuple((key, value) for key, value in cells[0].leaf.root.setting().items() if value)
+    return Comparison(
+        root["task"], root["seed"], name, len(data), setting, tuple(map(" [SEP] ".join, chosen)), (dense, pruned)
+    )
+
+
+def some_texts(of_task: Subject, root: Mapping[str, Any], tokenizer: Any) -> list[tuple[str, ...]]:
+    """The first short texts of dev, or the first ones where all are long."""
+    data = load_data(of_task.task, root["where"]["glue_dir"])
+    data = data.limited(of_task.protocol.train_limit, of_task.protocol.eval_limit)
+    texts = list(zip(*next(iter(data.evaluations.values())).texts, strict=True))
+    short = [text for text in texts[:200] if len(tokenizer(*text)["input_ids"]) <= TOKENS]
+    return (short or texts)[:TEXTS]
+
+
+def heads_gone(cell: Cell, model: Subject, store: Store) -> np.ndarray:
+    """Which heads were taken out, shape (layers, heads); where weights or neurons were, none."""
+    gone = np.zeros((len(model.prunable.layers), model.prunable.heads), dtype=bool)
+    if cell.method["unit"] == "head" and mask_of(cell.leaf):
+        mask = store.load("masks", mask_of(cell.leaf), masks.unpack)
+        gone = np.stack([~mask[f"layer.{layer.index}.heads"].numpy() for layer in model.prunable.layers])
+    return gone
+
+
+def compared(cell: Cell, model: Subject, store: Store, registry: Registry) -> tuple[dict[str, float], str]:
+    """The model's scores, and in words whether it says bit for bit what the cell's record holds."""
+    root = root_json(cell.leaf.root)
+    network: Any = model.model
+    if isinstance(cell.leaf.phase, Compact) and mask_of(cell.leaf):
+        mask = store.load("masks", mask_of(cell.leaf), masks.unpack)
+        network = compaction.compact(model.prunable, mask, cell.method["unit"])
+    evaluations, data = records.evaluate(model, network, root, registry)
+    score = _scores(evaluations)
+    recorded = _scores((store.record(cell.leaf.key) or {"evaluations": {}})["evaluations"])
+    with np.load(io.BytesIO(data), allow_pickle=False) as file:
+        now = {name: file[name] for name in file.files}
+    then = store.logits(cell.leaf.key)
+    if score == recorded and then and all(np.array_equal(now[name], then[name]) for name in then):
+        return score, "as recorded, bit for bit"
+    apart = [float(np.abs(now[name] - then[name]).max()) for name in then if then[name].shape == now[name].shape]
+    said = f"logits up to {max(apart):.3g} apart" if apart else "no logits are kept"
+    scores = ", ".join(f"{name} {value:.4f} instead of {recorded.get(name, float('nan')):.4f}"
+                       for name, value in score.items() if value != recorded.get(name))  # fmt: skip
+    return score, f"not as recorded: {said}; {scores or 'the same scores'}"
+
+
+def _scores(evaluations: Mapping[str, Any]) -> dict[str, float]:
+    several = len(evaluations) > 1
+    return {
+        f"{metric} {name.removeprefix('validation_')}" if several else metric: value
+        for name, found in evaluations.items()
+        for metric, value in found["metrics"].items()
+    }
