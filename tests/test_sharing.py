@@ -21,7 +21,7 @@ from prunebench import cli
 from prunebench.documents import checksum
 from prunebench.registry import Registry
 from prunebench.results import stored
-from prunebench.sharing import archive, bundle, predictions, schema
+from prunebench.sharing import archive, bundle, predictions, schema, strict
 from prunebench.sharing.archive import BadBundle
 from prunebench.sharing.pack import pack
 from prunebench.sharing.verify import verify
@@ -85,7 +85,7 @@ def sealed(found):
         name: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in rest.items()
     }
     with contextlib.suppress(BadBundle, KeyError, TypeError):
-        cells = [cell for _, cell in schema.lines(found["cells.jsonl"], schema.Cell, "")]
+        cells = [cell for _, cell in strict.lines(found["cells.jsonl"], schema.Cell, "")]
         records = {value["record"]["key"]: value["record"] for value in lines(found["records.jsonl"])}
         reasons = {value["key"]: value["reason"] for value in lines(found["failures.jsonl"])}
         masks = {value["key"]: value for value in lines(found["masks.jsonl"])}
@@ -183,6 +183,14 @@ def test_a_page_of_a_bundle_is_that_of_the_store(store, good, tmp_path):
     assert len(pages) == 4
     for name in pages:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_methods_are_compared_example_by_example_as_in_the_store(store, good, tmp_path, tiny_glue):
+    (tmp_path / "b.zip").write_bytes(good)
+    words = ("imp", "random-pruning", "--tasks", "rte", "--mcnemar", "--glue-dir", tiny_glue, "--format", "json")
+    status, there, err = call("compare", *words, "--store", store)
+    assert status == 0 and "mcnemar" in there.lower(), err
+    assert call("compare", *words, "--bundle", tmp_path / "b.zip")[1] == there
 
 
 def test_a_selection_holds_no_more_than_was_selected(store, tmp_path, tiny_glue):
@@ -628,11 +636,6 @@ def test_any_byte_flipped_is_refused_or_says_the_same(good):
             assert content(bytes(data)) == expected
 
 
-# All that a forger may say without being found out: it takes a rerun, or nothing depends on it.
-UNSEEN = {
-    *("seconds", "peak_memory_mb", "loss", "environment", "encoder", "encoder_before", "checks", "doc", "source"),
-    *("encoder_after", "sha256", "in_model"),
-}
 values = st.one_of(st.none(), st.booleans(), st.integers(-2, 2**70), st.floats(0, 1), st.text(max_size=5), st.just([]))
 
 
@@ -641,6 +644,27 @@ def leaves(value, path=()):
     pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     found = [leaf for name, entry in pairs for leaf in leaves(entry, (*path, name))]
     return found or ([path] if path else [])
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_value_of_the_manifest_replaced_is_never_a_traceback(good, tiny_glue, data):
+    found = members(good)
+    manifest = json.loads(found["manifest.json"])
+    path = data.draw(st.sampled_from(leaves(manifest)))
+    place = manifest
+    for name in path[:-1]:
+        place = place[name]
+    old, place[path[-1]] = place[path[-1]], data.draw(values)
+    wrong = what_is_wrong(archive.write({**found, "manifest.json": json.dumps(manifest).encode()}), tiny_glue)
+    assert wrong or old == place[path[-1]] or path[0] in ("plans", "prunebench", "sources")
+
+
+# All that a forger may say without being found out: it takes a rerun, or nothing depends on it.
+UNSEEN = {
+    *("seconds", "peak_memory_mb", "loss", "environment", "encoder", "encoder_before", "checks", "doc", "source"),
+    *("encoder_after", "sha256", "in_model"),
+}
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from prunebench.sharing import archive, predictions, schema
+from prunebench.sharing import archive, predictions, schema, strict
 from prunebench.sharing.archive import BadBundle
 from prunebench.sharing.predictions import Array
 from prunebench.sharing.schema import Cell, FailureLine, Manifest, MaskLine, RecordLine, Summary
@@ -81,17 +81,17 @@ def load(data: bytes) -> Bundle:
     manifest = _manifest(members)
     records: dict[str, Mapping[str, Any]] = {}
     lines: dict[str, RecordLine] = {}
-    for value, line in schema.lines(members[RECORDS], RecordLine, RECORDS):
+    for value, line in strict.lines(members[RECORDS], RecordLine, RECORDS):
         if line.record.key in lines:
             raise BadBundle(f"the record {line.record.key} is there twice")
         lines[line.record.key] = line
         records[line.record.key] = value["record"]
     bundle = Bundle(
         manifest=manifest,
-        cells=[cell for _, cell in schema.lines(members[CELLS], Cell, CELLS)],
+        cells=[cell for _, cell in strict.lines(members[CELLS], Cell, CELLS)],
         lines=lines,
         records=records,
-        masks=_keyed(mask for _, mask in schema.lines(members[MASKS], MaskLine, MASKS)),
+        masks=_keyed(mask for _, mask in strict.lines(members[MASKS], MaskLine, MASKS)),
         reasons={key: line.reason for key, line in _failures(members).items()},
         arrays={name: predictions.unpack(members[name], name) for name in members if _ARRAY.fullmatch(name)},
         sha256=hashlib.sha256(data).hexdigest(),
@@ -132,7 +132,7 @@ def _keyed(lines: Iterable[Any]) -> dict[str, Any]:
 
 
 def _failures(members: Mapping[str, bytes]) -> dict[str, FailureLine]:
-    return _keyed(line for _, line in schema.lines(members[FAILURES], FailureLine, FAILURES))
+    return _keyed(line for _, line in strict.lines(members[FAILURES], FailureLine, FAILURES))
 
 
 def _check_references(bundle: Bundle) -> None:

@@ -17,7 +17,8 @@ from prunebench.protocol import Protocol
 from prunebench.recipes import Method
 from prunebench.registry import Registry
 from prunebench.sharing.bundle import Bundle
-from prunebench.sharing.schema import Cell, Record, dumps
+from prunebench.sharing.schema import Cell, Record
+from prunebench.sharing.strict import dumps
 from prunebench.sharing.trees import Trees
 from prunebench.store import RUN
 from prunebench.strategy import track

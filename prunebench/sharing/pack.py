@@ -18,7 +18,7 @@ from prunebench.phases import asks_strategy
 from prunebench.plan import Node
 from prunebench.registry import Registry
 from prunebench.results import Row
-from prunebench.sharing import archive, bundle, predictions, schema
+from prunebench.sharing import archive, bundle, predictions, schema, strict
 from prunebench.sharing.schema import Cell, MaskLine, Plan, StrategyCode
 from prunebench.sharing.trees import Trees
 from prunebench.store import InputMissing, Store
@@ -59,13 +59,13 @@ def pack(rows: Mapping[str, Sequence[Row]], store: Store, registry: Registry) ->
             name: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in members.items()
         },
     }
-    data = archive.write({bundle.MANIFEST: schema.dumps(manifest), **members})
+    data = archive.write({bundle.MANIFEST: strict.dumps(manifest), **members})
     bundle.load(data)  # What would be refused is not written.
     return data
 
 
 def _lines(values: Iterable[Any]) -> bytes:
-    return b"".join(map(schema.dumps, values))
+    return b"".join(map(strict.dumps, values))
 
 
 def _cells(by_kind: Mapping[str, Sequence[results.Cell]]) -> tuple[list[Plan], list[Cell]]:
@@ -84,7 +84,7 @@ def _cells(by_kind: Mapping[str, Sequence[results.Cell]]) -> tuple[list[Plan], l
             values = {name: value for name, value in asdict(cell).items() if name not in _OF_PLAN}
             lists = {name: list(values[name]) for name in ("metrics", "evaluations", "trainings")}
             plan = number[cell.written, kind, cell.suite, cell.command]
-            lines.append(schema.read(Cell, {**values, **lists, "plan": plan}, "a cell of the store"))
+            lines.append(strict.read(Cell, {**values, **lists, "plan": plan}, "a cell of the store"))
     return [heads[head] for head in number], sorted(lines, key=_place)
 
 
@@ -122,7 +122,7 @@ def _strategies(
         for plan in store.plans(kind):
             known |= plan["strategies"] if (plan["written"], plan["command"]) in meant else {}
     return {
-        label: schema.read(StrategyCode, known.get(label) or registry.called(label), f"the strategy {label!r}")
+        label: strict.read(StrategyCode, known.get(label) or registry.called(label), f"the strategy {label!r}")
         for label in sorted(labels)
     }
 

@@ -15,7 +15,8 @@ from prunebench.phases import Adopt, Cubic, Phase, Prune, Train, asks_strategy
 from prunebench.plan import Node, Root, grow
 from prunebench.protocol import Protocol
 from prunebench.recipes import Step, plain
-from prunebench.sharing.schema import StrategyCode, check_fields
+from prunebench.sharing.schema import StrategyCode
+from prunebench.sharing.strict import check_fields
 
 Strategies = Mapping[str, StrategyCode]
 

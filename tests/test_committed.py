@@ -1,0 +1,91 @@
+"""What is committed under leaderboards/ is fed by bundles alone: each is verified, and drawn anew byte for byte.
+
+A folder without a bundle.zip is skipped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import shutil
+from pathlib import Path
+
+import pytest
+
+from prunebench import cli
+from prunebench.leaderboard import FORMATS
+from prunebench.registry import Registry
+from prunebench.sharing.bundle import open_bundle
+from prunebench.sharing.verify import verify
+
+LEADERBOARDS = Path(__file__).parents[1] / "leaderboards"
+FOLDERS = sorted(path for path in LEADERBOARDS.iterdir() if path.is_dir())
+# The options of `prunebench leaderboard` that a folder's pages were drawn with, where they are not the default ones.
+OPTIONS: dict[str, list[str]] = {}
+FILES = sorted(name for name, _ in FORMATS.values())
+
+
+def call(*words):
+    """Exit status and stderr of a command line in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as end:
+        cli.main([str(word) for word in words])
+    return end.value.code, err.getvalue()
+
+
+def faults(folder: Path, scratch: Path) -> list[str]:
+    """What is wrong with a folder's bundle, and which of its files are not those that the bundle gives."""
+    registry = Registry()
+    bundle = open_bundle(folder / "bundle.zip")
+    verdict = verify(bundle, registry)
+    made_here = {name for name in bundle.manifest.summary.tasks if registry.get("tasks", name).benchmark != "GLUE"}
+    found = [*verdict.wrong, *(f"no data of {name}" for name in made_here & verdict.without_data.keys())]
+    status, err = call(
+        "leaderboard", "--bundle", folder / "bundle.zip", "--out", scratch, *OPTIONS.get(folder.name, [])
+    )
+    if status:
+        return [*found, err]
+    for name in FILES:
+        if not (folder / name).is_file() or (folder / name).read_bytes() != (scratch / name).read_bytes():
+            found.append(f"{name} is not what `prunebench leaderboard --bundle {folder.name}/bundle.zip` writes")
+    return found
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_a_committed_leaderboard_is_what_its_bundle_gives(folder, tmp_path):
+    if not (folder / "bundle.zip").is_file():
+        pytest.skip(f"{folder.name} has no bundle.zip yet")
+    assert faults(folder, tmp_path) == []
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    """A folder as one is committed, of two trainings on the generated language."""
+    folder = tmp_path_factory.mktemp("sound")
+    store, bundle = folder / "store", folder / "mine" / "bundle.zip"
+    limits = ("--train-limit", "32", "--eval-limit", "32", "--epochs", "1", "--executor", "here")
+    some = ("--tasks", "sentiment", "--strategies", "imp", "--sparsities", "0.1", "--seeds", "2", *limits)
+    assert call("run", *some, "--model", "quick-bert", "--store", store)[0] == 0
+    assert call("bundle", "--store", store, "--out", bundle)[0] == 0
+    assert call("leaderboard", "--bundle", bundle, "--out", folder / "mine")[0] == 0
+    return folder / "mine"
+
+
+def test_a_folder_that_was_made_by_its_bundle_is_sound(sound, tmp_path):
+    assert faults(sound, tmp_path) == []
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_number_that_was_typed_by_hand_is_seen(sound, tmp_path, name):
+    folder = shutil.copytree(sound, tmp_path / "mine")
+    text = (folder / name).read_text()
+    (folder / name).write_text(text.replace("5", "6", 1))
+    assert faults(folder, tmp_path / "again") == [
+        f"{name} is not what `prunebench leaderboard --bundle mine/bundle.zip` writes"
+    ]
+
+
+def test_a_page_that_is_not_there_is_seen(sound, tmp_path):
+    folder = shutil.copytree(sound, tmp_path / "mine")
+    (folder / "results.csv").unlink()
+    assert len(faults(folder, tmp_path / "again")) == 1
