@@ -13,6 +13,9 @@ from pathlib import Path
 
 from prunebench.errors import PrunebenchError
 
+# Ends the name of a precision where the model is trained through torch.compile.
+COMPILED = "+compile"
+
 
 def resolve_device(device: str) -> str:
     """`cpu` or `cuda`; `auto` takes a GPU where there is one."""

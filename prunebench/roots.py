@@ -10,7 +10,6 @@ from prunebench.plan import ENGINE, Plan, Root, build
 from prunebench.registry import Registry
 from prunebench.subjects import load_data, model_source
 from prunebench.suite import Suite
-from prunebench.training import COMPILED
 
 
 def roots(suite: Suite, registry: Registry) -> list[Root]:
@@ -53,7 +52,7 @@ def _compiled(choice: str, device: str) -> str:
         return ""
     if device != "cuda":
         raise PrunebenchError("--compile on needs --device cuda", "on a CPU its first minute is never made up for")
-    return COMPILED
+    return machine.COMPILED
 
 
 def _code(registry: Registry, used: dict[str, str]) -> str:

@@ -15,17 +15,14 @@ from __future__ import annotations
 import contextlib
 import datetime
 import hashlib
-import io
 import json
-import platform
-import uuid
-import zipfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from prunebench import places
+from prunebench import at_work, places
+from prunebench.documents import FORMAT, Record, arrays, decided, opened, sealed, text
 from prunebench.errors import PrunebenchError
 from prunebench.places import Place
 from prunebench.places import StoreError as StoreError
@@ -33,12 +30,10 @@ from prunebench.places import StoreError as StoreError
 if TYPE_CHECKING:
     import numpy as np
 
-FORMAT = 1
 # The kind of plan that a leaderboard is made of: it measures methods, each on its own tasks.
 RUN = "run"
 SUFFIX = {"records": ".json", "failures": ".json"} | dict.fromkeys(("masks", "weights", "checkpoints"), ".safetensors")
 
-Record = Mapping[str, Any]
 T = TypeVar("T")
 
 
@@ -88,7 +83,7 @@ class Store:
                 raise PrunebenchError(f"{place.url!r} is not empty and no store", "name an empty or new folder")
             from prunebench import __version__
 
-            place.write("store.json", _json({"format": FORMAT, "prunebench": __version__}))
+            place.write("store.json", text({"format": FORMAT, "prunebench": __version__}))
         place.prepare()
         return cls.open(name)
 
@@ -128,7 +123,7 @@ class Store:
 
     def _check(self, key: str, data: bytes) -> None:
         """Take a record file for known, or set it aside."""
-        record, reason = _opened(data, key)
+        record, reason = opened(data, key)
         if not reason:
             self._known[key] = record
             return
@@ -139,25 +134,26 @@ class Store:
     def logits(self, key: str) -> dict[str, np.ndarray]:
         """The logits of every example beside the record of that key, by evaluation; none where there is no such file.
 
-        A file that is torn or foreign is an error; nothing is ever unpickled.
+        A file that is torn or foreign is an error.
         """
-        import numpy as np
-
         name = file_name("records", key).removesuffix(SUFFIX["records"]) + ".npz"
         try:
-            with np.load(io.BytesIO(self.place.read(name)), allow_pickle=False) as file:
-                return {evaluation: file[evaluation] for evaluation in file.files}
+            return arrays(self.place.read(name))
         except FileNotFoundError:
             return {}
-        except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        except ValueError as error:
             raise PrunebenchError(f"cannot read {self.place.where(name)}: {error}", "it is no npz of arrays") from None
+
+    def decided(self, key: str) -> dict[str, np.ndarray]:
+        """What the model of that record said of every example: classes, or scores; by evaluation."""
+        return {evaluation: decided(logits) for evaluation, logits in self.logits(key).items()}
 
     def add_record(self, record: Record, logits: bytes) -> None:
         """Keep a record and its predictions; the first one to be written stays."""
         name = file_name("records", record["key"])
         if self.record(record["key"]) is None:
             self.place.write(name.removesuffix(SUFFIX["records"]) + ".npz", logits)
-            self.place.write(name, _json({"checksum": checksum(record), "record": record}))
+            self.place.write(name, sealed(record))
         self.forget_failure(record["key"])
 
     def failure(self, key: str) -> Record | None:
@@ -176,7 +172,7 @@ class Store:
         self.place.remove(file_name("failures", key))
 
     def add_failure(self, key: str, reason: str, details: str = "") -> None:
-        self.place.write(file_name("failures", key), _json({"key": key, "reason": reason, "details": details}))
+        self.place.write(file_name("failures", key), text({"key": key, "reason": reason, "details": details}))
 
     def load(self, kind: str, name: str, read: Callable[[bytes], T]) -> T:
         """A mask or weights, as `read` understands the file.
@@ -220,7 +216,7 @@ class Store:
         `kind` is the command whose cells they are: leaderboards show those of runs. `strategies` is what the keys hold
         of each strategy, so that they can be computed again once it is another.
         """
-        name = hashlib.sha256(_json([suite, command, cells])).hexdigest()[:16]
+        name = hashlib.sha256(text([suite, command, cells])).hexdigest()[:16]
         plan = {
             "format": FORMAT,
             "kind": kind,
@@ -230,37 +226,11 @@ class Store:
             "strategies": strategies or {},
             "cells": cells,
         }
-        self.place.write(f"plans/{name}.json", _json(plan))
+        self.place.write(f"plans/{name}.json", text(plan))
 
-    @contextlib.contextmanager
-    def announced(self) -> Iterator[tuple[int, int]]:
-        """Say that a run is at work here, as long as the block lasts; gives how many began earlier, and how many are.
-
-        One that was killed counts for a day, which does no harm.
-        """
-        begun = datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
-        name = f"runs/{uuid.uuid4().hex}.json"
-        self.place.write(name, _json({"begun": begun, "host": platform.node()}))
-        try:
-            at_work = self._at_work()
-            yield sorted(at_work, key=lambda run: (at_work[run], run)).index(name), len(at_work)
-        finally:
-            with contextlib.suppress(StoreError):
-                self.place.remove(name)
-
-    def _at_work(self) -> dict[str, str]:
-        """When each run began that says it is at work; what says so for more than a day is removed."""
-        yesterday = (datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)).isoformat()
-        found = {}
-        # Beside them may lie the temporary file of one that is just being written.
-        names = [name for name in self.place.names("runs") if name.endswith(".json")]
-        for name, data in self.place.read_all(names).items():
-            with contextlib.suppress(ValueError, KeyError, TypeError):
-                found[name] = str(json.loads(data)["begun"])
-        for name in [name for name, begun in found.items() if begun < yesterday]:
-            self.place.remove(name)
-            del found[name]
-        return found
+    def announced(self) -> contextlib.AbstractContextManager[tuple[int, int]]:
+        """Say that a run is at work here; gives how many began earlier, and how many there are."""
+        return at_work.announced(self.place)
 
     def plans(self, kind: str = RUN) -> list[dict[str, Any]]:
         """All plans of that kind, the newest last."""
@@ -297,26 +267,3 @@ def file_name(kind: str, name: str) -> str:
     """Where a thing of that kind and name lies in a store."""
     folder = f"{kind}/{name[:2]}" if kind == "records" else kind
     return f"{folder}/{name}{SUFFIX[kind]}"
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-
-
-def checksum(record: Mapping[str, Any]) -> str:
-    """What stands beside a record in its file."""
-    return hashlib.sha256(_json(record)).hexdigest()
-
-
-def _opened(data: bytes, key: str) -> tuple[Record, str]:
-    """The record in a file, and what is wrong with it, or ""."""
-    try:
-        outer = json.loads(data)
-        record, written = outer["record"], outer["checksum"]
-        if record["format"] > FORMAT:
-            return record, f"is of format {record['format']}, newer than {FORMAT}"
-        if record["key"] != key:
-            return record, f"holds the record of {record['key']}"
-    except (ValueError, KeyError, TypeError):
-        return {}, "is torn or foreign"
-    return record, "" if written == checksum(record) else "does not match its checksum"

@@ -15,6 +15,7 @@ from transformers import get_linear_schedule_with_warmup
 
 from prunebench import batches, progress
 from prunebench.errors import PrunebenchError
+from prunebench.machine import COMPILED
 from prunebench.midway import Midway, State
 from prunebench.models import dropout
 from prunebench.protocol import Protocol
@@ -22,8 +23,6 @@ from prunebench.seeds import derive
 
 # Steps between two reports, each of which waits for the device.
 REPORT_EVERY = {"cpu": 10, "cuda": 50}
-# Ends the name of a precision where the model is trained through torch.compile.
-COMPILED = "+compile"
 BACKEND = "inductor"
 
 

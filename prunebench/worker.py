@@ -19,6 +19,7 @@ from torch import Tensor
 from prunebench import calls, compaction, machine, masks, phases, progress, records, training, units
 from prunebench.checkpoints import Checkpoints
 from prunebench.context import Context
+from prunebench.documents import FORMAT
 from prunebench.errors import PrunebenchError
 from prunebench.jobs import Failure, weights_before
 from prunebench.models.prunable import permute_layers, reinitialise
@@ -26,7 +27,7 @@ from prunebench.phases import Adopt, Compact, PermuteLayers, Prune, Reinit, Rewi
 from prunebench.registry import Registry, at_hand
 from prunebench.seeds import derive
 from prunebench.steps import State, Step
-from prunebench.store import FORMAT, InputMissing, Store, StoreError
+from prunebench.store import InputMissing, Store, StoreError
 from prunebench.subjects import Subject, subject
 
 Weights = dict[str, Tensor]

@@ -20,7 +20,8 @@ from pathlib import Path
 import pytest
 
 from prunebench import cli, training, worker
-from prunebench.store import FORMAT, Store
+from prunebench.documents import FORMAT
+from prunebench.store import Store
 
 VERSION = importlib.metadata.version("prunebench")
 

@@ -78,7 +78,7 @@ def test_wilcoxon_agrees_with_scipy_with_ties_too(values: list[float]) -> None:
     assert wilcoxon_p(values) == pytest.approx(expected, abs=1e-12)
 
 
-@pytest.mark.parametrize("n", [5, 11, 20, 21, 40])
+@pytest.mark.parametrize("n", [5, 11, 20, 30, 31, 40])
 def test_wilcoxon_without_ties_is_scipys_exact_one(n: int) -> None:
     values = list(np.random.default_rng(n).normal(0.3, 1, n))
     assert wilcoxon_p(values) == pytest.approx(scipy.stats.wilcoxon(values, method="exact").pvalue, abs=1e-12)
@@ -89,7 +89,7 @@ def test_zeros_are_left_out_of_wilcoxons_ranks() -> None:
     assert wilcoxon_p([0.0, 0.0]) == 1.0
 
 
-@given(st.lists(difference, min_size=1, max_size=8))
+@given(st.lists(difference, min_size=1, max_size=10))
 def test_the_permutation_test_is_brute_force(values: list[float]) -> None:
     observed = abs(math.fsum(values))
     flips = [
@@ -111,7 +111,7 @@ def test_what_few_seeds_cannot_show(n: int, least: float) -> None:
     assert wilcoxon_p(clear) == permutation_p(clear) == least_p(n) == least
 
 
-def test_too_many_flips_are_not_gone_through() -> None:
+def test_too_many_flips_are_not_counted() -> None:
     assert permutation_p([0.1] * EXACT) == least_p(EXACT)
     assert permutation_p([0.1] * (EXACT + 1)) is None
 
@@ -140,6 +140,7 @@ def test_the_same_difference_on_every_seed_leaves_a_t_test_nothing_to_judge_by()
     found = compare(by_seed(0.3, 0.8, 0.7), by_seed(0.2, 0.7, 0.6))
     assert found.differences == (0.1, 0.1, 0.1)
     assert (found.p.t, found.effect, found.detectable, found.verdict()) == (None, None, None, ALIKE)
+    assert found.interval is None
     assert found.p.permutation == 0.25
 
 

@@ -94,9 +94,8 @@ def test_everything_that_a_context_offers_is_documented():
 def test_commands_in_the_readme_are_real():
     """Every option that the README names is one of the command that it stands with."""
     registry = Registry()
-    for line in re.findall(
-        r"prunebench (?:run|plan|list|leaderboard|figures|doctor) .*", (ROOT / "README.md").read_text()
-    ):
+    commands = "run|plan|list|leaderboard|figures|results|compare|bundle|verify|glue-submission|doctor"
+    for line in re.findall(rf"prunebench (?:{commands}) .*", (ROOT / "README.md").read_text()):
         command = registry.get("commands", line.split()[1])
         known = {name for option in command.params for name in option.opts}
         assert set(re.findall(r"(?<!\S)--[a-z-]+", line)) <= known, line

@@ -14,8 +14,8 @@ import prunebench
 ROOT = Path(prunebench.__file__).parent
 FLOORS = [
     {"errors", "phases", "protocol", "seeds", "progress", "hookspecs"},
-    {"masks", "packed", "machine", "strategy", "executors", "places"},
-    {"registry", "tasks", "models", "units", "compaction", "cluster"},
+    {"masks", "packed", "machine", "strategy", "executors", "places", "documents"},
+    {"at_work", "registry", "tasks", "models", "units", "compaction", "cluster"},
     {"batches", "midway"},
     {"training", "evaluation"},
     {"context", "suite", "recipes", "pretraining"},
@@ -24,8 +24,8 @@ FLOORS = [
     {"worker"},
     {"bench", "results", "stats"},
     {"selection", "table"},
-    {"leaderboard"},
-    {"analysis", "sharing"},
+    {"leaderboard", "compare", "sharing"},
+    {"analysis"},
     {"figures"},
     {"cli"},
 ]
@@ -81,7 +81,9 @@ def test_every_room_stands_somewhere():
     assert {room(path) for path in FILES} == set(FLOOR) | OUTSIDE
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["list", "strategies"], ["run", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["list", "strategies"], *([name, "--help"] for name in ("run", "compare", "results"))]
+)
 def test_the_command_line_starts_without_heavy_imports(arguments):
     code = (
         "import sys; sys.argv = ['prunebench', *sys.argv[1:]]\nfrom prunebench.cli import main\n"
@@ -93,7 +95,9 @@ def test_the_command_line_starts_without_heavy_imports(arguments):
 
 
 def test_pages_need_no_torch():
-    rooms = "prunebench.leaderboard, prunebench.results, prunebench.store, prunebench.analysis.transfer"
+    rooms = ", ".join(
+        f"prunebench.{name}" for name in ("leaderboard", "results", "store", "analysis.transfer", "analysis.overlap")
+    )
     code = f"import sys, {rooms}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from test_leaderboard import Lab
 
 from prunebench import PrunebenchError
+from prunebench.cli.leaderboard import leaderboard
 from prunebench.leaderboard import build, terminal
 from prunebench.leaderboard.blocks import Caution
 from prunebench.leaderboard.layout import blocks
 from prunebench.results import Row
 from prunebench.selection import allow_mixed, one_hardware, one_setting
+from prunebench.store import Store
 
 
 def add(lab: Lab, label: str, sparsity: float, seed: int, value: float, task: str = "rte", **setting: str) -> None:
@@ -74,6 +78,19 @@ def test_the_page_of_a_mixture_says_so_and_loses_nothing() -> None:
     }
     difference = lines["imp {precision=bf16}", 0.5].difference
     assert difference is not None and difference.mean == pytest.approx(-0.15)
+
+
+def test_the_command_refuses_a_mixture_or_says_it(tmp_path: Path) -> None:
+    lab, place = two_precisions(), Store.create(tmp_path / "store")
+    place.add_plan(lab.cells, "", "prunebench run")
+    for record in lab.records.values():
+        place.add_record(record, b"")
+    arguments = ["--store", str(tmp_path / "store")]
+    refused = CliRunner().invoke(leaderboard, arguments).exception
+    assert isinstance(refused, PrunebenchError) and "choose with --precision, or say --allow-mixed" in str(refused)
+    shown = CliRunner().invoke(leaderboard, [*arguments, "--allow-mixed"]).output
+    assert "warning: Mixed: 2 precisions for rte: 'bf16', 'fp32'." in shown
+    assert "imp {precision=bf16}" in shown
 
 
 def test_what_is_not_mixed_is_left_as_it_is() -> None:

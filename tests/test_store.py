@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import subprocess
@@ -11,11 +12,13 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from prunebench import PrunebenchError, masks
-from prunebench.store import FORMAT, InputMissing, Store, StoreError
+from prunebench.documents import FORMAT
+from prunebench.store import InputMissing, Store, StoreError
 
 KEY = "ab" + "0" * 30
 
@@ -29,6 +32,12 @@ def store(lab):
     return Store.create(lab.url)
 
 
+def npz(**arrays):
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
 def test_a_record_comes_back(lab, store):
     store.add_record(record(loss=0.5), b"logits")
     again = Store.open(store.name)
@@ -38,6 +47,35 @@ def test_a_record_comes_back(lab, store):
     assert list(again.records()) == [record(loss=0.5)]
     assert not again.has("records", "cd" + KEY[2:])
     assert lab.names() == [f"records/ab/{KEY}.json", f"records/ab/{KEY}.npz", "store.json"]
+
+
+def test_logits_come_back(store):
+    logits = np.array([[0.25, -1.0], [2.0, 3.5]], dtype=np.float32)
+    store.add_record(record(), npz(validation_matched=logits, validation_mismatched=-logits))
+    found = Store.open(store.name).logits(KEY)
+    assert sorted(found) == ["validation_matched", "validation_mismatched"]
+    assert (found["validation_matched"] == logits).all()
+    assert store.logits("cd" + KEY[2:]) == {}
+
+
+@pytest.mark.parametrize("data", [b"", b"logits", npz(a=np.zeros(3))[:-9], npz(a=np.array([{}], dtype=object))])
+def test_logits_that_are_none_are_refused_and_never_unpickled(store, data):
+    store.add_record(record(), data)
+    with pytest.raises(PrunebenchError, match=f"cannot read .*{KEY}.npz.*it is no npz of arrays"):
+        store.logits(KEY)
+
+
+def test_a_record_that_was_laid_out_anew_is_the_same_record(lab, store, monkeypatch):
+    """The checksum is of the content. A file as the store writes it is checked without encoding the record again."""
+    kept = record(loss=0.1 + 0.2, text=' a\n b: \u00e9 "record": ', nested={"b": [1, {}, []], "a": None}, empty="")
+    store.add_record(kept, b"")
+    name = f"records/ab/{KEY}.json"
+    lab.write(name, json.dumps(json.loads(lab.read(name))).encode())
+    assert Store.open(store.name).record(KEY) == kept
+    lab.remove(name)
+    Store.open(store.name).add_record(kept, b"")
+    monkeypatch.setattr("prunebench.documents.checksum", lambda record: pytest.fail("encoded again"))
+    assert Store.open(store.name).record(KEY) == kept
 
 
 def test_many_records_come_back_together(lab, store):

@@ -13,7 +13,8 @@ import torch
 from moto.core.responses import ActionAuthenticatorMixin
 
 from prunebench import PrunebenchError, cli, executors
-from prunebench.store import FORMAT, Store, StoreError
+from prunebench.documents import FORMAT
+from prunebench.store import Store, StoreError
 
 KEYS = [f"{number:02x}" * 16 for number in range(20)]
 

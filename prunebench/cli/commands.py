@@ -5,10 +5,12 @@ from __future__ import annotations
 import click
 
 from prunebench.cli.bundle import bundle
+from prunebench.cli.compare import compare
 from prunebench.cli.doctor import doctor
 from prunebench.cli.figures import figures
 from prunebench.cli.leaderboard import leaderboard
 from prunebench.cli.list import list_
+from prunebench.cli.masks import masks
 from prunebench.cli.plan import plan
 from prunebench.cli.pretrain import pretrain
 from prunebench.cli.results import results
@@ -20,4 +22,7 @@ from prunebench.hookspecs import hookimpl
 
 @hookimpl
 def prunebench_commands() -> list[click.Command]:
-    return [bundle, doctor, figures, leaderboard, list_, plan, pretrain, results, run, transfer, verify]
+    return [
+        *(bundle, compare, doctor, figures, leaderboard, list_, masks, plan),
+        *(pretrain, results, run, transfer, verify),
+    ]

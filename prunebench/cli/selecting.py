@@ -54,23 +54,31 @@ def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def selected(store: str, bundle: Path | None, **selection: str) -> list[Row]:
     """The rows of a store or a bundle that `selection_options` ask for; what is wrong with the store is said."""
+    place = opened(store, bundle)
+    return chosen(place, place.plans(), **selection)
+
+
+def opened(store: str, bundle: Path | None) -> Store | Bundle:
+    """The bundle if one is named, or else the store."""
     from prunebench.sharing.bundle import open_bundle
     from prunebench.store import Store
 
-    place = open_bundle(bundle) if bundle else Store.open(store)
-    return chosen(place, place.plans(), **selection)
+    return open_bundle(bundle) if bundle else Store.open(store)
 
 
 def chosen(
     place: Store | Bundle, plans: Sequence[Mapping[str, Any]], tasks: str, strategies: str = "", **setting: str
 ) -> list[Row]:
     """The rows of these plans that the options ask for; what is wrong with the place is said."""
+    from prunebench.plan import without_collection
     from prunebench.results import stored
     from prunebench.selection import Selection, select
     from prunebench.strategy import split_list
 
     selection = Selection(tuple(split_list(tasks)), tuple(split_list(strategies)), **setting)
-    rows = select(stored(plans, place), selection)
+    # All of it lives until the command ends: to look through it for garbage takes as long as reading it.
+    with without_collection():
+        rows = select(stored(plans, place), selection)
     for complaint in place.complaints:
         click.echo(complaint, err=True)
     return rows

@@ -6,6 +6,7 @@ import secrets
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import click
 
 from prunebench.cli.options import plugin_option, registry_of
 from prunebench.errors import PrunebenchError
+from prunebench.executors import Request
 
 if TYPE_CHECKING:
     from prunebench.registry import Registry
@@ -133,7 +135,6 @@ def _trained(
     """Run the plan of these cells in a store that is thrown away, and compare each record."""
     from prunebench import bench, jobs
     from prunebench.cli.display import make_display
-    from prunebench.executors import Request
     from prunebench.sharing import rerun
     from prunebench.store import Store
 
@@ -142,15 +143,20 @@ def _trained(
         where = {name: options[name] for name in ("model", "glue_dir") if name == "glue_dir" or options[name]}
         made = rerun.plan(bundle, verdict.trees, drawn, registry, where)
         todo = jobs.to_run(made, store.snapshot([]))
-        request = Request(1, cpus=rerun.threads(bundle, drawn))
-        with registry.get("executors", "processes").make(request) as pool, make_display(todo) as display:
+        with _pool(registry, rerun.threads(bundle, drawn)) as pool, make_display(todo) as display:
             report = bench.run(todo, pool, store, registry.files, display)
-        for where_, reason in report.failures.items():
-            click.echo(f"failed: {where_}: {reason}", err=True)
+        for branch, reason in report.failures.items():
+            click.echo(f"failed: {branch}: {reason}", err=True)
         if report.unexpected is not None:
             raise report.unexpected
         keys = rerun.keys(drawn)
         return [rerun.compare(bundle, verdict.trees, key, store, options["tolerance"]) for key in keys]
+
+
+def _pool(registry: Registry, threads: int | None) -> Executor:
+    """One worker process with as many threads as the records name: with others, sums round otherwise."""
+    pool: Executor = registry.get("executors", "processes").make(Request(1, cpus=threads))
+    return pool
 
 
 def _compared(compared: Sequence[Comparison], tolerance: float) -> list[str]:

@@ -98,7 +98,7 @@ def read(data: bytes) -> dict[str, bytes]:
         start = offset + len(member.local())
         offset = start + member.packed
         if data[member.offset : start] != member.local():
-            raise BadBundle(f"the member {name!r} has a header that its entry in the directory does not have")
+            raise BadBundle(f"the member {name!r} has a header that `prunebench bundle` does not write")
         found[name] = _inflate(data[start:offset], member, name)
     directory = [member.central() for member in members]
     if data[offset:] != b"".join(directory) + _end(directory, offset):

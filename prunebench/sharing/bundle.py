@@ -59,6 +59,10 @@ class Bundle:
     def failures(self, keys: Collection[str]) -> dict[str, Mapping[str, Any]]:
         return {key: {"key": key, "reason": self.reasons[key]} for key in keys if key in self.reasons}
 
+    def decided(self, key: str) -> dict[str, Array]:
+        """What the model of that record said of every example, by evaluation."""
+        return {evaluation: self.predictions(key, evaluation) for evaluation in self.lines[key].predictions}
+
     def predictions(self, key: str, evaluation: str) -> Array:
         """What the model of that record said of every example: classes, or scores in single precision."""
         place = self.lines[key].predictions[evaluation]

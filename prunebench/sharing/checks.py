@@ -9,16 +9,17 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from prunebench.documents import checksum
 from prunebench.errors import PrunebenchError
-from prunebench.phases import Adopt, Train, asks_strategy, level, pruned_count
+from prunebench.phases import Adopt, Compact, Train, asks_strategy, level, pruned_count
 from prunebench.plan import Node, mask_of
 from prunebench.protocol import Protocol
 from prunebench.recipes import Method
 from prunebench.registry import Registry
 from prunebench.sharing.bundle import Bundle
-from prunebench.sharing.schema import Cell, Record
+from prunebench.sharing.schema import Cell, Record, dumps
 from prunebench.sharing.trees import Trees
-from prunebench.store import checksum
+from prunebench.store import RUN
 from prunebench.strategy import track
 
 
@@ -26,10 +27,8 @@ def grow(bundle: Bundle, trees: Trees) -> Iterator[str]:
     """Grow `trees` from the records: the key of each is computed anew from its root and its phases."""
     for key, record in bundle.records.items():
         try:
-            Protocol(**record["root"]["protocol"])
-            record["root"]["sizes"]["train"]
             node = trees.add(record["root"], record["phases"])
-        except (PrunebenchError, TypeError, KeyError) as error:
+        except PrunebenchError as error:
             yield f"the record {key} has a root or phases that cannot be read: {error}"
             continue
         if node.key != key:
@@ -49,21 +48,34 @@ def cells(bundle: Bundle, trees: Trees, registry: Registry) -> Iterator[str]:
     """Every cell is there once, and is what its record and its strategy's recipe say."""
     seen = set()
     dense = {(cell.task, cell.seed, cell.setting) for cell in bundle.cells if cell.strategy == "dense"}
+    tasks = {cell.task for cell in bundle.cells}
+    # Plans of earlier versions name no masks.
+    naming = {cell.plan for cell in bundle.cells if cell.mask}
     for cell in bundle.cells:
-        same = cell.label, cell.task, cell.sparsity, cell.seed, cell.setting, cell.mask_from
+        kind = bundle.manifest.plans[cell.plan].kind
+        if cell.mask_from and kind == RUN:
+            yield f"the cell of {name(cell)} has a mask of {cell.mask_from}, as only a transfer has"
+        same = kind, cell.label, cell.task, cell.sparsity, cell.seed, cell.setting
         if same in seen:
             yield f"the cell of {name(cell)} is there twice"
         seen.add(same)
         if (cell.task, cell.seed, cell.setting) not in dense:
             yield f"beside {name(cell)} there is no dense run of the same seed"
+        code = bundle.manifest.strategies.get(cell.label)
+        said = dumps([cell.strategy, cell.options])  # as JSON, where true is not 1
+        if not cell.mask_from and (code is None or dumps([code.name, code.options]) != said):
+            yield f"the cell of {name(cell)} says strategy {cell.strategy} with options that nobody declares"
         if cell.track != track(cell.unit):
             yield f"the cell of {name(cell)} is {cell.track} and prunes {cell.unit}s"
         if cell.key in bundle.lines and cell.key in trees.nodes:
-            yield from _cell(cell, bundle.lines[cell.key].record, trees.nodes[cell.key])
+            yield from _cell(cell, bundle.lines[cell.key].record, trees.nodes[cell.key], cell.plan in naming)
+            source = trees.nodes[cell.key].lineage()[0].root.task
+            if cell.mask_from in tasks and cell.mask_from != source:
+                yield f"the cell of {name(cell)} says that its mask is of {cell.mask_from}, and it is of {source}"
     yield from _recipes(bundle, trees, registry)
 
 
-def _cell(cell: Cell, record: Record, node: Node) -> Iterator[str]:
+def _cell(cell: Cell, record: Record, node: Node, names_masks: bool) -> Iterator[str]:
     path = node.lineage()
     phases = [step.phase for step in path if step.phase is not None]
     trainings = [step.key for step in path if isinstance(step.phase, Train)]
@@ -75,13 +87,15 @@ def _cell(cell: Cell, record: Record, node: Node) -> Iterator[str]:
         "setting": (cell.setting.model_dump(), node.root.setting()),
         "evaluations": (sorted(cell.evaluations), sorted(record.evaluations)),
     }
-    if cell.mask:
+    if names_masks:
         said["mask"] = (cell.mask, mask_of(node))
     if any(step.strategy or isinstance(step.phase, Adopt) for step in path):
         said["unit"] = (cell.unit, record.sparsity.unit)
     for what, (here, there) in said.items():
         if here != there:
             yield f"the cell of {name(cell)} says {what} {here}, and its record {there}"
+    if not cell.mask_from and (other := {step.strategy for step in path} - {"", cell.label, cell.control_of}):
+        yield f"the record of {name(cell)} was pruned by {', '.join(sorted(other))}"
     for evaluation, scores in record.evaluations.items():
         if sorted(scores.metrics) != sorted(cell.metrics):
             yield f"the record of {name(cell)} has other metrics for {evaluation} than its cell"
@@ -121,20 +135,37 @@ def same_code(bundle: Bundle, label: str, registry: Registry) -> bool:
 
 def records(bundle: Bundle, trees: Trees) -> Iterator[str]:
     """Every record matches its checksum, and has exactly the counts that its phases ask for."""
-    sizes: dict[tuple[str, ...], dict[tuple[int, ...], str]] = defaultdict(dict)
+    sizes: dict[tuple[str, ...], dict[Any, str]] = defaultdict(dict)
     for key, line in bundle.lines.items():
         record = line.record
         if checksum(bundle.records[key]) != line.checksum:
             yield f"the record {key} was altered: it does not match its checksum"
         if key in trees.nodes:
             yield from (f"the record {key} {what}" for what in _counts(record, trees.nodes[key]))
-        model = record.root.model.fingerprint, record.root.prunable, record.root.task
-        sizes["encoder", *model][record.sparsity.encoder_weights, record.parameters.total] = key
-        sizes[record.sparsity.unit, *model][(record.sparsity.units,)] = key
-    for found in sizes.values():
+        for what, value in _same_for_all(record, trees.nodes.get(key)):
+            sizes[what][value] = key
+    for (shared, *_), found in sizes.items():
         if len(found) > 1:
-            numbers, keys = ", ".join(map(str, found)), " and ".join(list(found.values())[:2])
-            yield f"records of one model count different units or parameters: {numbers} ({keys})"
+            numbers, keys = " and ".join(map(str, found)), " and ".join(list(found.values())[:2])
+            yield f"records that must have the same {shared} have {numbers} ({keys})"
+
+
+def _same_for_all(record: Record, node: Node | None) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """What a record has to share with all others of the same model, of the same seed, or of the same strategy."""
+    sparsity, parameters = record.sparsity, record.parameters
+    model = record.root.model.fingerprint, record.root.prunable, record.root.task
+    yield ("encoder and parameters", *model), (sparsity.encoder_weights, parameters.total)
+    yield (f"number of {sparsity.unit}s", *model), sparsity.units
+    if sparsity.pruned:
+        yield (f"size of a {sparsity.unit}", *model), (parameters.total - parameters.left) / sparsity.pruned
+    if node is None:
+        return
+    yield ("root", node.root.key()), record.root.model_dump_json()
+    if record.steps:
+        # All trainings of one seed see the same batches.
+        yield ("tokens", node.root.key()), record.tokens
+    for label in {step.strategy for step in node.lineage()} - {""}:
+        yield ("unit", label), sparsity.unit
 
 
 def _counts(record: Record, node: Node) -> Iterator[str]:
@@ -152,8 +183,9 @@ def _counts(record: Record, node: Node) -> Iterator[str]:
             yield "counts weights that are not its encoder's, or parameters that are not left"
         if round(sparsity.encoder_after * sparsity.encoder_weights) < sparsity.pruned:
             yield f"has fewer zeros than the {sparsity.pruned} weights that are pruned"
-    if max(parameters.left, parameters.in_model) > parameters.total:
-        yield "has more parameters left than there were"
+    compact = isinstance(node.phase, Compact)
+    if parameters.left > parameters.total or parameters.in_model != (parameters.left if compact else parameters.total):
+        yield "has more parameters left than there were, or others in its model than are left"
     steps = root.steps if isinstance(node.phase, Train) else 0
     if record.steps != steps:
         yield f"says {record.steps} steps, and its protocol has {steps}"
@@ -212,13 +244,14 @@ def gaps(bundle: Bundle) -> Iterator[str]:
     """Sentences about what is not wrong, and should be seen: failures, and methods that lack seeds."""
     if bundle.reasons:
         yield f"{len(bundle.reasons)} failures are part of it; the first: {min(bundle.reasons.values())}"
-    seeds: dict[tuple[str, str, float], set[int]] = defaultdict(set)
-    of_task: dict[str, set[int]] = defaultdict(set)
+    seeds: dict[tuple[str, str, str, float], set[int]] = defaultdict(set)
+    of_task: dict[tuple[str, str], set[int]] = defaultdict(set)
     for cell in bundle.cells:
-        seeds[cell.task, cell.label, cell.sparsity].add(cell.seed)
-        of_task[cell.task].add(cell.seed)
-    for (task, label, sparsity), found in sorted(seeds.items()):
-        if lacking := sorted(of_task[task] - found):
+        kind = bundle.manifest.plans[cell.plan].kind
+        seeds[kind, cell.task, cell.label, cell.sparsity].add(cell.seed)
+        of_task[kind, cell.task].add(cell.seed)
+    for (kind, task, label, sparsity), found in sorted(seeds.items()):
+        if lacking := sorted(of_task[kind, task] - found):
             yield f"{label} at {sparsity:g} on {task} lacks the seeds {', '.join(map(str, lacking))}"
 
 

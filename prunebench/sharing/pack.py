@@ -12,6 +12,7 @@ from dataclasses import asdict
 from typing import Any
 
 from prunebench import __version__, packed, results
+from prunebench.documents import checksum
 from prunebench.errors import PrunebenchError
 from prunebench.phases import asks_strategy
 from prunebench.plan import Node
@@ -20,7 +21,7 @@ from prunebench.results import Row
 from prunebench.sharing import archive, bundle, predictions, schema
 from prunebench.sharing.schema import Cell, MaskLine, Plan, StrategyCode
 from prunebench.sharing.trees import Trees
-from prunebench.store import InputMissing, Store, checksum
+from prunebench.store import InputMissing, Store
 
 _OF_PLAN = ("suite", "command", "written")
 
@@ -172,10 +173,10 @@ def _predictions(
 
 
 def _decided(key: str, evaluation: str, store: Store) -> predictions.Array:
-    logits = store.logits(key)
-    if evaluation not in logits:
+    found = store.decided(key)
+    if evaluation not in found:
         raise PrunebenchError(f"the predictions of the record {key} are gone", "remove the record, and run it again")
-    return predictions.decided(logits[evaluation])
+    return found[evaluation]
 
 
 def sources(records: Iterable[Mapping[str, Any]], registry: Registry) -> dict[str, dict[str, dict[str, str]]]:

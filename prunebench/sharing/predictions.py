@@ -24,13 +24,6 @@ _HEADER = re.compile(
 )
 
 
-def decided(logits: Array) -> Array:
-    """What is scored of logits of shape (examples, labels): the largest one's class, or the one score itself."""
-    if logits.shape[1] == 1:
-        return np.asarray(logits[:, 0], dtype="<f4")
-    return np.asarray(logits.argmax(axis=1), dtype=np.uint8 if logits.shape[1] <= 256 else "<u2")
-
-
 def pack(rows: Sequence[Array]) -> bytes:
     """Rows of one length and type as an npy file."""
     with io.BytesIO() as file:

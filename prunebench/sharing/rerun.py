@@ -20,7 +20,7 @@ from prunebench.errors import PrunebenchError
 from prunebench.phases import Adopt, asks_strategy
 from prunebench.plan import ENGINE, Node, Plan
 from prunebench.registry import Registry
-from prunebench.sharing import checks, predictions
+from prunebench.sharing import checks
 from prunebench.sharing.bundle import Bundle
 from prunebench.sharing.schema import Cell, Record
 from prunebench.sharing.trees import Trees
@@ -72,7 +72,7 @@ def _lacks(name: str, fingerprint: str, device: str, *, registry: Registry, mode
         machine.resolve_device(device)
         found = model_source(model or name, registry)
     except PrunebenchError as error:
-        return f"its model or device is not at hand: {error}"
+        return f"its model or device is not at hand: {error.message}; --model says where a model lies"
     if found.fingerprint != fingerprint:
         return f"the model {found.name!r} here is {found.fingerprint}, and the bundle's is {fingerprint}"
     return ""
@@ -162,8 +162,8 @@ def _bits(bundle: Bundle, trees: Trees, key: str, store: Store) -> Iterator[str]
     """What must be the same to the last bit where the arithmetic is: predictions, masks, sizes."""
     there, here = bundle.lines[key].record, store.record(key)
     assert here is not None
-    for name, logits in store.logits(key).items():
-        if not np.array_equal(predictions.decided(logits), bundle.predictions(key, name)):
+    for name, said in store.decided(key).items():
+        if not np.array_equal(said, bundle.predictions(key, name)):
             yield f"has other predictions for {name}"
     if there.sparsity.model_dump() != here["sparsity"] or there.parameters.model_dump() != here["parameters"]:
         yield "has other sizes"

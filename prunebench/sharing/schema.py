@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
 from prunebench.sharing.archive import BadBundle
 
@@ -20,6 +21,7 @@ SCHEMA = 1
 
 Key = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+One = Annotated[int, Field(ge=1, le=1)]
 Count = Annotated[int, Field(ge=0, lt=2**53)]
 Positive = Annotated[int, Field(gt=0, lt=2**53)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -83,7 +85,7 @@ class Manifest(Strict):
     """`schema` comes first: whoever cannot read the rest can still say why."""
 
     kind: Literal["prunebench bundle"]
-    schema_: Literal[1] = Field(alias="schema")
+    schema_: One = Field(alias="schema")
     prunebench: str
     plans: list[Plan]
     strategies: dict[str, StrategyCode]
@@ -139,13 +141,19 @@ class Model(Strict):
     family: str
 
 
+def _with_train(sizes: dict[str, int]) -> dict[str, int]:
+    if "train" not in sizes:
+        raise ValueError("the size of the training split is missing")
+    return sizes
+
+
 class Root(Strict):
     """As `plan.Root`, without where things lay."""
 
     task: str
     code: str
     data: str
-    sizes: dict[str, Positive]
+    sizes: Annotated[dict[str, Positive], AfterValidator(_with_train)]
     model: Model
     protocol: dict[str, str | int | float | None]
     protocol_label: str
@@ -187,7 +195,7 @@ class Parameters(Strict):
 class Record(Strict):
     """As the worker writes it."""
 
-    format: Literal[1]
+    format: One
     key: Key
     status: Literal["done"]
     root: Root
@@ -271,6 +279,18 @@ def read(model: type[M], value: Any, where: str) -> M:
         at = ".".join(map(str, first["loc"])) or "it"
         reason = first["msg"][:1].lower() + first["msg"][1:]
         raise BadBundle(f"{where} does not fit the schema of a bundle: {at}: {reason}") from None
+
+
+def check_fields(kind: type[Any], value: Mapping[str, Any], where: str) -> None:
+    """Raise BadBundle unless `value` has all fields of the dataclass `kind` and no others, each of its type."""
+    names = {field.name for field in fields(kind)}
+    if names != set(value):
+        raise BadBundle(f"{where} has other fields than are known: {', '.join(sorted(names ^ set(value)))}")
+    try:
+        TypeAdapter(kind).validate_json(json.dumps(value), strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        raise BadBundle(f"{where} does not fit: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
 def manifest(data: bytes) -> Manifest:

@@ -11,10 +11,11 @@ from typing import Any
 
 from prunebench import phases
 from prunebench.errors import PrunebenchError
-from prunebench.phases import Adopt, Phase, Prune, asks_strategy
+from prunebench.phases import Adopt, Cubic, Phase, Prune, Train, asks_strategy
 from prunebench.plan import Node, Root, grow
+from prunebench.protocol import Protocol
 from prunebench.recipes import Step, plain
-from prunebench.sharing.schema import StrategyCode
+from prunebench.sharing.schema import StrategyCode, check_fields
 
 Strategies = Mapping[str, StrategyCode]
 
@@ -31,8 +32,9 @@ class Trees:
     def add(self, root: Mapping[str, Any], path: Iterable[Mapping[str, Any]], moving: Iterable[str] = ()) -> Node:
         """The node at the end of the phases `path`, as a record lists them. `moving` strategies move weights.
 
-        Raises PrunebenchError for a phase that this version does not know, or of a strategy that is not declared.
+        Raises PrunebenchError for a phase or protocol that this version does not know, or an undeclared strategy.
         """
+        check_fields(Protocol, root["protocol"], "its protocol")
         start = Root(**root, where={"model": root["model"]["name"], **self.where})
         tree = self.roots.setdefault(start.key(), Node(start.key(), start))
         end = grow(tree, [self.step(data, set(moving)) for data in path], "")
@@ -85,10 +87,7 @@ def _phase(data: Mapping[str, Any]) -> Phase:
     kind = phases.PHASES.get(str(data.get("phase")))
     if kind is None or "strategy" not in data:
         raise PrunebenchError(f"there is no phase {data.get('phase')!r} in this version of prunebench")
-    try:
-        phase = phases.from_json(values)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise PrunebenchError(f"the phase {data['phase']} does not fit: {type(error).__name__}: {error}") from None
-    if phases.to_json(phase) != values:
-        raise PrunebenchError(f"the phase {data['phase']} has other fields than this version knows")
-    return phase
+    check_fields(kind, {name: value for name, value in values.items() if name != "phase"}, f"the phase {data['phase']}")
+    if kind is Train and values["sparsity"] is not None:
+        check_fields(Cubic, values["sparsity"], "the ramp of a training")
+    return phases.from_json(values)

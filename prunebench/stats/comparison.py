@@ -9,15 +9,18 @@ import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prunebench.stats.ranks import DIGITS, average_ranks
 from prunebench.stats.summary import Interval, Summary, interval, summarise, t_quantile
 
+if TYPE_CHECKING:
+    import numpy as np
+
 # With fewer pairs nothing is called better or worse.
 LEAST_PAIRS = 3
-# Up to so many pairs all 2^n flips of signs are gone through.
-EXACT = 20
+# Up to so many pairs all 2^n flips of signs are counted.
+EXACT = 30
 ALPHA, POWER = 0.05, 0.8
 
 BETTER, WORSE, OPEN, FEW, ALIKE = "better", "worse", "undecided", "too few", "no spread"
@@ -36,6 +39,7 @@ class PValues:
 class Comparison:
     """The differences A − B by pair (a seed, or a task), and what can be said of their mean.
 
+    Where all differences are equal there is no spread, and no `interval`, `effect` or `detectable` difference.
     `effect` is Cohen's d_z, mean / std of the differences. `p` has the tests one by one, `holm` the same corrected for
     all of a family. `detectable` is the least difference that a t test with so many pairs and this spread finds with
     a probability of 0.8 at α = 0.05, before any correction.
@@ -54,14 +58,16 @@ class Comparison:
     def n(self) -> int:
         return len(self.pairs)
 
-    def verdict(self, alpha: float = ALPHA) -> str:
-        """BETTER or WORSE where the t test rejects after Holm's correction, else what keeps from saying so.
+    def verdict(self, test: str = "t", alpha: float = ALPHA) -> str:
+        """BETTER or WORSE where that test rejects, after Holm's correction if there is one; else why nothing is called.
 
-        ALIKE: all differences are equal, so that there is no spread to judge their mean by.
+        ALIKE: all differences are equal, so that a t test has no spread to judge their mean by.
         """
         if self.summary is None or self.n < LEAST_PAIRS:
             return FEW
-        p = self.p.t if self.holm.t is None else self.holm.t
+        alone: float | None = getattr(self.p, test)
+        corrected: float | None = getattr(self.holm, test)
+        p = alone if corrected is None else corrected
         if p is None:
             return ALIKE
         if p >= alpha:
@@ -77,10 +83,11 @@ def compare(a: Mapping[Any, float], b: Mapping[Any, float]) -> Comparison:
     if not found:
         return Comparison((), (), None)
     summary = summarise(found)
-    plain = Comparison(tuple(keys), found, summary, interval(summary))
+    # Equal differences have no spread, and an interval of theirs would be a point that claims to be certain.
+    spread = summary.std if min(found) < max(found) else None
+    plain = Comparison(tuple(keys), found, summary, interval(summary) if spread else None)
     if len(found) < LEAST_PAIRS:
         return plain
-    spread = summary.std if min(found) < max(found) else None
     tested = PValues(t_p(summary), wilcoxon_p(found), permutation_p(found))
     if not spread:
         return replace(plain, p=tested)
@@ -152,13 +159,30 @@ def permutation_p(differences: Sequence[float]) -> float | None:
 
 
 def _flips(sizes: Sequence[float], observed: float) -> float:
-    """The share of all ±size₁ ±size₂ … that are at least as far from 0 as `observed`."""
+    """The share of all ±size₁ ±size₂ … that are at least as far from 0 as `observed`.
+
+    All flips of one half of the sizes meet all flips of the other in sorted order, so that 2^n are counted in about
+    √(2^n) steps (Horowitz & Sahni 1974).
+    """
+    import numpy as np
+
+    limit = abs(observed) - 1e-9 * max(1.0, abs(observed))
+    if limit <= 0:
+        return 1.0
+    ordered = sorted(sizes)
+    one, other = _sums(ordered[::2]), np.sort(_sums(ordered[1::2]))
+    above = len(one) * len(other) - int(np.searchsorted(other, limit - one).sum())
+    return float(2 * above / 2.0 ** len(ordered))
+
+
+def _sums(sizes: Sequence[float]) -> np.ndarray:
+    """All sums ±size₁ ±size₂ …"""
     import numpy as np
 
     sums = np.zeros(1)
-    for size in sorted(sizes):
+    for size in sizes:
         sums = np.concatenate([sums - size, sums + size])
-    return float(np.mean(np.abs(sums) >= abs(observed) - 1e-9 * max(1.0, abs(observed))))
+    return sums
 
 
 def least_p(n: int) -> float:

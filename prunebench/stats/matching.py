@@ -31,8 +31,9 @@ Values = Mapping[int, float]
 def matches(values: Values, dense: Values, delta: float = DELTA) -> dict[str, bool | None]:
     """Whether `values` match `dense` by each criterion, over the seeds that both have.
 
-    None where that cannot be said: with no common seed, and with a single one where a deviation or an interval is
-    asked for. Both are scores by seed, greater is better; `delta` is the loss that non-inferiority allows.
+    Both are scores by seed, greater is better; `delta` is the loss that non-inferiority allows. None where it cannot
+    be said: with no common seed, and with a single one where a deviation or an interval is asked for. The interval of
+    differences that are all equal is that one number.
     """
     found = differences(values, dense)
     if not found:

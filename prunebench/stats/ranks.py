@@ -23,11 +23,11 @@ DIGITS = 12
 class Ranking:
     """Methods over blocks, the best average rank first; rank 1 is the best, and ties share the mean of their ranks.
 
-    `chi2` and `p` are Friedman's, corrected for ties, `f` and `f_p` Iman and Davenport's; all are None where there are
-    too few blocks or methods, and `reason` says so. `groups` are the largest sets of methods that cannot be told
-    apart, and they may overlap: those whose average ranks differ by less than the critical difference `cd`, or all of
-    them where Friedman's test does not reject. `places` are tied ranks: 1 + the number of methods that are better
-    for certain. `unranked` methods lack some block.
+    `chi2` and `p` are Friedman's, corrected for ties, `f` and `f_p` Iman and Davenport's (`f` is None where all blocks
+    agree: it is infinite). All are None where there are too few blocks or methods, and `reason` says so. `groups` are
+    the largest sets of methods that cannot be told apart, and they may overlap: those whose average ranks differ by
+    less than the critical difference `cd`, or all of them where Friedman's test does not reject. `places` are tied
+    ranks: 1 + the number of methods that are better for certain. `unranked` methods lack some block.
     """
 
     blocks: tuple[str, ...]
@@ -71,8 +71,10 @@ def rank(scores: Mapping[str, Mapping[str, float]], alpha: float = 0.05) -> Rank
     if reason:
         return replace(tied, reason=reason)
     chi2, p, f, f_p = friedman(by_block)
+    # JSON has no infinity.
+    f_or_none = f if math.isfinite(f) else None
     cd = critical_difference(len(whole), len(blocks), alpha)
-    tested = replace(tied, chi2=chi2, p=p, f=f, f_p=f_p, cd=cd)
+    tested = replace(tied, chi2=chi2, p=p, f=f_or_none, f_p=f_p, cd=cd)
     # The greatest distances, as of ranks 1 and k in all blocks, must not miss the critical one by rounding.
     apart = cd - 1e-9
     return replace(tested, groups=_groups(ranks, apart), places=_places(ranks, apart)) if tested.rejects else tested

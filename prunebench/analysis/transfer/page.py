@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
+from prunebench.analysis.about import environment, made_with, setting
 from prunebench.analysis.transfer.grid import Grid, Scores, Target
 from prunebench.leaderboard.blocks import Block, Bold, Caution, Commands, Heading, Paragraph, Table, one_line
 from prunebench.leaderboard.numbers import NONE, difference, level, listing, points, spread
 from prunebench.leaderboard.numbers import seeds as seeds_of
 from prunebench.leaderboard.summary import plain
-from prunebench.results import Row
 from prunebench.stats.matching import CRITERIA
 
 DEGENERATE = "* For some seed's predictions a metric is undefined (one class for all, say) and counts as 0."
@@ -25,8 +25,6 @@ UNIVERSAL = (
     "et al. 2020, section 4.1): the same criteria, with the own mask in place of the dense model. A number is on how "
     "many of the other tasks it is as good, of those where that can be said."
 )
-ENVIRONMENT = ("hardware", "prunebench", "torch", "transformers", "threads")
-SETTING = ("model", "model_revision", "model_fingerprint", "precision", "device", "prunable", "code")
 
 
 def opening(grid: Grid) -> Iterator[Block]:
@@ -150,26 +148,10 @@ def cautions(grid: Grid) -> Iterator[str]:
             yield f"these results were made with {len(values)} kinds of {name}: {'; '.join(values)}"
 
 
-def environment(rows: Iterable[Row]) -> dict[str, list[str]]:
-    """Every value of every entry of the records' environments."""
-    found: dict[str, set[str]] = {}
-    for row in rows:
-        for name, value in (row.outcome.environment if row.outcome else {}).items():
-            found.setdefault(name, set()).add(value)
-    return {name: sorted(values) for name, values in sorted(found.items())}
-
-
 def _setting(grid: Grid) -> Iterator[tuple[str, str]]:
-    cells = [target.cell for target in grid.targets]
     yield "masks found by", f"{grid.method}, {level(grid.question.sparsity)} of the {grid.unit}s gone"
-    for name in SETTING:
-        values = {getattr(cell.setting, name) for cell in cells}
-        if any(values):
-            yield name.replace("_", " "), listing(sorted(values))
-    yield "protocol", "; ".join(dict.fromkeys(cell.setting.protocol for cell in cells))
-    yield "seeds", listing(grid.seeds)
-    found = environment(grid.rows)
-    yield from ((name, "; ".join(found[name])) for name in ENVIRONMENT if name in found)
+    yield from setting(row.cell for row in grid.rows)
+    yield from made_with(grid.rows)
 
 
 def terminal(grid: Grid) -> str:

@@ -1,0 +1,72 @@
+"""`prunebench compare`: two methods or more against each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from prunebench.cli.options import plugin_option, registry_of
+from prunebench.cli.selecting import opened, selected, selection_options, written
+from prunebench.errors import PrunebenchError, unknown
+
+
+@click.command()
+@click.argument("methods", nargs=-1, required=True, metavar="A B [MORE]...")
+@selection_options
+@click.option("--reference", help="A method that every other one is compared with: imp, or dense.")
+@click.option("--sparsities", default="", help="Only at these: what is not asked for needs no correction.")
+@click.option("--interval", default="t", show_default=True, help="How intervals over seeds are made: t, or bootstrap.")
+@click.option("--mcnemar", is_flag=True, help="Also compare the stored predictions, example by example.")
+@click.option("--glue-dir", help="GLUE from this folder, for --mcnemar; else from the hub.")
+@plugin_option
+@click.option("--format", "name", default="md", show_default=True, help="md, csv or json.")
+@click.option("--out", type=click.Path(path_type=Path), help="File to write to, instead of the standard output.")
+@click.pass_context
+def compare(
+    ctx: click.Context,
+    /,
+    methods: tuple[str, ...],
+    reference: str | None,
+    sparsities: str,
+    interval: str,
+    mcnemar: bool,
+    glue_dir: str | None,
+    plugins: tuple[str, ...],
+    name: str,
+    out: Path | None,
+    mixed: bool,
+    **selection: Any,
+) -> None:
+    """Compare methods seed by seed, and over tasks.
+
+    Paired differences with intervals, effect sizes and corrected p, and what they come to in plain words.
+    """
+    from prunebench.compare import FORMATS, INTERVALS, build
+
+    if name not in FORMATS:
+        raise unknown("format", name, FORMATS)
+    if interval not in INTERVALS:
+        raise unknown("interval", interval, INTERVALS)
+    rows = selected(**selection)
+    report = build(rows, methods, reference, _levels(sparsities), interval=interval, mixed=mixed)
+    if mcnemar:
+        from prunebench.compare.predictions import with_examples
+
+        place = opened(selection["store"], selection["bundle"])
+        report = with_examples(report, place, registry_of(ctx, plugins), glue_dir)
+    text = FORMATS[name](report)
+    if out is None:
+        click.echo(text, nl=False)
+        click.echo("Nothing is written; --out FILE writes this there", err=True)
+    else:
+        click.echo(f"Written: {written(out, text)}")
+
+
+def _levels(text: str) -> tuple[float, ...]:
+    parts = [part for part in text.split(",") if part.strip()]
+    try:
+        return tuple(float(part) for part in parts)
+    except ValueError:
+        raise PrunebenchError(f"cannot read sparsities {text!r}", "expected fractions: 0.5,0.7") from None
