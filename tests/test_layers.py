@@ -21,7 +21,7 @@ FLOORS = [
     {"context", "suite", "recipes", "pretraining"},
     {"plan", "store", "subjects", "suites"},
     {"jobs", "records", "roots", "calls", "steps", "checkpoints"},
-    {"worker"},
+    {"worker", "kept"},
     {"bench", "results", "stats"},
     {"selection", "table"},
     {"leaderboard", "compare", "sharing"},

@@ -11,6 +11,7 @@ import click
 
 from prunebench.cli.execute import (
     Wish,
+    alike,
     command_line,
     conclude,
     execute,
@@ -18,7 +19,7 @@ from prunebench.cli.execute import (
     open_if_there,
     preview,
 )
-from prunebench.cli.options import Running, announce, cell_options, read_suite, registry_of, running_of
+from prunebench.cli.options import announce, cell_options, read_suite, registry_of, running_of
 from prunebench.errors import PrunebenchError
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def attention(
     made = roots.plan(chosen, registry)
     cells = _two(made.cells)
     keep = {found.leaf for found in cells}
-    wish = Wish(store, _alike(cells, open_if_there(store), running), retry_failed, checkpoint_minutes)
+    wish = Wish(store, alike(cells, open_if_there(store), running), retry_failed, checkpoint_minutes)
     if dry_run:
         preview(made, chosen, registry, wish, keep)
         return
@@ -126,18 +127,6 @@ def _two(cells: Sequence[Cell]) -> list[Cell]:
     if len(cells) < 2:
         raise PrunebenchError("the dense model alone has nothing to be compared with", "--strategy names a method")
     return list(cells[:2])
-
-
-def _alike(cells: Sequence[Cell], place: Any, running: Running) -> Running:
-    """Where nothing else is said, train with as many threads as the record was made with: then it is the same."""
-    import torch
-
-    record = place.record(cells[0].leaf.key)
-    threads = running.cpus or (record and int(record["environment"].get("threads", 0)))
-    if not threads:
-        return running
-    torch.set_num_threads(threads)
-    return replace(running, cpus=threads)
 
 
 def _text(sentence: str) -> tuple[str, ...]:

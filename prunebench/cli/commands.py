@@ -9,6 +9,7 @@ from prunebench.cli.bundle import bundle
 from prunebench.cli.compare import compare
 from prunebench.cli.doctor import doctor
 from prunebench.cli.figures import figures
+from prunebench.cli.glue_submission import glue_submission
 from prunebench.cli.leaderboard import leaderboard
 from prunebench.cli.list import list_
 from prunebench.cli.masks import masks
@@ -24,6 +25,6 @@ from prunebench.hookspecs import hookimpl
 @hookimpl
 def prunebench_commands() -> list[click.Command]:
     return [
-        *(attention, bundle, compare, doctor, figures, leaderboard, list_, masks, plan),
+        *(attention, bundle, compare, doctor, figures, glue_submission, leaderboard, list_, masks, plan),
         *(pretrain, results, run, transfer, verify),
     ]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,7 +15,7 @@ from prunebench.errors import PrunebenchError
 if TYPE_CHECKING:
     from prunebench.bench import Report
     from prunebench.jobs import Job
-    from prunebench.plan import Node, Plan
+    from prunebench.plan import Cell, Node, Plan
     from prunebench.registry import Registry
     from prunebench.store import Snapshot, Store
     from prunebench.suite import Suite
@@ -134,6 +134,18 @@ def conclude(done: Done) -> None:
             "; ".join([now] * bool(report.failures) + [before] * bool(failed)),
             f"the reasons stand above, tracebacks in {done.place.name}/failures; --retry-failed tries them again",
         )
+
+
+def alike(cells: Sequence[Cell], place: Any, running: Running) -> Running:
+    """Where nothing else is said, train with as many threads as the record was made with: then it is the same."""
+    import torch
+
+    record = place.record(cells[0].leaf.key)
+    threads = running.cpus or (record and int(record["environment"].get("threads", 0)))
+    if not threads:
+        return running
+    torch.set_num_threads(threads)
+    return replace(running, cpus=threads)
 
 
 def command_line() -> str:

@@ -23,16 +23,7 @@ def from_hub(layout: Layout, repository: str = REPOSITORY) -> dict[str, Split]:
     `repository` is a dataset repository of the hub, or a local folder in such a repository's layout.
     Raises `PrunebenchError` if it cannot be reached and is not cached, or does not hold what GLUE holds.
     """
-    import datasets
-
-    try:
-        found = datasets.load_dataset(repository, layout.config)
-    except (OSError, ValueError) as error:
-        raise PrunebenchError(
-            f"cannot load {repository} ({layout.config}) from the hub or its cache: {_line(error)}",
-            "with no network, give a local copy with --glue-dir",
-        ) from error
-    return _splits(layout, found, f"{repository} ({layout.config})")
+    return _splits(layout, load(layout, repository), f"{repository} ({layout.config})")
 
 
 def from_disk(layout: Layout, folder: Path) -> dict[str, Split]:
@@ -40,16 +31,33 @@ def from_disk(layout: Layout, folder: Path) -> dict[str, Split]:
 
     Raises `PrunebenchError` if the copy is damaged or does not hold what GLUE holds.
     """
+    return _splits(layout, saved(folder), str(folder))
+
+
+def load(layout: Layout, repository: str = REPOSITORY) -> Any:
+    """The DatasetDict of a task from the hub or its local cache, as it is there."""
     import datasets
 
     try:
-        found = datasets.load_from_disk(str(folder))
+        return datasets.load_dataset(repository, layout.config)
+    except (OSError, ValueError) as error:
+        raise PrunebenchError(
+            f"cannot load {repository} ({layout.config}) from the hub or its cache: {_line(error)}",
+            "with no network, give a local copy with --glue-dir",
+        ) from error
+
+
+def saved(folder: Path) -> Any:
+    """The DatasetDict of a `save_to_disk` folder, as it is there."""
+    import datasets
+
+    try:
+        return datasets.load_from_disk(str(folder))
     except (OSError, ValueError, LookupError) as error:
         raise PrunebenchError(
             f"{folder} is no readable save_to_disk copy of a DatasetDict: {_line(error)}",
             "a split of it is empty or damaged, save it again",
         ) from error
-    return _splits(layout, found, str(folder))
 
 
 def _line(error: Exception) -> str:

@@ -18,6 +18,9 @@ class Layout:
     how its classes are written, in the order of `labels` (which is the hub's, and () for regression). `header` is
     given where the TSV files have none. `splits` leads from our name of a split to the hub's and to the TSV file.
     `skips_short` lets rows with too few columns be left out, as the hub's loader does.
+
+    `tests` leads from the hub's name of a split without labels to the TSV files, of which one is there, and `index` is
+    the column that numbers their rows.
     """
 
     config: str
@@ -32,6 +35,8 @@ class Layout:
         default_factory=lambda: {"train": ("train", "train.tsv"), "validation": ("validation", "dev.tsv")}
     )
     skips_short: bool = False
+    tests: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"test": ("test.tsv",)})
+    index: str = "index"
 
 
 _ENTAILMENT = ("entailment", "not_entailment")
@@ -54,6 +59,8 @@ LAYOUTS = (
         labels=("not_equivalent", "equivalent"),
         tsv_texts=("#1 String", "#2 String"),
         tsv_label="Quality",
+        # The second is Microsoft's own file, which has labels and does not number its rows.
+        tests={"test": ("test.tsv", "msr_paraphrase_test.txt")},
     ),
     Layout(
         "qqp",
@@ -63,6 +70,7 @@ LAYOUTS = (
         tsv_texts=("question1", "question2"),
         tsv_label="is_duplicate",
         skips_short=True,
+        index="id",
     ),
     Layout("stsb", "STS-B", texts=_PAIR, labels=(), tsv_texts=_PAIR, tsv_label="score", tsv_labels=()),
     Layout(
@@ -78,6 +86,7 @@ LAYOUTS = (
             "matched": ("validation_matched", "dev_matched.tsv"),
             "mismatched": ("validation_mismatched", "dev_mismatched.tsv"),
         },
+        tests={"test_matched": ("test_matched.tsv",), "test_mismatched": ("test_mismatched.tsv",)},
     ),
     Layout(
         "qnli",
@@ -90,3 +99,13 @@ LAYOUTS = (
     Layout("rte", "RTE", texts=_PAIR, labels=_ENTAILMENT, tsv_texts=_PAIR, tsv_labels=_ENTAILMENT),
     Layout("wnli", "WNLI", texts=_PAIR, labels=("not_entailment", "entailment"), tsv_texts=_PAIR),
 )
+
+AX = Layout(
+    "ax",
+    "diagnostic",
+    texts=("premise", "hypothesis"),
+    labels=("entailment", "neutral", "contradiction"),
+    tsv_texts=_PAIR,
+    tests={"test": ("diagnostic.tsv", "../MNLI/diagnostic.tsv", "../diagnostic.tsv")},
+)
+"""GLUE's diagnostic set, which has no training part: models of MNLI answer it."""

@@ -30,8 +30,8 @@ def _split(layout: Layout, path: Path) -> Split:
     if len(lines) <= start:
         raise PrunebenchError(f"no examples in {path}")
     header = layout.header or lines[0].split("\t")
-    texts_at = [_position(column, header, path) for column in layout.tsv_texts]
-    label_at = _position(layout.tsv_label, header, path)
+    texts_at = [position(column, header, path) for column in layout.tsv_texts]
+    label_at = position(layout.tsv_label, header, path)
     rows: list[tuple[int, list[str]]] = []
     for number, line in enumerate(lines[start:], start + 1):
         cells = line.split("\t")
@@ -46,6 +46,21 @@ def _split(layout: Layout, path: Path) -> Split:
         raise PrunebenchError(f"no examples in {path}", "every row has too few columns")
     labels = _labels([(number, cells[label_at]) for number, cells in rows], layout.tsv_labels, path)
     return Split(tuple([cells[at] for _, cells in rows] for at in texts_at), labels)
+
+
+def table(path: Path) -> tuple[list[str], list[list[str]]]:
+    """The header and all rows of a file whose first line names the columns. Raises for a row of another length."""
+    lines = _lines(path)
+    if len(lines) < 2:
+        raise PrunebenchError(f"no examples in {path}")
+    header, *rows = (line.split("\t") for line in lines)
+    for number, row in enumerate(rows, 2):
+        if len(row) != len(header):
+            raise PrunebenchError(
+                f"{path} line {number} has {len(row)} columns, expected {len(header)}",
+                f"columns are divided by tabs: {', '.join(header)}",
+            )
+    return header, rows
 
 
 def _lines(path: Path) -> list[str]:
@@ -65,7 +80,7 @@ def _lines(path: Path) -> list[str]:
     return text.split("\n") if text else []
 
 
-def _position(column: str, header: Sequence[str], path: Path) -> int:
+def position(column: str, header: Sequence[str], path: Path) -> int:
     if column not in header:
         raise PrunebenchError(f"{path} line 1 names no column {column!r}", f"columns there: {', '.join(header)}")
     return header.index(column)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import safetensors.torch
 
-from prunebench import compaction, masks, records
+from prunebench import kept, masks
 from prunebench.analysis.attention.measure import maps, measures
 from prunebench.analysis.attention.result import Comparison, Map, Model
 from prunebench.models.prunable import load_tokenizer
-from prunebench.phases import Compact
 from prunebench.plan import Cell, mask_of, root_json
 from prunebench.registry import Registry
 from prunebench.store import Store
@@ -32,9 +29,8 @@ def look(cells: Sequence[Cell], store: Store, registry: Registry, texts: Sequenc
     name, data = next(iter(of_task.evaluations.items()))
     found = []
     for cell in cells:
-        model = subject(root_json(cell.leaf.root), registry)
-        model.load(store.load("models", cell.leaf.key, safetensors.torch.load))
-        score, check = compared(cell, model, store, registry)
+        model = kept.take_out(cell, store, registry)
+        score, check = kept.compared(cell, model, store, registry)
         said = measures(model.model, data, tokenizer.sep_token_id, tokenizer.cls_token_id)
         shown = maps(model.model, tokenizer, chosen, model.protocol.max_length, root["device"])
         gone = heads_gone(cell, model, store)
@@ -71,34 +67,3 @@ def heads_gone(cell: Cell, model: Subject, store: Store) -> np.ndarray:
         mask = store.load("masks", mask_of(cell.leaf), masks.unpack)
         gone = np.stack([~mask[f"layer.{layer.index}.heads"].numpy() for layer in model.prunable.layers])
     return gone
-
-
-def compared(cell: Cell, model: Subject, store: Store, registry: Registry) -> tuple[dict[str, float], str]:
-    """The model's scores, and in words whether it says bit for bit what the cell's record holds."""
-    root = root_json(cell.leaf.root)
-    network: Any = model.model
-    if isinstance(cell.leaf.phase, Compact) and mask_of(cell.leaf):
-        mask = store.load("masks", mask_of(cell.leaf), masks.unpack)
-        network = compaction.compact(model.prunable, mask, cell.method["unit"])
-    evaluations, data = records.evaluate(model, network, root, registry)
-    score = _scores(evaluations)
-    recorded = _scores((store.record(cell.leaf.key) or {"evaluations": {}})["evaluations"])
-    with np.load(io.BytesIO(data), allow_pickle=False) as file:
-        now = {name: file[name] for name in file.files}
-    then = store.logits(cell.leaf.key)
-    if score == recorded and then and all(np.array_equal(now[name], then[name]) for name in then):
-        return score, "as recorded, bit for bit"
-    apart = [float(np.abs(now[name] - then[name]).max()) for name in then if then[name].shape == now[name].shape]
-    said = f"logits up to {max(apart):.3g} apart" if apart else "no logits are kept"
-    scores = ", ".join(f"{name} {value:.4f} instead of {recorded.get(name, float('nan')):.4f}"
-                       for name, value in score.items() if value != recorded.get(name))  # fmt: skip
-    return score, f"not as recorded: {said}; {scores or 'the same scores'}"
-
-
-def _scores(evaluations: Mapping[str, Any]) -> dict[str, float]:
-    several = len(evaluations) > 1
-    return {
-        f"{metric} {name.removeprefix('validation_')}" if several else metric: value
-        for name, found in evaluations.items()
-        for metric, value in found["metrics"].items()
-    }
