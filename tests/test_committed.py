@@ -48,7 +48,25 @@ def faults(folder: Path, scratch: Path) -> list[str]:
     for name in FILES:
         if not (folder / name).is_file() or (folder / name).read_bytes() != (scratch / name).read_bytes():
             found.append(f"{name} is not what `prunebench leaderboard --bundle {folder.name}/bundle.zip` writes")
-    return found
+    return [*found, *transfer_faults(folder, scratch / "transfer")]
+
+
+def transfer_faults(folder: Path, scratch: Path) -> list[str]:
+    """What of its pages of a transfer, if it has any, is not what its suite and its bundle give."""
+    if not (folder / "transfer").is_dir():
+        return []
+    words = ("transfer", folder / f"{folder.name}.toml", "--bundle", folder / "bundle.zip", "--out", scratch)
+    status, err = call(*words)
+    if status:
+        return [err]
+    names = {path.name for place in (folder / "transfer", scratch) for path in place.iterdir()}
+    return [
+        f"transfer/{name} is not what `prunebench transfer {folder.name}.toml --bundle bundle.zip` writes"
+        for name in sorted(names)
+        if not (folder / "transfer" / name).is_file()
+        or not (scratch / name).is_file()
+        or (folder / "transfer" / name).read_bytes() != (scratch / name).read_bytes()
+    ]
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
@@ -83,6 +101,14 @@ def test_a_number_that_was_typed_by_hand_is_seen(sound, tmp_path, name):
     assert faults(folder, tmp_path / "again") == [
         f"{name} is not what `prunebench leaderboard --bundle mine/bundle.zip` writes"
     ]
+
+
+def test_a_transfer_that_the_bundle_does_not_hold_is_seen(sound, tmp_path):
+    folder = shutil.copytree(sound, tmp_path / "mine")
+    (folder / "transfer").mkdir()
+    (folder / "mine.toml").write_text('tasks = ["sentiment", "entailment"]\nmodel = "quick-bert"\n')
+    (fault,) = faults(folder, tmp_path / "again")
+    assert "holds no transfer of imp at 0.7 to entailment" in fault
 
 
 def test_a_page_that_is_not_there_is_seen(sound, tmp_path):

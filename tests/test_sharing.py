@@ -281,7 +281,8 @@ def test_transfers_are_bundled_on_request(words, store, tmp_path, tiny_glue):
     """A mask that another task's recipe has found: its key is computed anew across the two trees."""
     copy = shutil.copytree(store, tmp_path / "store")
     asked = [*words[:2], *words[6:]]  # all but strategies and sparsities
-    status, _, err = call("transfer", *asked, "--sparsity", "0.2", "--store", copy, "--seeds", "1")
+    moved = ("transfer", *asked, "--sparsity", "0.2", "--seeds", "1", "--format", "csv,svg")
+    status, _, err = call(*moved, "--store", copy, "--out", tmp_path / "one")
     assert status == 0, err
     path = tmp_path / "b.zip"
     assert call("bundle", "--store", copy, "--out", path)[0] == 0
@@ -295,6 +296,10 @@ def test_transfers_are_bundled_on_request(words, store, tmp_path, tiny_glue):
     for kind in ("run", "transfer"):
         assert stored(found.plans(kind), found) == stored(place.plans(kind), place)
     adopting = next(key for key, record in found.records.items() if record["phases"][0]["phase"] == "Adopt")
+    status, _, err = call(*moved, "--bundle", path, "--out", tmp_path / "two")
+    assert status == 0, err
+    for name in ("transfer.csv", "transfer.svg"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     forged = altered(path.read_bytes(), "records.jsonl", lambda values: foreign_mask(values, adopting))
     assert "nothing in the bundle has found the mask" in what_is_wrong(forged, tiny_glue)
     forged = altered(path.read_bytes(), "cells.jsonl", another_source)

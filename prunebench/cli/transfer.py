@@ -10,10 +10,11 @@ import click
 
 from prunebench.cli.execute import Wish, command_line, conclude, execute, execution_options, preview
 from prunebench.cli.options import announce, plan_options, read_suite, registry_of, running_of
+from prunebench.cli.selecting import bundle_option
 from prunebench.errors import PrunebenchError
 
 if TYPE_CHECKING:
-    from prunebench.analysis.transfer import Question
+    from prunebench.analysis.transfer import Grid, Question
     from prunebench.registry import Registry
     from prunebench.suite import Suite
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 @click.command()
 @plan_options
 @execution_options
+@bundle_option
 @click.option("--sources", default="", help="Tasks to find masks on, comma separated; by default all of the suite.")
 @click.option("--targets", default="", help="Tasks to train them on; by default all of the suite.")
 @click.option("--strategy", default="imp", show_default=True, help="The method that finds the masks.")
@@ -44,6 +46,7 @@ def transfer(
     plugins: tuple[str, ...],
     retry_failed: bool,
     checkpoint_minutes: float | None,
+    bundle: Path | None,
     out: Path | None,
     formats: str,
     dry_run: bool,
@@ -63,6 +66,9 @@ def transfer(
     asked = {name: options.pop(name) for name in ("sources", "targets", "strategy", "sparsity", "controls")}
     chosen, question = _question(suite, options, asked, registry)
     announce(chosen)
+    if bundle is not None:
+        _show(*_bundled(bundle, question, registry), out, kinds)
+        return
     from prunebench import roots
     from prunebench.results import stored
 
@@ -73,14 +79,43 @@ def transfer(
         return
     done = execute(made, chosen, registry, wish, "transfer")
     plan = {"format": 1, "suite": chosen.name, "command": "", "written": "", "cells": done.cells}
-    grid = analysis.build(stored([plan], done.place), question)
+    _show(analysis.build(stored([plan], done.place), question), command_line(), out, kinds)
+    conclude(done)
+
+
+def _show(grid: Grid, command: str, out: Path | None, kinds: tuple[str, ...]) -> None:
+    from prunebench.analysis import transfer as analysis
+
     click.echo(f"\n{analysis.terminal(grid)}\n")
     if out is None:
-        click.echo(f"Results: {store}. Nothing else is written; --out DIR writes {', '.join(kinds)} there")
+        click.echo(f"Nothing is written; --out DIR writes {', '.join(kinds)} there")
     else:
-        paths = analysis.write(grid, out, kinds, command_line())
-        click.echo(f"Written: {', '.join(map(str, paths))}")
-    conclude(done)
+        click.echo(f"Written: {', '.join(map(str, analysis.write(grid, out, kinds, command)))}")
+
+
+def _bundled(path: Path, question: Question, registry: Registry) -> tuple[Grid, str]:
+    """The grid of what a bundle holds of the question, and the commands that made it."""
+    from prunebench.analysis import transfer as analysis
+    from prunebench.results import stored
+    from prunebench.sharing.bundle import open_bundle
+    from prunebench.strategy import label
+
+    place = open_bundle(path)
+    meant = label(registry.strategy(question.strategy)), question.sparsity
+    rows = [
+        row
+        for row in stored(place.plans("transfer"), place)
+        if row.cell.task in question.targets
+        and (row.cell.is_dense or (row.cell.options["of"], row.cell.sparsity) == meant)
+    ]
+    lacking = set(question.targets) - {row.cell.task for row in rows if row.cell.mask_from}
+    if lacking:
+        raise PrunebenchError(
+            f"{path.name} holds no transfer of {question.strategy} at {question.sparsity:g} to {sorted(lacking)[0]}",
+            "`prunebench bundle --transfers` puts in those of a store",
+        )
+    commands = dict.fromkeys(command for _, command in sorted({(row.cell.written, row.cell.command) for row in rows}))
+    return analysis.build(rows, question), "\n".join(commands)
 
 
 def _question(
