@@ -246,11 +246,16 @@ def grow(node: Node, steps: Sequence[Step], made_for: str) -> Node:
     for step in steps:
         child = node.children.get(step.token)
         if child is None:
-            key = _digest([node.key, step.token])
+            key = key_below(node.key, step.token)
             child = Node(key, node.root, step.phase, step.strategy, step.moves, step.code, node, made_for=made_for)
             node.children[step.token] = child
         node = child
     return node
+
+
+def key_below(parent: str, token: str) -> str:
+    """The key of the phase of that token below the node of key `parent`."""
+    return _digest([parent, token])
 
 
 _json = json.JSONEncoder(sort_keys=True).encode

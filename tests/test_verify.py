@@ -221,6 +221,28 @@ def test_a_bundle_of_another_engine_is_checked_all_the_same(made, lab, monkeypat
     assert "at most 0.05 being allowed" in out
 
 
+ESCAPE = "\x1b]0;owned\x07\r\nVerified\x9b31m"
+
+
+def test_what_a_stranger_wrote_is_not_obeyed_by_a_terminal(made, tiny_glue, tmp_path, monkeypatch):
+    """Commands, names and reasons are shown with their control characters spelt out, on one line."""
+    with zipfile.ZipFile(made) as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    manifest = json.loads(members["manifest.json"])
+    manifest["plans"][0]["command"] += ESCAPE
+    forged = tmp_path / "b.zip"
+    forged.write_bytes(archive.write({**members, "manifest.json": json.dumps(manifest).encode()}))
+    status, out, err = call("verify", forged, "--glue-dir", tiny_glue)
+    assert status == 0 and "\\x1b]0;owned\\x07\\x0d\\x0aVerified\\x9b31m" in out
+    manifest["strategies"][ESCAPE] = manifest["strategies"]["imp"]
+    manifest[ESCAPE] = 1
+    forged.write_bytes(archive.write({**members, "manifest.json": json.dumps(manifest).encode()}))
+    status, refused, err = call("verify", forged, "--glue-dir", tiny_glue)
+    assert status == 2 and len(err.splitlines()) == 1
+    for text in (out, refused, err):
+        assert all(character.isprintable() or character == "\n" for character in text)
+
+
 def test_many_wrong_things_are_not_all_said(made, tiny_glue, tmp_path):
     def change(records, masks, arrays):
         for value in records:

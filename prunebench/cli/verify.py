@@ -15,6 +15,7 @@ import click
 from prunebench.cli.options import plugin_option, registry_of
 from prunebench.errors import PrunebenchError
 from prunebench.executors import Request
+from prunebench.sharing.archive import shown
 
 if TYPE_CHECKING:
     from prunebench.registry import Registry
@@ -63,7 +64,8 @@ def verify(
 
     registry = registry_of(ctx, plugins)
     bundle = open_bundle(file)
-    click.echo("\n".join(_about(bundle, file)))
+    for line in _about(bundle, file):
+        click.echo(shown(line))
     verdict = judge(bundle, registry, glue_dir)
     if rerun is not None and not verdict.wrong:
         _again(bundle, verdict, registry, rerun, {"glue_dir": glue_dir, **again})
@@ -72,12 +74,12 @@ def verify(
         number = len(verdict.wrong)
         raise PrunebenchError(f"{file.name} is refused: {number} thing{'s are' if number > 1 else ' is'} wrong in it")
     if verdict.without_data and not no_data:
-        tasks = ", ".join(sorted(verdict.without_data))
+        tasks = shown(", ".join(sorted(verdict.without_data)))
         raise PrunebenchError(
             f"nothing is wrong with what was checked, but the metrics of {tasks} were not recomputed",
             "--glue-dir names a folder with the data, and --no-data goes without",
         )
-    rest = f", but for the metrics of {', '.join(sorted(verdict.without_data))}" if verdict.without_data else ""
+    rest = shown(f", but for the metrics of {', '.join(sorted(verdict.without_data))}" if verdict.without_data else "")
     click.echo(f"Verified{rest}: {file}. Draw it with: prunebench leaderboard --bundle {file} --out DIR")
 
 
@@ -96,13 +98,13 @@ def _about(bundle: Bundle, file: Path) -> list[str]:
 
 def _say(verdict: Verdict) -> None:
     for line in verdict.held if not verdict.wrong else ():
-        click.echo(f"holds: {line}")
+        click.echo(f"holds: {shown(line)}")
     for task, reason in sorted(verdict.without_data.items()):
-        click.echo(f"not recomputed: the metrics of {task}: {reason}", err=True)
+        click.echo(shown(f"not recomputed: the metrics of {task}: {reason}"), err=True)
     for line in verdict.notes:
-        click.echo(f"note: {line}", err=True)
+        click.echo(f"note: {shown(line)}", err=True)
     for line in verdict.wrong[:SHOWN]:
-        click.echo(f"wrong: {line}", err=True)
+        click.echo(f"wrong: {shown(line)}", err=True)
     if len(verdict.wrong) > SHOWN:
         click.echo(f"wrong: and {len(verdict.wrong) - SHOWN} more", err=True)
 
@@ -115,7 +117,7 @@ def _again(bundle: Bundle, verdict: Verdict, registry: Registry, number: int, op
     reasons = Counter(obstacles.of(cell) for cell in bundle.cells)
     for reason, cells in sorted(reasons.items()):
         if reason:
-            click.echo(f"not for a rerun: {cells} cells: {reason}", err=True)
+            click.echo(f"not for a rerun: {cells} cells: {shown(reason)}", err=True)
     able = [cell for cell in bundle.cells if not obstacles.of(cell)]
     seed = secrets.randbelow(2**31) if options["seed"] is None else options["seed"]
     drawn = rerun.draw(able, number, seed)
@@ -123,7 +125,7 @@ def _again(bundle: Bundle, verdict: Verdict, registry: Registry, number: int, op
         raise PrunebenchError(f"{number} cells were to be trained again, and {len(drawn)} can be here", "see above")
     click.echo(f"rerun:    {number} of {len(able)} cells, drawn with --seed {seed}")
     for cell in drawn:
-        click.echo(f"          {cell.label} at {cell.sparsity:g} on {cell.task}, seed {cell.seed}")
+        click.echo(shown(f"          {cell.label} at {cell.sparsity:g} on {cell.task}, seed {cell.seed}"))
     compared = _trained(bundle, verdict, registry, drawn, options)
     verdict.wrong += [line for comparison in compared for line in comparison.wrong]
     verdict.held += _compared(compared, options["tolerance"])
@@ -146,7 +148,7 @@ def _trained(
         with _pool(registry, rerun.threads(bundle, drawn)) as pool, make_display(todo) as display:
             report = bench.run(todo, pool, store, registry.files, display)
         for branch, reason in report.failures.items():
-            click.echo(f"failed: {branch}: {reason}", err=True)
+            click.echo(shown(f"failed: {branch}: {reason}"), err=True)
         if report.unexpected is not None:
             raise report.unexpected
         keys = rerun.keys(drawn)

@@ -32,8 +32,17 @@ _STORED, _DEFLATED = 0, 8
 _MADE, _NEEDS, _TIME, _DATE, _MODE = 3 << 8 | 20, 20, 0, 1 << 5 | 1, (stat.S_IFREG | 0o644) << 16
 
 
+def shown(text: str) -> str:
+    """What a stranger wrote, on one line, without what a terminal would obey, and not without end."""
+    text = "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text)
+    return text if len(text) <= 1000 else f"{text[:1000]}…"
+
+
 class BadBundle(PrunebenchError):
     """A bundle that is refused, and why."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(shown(message), shown(hint))
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ Imports `plan`, and no torch.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from prunebench import phases
 from prunebench.errors import PrunebenchError
 from prunebench.phases import Adopt, Cubic, Phase, Prune, Train, asks_strategy
-from prunebench.plan import Node, Root, grow
+from prunebench.plan import Node, Root, grow, key_below
 from prunebench.protocol import Protocol
 from prunebench.recipes import Step, plain
 from prunebench.sharing.schema import StrategyCode
@@ -29,6 +29,8 @@ class Trees:
         self.where = dict(where or {})
         self.roots: dict[str, Node] = {}
         self.nodes: dict[str, Node] = {}
+        # By sparsity, what pruning to it below each node would give.
+        self.below: dict[float, dict[str, tuple[Node, Step]]] = {}
 
     def add(self, root: Mapping[str, Any], path: Iterable[Mapping[str, Any]], moving: Iterable[str] = ()) -> Node:
         """The node at the end of the phases `path`, as a record lists them. `moving` strategies move weights.
@@ -64,23 +66,25 @@ class Trees:
         """
         if not isinstance(node.phase, Adopt):
             return None
-        found = self.nodes.get(node.phase.mask) or next(self._pruned(node.phase), None)
+        found = self.nodes.get(node.phase.mask) or self._pruned(node.phase)
         if found is None:
             raise PrunebenchError(f"nothing in the bundle has found the mask {node.phase.mask} that a recipe takes")
         node.adopts = found
         return found
 
-    def _pruned(self, phase: Adopt) -> Iterator[Node]:
+    def _pruned(self, phase: Adopt) -> Node | None:
         """The node of key `phase.mask` below one that is known, whichever strategy pruned there."""
-        for node in list(self.nodes.values()):
-            for label in self.strategies:
-                prune = {**phases.to_json(Prune(phase.sparsity)), "strategy": label}
-                child = grow(node, [self.step(prune, set())], "")
-                if child.key == phase.mask:
-                    self.nodes[child.key] = child
-                    yield child
-                else:
-                    del node.children[next(token for token, other in node.children.items() if other is child)]
+        if phase.sparsity not in self.below:
+            prune = phases.to_json(Prune(phase.sparsity))
+            steps = [self.step({**prune, "strategy": label}, set()) for label in self.strategies]
+            self.below[phase.sparsity] = {
+                key_below(node.key, step.token): (node, step) for node in self.nodes.values() for step in steps
+            }
+        if phase.mask not in self.below[phase.sparsity]:
+            return None
+        parent, step = self.below[phase.sparsity][phase.mask]
+        self.nodes[phase.mask] = grow(parent, [step], "")
+        return self.nodes[phase.mask]
 
 
 def _phase(data: Mapping[str, Any]) -> Phase:
