@@ -162,7 +162,9 @@ def spoil_all(data):
     return b""
 
 
-@pytest.mark.parametrize("spoil", [spoil_cut, spoil_value, spoil_bit, spoil_key, spoil_version, spoil_foreign, spoil_all])
+@pytest.mark.parametrize(
+    "spoil", [spoil_cut, spoil_value, spoil_bit, spoil_key, spoil_version, spoil_foreign, spoil_all]
+)
 @pytest.mark.parametrize("ask", [Store.record, lambda store, key: store.fetch([key]).get(key)], ids=["one", "many"])
 def test_a_spoilt_record_is_set_aside_and_named(lab, store, spoil, ask):
     store.add_record(record(), b"logits")
