@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from prunebench import PrunebenchError, masks
+from prunebench import PrunebenchError, documents, masks
 from prunebench.documents import FORMAT
 from prunebench.store import InputMissing, Store, StoreError
 
@@ -148,6 +148,12 @@ def spoil_key(data):
     return data.replace(KEY.encode(), b"cd" + KEY[2:].encode())
 
 
+def spoil_version(data):
+    """Sound in itself, and of a format that is not known here."""
+    newer = {**json.loads(data)["record"], "format": 99}
+    return documents.sealed(newer)
+
+
 def spoil_foreign(data):
     return b'{"some": "json"}'
 
@@ -156,7 +162,9 @@ def spoil_all(data):
     return b""
 
 
-@pytest.mark.parametrize("spoil", [spoil_cut, spoil_value, spoil_bit, spoil_key, spoil_foreign, spoil_all])
+@pytest.mark.parametrize(
+    "spoil", [spoil_cut, spoil_value, spoil_bit, spoil_key, spoil_version, spoil_foreign, spoil_all]
+)
 @pytest.mark.parametrize("ask", [Store.record, lambda store, key: store.fetch([key]).get(key)], ids=["one", "many"])
 def test_a_spoilt_record_is_set_aside_and_named(lab, store, spoil, ask):
     store.add_record(record(), b"logits")

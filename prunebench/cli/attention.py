@@ -23,6 +23,7 @@ from prunebench.cli.options import announce, cell_options, read_suite, registry_
 from prunebench.errors import PrunebenchError
 
 if TYPE_CHECKING:
+    from prunebench.analysis.attention import Comparison
     from prunebench.plan import Cell
     from prunebench.registry import Registry
     from prunebench.suite import Suite
@@ -73,10 +74,10 @@ def attention(
     dense and the pruned model. Weights are not kept by a run: the two models are trained once more, from the masks that
     are stored, and stay in the store.
     """
-    from prunebench.analysis import attention as analysis
     from prunebench.analysis import drawing
+    from prunebench.analysis.attention import TEXTS
 
-    kinds = drawing.parse_formats(formats, analysis.TEXTS)
+    kinds = drawing.parse_formats(formats, TEXTS)
     texts, chosen_heads = [_text(sentence) for sentence in sentences], [_head(head) for head in heads]
     registry = registry_of(ctx, plugins)
     running = running_of(options, registry)
@@ -98,13 +99,17 @@ def attention(
         conclude(done)
     from prunebench.analysis.attention.look import look
 
-    found = look(cells, done.place, registry, texts)
-    click.echo(f"\n{analysis.terminal(found)}\n")
+    _show(look(cells, done.place, registry, texts), out, kinds, chosen_heads)
+
+
+def _show(found: Comparison, out: Path | None, kinds: Sequence[str], heads: Sequence[tuple[int, int]]) -> None:
+    from prunebench.analysis.attention import terminal, write
+
+    click.echo(f"\n{terminal(found)}\n")
     if out is None:
         click.echo(f"Nothing is written; --out DIR writes {', '.join(kinds)} there")
-        return
-    paths = analysis.write(found, out, kinds, command_line(), chosen_heads)
-    click.echo(f"Written: {', '.join(map(str, paths))}")
+    else:
+        click.echo(f"Written: {', '.join(map(str, write(found, out, kinds, command_line(), heads)))}")
 
 
 def _suite(suite: str | None, options: dict[str, Any], cell: dict[str, Any], registry: Registry) -> Suite:

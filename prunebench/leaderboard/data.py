@@ -9,10 +9,10 @@ from typing import Any
 
 from prunebench import table
 from prunebench.leaderboard.model import Line, Page, Place, Ranking, Score, Section, Standing
-from prunebench.leaderboard.numbers import limits
+from prunebench.leaderboard.numbers import limits, steady
 from prunebench.leaderboard.schema import FORMAT
 from prunebench.results import Setting
-from prunebench.stats import Interval, Summary
+from prunebench.stats import Summary
 from prunebench.table import dumps
 
 
@@ -73,8 +73,9 @@ def _standing(standing: Standing) -> dict[str, Any]:
         "places": [_place(place) for place in standing.places],
         "across": {
             "tasks": across.blocks,
-            **{name: getattr(across, name) for name in ("ranks", "groups", "chi2", "p")},
-            "critical_difference": across.cd,
+            **{name: getattr(across, name) for name in ("ranks", "groups")},
+            **{name: steady(getattr(across, name)) for name in ("chi2", "p")},
+            "critical_difference": steady(across.cd),
             "reason": across.reason,
         },
     }
@@ -127,14 +128,19 @@ def _numbers(score: Score) -> dict[str, Any]:
     empty = {"n": 0, "mean": None, "std": None, "minimum": None, "maximum": None, "median": None}
     return {
         **(_vars(score.summary) or empty),
-        "interval": _vars(limits(score.summary)),
+        "interval": _interval(score.summary),
         "values": score.values,
         "degenerate_seeds": sorted(score.degenerate),
         "best": score.best,
         "difference": _vars(score.difference),
-        "difference_interval": _vars(limits(score.difference)),
+        "difference_interval": _interval(score.difference),
     }
 
 
-def _vars(found: Summary | Interval | None) -> dict[str, Any] | None:
+def _interval(summary: Summary | None) -> dict[str, float | None] | None:
+    found = limits(summary)
+    return None if found is None else {"low": steady(found.low), "high": steady(found.high)}
+
+
+def _vars(found: Summary | None) -> dict[str, Any] | None:
     return None if found is None else dict(vars(found))

@@ -64,6 +64,11 @@ def signed(value: float) -> str:
     return "0.00" if text.strip("+−") == "0.00" else text
 
 
+def steady(value: float | None) -> float | None:
+    """A number of a statistical function without its last digits, which need not be the same on every machine."""
+    return None if value is None else float(f"{value:.12g}")
+
+
 def percent(share: float) -> str:
     return f"{100 * share:.2f} %"
 

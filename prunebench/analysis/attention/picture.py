@@ -86,17 +86,14 @@ def text(found: Comparison, which: int, heads: Sequence[Head] = ()) -> Figure:
         len(rows[0]), 2 * across + 1, squeeze=False, width_ratios=[*[size] * across, 0.3 * size, *[size] * across]
     )
     most = max(np.nanmax(weights, initial=0.1) for shown in rows for row in shown for _, weights in row)
-    high = math.ceil(10 * most) / 10
-    image: Any = None
-    for y, line in enumerate(grid):
-        line[across].set_axis_off()
-        for side_rows, places in ((rows[0], line[:across]), (rows[1], line[across + 1 :])):
-            for x, axes in enumerate(places):
-                if x >= len(side_rows[y]):
-                    axes.set_axis_off()
-                    continue
-                title, weights = side_rows[y][x]
-                image = _map(axes, weights, high, tokens, y == len(grid) - 1, x == 0)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for start, of_model in ((0, rows[0]), (across + 1, rows[1])):
+        for y, row in enumerate(of_model):
+            for x, (title, weights) in enumerate(row):
+                axes = grid[y][start + x]
+                lowest = y == len(of_model) - 1 or x >= len(of_model[y + 1])
+                image = _map(axes, weights, math.ceil(10 * most) / 10, tokens, below=lowest, beside=x == 0)
                 axes.set_title(title, loc="left", size=7, pad=2)
     what = "" if heads or _is_small(*maps[0].weights.shape[:2]) else ", mean of heads"
     for first, model in ((0, found.models[0]), (across + 1, found.models[1])):
@@ -139,6 +136,7 @@ def _mean(heads: np.ndarray) -> np.ndarray:
 
 def _map(axes: Axes, weights: np.ndarray, high: float, tokens: Sequence[str], below: bool, beside: bool) -> Any:
     """Rows are the tokens that attend, columns those that are attended to; named at the edge of the picture."""
+    axes.set_axis_on()
     image = _image(axes, weights, MAP, 0.0, high)
     shown = list(map(plain, tokens))
     axes.set_yticks(range(len(shown)) if beside else [], shown if beside else [], size=6)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from statistics import fmean
 
 from prunebench.analysis.overlap.compare import Mean
+from prunebench.analysis.overlap.profile import Head
 from prunebench.analysis.overlap.report import Report, Unit
 from prunebench.leaderboard.blocks import Block, Caution, Commands, Heading, Paragraph, Table, one_line
 from prunebench.leaderboard.numbers import NONE, count, level
@@ -194,7 +195,7 @@ def survivors(unit: Unit) -> Table:
     return Table("Heads", headers, "llr" + "l" * len(unit.layers), tuple(rows))
 
 
-def _kept_by_layer(found: list, layers: Iterable[int]) -> Iterator[str]:  # type: ignore[type-arg]
+def _kept_by_layer(found: Sequence[Sequence[Head]], layers: Iterable[int]) -> Iterator[str]:
     for layer in layers:
         stays: dict[int, int] = {}
         for heads in found:

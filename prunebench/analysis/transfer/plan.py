@@ -15,7 +15,7 @@ from prunebench.phases import Compact, Phase, Rewind, Shuffle, Train, asks_strat
 from prunebench.plan import Cell, Node, Plan, Root, adopt, check_rewinds, grow, leaf, without_collection
 from prunebench.recipes import Method, Step, check, plain
 from prunebench.registry import Registry
-from prunebench.strategy import Control, label, split_list
+from prunebench.strategy import Control, label
 
 # How the cells of a transfer are called in a store, whatever method found the masks.
 STRATEGY = "transfer"
@@ -159,8 +159,3 @@ def plan(roots: Sequence[Root], question: Question, registry: Registry) -> Plan:
                 continue
             made.cells.append(Cell(row.about, question.sparsity, end, *names))
     return made
-
-
-def names(text: str | None) -> tuple[str, ...]:
-    """The entries of a comma-separated list, each once."""
-    return tuple(dict.fromkeys(split_list(text or "")))

@@ -12,7 +12,7 @@ from typing import Any
 from prunebench.leaderboard.blocks import one_line
 from prunebench.leaderboard.kept import kept, sections
 from prunebench.leaderboard.model import Page, Ranking, Score, Section
-from prunebench.leaderboard.numbers import limits
+from prunebench.leaderboard.numbers import limits, steady
 from prunebench.leaderboard.section import METRICS
 from prunebench.stats import Summary
 
@@ -136,8 +136,8 @@ def _ranking(ranking: Ranking, methods: Places) -> dict[str, Any]:
                 "sparsity": standing.sparsity,
                 "ranks": [[methods[label], round(mean, 4)] for label, mean in standing.across.ranks.items()],
                 "groups": [[methods[label] for label in group] for group in standing.across.groups],
-                "cd": standing.across.cd,
-                "p": standing.across.p,
+                "cd": steady(standing.across.cd),
+                "p": steady(standing.across.p),
                 "reason": standing.across.reason,
             }
             for standing in ranking.standings
