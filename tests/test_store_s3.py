@@ -49,7 +49,7 @@ def test_records_are_asked_for_once_and_listed_together(store, requests):
     held = again.snapshot(KEYS)
     assert [held.has("records", key) for key in KEYS] == [True, False] * 10
     assert sum(words.endswith(".json") for words in requests) == 10
-    assert len(requests) <= 10 + 12, "listings of three folders, whatever there is in them"
+    assert len(requests) <= 10 + 16, "listings of four folders, whatever there is in them"
     requests.clear()
     assert len(list(again.records())) == len(again.fetch(KEYS)) == 10
     assert all(again.record(key) for key in KEYS[::2])

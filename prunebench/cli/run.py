@@ -27,11 +27,11 @@ def run(
     keep_models: bool,
     **options: Any,
 ) -> None:
-    """Run a suite, or what the options say, and show the results.
+    """Run a suite, or what the options say.
 
-    SUITE is a name or a TOML file; options win over the file. With neither a suite nor tasks it is `quick`, which needs
-    no download and takes minutes. Every result is stored once and for all: the same command again goes on where the
-    last one stopped, and a command that asks for more runs only what is new.
+    In the end it shows the results. SUITE is a name or a TOML file; options win over the file. With neither a suite nor
+    tasks it is `quick`, which needs no download and takes minutes. Every result is stored once and for all: the same
+    command again goes on where the last one stopped, and a command that asks for more runs only what is new.
     """
     registry = registry_of(ctx, plugins)
     running = running_of(options, registry)

@@ -54,7 +54,7 @@ def verify(
     plugins: tuple[str, ...],
     **again: Any,
 ) -> None:
-    """Check a bundle: is everything in it, and is it true?
+    """Check that everything is in a bundle, and true.
 
     Keys, counts, checksums and cells are checked, and every metric is computed anew from the predictions and the task's
     own data. Exit status 0 says that all of that holds; 2 that something does not, or could not be checked.
