@@ -1,0 +1,78 @@
+"""Jobs as tasks of a Dask cluster. Imported where one is used: Dask takes a quarter of a second to load."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Any
+
+from distributed import Client, KilledWorker, LocalCluster
+from distributed.cfexecutor import ClientExecutor
+
+from prunebench import PrunebenchError, Request
+
+# A job sets the one model and the generators of its process: two at a time in one would mix them up.
+_ONE_AT_A_TIME = threading.Lock()
+
+
+def connect(request: Request) -> Client:
+    """A client of the cluster at `request.address`, or of a new one on this machine."""
+    if not request.address:
+        return Client(LocalCluster(request.jobs or None, threads_per_worker=1, dashboard_address=None))
+    try:
+        return Client(request.address, timeout=30)
+    except (OSError, ValueError) as error:
+        raise PrunebenchError(
+            f"cannot reach a Dask scheduler at {request.address!r}: {error}", "expected tcp://HOST:8786 or the like"
+        ) from error
+
+
+def room(request: Request) -> int:
+    """As many jobs as the cluster has workers."""
+    with connect(request) as client:
+        workers = len(client.scheduler_info(n_workers=-1)["workers"])
+    if not workers:
+        raise PrunebenchError(f"the Dask cluster at {request.address!r} has no workers", "start some, or give --jobs")
+    return workers
+
+
+class DaskExecutor(ClientExecutor):  # type: ignore[misc]
+    """Dask's own executor; the scheduler runs the job of a lost worker again, up to three times by its own setting."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(connect(request), pure=False)
+        self._threads = request.cpus or 1
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        found: Future[Any] = Future()
+
+        def settle(done: Future[Any]) -> None:
+            error = done.exception()
+            if isinstance(error, KilledWorker):
+                error = PrunebenchError(f"its worker died again and again: {error}", "give workers more memory")
+            if error is not None:
+                found.set_exception(error)
+            else:
+                found.set_result(done.result())
+
+        super().submit(_alone, self._threads, fn, args, kwargs).add_done_callback(settle)
+        return found
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.shutdown(wait=kind is None)
+        cluster = self._client.cluster
+        self._client.close()
+        if cluster is not None:
+            cluster.close()
+
+
+def _alone(threads: int, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    import torch
+
+    with _ONE_AT_A_TIME:
+        torch.set_num_threads(threads)
+        return fn(*args, **kwargs)
