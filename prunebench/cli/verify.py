@@ -38,9 +38,9 @@ SHOWN = 20
 @click.option(
     "--tolerance",
     type=click.FloatRange(0, 1),
-    default=0.05,
+    default=0.1,
     show_default=True,
-    help="For --rerun: how far a score may be away on other hardware or other versions. On the same none may.",
+    help="For --rerun on other hardware or versions: how far a score may be away; half of five or more, a fifth of it.",
 )
 @plugin_option
 @click.pass_context
@@ -128,7 +128,16 @@ def _again(bundle: Bundle, verdict: Verdict, registry: Registry, number: int, op
         click.echo(shown(f"          {cell.label} at {cell.sparsity:g} on {cell.task}, seed {cell.seed}"))
     compared = _trained(bundle, verdict, registry, drawn, options)
     verdict.wrong += [line for comparison in compared for line in comparison.wrong]
-    verdict.held += _compared(compared, options["tolerance"])
+    most, middle, wrong = rerun.drifted(compared, options["tolerance"])
+    verdict.wrong += [wrong] if wrong else []
+    exact = sum(comparison.exact for comparison in compared)
+    if exact:
+        verdict.held.append(f"{exact} records were made again bit for bit: the same hardware, threads and versions")
+    if exact < len(compared):
+        verdict.held.append(
+            f"{len(compared) - exact} records were made again on other hardware, threads or versions: their counts are"
+            f" the same, and their scores at most {most:.4f} away, half of them at most {middle:.4f}"
+        )
 
 
 def _trained(
@@ -159,18 +168,3 @@ def _pool(registry: Registry, threads: int | None) -> Executor:
     """One worker process with as many threads as the records name: with others, sums round otherwise."""
     pool: Executor = registry.get("executors", "processes").make(Request(1, cpus=threads))
     return pool
-
-
-def _compared(compared: Sequence[Comparison], tolerance: float) -> list[str]:
-    exact = [comparison for comparison in compared if comparison.exact]
-    near = [comparison for comparison in compared if not comparison.exact]
-    lines = []
-    if exact:
-        lines.append(f"{len(exact)} records were made again bit for bit: the same hardware, threads and versions")
-    if near:
-        most = max(comparison.distance for comparison in near)
-        lines.append(
-            f"{len(near)} records were made again on other hardware, threads or versions: their counts are the same,"
-            f" and the largest distance of a score is {most:.4f}, at most {tolerance:g} being allowed"
-        )
-    return lines
