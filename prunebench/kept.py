@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 import safetensors.torch
 
 from prunebench import compaction, masks, records
+from prunebench.documents import arrays
 from prunebench.phases import Compact
 from prunebench.plan import Cell, mask_of, root_json
 from prunebench.registry import Registry
@@ -37,8 +37,7 @@ def compared(cell: Cell, model: Subject, store: Store, registry: Registry) -> tu
     evaluations, data = records.evaluate(model, network(cell, model, store), root_json(cell.leaf.root), registry)
     score = _scores(evaluations)
     recorded = _scores((store.record(cell.leaf.key) or {"evaluations": {}})["evaluations"])
-    with np.load(io.BytesIO(data), allow_pickle=False) as file:
-        now = {name: file[name] for name in file.files}
+    now = arrays(data)
     then = store.logits(cell.leaf.key)
     if score == recorded and then and all(np.array_equal(now[name], then[name]) for name in then):
         return score, "as recorded, bit for bit"

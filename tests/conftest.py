@@ -69,6 +69,22 @@ def tiny_bert(tiny_models: dict[str, Path]) -> Path:
     return tiny_models["bert"]
 
 
+@pytest.fixture
+def trainings(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What each training is given that is run in this process."""
+    from prunebench import training, worker
+
+    seen = []
+    real = training.train
+
+    def spy(*args: Any, **kwargs: Any) -> training.Outcome:
+        seen.append(kwargs)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(worker.training, "train", spy)
+    return seen
+
+
 @pytest.fixture(scope="session")
 def tiny_glue(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """RTE, MRPC, STS-B, CoLA and SST-2 in the layout of the official files: 48 / 24 / 24 rows that can be learnt."""

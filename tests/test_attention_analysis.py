@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import io
 import math
 import shutil
 import subprocess
@@ -14,10 +12,11 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from commands import call
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prunebench import batches, cli, training, worker
+from prunebench import batches
 from prunebench.analysis.attention import picture, terminal, write
 from prunebench.analysis.attention.measure import attentions, maps, measures, of_batch, showing
 from prunebench.analysis.attention.result import MEASURES, Comparison, Map, Model
@@ -221,13 +220,6 @@ def test_no_torch_is_loaded_to_draw():
 # The command
 
 
-def call(*words):
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as end:
-        cli.main([str(word) for word in words])
-    return end.value.code, out.getvalue(), err.getvalue()
-
-
 @pytest.fixture(scope="module")
 def words(tiny_bert, tiny_glue):
     where = ["--model", tiny_bert, "--glue-dir", tiny_glue, "--device", "cpu", "--precision", "fp32", "--jobs", "1"]
@@ -246,19 +238,6 @@ def ran(words, tmp_path_factory):
 @pytest.fixture
 def store(ran, tmp_path):
     return shutil.copytree(ran, tmp_path / "store")
-
-
-@pytest.fixture
-def trainings(monkeypatch):
-    seen = []
-    real = training.train
-
-    def spy(*args, **kwargs):
-        seen.append(kwargs)
-        return real(*args, **kwargs)
-
-    monkeypatch.setattr(worker.training, "train", spy)
-    return seen
 
 
 def files(folder):

@@ -14,10 +14,10 @@ import signal
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from commands import Said, call
 
 from prunebench import cli, training, worker
 from prunebench.documents import FORMAT
@@ -26,30 +26,9 @@ from prunebench.store import Store
 VERSION = importlib.metadata.version("prunebench")
 
 
-@dataclass
-class Said:
-    """How a command ended and what it printed."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def last(self):
-        return self.out.splitlines()[-1]
-
-
 class Screen(io.StringIO):
     def isatty(self):
         return True
-
-
-def call(*words, stream=io.StringIO):
-    """Run a command line in this process, with `stream()` as its stderr."""
-    out, err = io.StringIO(), stream()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as end:
-        cli.main([str(word) for word in words])
-    return Said(end.value.code, out.getvalue(), err.getvalue())
 
 
 def refused(said, *parts):
@@ -102,20 +81,6 @@ def store(first, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(first[0], tmp_path / "store")
     return tmp_path / "store"
-
-
-@pytest.fixture
-def trainings(monkeypatch):
-    """Counts the trainings that are run in this process."""
-    seen = []
-    real = training.train
-
-    def spy(*args, **kwargs):
-        seen.append(kwargs)
-        return real(*args, **kwargs)
-
-    monkeypatch.setattr(worker.training, "train", spy)
-    return seen
 
 
 # What there is
@@ -462,6 +427,8 @@ BAD_OPTIONS = [
     ({"train-limit": "0"}, ["train-limit must be above 0"]),
     ({"device": "gpu"}, ["unknown device 'gpu'", "cpu, cuda"]),
     ({"precision": "fp16"}, ["unknown precision 'fp16'", "fp32, bf16"]),
+    ({"compile": "on"}, ["--compile on needs --device cuda", "on a CPU"]),
+    ({"compile": "of"}, ["unknown compile 'of'", "off, on"]),
     ({"prunable": "all"}, ["unknown prunable 'all'", "encoder+pooler"]),
     ({"executor": "procesess"}, ["unknown executor 'procesess'", "'processes'"]),
     ({"glue-dir": "nowhere"}, ["no GLUE folder 'nowhere'"]),

@@ -5,14 +5,12 @@ A folder without a bundle.zip is skipped.
 
 from __future__ import annotations
 
-import contextlib
-import io
 import shutil
 from pathlib import Path
 
 import pytest
+from commands import call
 
-from prunebench import cli
 from prunebench.leaderboard import FORMATS
 from prunebench.registry import Registry
 from prunebench.sharing.bundle import open_bundle
@@ -25,14 +23,6 @@ OPTIONS: dict[str, list[str]] = {}
 FILES = sorted(name for name, _ in FORMATS.values())
 
 
-def call(*words):
-    """Exit status and stderr of a command line in this process."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as end:
-        cli.main([str(word) for word in words])
-    return end.value.code, err.getvalue()
-
-
 def faults(folder: Path, scratch: Path) -> list[str]:
     """What is wrong with a folder's bundle, and which of its files are not those that the bundle gives."""
     registry = Registry()
@@ -40,7 +30,7 @@ def faults(folder: Path, scratch: Path) -> list[str]:
     verdict = verify(bundle, registry)
     made_here = {name for name in bundle.manifest.summary.tasks if registry.get("tasks", name).benchmark != "GLUE"}
     found = [*verdict.wrong, *(f"no data of {name}" for name in made_here & verdict.without_data.keys())]
-    status, err = call(
+    status, _, err = call(
         "leaderboard", "--bundle", folder / "bundle.zip", "--out", scratch, *OPTIONS.get(folder.name, [])
     )
     if status:
@@ -56,7 +46,7 @@ def transfer_faults(folder: Path, scratch: Path) -> list[str]:
     if not (folder / "transfer").is_dir():
         return []
     words = ("transfer", folder / f"{folder.name}.toml", "--bundle", folder / "bundle.zip", "--out", scratch)
-    status, err = call(*words)
+    status, _, err = call(*words)
     if status:
         return [err]
     names = {path.name for place in (folder / "transfer", scratch) for path in place.iterdir()}

@@ -17,8 +17,8 @@ from prunebench import PrunebenchError
 from prunebench.figures import pictures, ranks, scores, write
 from prunebench.figures.style import Style, settings
 from prunebench.leaderboard import build
-from prunebench.leaderboard.kept import kept, sections
 from prunebench.leaderboard.model import Page
+from prunebench.leaderboard.retained import kept, sections
 
 
 @pytest.fixture(scope="module")

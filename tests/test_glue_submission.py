@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import json
@@ -12,8 +11,8 @@ import zipfile
 
 import pytest
 import torch
+from commands import call
 
-from prunebench import cli
 from prunebench.errors import PrunebenchError
 from prunebench.sharing import server
 from prunebench.tasks.layout import LAYOUTS
@@ -35,14 +34,6 @@ OFFICIAL = {
     "AX.tsv": (1104, {"entailment", "neutral", "contradiction"}),
 }
 CLASSES = ("entailment", "neutral", "contradiction")
-
-
-def call(*words):
-    """Exit status, stdout and stderr of a command line in this process."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as end:
-        cli.main([str(word) for word in words])
-    return end.value.code, out.getvalue(), err.getvalue()
 
 
 def read(path):

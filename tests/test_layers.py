@@ -14,7 +14,7 @@ import prunebench
 ROOT = Path(prunebench.__file__).parent
 FLOORS = [
     {"errors", "phases", "protocol", "seeds", "progress", "hookspecs"},
-    {"masks", "packed", "machine", "strategy", "executors", "places", "documents"},
+    {"masks", "packed", "machine", "strategy", "executors", "places", "documents", "files"},
     {"at_work", "registry", "tasks", "models", "units", "compaction", "cluster"},
     {"batches", "midway"},
     {"training", "evaluation"},

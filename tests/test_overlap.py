@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import itertools
@@ -16,10 +15,11 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from commands import call
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prunebench import PrunebenchError, cli, packed
+from prunebench import PrunebenchError, packed
 from prunebench.analysis.overlap import chance, choose
 from prunebench.analysis.overlap.compare import mean, pairs
 from prunebench.analysis.overlap.found import Found, Place, place
@@ -278,13 +278,6 @@ def test_files_are_the_same_each_time_and_whatever_the_order(some, tmp_path):
 
 def table(path):
     return list(csv.DictReader(io.StringIO(path.read_text())))
-
-
-def call(*words):
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as end:
-        cli.main([str(word) for word in words])
-    return end.value.code, out.getvalue(), err.getvalue()
 
 
 @pytest.fixture(scope="module")

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import call
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from prunebench import cli
 from prunebench.documents import checksum
 from prunebench.registry import Registry
 from prunebench.results import stored
@@ -35,14 +35,6 @@ class Data(bytes):
 
     def __repr__(self):
         return f"<{len(self)} bytes>"
-
-
-def call(*words):
-    """Exit status, stdout and stderr of a command line in this process."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as end:
-        cli.main([str(word) for word in words])
-    return end.value.code, out.getvalue(), err.getvalue()
 
 
 @pytest.fixture(scope="module")

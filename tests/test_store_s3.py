@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-
 import fsspec
 import moto.settings
 import pytest
 import s3fs
 import torch
+from commands import call
 from moto.core.responses import ActionAuthenticatorMixin
 
-from prunebench import PrunebenchError, cli, executors
+from prunebench import PrunebenchError, executors
 from prunebench.documents import FORMAT
 from prunebench.store import Store, StoreError
 
@@ -160,13 +158,11 @@ def test_a_fault_of_the_program_keeps_its_traceback(store):
 # A whole run
 
 
-def call(*words):
-    """Run a command line in this process; gives what it printed, and what it complained of."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as end:
-        cli.main([str(word) for word in words])
-    assert end.value.code == 0, err.getvalue()
-    return out.getvalue(), err.getvalue()
+def done(*words):
+    """What a command says that must end well."""
+    said = call(*words)
+    assert said.status == 0, said.err
+    return said
 
 
 def same(found):
@@ -197,8 +193,8 @@ def test_a_whole_run_on_object_storage(bucket, lab_at, words, tmp_path):
     """As in a folder; then nothing is left to do; then a damaged record and damaged masks are made again."""
     url, folder = bucket.folder(), tmp_path / "folder"
     files = lab_at(url)
-    assert f"Results: {url}" in call("run", *words, "--jobs", "2", "--store", url)[0]
-    call("run", *words, "--jobs", "1", "--store", folder)
+    assert f"Results: {url}" in done("run", *words, "--jobs", "2", "--store", url).out
+    done("run", *words, "--jobs", "1", "--store", folder)
     expected = same(Store.open(folder).records())
     assert len(expected) == 4
     assert same(Store.open(url).records()) == expected
@@ -210,11 +206,11 @@ def test_a_whole_run_on_object_storage(bucket, lab_at, words, tmp_path):
     assert masks == {name: (folder / name).read_bytes() for name in masks}
 
     bucket.requests.clear()
-    assert f"Nothing is left to run: every result is in {url}" in call("run", *words, "--jobs", "2", "--store", url)[0]
+    assert f"Nothing is left to run: every result is in {url}" in done("run", *words, "--jobs", "2", "--store", url).out
     root = url.removeprefix("s3:/")
     written = {request.partition(f"{root}/")[2] for request in bucket.requests if request[:3] == "PUT"}
     assert written == {".part-probe", *(name for name in files.names() if name.startswith("plans/"))}
-    assert call("leaderboard", "--store", url) == call("leaderboard", "--store", folder)
+    assert done("leaderboard", "--store", url) == done("leaderboard", "--store", folder)
 
     [plan] = Store.open(url).plans()
     spoilt = next(cell["key"] for cell in plan["cells"] if cell["label"] == "imp")
@@ -222,7 +218,7 @@ def test_a_whole_run_on_object_storage(bucket, lab_at, words, tmp_path):
     files.write(name, files.read(name).replace(b'"done"', b'"gone"'))
     for mask in masks:
         files.write(mask, masks[mask][:-1])
-    _, complaints = call("run", *words, "--jobs", "1", "--store", url)
+    complaints = done("run", *words, "--jobs", "1", "--store", url).err
     assert f"{url}/{name} does not match its checksum" in complaints
     assert "planning again" in complaints
     assert same(Store.open(url).records()) == expected

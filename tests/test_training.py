@@ -288,7 +288,9 @@ def test_a_compiled_training_is_the_same_training(setting, monkeypatch):
                 module.p = 0.0
         train(subject, data, half_masks(subject), precision=precision, epochs=1)
         found.append(weights(subject))
+    times = training.compiled.cache_info().misses
     training.compiled.cache_clear()
+    assert times == 1, "one of the two was compiled"
     plain, compiled = found
     assert all(torch.allclose(plain[name], compiled[name], rtol=1e-4, atol=1e-5) for name in plain)
 

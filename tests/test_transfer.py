@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import dataclasses
 import io
@@ -16,10 +15,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from commands import call
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prunebench import Protocol, PrunebenchError, Train, bench, cli, jobs, masks, roots, training, worker
+from prunebench import Protocol, PrunebenchError, Train, bench, jobs, masks, roots, training, worker
 from prunebench.analysis.transfer import Question, build, default_controls, plan, terminal, write
 from prunebench.analysis.transfer.picture import heat_map
 from prunebench.analysis.transfer.write import to_csv
@@ -602,14 +602,6 @@ def test_no_torch_is_loaded_to_draw():
 
 
 # The command
-
-
-def call(*words):
-    """Run a command line in this process: its status, what it printed, and what it said of errors."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as end:
-        cli.main([str(word) for word in words])
-    return end.value.code, out.getvalue(), err.getvalue()
 
 
 @pytest.fixture(scope="module")

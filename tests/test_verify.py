@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import io
 import json
 import re
 import shutil
@@ -12,20 +10,12 @@ import zipfile
 
 import numpy as np
 import pytest
+from commands import call
 
-from prunebench import cli
 from prunebench.cli import verify as command
 from prunebench.documents import checksum
 from prunebench.executors import Here
 from prunebench.sharing import archive, bundle, predictions, rerun
-
-
-def call(*words):
-    """Exit status, stdout and stderr of a command line in this process."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as end:
-        cli.main([str(word) for word in words])
-    return end.value.code, out.getvalue(), err.getvalue()
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunebench.errors import PrunebenchError, unknown
@@ -98,18 +97,6 @@ def parse_formats(text: str, others: Iterable[str]) -> tuple[str, ...]:
     if not names:
         raise PrunebenchError("no format is given", f"expected some of {', '.join(known)}")
     return names
-
-
-def save(out: Path, files: dict[str, bytes]) -> list[Path]:
-    """Write files by name into the folder `out`, and return their paths."""
-    for name, data in files.items():
-        path = out / name
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-        except OSError as error:
-            raise PrunebenchError(f"cannot write {str(path)!r}: {(error.strerror or str(error)).lower()}") from None
-    return [out / name for name in files]
 
 
 def on(colour: Any) -> str:

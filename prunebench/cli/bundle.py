@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from prunebench.cli.options import plugin_option, registry_of, store_option
-from prunebench.cli.selecting import chosen, setting_options, strategies_option, written
+from prunebench.cli.selecting import chosen, setting_options, strategies_option
 from prunebench.errors import PrunebenchError, unknown
+from prunebench.files import written
 
 
 @click.command()

@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from prunebench.cli.options import plugin_option, registry_of
-from prunebench.cli.selecting import opened, selected, selection_options, written
+from prunebench.cli.selecting import opened, selected, selection_options
 from prunebench.errors import PrunebenchError, unknown
+from prunebench.files import written
 
 
 @click.command()

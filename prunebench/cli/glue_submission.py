@@ -13,8 +13,8 @@ import click
 
 from prunebench.cli.execute import Wish, alike, command_line, conclude, execute, execution_options, open_if_there
 from prunebench.cli.options import announce, cell_options, read_suite, registry_of, running_of
-from prunebench.cli.selecting import written
 from prunebench.errors import PrunebenchError
+from prunebench.files import written
 
 if TYPE_CHECKING:
     from prunebench.cli.execute import Done

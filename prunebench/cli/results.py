@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from prunebench.cli.selecting import selected, selection_options, strategies_option, written
+from prunebench.cli.selecting import selected, selection_options, strategies_option
 from prunebench.errors import PrunebenchError, unknown
+from prunebench.files import written
 
 
 @click.command()

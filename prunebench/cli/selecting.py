@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from prunebench.cli.options import store_option
-from prunebench.errors import PrunebenchError
 
 if TYPE_CHECKING:
     from prunebench.results import Row
@@ -82,13 +81,3 @@ def chosen(
     for complaint in place.complaints:
         click.echo(complaint, err=True)
     return rows
-
-
-def written(path: Path, data: str | bytes) -> Path:
-    """The path, once `data` is in that file; what keeps it from being there is a person's to mend."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data.encode() if isinstance(data, str) else data)
-    except OSError as error:
-        raise PrunebenchError(f"cannot write {str(path)!r}: {(error.strerror or str(error)).lower()}") from None
-    return path

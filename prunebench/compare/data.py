@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 from collections.abc import Iterator
 from typing import Any
 
 from prunebench.compare.model import Across, Examples, Measured, Report
+from prunebench.files import csv_table
 from prunebench.stats.comparison import ALPHA, Comparison
 from prunebench.table import dumps
 
@@ -57,12 +56,7 @@ def _lines(report: Report) -> Iterator[dict[str, Any]]:
 
 def to_csv(report: Report) -> str:
     """A line for each comparison; `over` says of what its n are: seeds, tasks, or examples. Scores are fractions."""
-    lines = list(_lines(report))
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(dict.fromkeys(name for line in lines for name in line)), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return out.getvalue()
+    return csv_table(_lines(report))
 
 
 def to_json(report: Report) -> str:

@@ -11,12 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prunebench.analysis.drawing import drawn, save
+from prunebench.analysis.drawing import drawn
 from prunebench.figures import ranks, scores
 from prunebench.figures.style import Style, settings
-from prunebench.leaderboard.kept import kept, sections
+from prunebench.files import written
 from prunebench.leaderboard.model import Page, Section, Track
 from prunebench.leaderboard.numbers import level
+from prunebench.leaderboard.retained import kept, sections
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,7 +42,7 @@ def write(page: Page, out: Path, formats: Iterable[str]) -> list[Path]:
     with settings():
         for name, make in pictures(page).items():
             files |= drawn(name, make, formats)
-    return save(out, files)
+    return [written(out / name, data) for name, data in files.items()]
 
 
 def _pictures(page: Page, style: Style) -> Iterator[tuple[str, Make]]:

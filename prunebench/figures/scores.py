@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from prunebench.analysis.drawing import figure
 from prunebench.figures.style import GREY, WIDTH, Look, Style, name
-from prunebench.leaderboard.kept import Kept
 from prunebench.leaderboard.model import Level, Line, Section, Track
 from prunebench.leaderboard.numbers import level, limits
+from prunebench.leaderboard.retained import Kept
 from prunebench.stats import Summary
 
 if TYPE_CHECKING:

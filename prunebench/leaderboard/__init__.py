@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from prunebench.errors import PrunebenchError, unknown
+from prunebench.files import written
 from prunebench.leaderboard.data import to_csv, to_json
 from prunebench.leaderboard.latex import latex
 from prunebench.leaderboard.layout import blocks
@@ -76,13 +77,7 @@ def render(
 def write(page: Page, out: Path, formats: Iterable[str]) -> list[Path]:
     """Write `page` into the folder `out`, a file a format, and return the files' paths."""
     texts = {out / FORMATS[name][0]: FORMATS[name][1](page) for name in formats}
-    for path, text in texts.items():
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8", newline="\n")
-        except OSError as error:
-            raise PrunebenchError(f"cannot write {str(path)!r}: {(error.strerror or str(error)).lower()}") from None
-    return list(texts)
+    return [written(path, text) for path, text in texts.items()]
 
 
 def terminal(rows: Sequence[Row]) -> str:

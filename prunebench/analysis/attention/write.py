@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import functools
-import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,8 @@ import numpy as np
 from prunebench.analysis.attention import picture
 from prunebench.analysis.attention.page import blocks
 from prunebench.analysis.attention.result import MEASURES, Comparison
-from prunebench.analysis.drawing import drawn, save, shown
+from prunebench.analysis.drawing import drawn, shown
+from prunebench.files import csv_table, written
 from prunebench.leaderboard.markdown import markdown
 
 TEXTS = ("md", "csv")
@@ -31,23 +30,14 @@ def write(
     for name, make in makes.items():
         files |= drawn(name, make, formats)
     if "csv" in formats:
-        files["summary.csv"] = _csv(_measures(found)).encode()
-        files["maps.csv"] = _csv(_maps(found)).encode()
+        files["summary.csv"] = csv_table(_measures(found)).encode()
+        files["maps.csv"] = csv_table(_maps(found)).encode()
     if "md" in formats:
         pictures = {name: file for name in makes if (file := shown(files, name))}
         parts = [block if isinstance(block, str) else markdown([block]).rstrip("\n")
                  for block in blocks(found, pictures, command)]  # fmt: skip
         files["README.md"] = ("\n\n".join(parts) + "\n").encode()
-    return save(out, files)
-
-
-def _csv(lines: Iterable[dict[str, Any]]) -> str:
-    found = list(lines)
-    with io.StringIO() as out:
-        writer = csv.DictWriter(out, list(found[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(found)
-        return out.getvalue()
+    return [written(out / name, data) for name, data in files.items()]
 
 
 def _measures(found: Comparison) -> Iterator[dict[str, Any]]:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from prunebench.analysis.drawing import drawn, save, shown
+from prunebench.analysis.drawing import drawn, shown
 from prunebench.analysis.overlap.compare import Pair, Part
 from prunebench.analysis.overlap.page import blocks
 from prunebench.analysis.overlap.picture import pictures
 from prunebench.analysis.overlap.profile import sparsity
 from prunebench.analysis.overlap.report import Report, Unit
+from prunebench.files import csv_table, written
 from prunebench.leaderboard.markdown import markdown
 
 TEXTS = ("md", "csv")
@@ -29,12 +28,12 @@ def write(report: Report, out: Path, formats: Sequence[str], command: str) -> li
             files |= drawn(full, make, formats)
             in_page[full] = shown(files, full)
     if "csv" in formats:
-        files["overlap.csv"] = _csv(line for unit in report.units for line in _overlaps(unit)).encode()
-        files["sparsity.csv"] = _csv(line for unit in report.units for line in _sparsities(unit)).encode()
-        files["heads.csv"] = _csv(line for unit in report.units for line in _heads(unit)).encode()
+        files["overlap.csv"] = csv_table(line for unit in report.units for line in _overlaps(unit)).encode()
+        files["sparsity.csv"] = csv_table(line for unit in report.units for line in _sparsities(unit)).encode()
+        files["heads.csv"] = csv_table(line for unit in report.units for line in _heads(unit)).encode()
     if "md" in formats:
         files["README.md"] = page(report, in_page, command).encode()
-    return save(out, {name: data for name, data in files.items() if data})
+    return [written(out / name, data) for name, data in files.items() if data]
 
 
 def page(report: Report, pictures: dict[str, str], command: str) -> str:
@@ -42,18 +41,6 @@ def page(report: Report, pictures: dict[str, str], command: str) -> str:
     parts = [block if isinstance(block, str) else markdown([block]).rstrip("\n")
              for block in blocks(report, pictures, command)]  # fmt: skip
     return "\n\n".join(parts) + "\n"
-
-
-def _csv(lines: Iterator[dict[str, Any]]) -> str:
-    """The table, or nothing where it has no line."""
-    found = list(lines)
-    if not found:
-        return ""
-    with io.StringIO() as out:
-        writer = csv.DictWriter(out, list(found[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(found)
-        return out.getvalue()
 
 
 def _overlaps(unit: Unit) -> Iterator[dict[str, Any]]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from prunebench.analysis.drawing import drawn, save, shown
+from prunebench.analysis.drawing import drawn, shown
 from prunebench.analysis.transfer.grid import Grid
 from prunebench.analysis.transfer.page import blocks, opening
 from prunebench.analysis.transfer.picture import heat_map
+from prunebench.files import csv_table, written
 from prunebench.leaderboard.markdown import markdown
 
 TEXTS = ("md", "csv")
@@ -25,7 +24,7 @@ def write(grid: Grid, out: Path, formats: Sequence[str], command: str) -> list[P
         files[f"{PICTURE}.csv"] = to_csv(grid).encode()
     if "md" in formats:
         files["README.md"] = page(grid, command, shown(files, PICTURE)).encode()
-    return save(out, files)
+    return [written(out / name, data) for name, data in files.items()]
 
 
 def page(grid: Grid, command: str, picture: str) -> str:
@@ -36,12 +35,7 @@ def page(grid: Grid, command: str, picture: str) -> str:
 
 def to_csv(grid: Grid) -> str:
     """A line for each mask, target, metric and seed; scores are fractions, what is not known is empty."""
-    lines = list(_lines(grid))
-    with io.StringIO() as out:
-        writer = csv.DictWriter(out, list(lines[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(lines)
-        return out.getvalue()
+    return csv_table(_lines(grid))
 
 
 def _lines(grid: Grid) -> Iterator[dict[str, Any]]:

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from prunebench.leaderboard.blocks import one_line
-from prunebench.leaderboard.kept import kept, sections
 from prunebench.leaderboard.model import Page, Ranking, Score, Section
 from prunebench.leaderboard.numbers import limits, steady
+from prunebench.leaderboard.retained import kept, sections
 from prunebench.leaderboard.section import METRICS
 from prunebench.stats import Summary
 
