@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from prunebench import progress
 from prunebench.errors import PrunebenchError
 from prunebench.executors import ATTEMPTS
-from prunebench.jobs import RESULTS, Failure, Job, describe
+from prunebench.jobs import RESULTS, Failure, Job, describe, pieces
 from prunebench.plan import Node
 from prunebench.store import InputMissing, Store, StoreError
 
@@ -59,8 +59,8 @@ def run(
 ) -> Report:
     """Run `jobs`, at most `slots` at a time; a job that fails costs itself and those that start from it.
 
-    A job whose worker dies is run again, up to ATTEMPTS times. Raises StoreError where the store cannot be written,
-    since then no job can go on.
+    A job whose worker dies is run again, up to ATTEMPTS times, the last time in pieces. Raises StoreError where the
+    store cannot be written, since then no job can go on.
     """
     files = [(path, Path(path).read_text(encoding="utf-8")) for path in plugins]
     at_work = _Run(jobs, store, display, slots)
@@ -119,16 +119,30 @@ class _Run:
         )
 
     def again(self, job: Job, future: Future[Any]) -> bool:
-        """Put a job back whose worker has died, unless that has happened too often."""
+        """Put a job back whose worker has died, unless that has happened too often: in pieces for its last time.
+
+        What kills the worker may be one strategy's scores, and the training before them is everybody's.
+        """
         error = future.exception()
         if not isinstance(error, BrokenExecutor):
             return False
         self.deaths[job] += 1
         if self.deaths[job] == ATTEMPTS:
             return False
-        self.waiting.insert(0, job)
+        self.waiting[:0] = self.in_pieces(job) if self.deaths[job] == ATTEMPTS - 1 else [job]
         self.display.died(job, str(error))
         return True
+
+    def in_pieces(self, job: Job) -> list[Job]:
+        """The pieces of a job, in its place for those that need it and for the weights that it reads."""
+        found = pieces(job)
+        for other in self.waiting:
+            if job in other.needs:
+                other.needs = other.needs - {job} | set(found)
+        self.readers.update(piece.reads for piece in found if piece.reads)
+        self.readers[job.reads] -= 1
+        self.deaths.update(dict.fromkeys(found, self.deaths[job]))
+        return found
 
     def settle(self, job: Job, future: Future[Any], seconds: float) -> None:
         """Book a job that is over, and give up what cannot be run any more because of what failed in it."""
@@ -173,7 +187,7 @@ class _Run:
             self.fatal = error
         self.report.again |= isinstance(error, InputMissing)
         reason = str(error) if known else f"{type(error).__name__}: {error}"
-        return [Failure(job.anchor.key, reason, "".join(traceback.format_exception(error)))]
+        return [Failure(job.nodes[0].key, reason, "".join(traceback.format_exception(error)))]
 
 
 def _at(job: Job, failure: Failure) -> Node:

@@ -37,6 +37,7 @@ class Job:
 
     `lead` are the phases before it that no job of their own runs: a rewind that a training follows. `reads` is the
     name of the stored weights that it starts from. `models` are the keys of nodes whose weights are kept for good.
+    Of a job in pieces one `resumes` where another has left its anchor, which is then not among its nodes.
     """
 
     anchor: Node
@@ -46,10 +47,11 @@ class Job:
     reads: str = ""
     lead: list[Node] = field(default_factory=list)
     models: set[str] = field(default_factory=set)
+    resumes: bool = False
 
     @property
     def trains(self) -> bool:
-        return isinstance(self.anchor.phase, Train)
+        return isinstance(self.anchor.phase, Train) and not self.resumes
 
     @property
     def phases(self) -> list[Node]:
@@ -76,8 +78,13 @@ class Job:
         return {
             "root": root_json(self.anchor.root),
             "path": [node.to_json() for node in self.anchor.path()],
-            "tree": [{**node.to_json(), "parent": node.parent.key} for node in self.nodes[1:] if node.parent],
+            "tree": [
+                {**node.to_json(), "parent": node.parent.key}
+                for node in self.nodes
+                if node is not self.anchor and node.parent
+            ],
             "anchor": self.anchor.key,
+            "resumes": self.resumes,
             "scored": [node.key for node in self.nodes if node.scored],
             "reads": self.reads,
             "weights": sorted(self.weights),
@@ -85,6 +92,32 @@ class Job:
             "plugins": list(plugins),
             "checkpoint_minutes": minutes,
         }
+
+
+def pieces(job: Job) -> list[Job]:
+    """The same work in smaller jobs: the anchor by itself, and each branch that follows it."""
+    branches: dict[Node, list[Node]] = {}
+    first: dict[Node, Node] = {}
+    for node in job.nodes[1:]:
+        assert node.parent is not None
+        first[node] = first.get(node.parent, node)
+        branches.setdefault(first[node], []).append(node)
+    start = _piece(job, [job.anchor], lead=job.lead, reads=job.reads, needs=set(job.needs))
+    if job.trains and branches:
+        start.weights.add(job.anchor.key)
+    begun = [start] if start.records or start.masks or start.models else []
+    reads = job.anchor.key if job.trains else job.reads
+    needs = {*job.needs, *begun}
+    rest = [_piece(job, nodes, reads=reads, needs=set(needs), resumes=True) for nodes in branches.values()]
+    if not begun:
+        rest[0].lead = [*job.lead, job.anchor]
+    return begun + rest
+
+
+def _piece(job: Job, nodes: list[Node], **others: Any) -> Job:
+    keys = {node.key for node in nodes}
+    weights = {name for name in job.weights if name.partition("-at-")[0] in keys}
+    return Job(job.anchor, nodes, weights=weights, models=job.models & keys, **others)
 
 
 @dataclass(frozen=True)

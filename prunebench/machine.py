@@ -19,22 +19,29 @@ COMPILED = "+compile"
 
 def resolve_device(device: str) -> str:
     """`cpu` or `cuda`; `auto` takes a GPU where there is one."""
-    import torch
-
     if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda" and not torch.cuda.is_available():
+        return "cuda" if _has_gpu() else "cpu"
+    if device == "cuda" and not _has_gpu():
         raise PrunebenchError("there is no CUDA device here", "use --device cpu or auto")
     return device
 
 
-def resolve_precision(precision: str, device: str) -> str:
-    """`fp32` or `bf16`; `auto` takes bf16 where the processor multiplies in it."""
+def _has_gpu() -> bool:
+    # A build without CUDA says so in its version, and to import it takes a second.
+    if importlib.metadata.version("torch").endswith("+cpu"):
+        return False
     import torch
 
+    return torch.cuda.is_available()
+
+
+def resolve_precision(precision: str, device: str) -> str:
+    """`fp32` or `bf16`; `auto` takes bf16 where the processor multiplies in it."""
     if precision != "auto":
         return precision
     if device == "cuda":
+        import torch
+
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     flags = _cpu_flags()
     return "bf16" if {"avx512_bf16", "amx_bf16"} & flags else "fp32"
@@ -119,15 +126,18 @@ def hardware(device: str) -> str:
     return f"{name}{f' ({best})' if best else ''}, {cores()} cores"
 
 
+@functools.cache
+def _versions() -> dict[str, str]:
+    names = ("prunebench", "torch", "transformers", "datasets", "numpy")
+    return {name: importlib.metadata.version(name) for name in names}
+
+
 def environment(device: str) -> dict[str, str | int]:
     """Versions and hardware for a record."""
     import torch
 
-    versions = {
-        name: importlib.metadata.version(name) for name in ("prunebench", "torch", "transformers", "datasets", "numpy")
-    }
     return {
-        **versions,
+        **_versions(),
         "python": platform.python_version(),
         "platform": platform.system(),
         "hardware": hardware(device),

@@ -6,9 +6,9 @@ from typing import Any
 
 from prunebench import machine
 from prunebench.errors import PrunebenchError
+from prunebench.inputs import load_data, model_source
 from prunebench.plan import ENGINE, Plan, Root, build
 from prunebench.registry import Registry
-from prunebench.subjects import load_data, model_source
 from prunebench.suite import Suite
 
 

@@ -187,7 +187,7 @@ def warnings(by_task: Mapping[str, Sequence[Row]]) -> Iterator[str]:
     """A sentence for whatever was not made alike within a task, and for each method that comes from several versions.
 
     Scores from two machines may stand in one ranking, with this warning: hardware moves them less than a seed does.
-    Measured speed may not; see `one_hardware`.
+    Their seconds may not be held against each other; see `leaderboard.retained`.
     """
     for task, rows in by_task.items():
         for name, values in sorted(environment(rows).items()):
@@ -199,13 +199,3 @@ def warnings(by_task: Mapping[str, Sequence[Row]]) -> Iterator[str]:
     for (_, label), found in sorted(sources.items()):
         if len(found) > 1:
             yield f"The results of {label} come from {len(found)} versions: {', '.join(sorted(found))}."
-
-
-def one_hardware(rows: Iterable[Row]) -> None:
-    """Raise where the rows were measured on more than one kind of hardware: their seconds are no ranking."""
-    found = environment(rows).get("hardware", [])
-    if len(found) > 1:
-        raise PrunebenchError(
-            f"seconds were measured on {len(found)} kinds of hardware: {'; '.join(found)}",
-            "speed is ranked on one: choose with --device, or measure again on one machine",
-        )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,3 +35,13 @@ class Step:
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> Step:
         return cls(**{**data, "phase": phases.from_json(data["phase"])})
+
+
+def snapshots(weights: Iterable[str], training: str, steps: int) -> dict[int, list[str]]:
+    """Which of the stored `weights` are of that training, of so many steps, by step; two rewinds may want one step."""
+    found: dict[int, list[str]] = defaultdict(list)
+    for name in weights:
+        source, middle, at = name.partition("-at-")
+        if source == training and middle:
+            found[int(at) if at.isdigit() else max(1, round(float(at) * steps))].append(name)
+    return found

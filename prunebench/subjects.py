@@ -6,7 +6,6 @@ import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,12 +13,12 @@ from torch import Tensor, nn
 
 from prunebench import batches
 from prunebench.errors import PrunebenchError
+from prunebench.inputs import load_data, model_source, positions
 from prunebench.models import sources
-from prunebench.models.architecture import Architecture
-from prunebench.models.prunable import PrunableModel, check_readable, load, load_tokenizer
+from prunebench.models.prunable import PrunableModel, load, load_tokenizer
 from prunebench.protocol import Protocol
 from prunebench.registry import Registry
-from prunebench.tasks.task import DataSource, Task, TaskData
+from prunebench.tasks.task import Task
 
 
 @dataclass
@@ -48,6 +47,13 @@ class Subject:
         """The model's weights in storage of their own."""
         return {name: parameter.detach().clone() for name, parameter in self.model.named_parameters()}
 
+    def is_rewound(self, keep: Mapping[str, Tensor]) -> bool:
+        """Whether the model is θ0 where `keep` says so and zero elsewhere, bit for bit, the task head included."""
+        return all(
+            torch.equal(weight, self.theta0[name] * keep[name] if name in keep else self.theta0[name])
+            for name, weight in self.model.named_parameters()
+        )
+
 
 def subject(root: Mapping[str, Any], registry: Registry) -> Subject:
     """The subject of a root; what the last job of this process had loaded is used again."""
@@ -61,26 +67,6 @@ def subject(root: Mapping[str, Any], registry: Registry) -> Subject:
     labels = len(task.labels) or 1
     prunable, theta0 = _model(source, labels, root["seed"], root["prunable"], root["device"], registry)
     return Subject(prunable, theta0, train, evaluations, task, protocol)
-
-
-@functools.lru_cache(maxsize=2)
-def model_source(model: str, registry: Registry) -> sources.ModelSource:
-    """Where a model lies, found and digested once in a process."""
-    checkpoints = [registry.get("checkpoints", name) for name in registry.entries("checkpoints")]
-    source = sources.resolve(model, architectures(registry), checkpoints)
-    check_readable(source.folder)
-    return source
-
-
-def architectures(registry: Registry) -> list[Architecture]:
-    """All families; two that claim one model type are an error."""
-    found: list[Architecture] = [registry.get("models", name) for name in registry.entries("models")]
-    claims = [(kind, family.name) for family in found for kind in family.model_types]
-    for kind, name in claims:
-        others = [other for other_kind, other in claims if other_kind == kind and other != name]
-        if others:
-            raise PrunebenchError(f"model type {kind!r} is claimed by the families {name!r} and {others[0]!r}")
-    return found
 
 
 @functools.lru_cache(maxsize=1)
@@ -127,17 +113,6 @@ def _encoded(
             f"task {task!r} has a text of {longest} tokens, and {source.name} reads {limit}", f"--max-length {limit}"
         )
     return train.to(device), {name: split.to(device) for name, split in evaluations.items()}
-
-
-def positions(source: sources.ModelSource, registry: Registry) -> int:
-    """The longest text that the model has positions for, in tokens."""
-    config = sources.read_config(source.folder)
-    unused = config.get("pad_token_id", 1) + 1 if registry.get("models", source.family).positions_after_padding else 0
-    return int(config.get("max_position_embeddings", 512)) - unused
-
-
-def load_data(task: Task, glue_dir: str | None) -> TaskData:
-    return task.load(DataSource(Path(glue_dir) if glue_dir else None))
 
 
 def _same(what: str, found: str, planned: str) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import itertools
 import traceback
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from prunebench.models.prunable import permute_layers, reinitialise
 from prunebench.phases import Adopt, Compact, PermuteLayers, Prune, Reinit, Rewind, Shuffle, Train
 from prunebench.registry import Registry, at_hand
 from prunebench.seeds import derive
-from prunebench.steps import State, Step
+from prunebench.steps import State, Step, snapshots
 from prunebench.store import InputMissing, Store, StoreError
 from prunebench.subjects import Subject, subject
 
@@ -75,9 +74,12 @@ class Worker:
         self.rewound_exactly: bool | None = None
 
     def run(self) -> None:
-        trains = bool(self.path) and isinstance(self.path[-1].phase, Train)
+        at_training = bool(self.path) and isinstance(self.path[-1].phase, Train)
+        trains = at_training and not self.job["resumes"]
         state = self.replay(self.path[:-1] if trains else self.path)
         self.encoder_before = units.encoder_sparsity(self.subject.prunable)
+        if at_training and self.job["resumes"]:
+            self.recall()
         self.seconds.add("load")
         outcome = self.train(self.path[-1], state) if trains else None
         scored = trains or self.job["anchor"] in self.job["scored"]
@@ -90,6 +92,14 @@ class Worker:
             if result is not None:
                 self.keep_record(*result)
         self.checkpoints.discard()
+
+    def recall(self) -> None:
+        """Say of the training before, which another job has run, what this one would have seen of its start."""
+        record = self.store.record(self.job["anchor"])
+        if record is None:
+            raise InputMissing(f"the record of {self.job['anchor']} is gone")
+        self.encoder_before = record["sparsity"]["encoder_before"]
+        self.rewound_exactly = record["checks"]["rewound_exactly"]
 
     # The state at a node
 
@@ -152,7 +162,7 @@ class Worker:
 
     def train(self, step: Step, state: State) -> training.Outcome:
         assert isinstance(step.phase, Train)
-        self.rewound_exactly = self.is_rewound(self.keep(state)) if state.rewound else None
+        self.rewound_exactly = self.subject.is_rewound(self.keep(state)) if state.rewound else None
         ramp = step.phase.sparsity.steps(self.steps) if step.phase.sparsity else {}
         begun, mask = self.checkpoints.begun(name for name in self.job["weights"] if name.startswith(f"{step.key}-at-"))
         if mask:
@@ -189,21 +199,9 @@ class Worker:
         return training.steps_of(len(self.subject.train), self.subject.protocol)
 
     def snapshots(self, training: str) -> dict[int, Callable[[], None]]:
-        """What is to be kept of the weights in the middle of the training, by step; two rewinds may want one step."""
-        names: dict[int, list[str]] = defaultdict(list)
-        for name in self.job["weights"]:
-            if name.startswith(f"{training}-at-"):
-                at = name.partition("-at-")[2]
-                names[int(at) if at.isdigit() else max(1, round(float(at) * self.steps))].append(name)
+        """What is to be kept of the weights in the middle of the training, by step."""
+        names = snapshots(self.job["weights"], training, self.steps)
         return {step: functools.partial(self.keep_weights, *wanted) for step, wanted in names.items()}
-
-    def is_rewound(self, keep: Weights) -> bool:
-        """Whether the model is θ0 under the mask, bit for bit, the task head included."""
-        theta0 = self.subject.theta0
-        return all(
-            torch.equal(weight, theta0[name] * keep[name] if name in keep else theta0[name])
-            for name, weight in self.subject.model.named_parameters()
-        )
 
     def prune(self, step: Step, sparsity: float, state: State) -> masks.Mask:
         """The strategy's mask with exactly the units gone that `sparsity` asks for."""
@@ -293,6 +291,8 @@ class Worker:
             },
             "environment": machine.environment(self.root["device"]),
         }
+        # To hold a compacted model against the masked one is evaluation, too.
+        self.seconds.add("evaluate")
         return record, logits
 
     def keep_record(self, record: dict[str, Any], logits: bytes) -> None:

@@ -18,7 +18,7 @@ from prunebench.figures import pictures, ranks, scores, write
 from prunebench.figures.style import Style, settings
 from prunebench.leaderboard import build
 from prunebench.leaderboard.model import Page
-from prunebench.leaderboard.retained import kept, sections
+from prunebench.leaderboard.retained import Kept, kept, sections
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +78,23 @@ def test_retained_against_what_is_left(page: Page) -> None:
     assert list(imp.get_xdata()) == pytest.approx([81.25, 68.75])
     assert imp.get_ydata()[1] == pytest.approx(100 * (57 / 60 + 58 / 62 + 59 / 64) / 3)
     assert axes.xaxis_inverted()
+
+
+def test_seconds_of_two_machines_are_not_held_against_each_other() -> None:
+    lab = Lab()
+    for seed in range(2):
+        lab.done("rte", "dense", 0.0, seed, 0.9)
+        lab.done("rte", "imp", 0.5, seed, 0.8)
+
+    def points() -> list[Kept]:
+        for record in lab.records.values():
+            record["seconds"] = {"load": 0.0, "train": 2.0, "prune": 0.0, "evaluate": 0.5}
+        return kept(*sections(build(lab.rows()))[0])
+
+    assert all(point.seconds for point in points())
+    lab.done("rte", "magnitude", 0.5, 0, 0.8, environment={"hardware": "A GPU"})
+    assert {point.seconds for point in points()} == {None}
+    assert all(point.steps for point in points())
 
 
 def six_tasks() -> Lab:

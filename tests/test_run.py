@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-from concurrent.futures import BrokenExecutor
+from concurrent.futures import BrokenExecutor, Future
 
 import pytest
 import safetensors.torch
@@ -516,17 +516,50 @@ def test_a_worker_that_is_killed_costs_no_result(run, tmp_path, monkeypatch, cap
         assert same(store.record(cell.leaf.key)) == same(there.record(cell.leaf.key))
 
 
-def test_a_job_that_always_kills_its_worker_fails_and_the_rest_goes_on(run, tmp_path, monkeypatch):
+def test_a_strategy_that_always_kills_its_worker_costs_nobody_else_anything(run, tmp_path, monkeypatch, capsys):
+    """The third time in pieces: the training that it shares, other branches of the job, and those that follow them."""
     (tmp_path / "dies.py").write_text(DIES)
+    words = {"plugins": [tmp_path / "dies.py"], "seeds": "2"}
+    others = "imp,magnitude,random-pruning,random-pruning[of=heads],heads"
+    there, plan, _ = run(others, **words, store="whole", executor=Processes(Request(2)))
     monkeypatch.setenv("DIES", str(tmp_path / "log"))
-    store, plan, report = run(
-        "dies[times=99],magnitude-init", plugins=[tmp_path / "dies.py"], executor=Processes(Request(2)), seeds="2"
-    )
+    store, mixed, report = run(f"dies[times=99],{others}", **words, executor=Processes(Request(2)))
+    assert set(report.failures) == {f"rte, seed {seed}, dies[times=99] 0.2: Train Prune(0.2)" for seed in (0, 1)}
     [reason] = set(report.failures.values())
     assert reason.startswith("its worker died 3 times: it was killed by SIGKILL")
     assert (tmp_path / "log").read_text() == "xxxxxx"
+    lost = {label for (label, _, _), record in records_of(store, mixed).items() if record is None}
+    assert lost == {"dies[times=99]"}
+    for cell in plan.cells:
+        assert same(store.record(cell.leaf.key)) == same(there.record(cell.leaf.key))
+    assert not list((store.place.folder / "weights").glob("*"))
+    assert capsys.readouterr().err.count("the job is run again") == 4
+
+
+def test_a_job_that_trains_and_dies_thrice_takes_what_follows_it_along(run, monkeypatch):
+    executor = _Deadly()
+    store, plan, report = run("imp,magnitude-init", executor=executor)
+    [reason] = set(report.failures.values())
+    assert reason.startswith("its worker died 3 times: as told")
+    assert executor.died == 3
     found = records_of(store, plan)
-    assert {label for (label, _, _), record in found.items() if record is None} == {"dense", "dies[times=99]"}
+    assert {label for (label, _, _), record in found.items() if record is None} == {"dense", "imp"}
+
+
+class _Deadly(Here):
+    """Dies of every training from θ0 itself."""
+
+    def __init__(self):
+        self.died = 0
+
+    def submit(self, fn, /, *args, **kwargs):
+        job = args[0]
+        if len(job["path"]) == 1 and not job["resumes"] and job["path"][0]["phase"]["phase"] == "Train":
+            self.died += 1
+            future = Future()
+            future.set_exception(executors.WorkerDied("as told"))
+            return future
+        return super().submit(fn, *args, **kwargs)
 
 
 def test_an_executor_that_is_broken_ends_the_run_with_one_line(run):

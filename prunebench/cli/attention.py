@@ -152,8 +152,8 @@ def _check_heads(heads: Sequence[tuple[int, int]], chosen: Suite, registry: Regi
     """Raise for a head that the model does not have, before anything is trained for it."""
     if not heads:
         return
+    from prunebench.inputs import model_source
     from prunebench.models.sources import read_config
-    from prunebench.subjects import model_source
 
     config = read_config(model_source(chosen.model, registry).folder)
     layers = config.get("num_hidden_layers", config.get("n_layers", 0))

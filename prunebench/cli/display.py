@@ -70,13 +70,13 @@ class Live:
         self.working: dict[Job, TaskID] = {}
 
     def started(self, job: Job) -> None:
-        self.working[job] = self.bars.add_task(describe(job.anchor), total=None, note="at work")
+        self.working[job] = self.bars.add_task(describe(job.nodes[0]), total=None, note="at work")
 
     def moment(self, moment: Progress) -> None:
         note = f"loss {moment.loss:.3f}" if moment.step < moment.steps else "pruning and scoring"
         # A copy: moments come from other threads than the jobs that begin and end.
         for job, bar in list(self.working.items()):
-            if job.anchor.key == moment.job:
+            if job.nodes[0].key == moment.job:
                 self.bars.update(bar, total=moment.steps, completed=moment.step, note=note)
 
     def finished(self, job: Job, seconds: float, left: float | None, failure: str) -> None:
@@ -87,11 +87,11 @@ class Live:
         self.bars.update(self.all, advance=len(job.phases), note=note)
         if failure:
             what = failure if bar is None else f"failure: {failure}"
-            self.bars.console.print(f"{describe(job.anchor)}: {what}", markup=False)
+            self.bars.console.print(f"{describe(job.nodes[0])}: {what}", markup=False)
 
     def died(self, job: Job, reason: str) -> None:
         self.bars.remove_task(self.working.pop(job))
-        self.bars.console.print(f"{describe(job.anchor)}: {LOST.format(reason)}", markup=False)
+        self.bars.console.print(f"{describe(job.nodes[0])}: {LOST.format(reason)}", markup=False)
 
 
 class Lines:
@@ -112,10 +112,10 @@ class Lines:
     def finished(self, job: Job, seconds: float, left: float | None, failure: str) -> None:
         self.done += len(job.phases)
         rest = "" if left is None else f", about {duration(left)} left"
-        what = f"{duration(seconds)}{self.losses.get(job.anchor.key, '')}"
+        what = f"{duration(seconds)}{self.losses.get(job.nodes[0].key, '')}"
         if failure:
             what = f"{what}; failure: {failure}" if job in self.started_jobs else failure
-        click.echo(f"[{self.done}/{self.total} phases] {describe(job.anchor)}: {what}{rest}", err=True)
+        click.echo(f"[{self.done}/{self.total} phases] {describe(job.nodes[0])}: {what}{rest}", err=True)
 
     def died(self, job: Job, reason: str) -> None:
-        click.echo(f"{describe(job.anchor)}: {LOST.format(reason)}", err=True)
+        click.echo(f"{describe(job.nodes[0])}: {LOST.format(reason)}", err=True)

@@ -156,8 +156,8 @@ def request_for(chosen: Suite, registry: Registry, running: Running, jobs: int) 
 
 def _room_here(chosen: Suite, registry: Registry) -> int:
     from prunebench import machine
+    from prunebench.inputs import model_source
     from prunebench.models.sources import weight_files
-    from prunebench.subjects import model_source
 
     weights = sum(path.stat().st_size for path in weight_files(model_source(chosen.model, registry).folder))
     return machine.default_jobs(machine.resolve_device(chosen.device), weights)

@@ -19,13 +19,15 @@ from prunebench.results import Outcome
 class Kept:
     """A method at a sparsity: what it retains, and the records of all tasks and seeds that this is the mean of.
 
-    Shares, counts, steps and seconds are means over those records, and None where one does not know.
+    Shares, counts, steps and seconds are means over those records, and None where one does not know. Seconds are also
+    None where the section was not all measured on one machine's hardware: methods cannot be held against each other.
     """
 
     track: str
     sparsity: float
     place: Place
     outcomes: tuple[Outcome, ...]
+    one_hardware: bool
 
     @property
     def share(self) -> float | None:
@@ -43,6 +45,8 @@ class Kept:
 
     @property
     def seconds(self) -> float | None:
+        if not self.one_hardware:
+            return None
         return self._mean(lambda outcome: _both(outcome.find.seconds, outcome.train.seconds))
 
     def _mean(self, value: Callable[[Outcome], float | None]) -> float | None:
@@ -68,7 +72,8 @@ def kept(section: Section, group: Sequence[Section]) -> list[Kept]:
             for level in track.levels:
                 for line in level.lines:
                     outcomes.setdefault((track.name, level.sparsity, line.label), []).extend(line.outcomes)
+    hardware = {outcome.environment.get("hardware") for found in outcomes.values() for outcome in found}
     return [
-        Kept(track, sparsity, place, tuple(outcomes.get((track, sparsity, place.label), ())))
+        Kept(track, sparsity, place, tuple(outcomes.get((track, sparsity, place.label), ())), len(hardware) <= 1)
         for track, sparsity, place in retained(section, group)
     ]

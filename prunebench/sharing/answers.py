@@ -6,10 +6,11 @@ from typing import Any
 
 from prunebench import batches
 from prunebench.evaluation import decide, predict
+from prunebench.inputs import model_source, positions
 from prunebench.models.prunable import load_tokenizer
 from prunebench.plan import Cell, root_json
 from prunebench.registry import Registry
-from prunebench.subjects import Subject, model_source, positions
+from prunebench.subjects import Subject
 from prunebench.tasks.task import Split
 
 

@@ -70,7 +70,7 @@ class Obstacles:
 def _lacks(name: str, fingerprint: str, device: str, *, registry: Registry, model: str | None) -> str:
     """Why nothing of that model and device can be trained here, or ""."""
     from prunebench import machine
-    from prunebench.subjects import model_source
+    from prunebench.inputs import model_source
 
     try:
         machine.resolve_device(device)

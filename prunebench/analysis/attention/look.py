@@ -10,11 +10,12 @@ import numpy as np
 from prunebench import kept, masks
 from prunebench.analysis.attention.measure import maps, measures
 from prunebench.analysis.attention.result import Comparison, Map, Model
+from prunebench.inputs import load_data, model_source
 from prunebench.models.prunable import load_tokenizer
 from prunebench.plan import Cell, mask_of, root_json
 from prunebench.registry import Registry
 from prunebench.store import Store
-from prunebench.subjects import Subject, load_data, model_source, subject
+from prunebench.subjects import Subject, subject
 
 # Texts that are shown where none are named: so many of the first ones of at most so many tokens.
 TEXTS, TOKENS = 3, 24

@@ -1,6 +1,6 @@
 """What the page in a browser draws from: every number of the leaderboard, as compact lists.
 
-Imports `model`, `kept`, `section` and `stats`. Names are passed as they are: what shows them escapes them.
+Imports `model`, `retained`, `section` and `stats`. Names are passed as they are: what shows them escapes them.
 """
 
 from __future__ import annotations

@@ -296,7 +296,7 @@ function parametersChart(state) {
 function costChart(state) {
   const unit = state.cost === "steps" ? "optimiser steps" : "seconds of training";
   const x = { title: `${unit}, to find the mask and to train`, rangemode: "tozero" };
-  return keptChart(state, state.cost, state.cost, x);
+  return keptChart(state, state.cost, state.cost === "steps" ? "steps" : "seconds of one kind of hardware", x);
 }
 
 // Nemenyi's critical difference, half to each side, so that bars which do not meet are apart; lines join what is not.
