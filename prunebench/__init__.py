@@ -4,7 +4,7 @@ What a plugin may import is what this module exports. Nothing here imports torch
 """
 
 from prunebench.errors import PrunebenchError
-from prunebench.executors import ExecutorSpec, Request
+from prunebench.executors import ExecutorSpec, Request, WorkersDied
 from prunebench.hookspecs import hookimpl
 from prunebench.models.architecture import Architecture
 from prunebench.models.checkpoint import Checkpoint
@@ -38,6 +38,7 @@ __all__ = [
     "TaskData",
     "Train",
     "Unit",
+    "WorkersDied",
     "hookimpl",
     "ladder",
 ]

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from prunebench import progress
 from prunebench.errors import PrunebenchError
-from prunebench.executors import ATTEMPTS
+from prunebench.executors import ATTEMPTS, WorkersDied
 from prunebench.jobs import RESULTS, Failure, Job, describe, pieces
 from prunebench.plan import Node
 from prunebench.store import InputMissing, Store, StoreError
@@ -39,6 +39,16 @@ class Report:
     skipped: int = 0
     again: bool = False
     unexpected: Exception | None = None
+
+    def after(self, earlier: Report) -> Report:
+        """The report of both runs, of which this one went on where the earlier one had to be planned anew."""
+        return Report(
+            earlier.done + self.done,
+            earlier.failures | self.failures,
+            earlier.skipped + self.skipped,
+            self.again,
+            earlier.unexpected or self.unexpected,
+        )
 
 
 def work(job: dict[str, Any], store: str) -> list[Failure]:
@@ -108,7 +118,7 @@ class _Run:
             if self.is_wanted(ready):
                 return ready
             self.finished.add(ready)
-            self.leave(ready, None, "done by another run")
+            self.leave(ready, None, "already done")
         return None
 
     def is_wanted(self, job: Job) -> bool:
@@ -126,8 +136,9 @@ class _Run:
         error = future.exception()
         if not isinstance(error, BrokenExecutor):
             return False
-        self.deaths[job] += 1
-        if self.deaths[job] == ATTEMPTS:
+        in_vain = isinstance(error, WorkersDied)
+        self.deaths[job] = max(self.deaths[job] + 1, ATTEMPTS - 1 if in_vain else 0)
+        if self.deaths[job] == ATTEMPTS or (in_vain and len(job.nodes) == 1):
             return False
         self.waiting[:0] = self.in_pieces(job) if self.deaths[job] == ATTEMPTS - 1 else [job]
         self.display.died(job, str(error))
@@ -150,8 +161,9 @@ class _Run:
         self.finished.add(job)
         self.leave(job, seconds, "; ".join(f"{describe(_at(job, failure))}: {failure.reason}" for failure in failures))
         for failure in failures:
-            nodes = [node for node in job.nodes if failure.key in {step.key for step in node.path()}]
-            lost = [other for other in self.waiting if failure.key in {node.key for node in other.anchor.lineage()}]
+            nodes = [node for node in job.nodes if failure.key in (job.anchor.key, *(step.key for step in node.path()))]
+            gone = {node.key for node in nodes}
+            lost = [other for other in self.waiting if not gone.isdisjoint(step.key for step in other.anchor.lineage())]
             self.waiting = [other for other in self.waiting if other not in lost]
             for other in lost:
                 self.leave(other, None, f"not run: {failure.reason}")
@@ -159,7 +171,8 @@ class _Run:
                 continue
             self.report.skipped += len(lost)
             self.report.failures[describe(_at(job, failure))] = failure.reason
-            for key in [*(node.key for node in nodes), *(key for other in lost for key in other.records)]:
+            made = [node for node in nodes if node.phase is not None or node.scored]
+            for key in [*(node.key for node in made), *(key for other in lost for key in other.records)]:
                 if not self.store.has("records", key):
                     with contextlib.suppress(StoreError):  # it is full: the job that told of it ends the run
                         self.store.add_failure(key, failure.reason, failure.details)
@@ -169,6 +182,9 @@ class _Run:
         self.readers[job.reads] -= 1
         if job.reads and not self.readers[job.reads]:
             self.store.discard_weights(job.reads)
+        if job.trains and not self.readers[job.anchor.key]:
+            # A run that was killed may have left them for pieces of this job.
+            self.store.discard_weights(job.anchor.key)
         self.display.finished(job, seconds or 0.0, self.clock.left(job, seconds), reason)
 
     def outcome(self, future: Future[Any], job: Job) -> list[Failure]:
@@ -187,7 +203,8 @@ class _Run:
             self.fatal = error
         self.report.again |= isinstance(error, InputMissing)
         reason = str(error) if known else f"{type(error).__name__}: {error}"
-        return [Failure(job.nodes[0].key, reason, "".join(traceback.format_exception(error)))]
+        details = "".join(traceback.format_exception(error))
+        return [Failure(node.key, reason, details) for node in job.first]
 
 
 def _at(job: Job, failure: Failure) -> Node:

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from prunebench.errors import PrunebenchError
-from prunebench.executors import ATTEMPTS, ExecutorSpec, Request, Told
+from prunebench.executors import ATTEMPTS, ExecutorSpec, Request, Told, WorkersDied
 from prunebench.hookspecs import hookimpl
 from prunebench.machine import cores
 
@@ -137,7 +137,7 @@ def _plain(error: BaseException) -> BaseException:
             return cause
     if isinstance(error, RayError):
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        return PrunebenchError(f"its worker died {ATTEMPTS} times: {reason}", "fewer jobs at a time need less memory")
+        return WorkersDied(reason)
     return error
 
 

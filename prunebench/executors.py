@@ -1,6 +1,7 @@
 """Where jobs run. An executor has the interface of `concurrent.futures.Executor`.
 
-A job whose worker died is a future that raises a BrokenExecutor; whoever submitted it may submit it again.
+A job whose worker died is a future that raises a BrokenExecutor; whoever submitted it may submit it again. Where the
+executor has done so itself it raises a WorkersDied.
 """
 
 from __future__ import annotations
@@ -57,6 +58,10 @@ class ExecutorSpec:
 
 class WorkerDied(BrokenExecutor):
     """A worker ended in the middle of a job."""
+
+
+class WorkersDied(WorkerDied):
+    """One worker after the other ended in the middle of a job, which the executor itself had run again and again."""
 
 
 class Here(Executor):

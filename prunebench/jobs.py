@@ -54,6 +54,11 @@ class Job:
         return isinstance(self.anchor.phase, Train) and not self.resumes
 
     @property
+    def first(self) -> list[Node]:
+        """The nodes that follow none of the job's: of a job that resumes there may be several."""
+        return [node for node in self.nodes if node.parent not in self.nodes]
+
+    @property
     def phases(self) -> list[Node]:
         return [node for node in [*self.lead, *self.nodes] if node.phase is not None]
 
@@ -95,13 +100,16 @@ class Job:
 
 
 def pieces(job: Job) -> list[Job]:
-    """The same work in smaller jobs: the anchor by itself, and each branch that follows it."""
-    branches: dict[Node, list[Node]] = {}
-    first: dict[Node, Node] = {}
+    """The same work in smaller jobs: the anchor by itself, and of each strategy, which may share scores, what follows.
+
+    Of pruning whose end is not scored no record tells the seconds any more.
+    """
+    branches: dict[Any, list[Node]] = {}
+    branch: dict[Node, Any] = {}
     for node in job.nodes[1:]:
         assert node.parent is not None
-        first[node] = first.get(node.parent, node)
-        branches.setdefault(first[node], []).append(node)
+        branch[node] = branch.get(node.parent, node.strategy or node)
+        branches.setdefault(branch[node], []).append(node)
     start = _piece(job, [job.anchor], lead=job.lead, reads=job.reads, needs=set(job.needs))
     if job.trains and branches:
         start.weights.add(job.anchor.key)

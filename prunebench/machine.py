@@ -28,8 +28,9 @@ def resolve_device(device: str) -> str:
 
 def _has_gpu() -> bool:
     # A build without CUDA says so in its version, and to import it takes a second.
-    if importlib.metadata.version("torch").endswith("+cpu"):
-        return False
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        if importlib.metadata.version("torch").endswith("+cpu"):
+            return False
     import torch
 
     return torch.cuda.is_available()

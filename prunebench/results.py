@@ -86,7 +86,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Trainings, the optimiser steps in them, and the seconds that they took on the machine that the record names.
+    """Trainings, the optimiser steps in them, and the seconds that they took on the `hardware` that records name.
 
     Steps and seconds are None where a record is lost, or knows of none.
     """
@@ -94,6 +94,7 @@ class Cost:
     trainings: int
     steps: int | None
     seconds: float | None = None
+    hardware: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,11 +278,12 @@ def _costs(cell: Cell, record: Mapping[str, Any], fetch: Fetch) -> tuple[Cost, C
 
 def _cost(keys: Sequence[str], timed: Sequence[str], fetch: Fetch) -> Cost:
     steps = [record["steps"] for key in keys if (record := fetch(key)) is not None]
-    known = [record["seconds"]["train"] for key in dict.fromkeys(timed) if "seconds" in (record := fetch(key) or {})]
+    found = [record for key in dict.fromkeys(timed) if "seconds" in (record := fetch(key) or {})]
     return Cost(
         len(keys),
         sum(steps) if len(steps) == len(keys) else None,
-        math.fsum(known) if len(known) == len(set(timed)) else None,
+        math.fsum(record["seconds"]["train"] for record in found) if len(found) == len(set(timed)) else None,
+        frozenset(str(record.get("environment", {}).get("hardware", "")) for record in found),
     )
 
 

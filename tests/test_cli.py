@@ -832,3 +832,21 @@ def test_a_store_that_keeps_losing_what_jobs_start_from_ends_the_run(words, tmp_
     monkeypatch.setattr(bench, "run", always_again)
     refused(call("run", *words, "--strategies", "imp", "--store", tmp_path / "store"), "10 times over", "another run")
     assert len(plans) == 10
+
+
+def test_what_failed_before_planning_anew_is_told_in_the_end(words, tmp_path, monkeypatch):
+    from prunebench import bench
+
+    real, passes = bench.run, []
+
+    def once_again(*arguments):
+        passes.append(arguments)
+        if len(passes) == 1:
+            return bench.Report(failures={"rte, seed 0, mine 0.5": "it was wrong"}, skipped=2, again=True)
+        return real(*arguments)
+
+    monkeypatch.setattr(bench, "run", once_again)
+    said = call("run", *words, "--strategies", "dense", "--store", tmp_path / "store")
+    refused(said, "1 failure, 2 jobs left out because of that")
+    assert "failed: rte, seed 0, mine 0.5: it was wrong" in said.err
+    assert len(passes) == 2

@@ -75,6 +75,41 @@ def test_a_cluster_of_its_own(expected, tmp_path):
     assert records(tmp_path / "store") == expected
 
 
+DIES = """
+import os, signal
+from dataclasses import dataclass
+from prunebench import Prune, Train, hookimpl
+
+@dataclass(frozen=True)
+class Dies:
+    name = "dies"
+    unit = "weight"
+    def recipe(self, sparsity):
+        return [Train(), Prune(sparsity), Train()]
+    def score(self, ctx):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+@hookimpl
+def prunebench_strategies():
+    return [Dies]
+"""
+
+
+def test_a_strategy_that_kills_its_workers_costs_the_others_nothing(expected, tmp_path):
+    """Ray tries three times by itself; then the training that it shares with them is run without it."""
+    pytest.importorskip("ray", reason="Ray is not installed")
+    (tmp_path / "dies.py").write_text(DIES)
+    words = ["--executor", "ray", "--jobs", "2", "--plugin", tmp_path / "dies.py", "--strategies", "dies,magnitude"]
+    process = prunebench(*words, "--seeds", "1", "--store", tmp_path / "store")
+    _, err = process.communicate()
+    assert process.returncode == 2, err
+    assert "failed: sentiment, seed 0, dies 0.2: Train Prune(0.2): its worker died 3 times" in err
+    assert "1 failure, 1 job left out because of that" in err
+    found = records(tmp_path / "store")
+    assert len(found) == 2, "dense, and magnitude's training after it"
+    assert found == {key: expected[key] for key in found}
+
+
 def test_a_cluster_that_cannot_be_reached_is_one_line(tmp_path):
     pytest.importorskip("ray", reason="Ray is not installed")
     process = prunebench("--store", tmp_path / "store", "--executor", "ray", "--address", "127.0.0.1:1")

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections import Counter
 from concurrent.futures import BrokenExecutor, Future
 
 import pytest
@@ -31,14 +32,24 @@ STRUCTURED = "heads,heads[rescore=true],random-pruning[of=heads]"
 def run(tiny_bert, tiny_glue, tmp_path):
     """Runs a suite on the tiny model; gives the store, the plan and the report."""
 
-    def go(strategies, sparsities="0.2", tasks="rte", seeds="1", store="store", plugins=(), executor=None, **options):
+    def go(
+        strategies,
+        sparsities="0.2",
+        tasks="rte",
+        seeds="1",
+        store="store",
+        plugins=(),
+        executor=None,
+        keep=False,
+        **options,
+    ):
         registry = Registry(plugins)
         words = {"strategies": strategies, "sparsities": sparsities, "tasks": tasks, "seeds": seeds, **options}
         where = {"model": str(tiny_bert), "glue_dir": str(tiny_glue), "precision": "fp32", "device": "cpu"}
         suite = merge(Suite(), {"epochs": "2", "batch_size": "16", "lr": "1e-3", **where, **words})
         place = Store.create(tmp_path / store)
         plan = roots.plan(suite, registry)
-        todo = jobs.to_run(plan, place)
+        todo = jobs.to_run(plan, place, keep=[cell.leaf for cell in plan.cells] if keep else ())
         with executor or Here() as pool:
             report = bench.run(todo, pool, place, registry.files, Lines(todo), slots=2 if executor else 1)
         if report.unexpected:
@@ -396,7 +407,7 @@ def test_two_runs_on_one_store_share_the_work(tiny_bert, tiny_glue, tmp_path):
     runs = [start("whole"), start("shared"), start("shared")]
     said = [process.communicate() for process in runs]
     assert [process.returncode for process in runs] == [0, 0, 0], said
-    assert any("done by another run" in err for _, err in said)
+    assert any("already done" in err for _, err in said)
     assert records("shared") == records("whole")
     assert not list((tmp_path / "shared" / "runs").iterdir())
     assert not list((tmp_path / "shared" / "weights").iterdir())
@@ -536,30 +547,93 @@ def test_a_strategy_that_always_kills_its_worker_costs_nobody_else_anything(run,
     assert capsys.readouterr().err.count("the job is run again") == 4
 
 
-def test_a_job_that_trains_and_dies_thrice_takes_what_follows_it_along(run, monkeypatch):
-    executor = _Deadly()
+class _Deadly(Here):
+    """Dies of a job where `dies(job, times)` says so; so many times one of its anchor was submitted before."""
+
+    def __init__(self, dies, error=executors.WorkerDied):
+        self.dies = dies
+        self.error = error
+        self.seen = Counter()
+        self.scored = 0
+
+    def submit(self, fn, job, store):
+        name = job["anchor"], job["resumes"]
+        self.seen[name] += 1
+        self.scored += job["resumes"] * len(job["scored"])
+        if self.dies(job, self.seen[name] - 1):
+            future = Future()
+            future.set_exception(self.error("as told"))
+            return future
+        return super().submit(fn, job, store)
+
+
+LEAF = """
+from dataclasses import dataclass
+from prunebench import Cubic, Prune, Train, hookimpl
+
+@dataclass(frozen=True)
+class Leaf:
+    name = "leaf"
+    unit = "weight"
+    def recipe(self, sparsity):
+        return [Train(sparsity=Cubic(sparsity / 2, updates=3)), Prune(sparsity)]
+    def score(self, ctx):
+        return {name: weight.abs() for name, weight in ctx.weights.items()}
+
+@hookimpl
+def prunebench_strategies():
+    return [Leaf]
+"""
+
+
+def test_every_job_in_pieces_gives_what_whole_jobs_give(run, tmp_path):
+    """All kinds of phases, with rewinding to a step, models that are kept, and pruning that is scored as it stands."""
+    (tmp_path / "leaf.py").write_text(LEAF)
+    words = {"strategies": f"{STRATEGIES},{STRUCTURED},leaf", "sparsities": "0.2,0.5", "epochs": "1", "keep": True}
+    words["plugins"] = [tmp_path / "leaf.py"]
+    whole, _, _ = run(**words, store="whole")
+    executor = _Deadly(lambda job, times: not job["resumes"] and times < 2)
+    store, _, report = run(**words, executor=executor)
+    assert report.failures == {} and not report.again
+    assert executor.scored > 0, "pieces that write records"
+    assert {one["key"]: same(one) for one in store.records()} == {one["key"]: same(one) for one in whole.records()}
+    for kind in ("masks", "models", "weights", "failures"):
+        found, wanted = ({path.name: path.read_bytes() for path in (tmp_path / name / kind).glob("*")}
+                         for name in ("store", "whole"))  # fmt: skip
+        assert found == wanted
+        assert bool(found) == (kind in ("masks", "models"))
+
+
+def test_a_training_that_dies_thrice_takes_what_follows_it_along(run):
+    executor = _Deadly(lambda job, times: len(job["path"]) == 1 and job["path"][0]["phase"]["phase"] == "Train")
     store, plan, report = run("imp,magnitude-init", executor=executor)
     [reason] = set(report.failures.values())
     assert reason.startswith("its worker died 3 times: as told")
-    assert executor.died == 3
+    assert max(executor.seen.values()) == 3
     found = records_of(store, plan)
     assert {label for (label, _, _), record in found.items() if record is None} == {"dense", "imp"}
 
 
-class _Deadly(Here):
-    """Dies of every training from θ0 itself."""
+def test_pruning_at_theta0_that_dies_costs_what_starts_from_it_and_nothing_else(run):
+    """With an executor that has tried again by itself: it gets the pieces, but nothing a second time as it is."""
+    executor = _Deadly(lambda job, times: not job["path"], executors.WorkersDied)
+    store, plan, report = run("imp,magnitude-init", executor=executor)
+    assert list(report.failures) == ["rte, seed 0, magnitude-init 0.2: Prune(0.2)"]
+    assert report.skipped == 1 and not report.again
+    found = records_of(store, plan)
+    assert {label for (label, _, _), record in found.items() if record is None} == {"magnitude-init"}
+    assert set(executor.seen.values()) == {1}
+    left = jobs.given_up(plan, store.snapshot([node.key for node in plan.nodes()]))
+    assert {node.made_for for node in left} == {"magnitude-init 0.2"}
 
-    def __init__(self):
-        self.died = 0
 
-    def submit(self, fn, /, *args, **kwargs):
-        job = args[0]
-        if len(job["path"]) == 1 and not job["resumes"] and job["path"][0]["phase"]["phase"] == "Train":
-            self.died += 1
-            future = Future()
-            future.set_exception(executors.WorkerDied("as told"))
-            return future
-        return super().submit(fn, *args, **kwargs)
+def test_weights_that_a_killed_run_has_left_for_pieces_are_thrown_away(run, tmp_path):
+    _, plan, _ = run("imp", store="whole")
+    dense = next(cell.leaf for cell in plan.cells if not cell.sparsity)
+    store = Store.create(tmp_path / "store")
+    store.add_bytes("weights", dense.key, b"as a first piece leaves them")
+    run("imp")
+    assert not list((tmp_path / "store" / "weights").iterdir())
 
 
 def test_an_executor_that_is_broken_ends_the_run_with_one_line(run):

@@ -295,6 +295,14 @@ def test_a_compiled_training_is_the_same_training(setting, monkeypatch):
     assert all(torch.allclose(plain[name], compiled[name], rtol=1e-4, atol=1e-5) for name in plain)
 
 
+@pytest.mark.parametrize(("version", "device"), [("2.13.0+cpu", "cpu"), ("2.13.0+cu130", "cuda"), ("2.13.0", "cuda")])
+def test_a_gpu_is_looked_for_where_the_build_may_use_one(monkeypatch, version, device):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(machine.importlib.metadata, "version", lambda name: version)
+    assert machine.resolve_device("auto") == device
+    assert machine.resolve_device("cpu") == "cpu"
+
+
 def test_workers_share_the_gpus_that_there_are(monkeypatch):
     taken = []
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)

@@ -79,6 +79,7 @@ def execute(made: Plan, chosen: Suite, registry: Registry, wish: Wish, kind: str
     request = request_for(chosen, registry, wish.running, len(todo))
     click.echo(f"At a time:     {many(request.jobs, 'job')}")
     _say_cost(todo, place, request.jobs)
+    report = bench.Report()
     for _ in range(ATTEMPTS):
         with (
             place.announced() as (before, runs),
@@ -86,7 +87,8 @@ def execute(made: Plan, chosen: Suite, registry: Registry, wish: Wish, kind: str
             make_display(todo) as display,
         ):
             todo = jobs.begun_elsewhere(todo, before, runs)
-            report = bench.run(todo, pool, place, registry.files, display, request.jobs, wish.checkpoint_minutes)
+            one = bench.run(todo, pool, place, registry.files, display, request.jobs, wish.checkpoint_minutes)
+        report = one.after(report)
         if not report.again:
             return Done(place, cells, report, failed)
         click.echo("something that a job starts from is gone from the store or damaged: planning again", err=True)

@@ -40,7 +40,7 @@ SHOWN = 20
     type=click.FloatRange(0, 1),
     default=0.1,
     show_default=True,
-    help="For --rerun on other hardware or versions: how far a score may be away; half of five or more, a fifth of it.",
+    help="For --rerun on other hardware or versions: how far a score may be away. Half of five or more: a fifth of it.",
 )
 @plugin_option
 @click.pass_context

@@ -72,7 +72,8 @@ def kept(section: Section, group: Sequence[Section]) -> list[Kept]:
             for level in track.levels:
                 for line in level.lines:
                     outcomes.setdefault((track.name, level.sparsity, line.label), []).extend(line.outcomes)
-    hardware = {outcome.environment.get("hardware") for found in outcomes.values() for outcome in found}
+    every = [outcome for found in outcomes.values() for outcome in found]
+    hardware = frozenset[str]().union(*(outcome.find.hardware | outcome.train.hardware for outcome in every))
     return [
         Kept(track, sparsity, place, tuple(outcomes.get((track, sparsity, place.label), ())), len(hardware) <= 1)
         for track, sparsity, place in retained(section, group)

@@ -11,7 +11,7 @@ from typing import Any
 from distributed import Client, KilledWorker, LocalCluster
 from distributed.cfexecutor import ClientExecutor
 
-from prunebench import PrunebenchError, Request
+from prunebench import PrunebenchError, Request, WorkersDied
 
 # A job sets the one model and the generators of its process: two at a time in one would mix them up.
 _ONE_AT_A_TIME = threading.Lock()
@@ -51,7 +51,7 @@ class DaskExecutor(ClientExecutor):  # type: ignore[misc]
         def settle(done: Future[Any]) -> None:
             error = done.exception()
             if isinstance(error, KilledWorker):
-                error = PrunebenchError(f"its worker died again and again: {error}", "give workers more memory")
+                error = WorkersDied(str(error))
             if error is not None:
                 found.set_exception(error)
             else:
