@@ -20,6 +20,9 @@ from prunebench.jobs import RESULTS, Failure, Job, describe, pieces
 from prunebench.plan import Node
 from prunebench.store import InputMissing, Store, StoreError
 
+# Of a record's seconds those of the job; what it took to predict is a part of evaluation.
+PARTS = ("load", "train", "prune", "evaluate")
+
 
 class Display(Protocol):
     """Whoever shows how far a run is."""
@@ -216,7 +219,8 @@ def expected_seconds(store: Store) -> dict[str, float]:
     seconds: dict[str, list[float]] = defaultdict(list)
     for record in store.records():
         if record["steps"]:
-            seconds[_pace(record["root"])].append(sum(record["seconds"].values()))
+            spent = record["seconds"]
+            seconds[_pace(record["root"])].append(sum(spent[part] for part in PARTS if part in spent))
     return {pace: statistics.median(values) for pace, values in seconds.items()}
 
 

@@ -5,6 +5,7 @@ Ray comes with `pip install 'prunebench[ray]'`; it is imported where it is used.
 
 from __future__ import annotations
 
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterable
@@ -33,7 +34,11 @@ def connect(request: Request) -> Any:
             # Ray itself keeps trying for a minute or two.
             host, _, port = request.address.rpartition(":")
             socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+        # Ray takes SIGTERM for itself, and would end the command as if nothing were to be said.
+        handler = signal.getsignal(signal.SIGTERM)
         ray.init(**words, log_to_driver=False, logging_level="error")
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
     except (OSError, RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise PrunebenchError(
@@ -66,9 +71,10 @@ class RayExecutor(Executor):
         self._ray = connect(request)
         cpus = request.cpus or 1
         self._threads = cpus
-        self._task = self._ray.remote(
-            num_cpus=cpus, num_gpus=request.gpus or 0, max_retries=ATTEMPTS - 1, retry_exceptions=False
-        )(_call)
+        share = {"num_cpus": cpus, "num_gpus": request.gpus or 0}
+        # max_calls: or else Ray starts a new process for each job that has a GPU.
+        retries = {"max_retries": ATTEMPTS - 1, "retry_exceptions": False, "max_calls": 0}
+        self._task = self._ray.remote(**share, **retries)(_call)
         self._running: set[Any] = set()
         self._nodes: dict[str, str] = {}
         self._changing = threading.Lock()

@@ -65,10 +65,17 @@ class WorkersDied(WorkerDied):
 
 
 class Here(Executor):
-    """Runs each job at once, in this process and thread; an interrupt is never caught."""
+    """Runs each job at once, in this process and thread; an interrupt is never caught. `cpus` are threads to use."""
+
+    def __init__(self, cpus: int | None = None) -> None:
+        self._cpus = cpus
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
+        if self._cpus:
+            import torch
+
+            torch.set_num_threads(self._cpus)
         try:
             future.set_result(fn(*args, **kwargs))
         except Exception as error:
@@ -244,9 +251,13 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
+def _here(request: Request) -> Executor:
+    return Here(request.cpus)
+
+
 @hookimpl
 def prunebench_executors() -> Iterable[ExecutorSpec]:
     return [
-        ExecutorSpec("here", "One job after the other, in this process.", lambda request: Here(), lambda request: 1),
+        ExecutorSpec("here", "One job after the other, in this process.", _here, lambda request: 1),
         ExecutorSpec("processes", "So many worker processes on this machine, each with its share of cores.", Processes),
     ]

@@ -27,7 +27,7 @@ TOLERANCE = 1e-5
 
 @dataclass
 class Seconds:
-    """Where the time of a job went since its last record."""
+    """Where the time of a job went since its last record; checks, as of a compacted model, are booked as pruning."""
 
     load: float = 0.0
     train: float = 0.0
@@ -45,14 +45,22 @@ class Seconds:
         return {name: round(getattr(self, name), 4) for name in ("load", "train", "prune", "evaluate")}
 
 
+def metric_of(subject: Subject, registry: Registry) -> Any:
+    return registry.get("metrics", subject.task.metric).load(subject.task.metric_config)
+
+
 def evaluate(
     subject: Subject, model: nn.Module, root: Mapping[str, Any], registry: Registry
-) -> tuple[dict[str, Any], bytes]:
-    """The scores of `model` on every evaluation of its task, and the logits behind them as an npz file."""
-    metric = registry.get("metrics", subject.task.metric).load(subject.task.metric_config)
+) -> tuple[dict[str, Any], bytes, float]:
+    """The scores of `model` on every evaluation of its task, the logits behind them as an npz file, and the seconds
+    that it took to predict alone."""
+    metric = metric_of(subject, registry)
     evaluations, logits = {}, {}
+    seconds = 0.0
     for name, data in subject.evaluations.items():
+        begun = time.perf_counter()
         logits[name] = predict(model, data, precision=root["precision"], device=root["device"])
+        seconds += time.perf_counter() - begun
         if not np.isfinite(logits[name]).all():
             raise PrunebenchError("the model's logits are not finite: its training diverged")
         predictions, labels = decide(subject.task, logits[name]), data.labels.tolist()
@@ -64,7 +72,7 @@ def evaluate(
         }
     with io.BytesIO() as file:
         np.savez_compressed(file, allow_pickle=False, **logits)
-        return evaluations, file.getvalue()
+        return evaluations, file.getvalue(), seconds
 
 
 def cost(outcome: Outcome | None) -> dict[str, Any]:

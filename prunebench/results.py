@@ -104,7 +104,8 @@ class Outcome:
     Realised sparsity is `pruned` of `units` (weights, heads or neurons); encoder sparsities are fractions of
     `encoder_weights` that are zero or gone, before and after the last training. `find` is what was spent until the
     last mask stood, `train` what was spent on the weights that are scored. `from_theta0`: what is scored is a
-    subnetwork of θ0 that was trained, which can be a winning ticket.
+    subnetwork of θ0 that was trained, which can be a winning ticket. `speed` is how many examples a second the scored
+    model predicted, where that was measured.
     """
 
     units: int
@@ -121,6 +122,7 @@ class Outcome:
     from_theta0: bool
     environment: Mapping[str, str]
     failed_checks: tuple[str, ...]
+    speed: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +259,13 @@ def _outcome(cell: Cell, record: Mapping[str, Any], fetch: Fetch) -> Outcome:
         from_theta0=trains_from_theta0(record["phases"]),
         environment={name: str(value) for name, value in record.get("environment", {}).items()},
         failed_checks=tuple(sorted(name for name, held in record.get("checks", {}).items() if held is False)),
+        speed=_speed(record),
     )
+
+
+def _speed(record: Mapping[str, Any]) -> float | None:
+    seconds = record.get("seconds", {}).get("predict")
+    return sum(found["examples"] for found in record["evaluations"].values()) / seconds if seconds else None
 
 
 def _costs(cell: Cell, record: Mapping[str, Any], fetch: Fetch) -> tuple[Cost, Cost]:
@@ -283,7 +291,7 @@ def _cost(keys: Sequence[str], timed: Sequence[str], fetch: Fetch) -> Cost:
         len(keys),
         sum(steps) if len(steps) == len(keys) else None,
         math.fsum(record["seconds"]["train"] for record in found) if len(found) == len(set(timed)) else None,
-        frozenset(str(record.get("environment", {}).get("hardware", "")) for record in found),
+        frozenset(str(name) for record in found if (name := record.get("environment", {}).get("hardware"))),
     )
 
 

@@ -86,8 +86,8 @@ def nothing(rows: Sequence[Row]) -> PrunebenchError:
 def one_setting(rows: Sequence[Row]) -> list[Row]:
     """The rows, if they may stand on one page, or an error that names what differs.
 
-    Within a task everything must be equal; between tasks data and protocol may differ. Where a task has results under
-    some setting, what was only ever planned under another is left out.
+    Within a task everything must be equal; between tasks data may differ, and the protocol where they belong to no
+    common benchmark. Where a task has results under some setting, what was only ever planned under another is left out.
     """
     left = _with_results(rows)
     found = _differing(left)
@@ -142,7 +142,20 @@ def _differing(rows: Sequence[Row]) -> list[_Difference]:
     everywhere = _fields({setting for found in by_task.values() for setting in found})
     told = {difference.field for difference in within} | {"data", "protocol"}
     within += [_Difference(field, values, ()) for field, values in everywhere.items() if field not in told]
+    within += _protocols(rows)
     return sorted(within, key=lambda difference: list(WORDS).index(difference.field))
+
+
+def _protocols(rows: Sequence[Row]) -> Iterator[_Difference]:
+    """Of each benchmark the protocols of its tasks where they are several: an average over them would mean nothing."""
+    by_benchmark: dict[str, dict[str, set[str]]] = {}
+    for benchmark, task, setting in {(row.cell.benchmark, row.cell.task, row.cell.setting) for row in rows}:
+        if benchmark:
+            by_benchmark.setdefault(benchmark, {}).setdefault(task, set()).add(setting.protocol)
+    for benchmark, tasks in sorted(by_benchmark.items()):
+        # What differs within a task is told of that task.
+        if all(len(names) == 1 for names in tasks.values()) and len(found := set().union(*tasks.values())) > 1:
+            yield _Difference("protocol", tuple(sorted(found)), (benchmark,))
 
 
 def _fields(settings: set[Setting]) -> dict[str, tuple[str, ...]]:

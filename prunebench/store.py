@@ -81,8 +81,9 @@ class Store:
         """The store in that folder or at that URL, made where there is none."""
         place = places.at(name)
         if not place.exists("store.json"):
-            # A run that was killed while it made the store leaves a temporary file and nothing else.
-            if not place.is_empty():
+            # A run that was killed while it made the store leaves a temporary file and nothing else; and another may
+            # have made it since.
+            if not place.is_empty() and not place.exists("store.json"):
                 raise PrunebenchError(f"{place.url!r} is not empty and no store", "name an empty or new folder")
             from prunebench import __version__
 

@@ -25,7 +25,7 @@ COUNTS = (
 TRUTHS = ("degenerate", "from_theta0")
 NUMBERS = (
     *("value", "dense", "majority", "realised", "encoder_sparsity_before", "encoder_sparsity_after"),
-    *("seconds_to_find", "seconds_to_train"),
+    *("seconds_to_find", "seconds_to_train", "examples_per_second"),
 )
 
 
@@ -60,6 +60,7 @@ def flat(row: Row) -> dict[str, Any]:
         "steps_to_train": outcome and outcome.train.steps,
         "seconds_to_find": outcome and outcome.find.seconds,
         "seconds_to_train": outcome and outcome.train.seconds,
+        "examples_per_second": outcome and outcome.speed,
         "from_theta0": outcome and outcome.from_theta0,
         "failed_checks": list(outcome.failed_checks) if outcome else [],
         "train_examples": outcome and outcome.train_examples,

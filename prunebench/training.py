@@ -57,6 +57,11 @@ def autocast(precision: str, device: str) -> contextlib.AbstractContextManager[o
     return torch.autocast(device, dtype=torch.bfloat16)
 
 
+def _cast_once(device: str) -> contextlib.AbstractContextManager[object]:
+    """Weights that autocast has cast are cast no more in this block: it forgets them where the outermost one ends."""
+    return torch.autocast(device, enabled=False)
+
+
 @functools.lru_cache(maxsize=1)
 def compiled(model: nn.Module) -> Any:
     """The model's forward pass, compiled once for all trainings of it and for all shapes; the weights are the model's.
@@ -119,13 +124,14 @@ def train(
             if step <= done:
                 continue
             # On a GPU a batch is cheaper whole: small kernels are bound by their launches.
-            for part in batches.parts(data, indices) if device == "cpu" else [indices]:
-                batch = data.batch(part)
-                labels = batch.pop("labels")
-                with autocast(precision, device):
-                    loss = loss_of(forward(**batch).logits, labels) * (len(part) / len(indices))
-                loss.backward()
-                meter.add(step, loss.detach(), batch["input_ids"].numel())
+            with _cast_once(device):
+                for part in batches.parts(data, indices) if device == "cpu" else [indices]:
+                    batch = data.batch(part)
+                    labels = batch.pop("labels")
+                    with autocast(precision, device):
+                        loss = loss_of(forward(**batch).logits, labels) * (len(part) / len(indices))
+                    loss.backward()
+                    meter.add(step, loss.detach(), batch["input_ids"].numel())
             masks.on_gradients()
             nn.utils.clip_grad_norm_(named.values(), protocol.clip)
             optimizer.step()

@@ -67,6 +67,7 @@ class Worker:
         self.failures: list[Failure] = []
         self.scores: tuple[tuple[str, str], Mapping[str, Tensor]] = ("", ""), {}
         self.subject: Subject = subject(self.root, self.registry)
+        records.metric_of(self.subject, self.registry)  # loaded here, and not while the first model is evaluated
         self.path = [Step.read(data) for data in job["path"]]
         self.tree = [Step.read(data) for data in job["tree"]]
         self.checkpoints = Checkpoints(store, job["anchor"], job["checkpoint_minutes"])
@@ -273,7 +274,7 @@ class Worker:
         self, step: Step, path: list[Step], state: State, model: torch.nn.Module, outcome: training.Outcome | None
     ) -> tuple[dict[str, Any], bytes]:
         """Evaluate `model`, which is the subject's or made from it: the record of the node, and its logits."""
-        evaluations, logits = records.evaluate(self.subject, model, self.root, self.registry)
+        evaluations, logits, seconds = records.evaluate(self.subject, model, self.root, self.registry)
         self.seconds.add("evaluate")
         record = {
             "format": FORMAT,
@@ -290,15 +291,16 @@ class Worker:
                 **records.agreement(self.subject, model, self.root["device"]),
             },
             "environment": machine.environment(self.root["device"]),
+            "seconds": {"predict": round(seconds, 4)},
         }
-        # To hold a compacted model against the masked one is evaluation, too.
-        self.seconds.add("evaluate")
+        self.seconds.add("prune")
         return record, logits
 
     def keep_record(self, record: dict[str, Any], logits: bytes) -> None:
         """Store a record with the seconds since the last one was stored, and the job's peak memory until now."""
         peak = round(machine.peak_memory_mb(self.root["device"]), 1)
-        self.store.add_record({**record, "seconds": self.seconds.to_json(), "peak_memory_mb": peak}, logits)
+        spent = {**self.seconds.to_json(), **record["seconds"]}
+        self.store.add_record({**record, "seconds": spent, "peak_memory_mb": peak}, logits)
         self.seconds = records.Seconds()
 
     def keep_weights(self, *names: str) -> None:

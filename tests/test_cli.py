@@ -65,7 +65,7 @@ def words(tiny_bert, tiny_glue):
     """Options that make a run on the tiny model and data."""
     where = ["--model", str(tiny_bert), "--glue-dir", str(tiny_glue), "--device", "cpu", "--precision", "fp32"]
     what = ["--tasks", "rte", "--strategies", "magnitude", "--sparsities", "0.2", "--seeds", "1"]
-    return [*what, *where, "--epochs", "1", "--batch-size", "16", "--jobs", "1"]
+    return [*what, *where, "--epochs", "1", "--batch-size", "16", "--executor", "here"]
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_with_nothing_named_it_is_the_suite_that_needs_no_download(tmp_path, mon
 
 def test_the_smoke_suite_runs_through_every_part(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    said = call("run", "smoke", "--jobs", "1", "--seeds", "1", "--device", "cpu", "--strategies", "imp,heads")
+    said = call("run", "smoke", "--executor", "here", "--seeds", "1", "--device", "cpu", "--strategies", "imp,heads")
     assert said.status == 0
     assert "sentiment (generated language, dev): accuracy" in said.out
     assert {line.split()[0] for line in said.out.splitlines() if line.startswith(("imp", "heads"))} == {"imp", "heads"}

@@ -117,7 +117,7 @@ def test_size_and_cost() -> None:
     assert [row for row in sizes if row["method"] == "imp" and row["sparsity"] == "0.5"] == [
         {
             **{"sparsity": "0.5", "method": "imp", "removed": "50.00 %", "encoder": "50.00 % → 50.00 %"},
-            **{"parameters left": "1,100 (68.75 %)", "trainings": "5 + 1", "steps": "1,170 + 234"},
+            **{"parameters left": "1,100 (68.75 %)", "trainings": "5 + 1", "steps": "1,170 + 234", "speed": "—"},
         }
     ]
     (heads,) = tables(text, "rte (dev), structured, size and cost")
@@ -125,6 +125,20 @@ def test_size_and_cost() -> None:
     assert (heads[1]["removed"], heads[1]["encoder"]) == ("25.00 %", "10.00 % → 10.00 %")
     assert "Sparsity is the fraction removed of 1,000 encoder weights, 62.50 % of all 1,600 parameters." in text
     assert "fraction removed of 8 heads; encoder sparsity is of 1,000 encoder weights" in text
+
+
+def test_speed_is_a_multiple_of_the_dense_model_on_the_same_hardware() -> None:
+    lab = Lab()
+    # 277 examples each; the third seed was disturbed.
+    for seed, (dense, own) in enumerate(((2.77, 1.385), (2.77, 1.385), (50.0, 60.0))):
+        lab.done("rte", "dense", 0.0, seed, 0.5)["seconds"] = {"train": 1.0, "predict": dense}
+        lab.done("rte", "heads", 0.5, seed, 0.5)["seconds"] = {"train": 1.0, "predict": own}
+    title = "rte (dev), structured, size and cost"
+    assert [row["speed"] for row in tables(page(lab), title)[0]] == ["1.00 × (100/s)", "2.00 × (200/s)"]
+    measured = {check.what: check for check in build(lab.rows()).checklist}["speed measured on it"]
+    assert measured.held is True and measured.found == "of 6 of 6 cells; kinds of hardware: 1"
+    lab.records[lab.cells[-1]["key"]]["environment"]["threads"] = 2
+    assert [row["speed"] for row in tables(page(lab), title)[0]] == ["1.00 × (100/s)", "—"]
 
 
 def test_seeds_of_different_size_show_their_range() -> None:
@@ -370,10 +384,16 @@ def test_a_choice_makes_a_page_of_a_mixture(setting: dict[str, str], selection: 
     assert row.value == 0.6
 
 
-def test_tasks_may_differ_in_data_and_protocol_but_not_in_the_model() -> None:
+def test_tasks_of_one_benchmark_may_differ_in_data_but_not_in_protocol_or_model() -> None:
+    other = Lab()
+    other.done("rte", "imp", 0.5, 0, 0.5)
+    other.done("mrpc", "imp", 0.5, 0, 0.5, 0.5, setting={"protocol": "glue-1"})
+    with pytest.raises(PrunebenchError, match=r"2 protocols for GLUE: 'glue-1', 'glue-1 with epochs=1' \(one page"):
+        build(other.rows())
+    assert "Mixed: 2 protocols for GLUE" in build(other.rows(), mixed=True).warnings[0]
     lab = Lab()
     lab.done("rte", "imp", 0.5, 0, 0.5)
-    lab.done("mrpc", "imp", 0.5, 0, 0.5, 0.5, setting={"protocol": "glue-1"})
+    lab.done("mrpc", "imp", 0.5, 0, 0.5, 0.5, setting={"protocol": "glue-1"}, benchmark="")
     assert "| protocols" in page(lab)
     lab.done("wnli", "imp", 0.5, 0, 0.5, setting={"model": "big"})
     with pytest.raises(PrunebenchError, match=r"under 2 models: 'big', 'tiny/bert' \(one page"):
@@ -458,7 +478,7 @@ def test_json_holds_the_same_rows_and_the_summary(tmp_path: Path) -> None:
     table = golden_lab().rows()
     render(table, tmp_path, ["json"])
     data = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
-    assert data["format"] == 2
+    assert data["format"] == 3
     assert data["tasks"]["rte"] == [{**SETTING, "data": "data of rte"}]
     values = {(row["key"], row["metric"]): row["value"] for row in data["rows"]}
     assert values == {(row.cell.key, row.metric): row.value for row in table}

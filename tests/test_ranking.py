@@ -325,12 +325,14 @@ def whole_lab() -> Lab:
                 lab.done(task, label, 0.5, seed, *values)
             lab.done(task, "random-reinit", 0.5, seed, *values, control_of="imp")
             lab.done(task, "random-pruning[of=heads]", 0.5, seed, *values, control_of="heads", track="structured")
+    for record in lab.records.values():
+        record["seconds"] = {"train": 2.0, "predict": 1.0}
     return lab
 
 
 def test_a_page_that_has_everything() -> None:
     assert {what: held for what, (held, _) in answers(whole_lab()).items() if held is not True} == {}
-    assert len(QUESTIONS) == 12
+    assert len(QUESTIONS) == 13
 
 
 @pytest.mark.parametrize(
@@ -352,6 +354,7 @@ def test_a_page_that_has_everything() -> None:
             "A GPU; Some CPU",
             lambda lab: lab.done("rte", "heads", 0.5, 0, 0.7, environment={"hardware": "A GPU"}),
         ),
+        ("speed measured", None, "of 90 of 91 cells", lambda lab: lab.done("rte", "better", 0.5, 0, 0.7)),
         ("model, data", False, "data", lambda lab: lab.done("wnli", "imp", 0.5, 0, 0.7, setting={"data": ""})),
         ("split named", True, "dev, test", lambda lab: lab.done("wnli", "imp", 0.5, 0, 0.7, split="test")),
         ("dense runs above", False, "not on wnli", lambda lab: lab.done("wnli", "dense", 0.0, 0, 0.5)),
@@ -444,10 +447,10 @@ def test_every_rule_and_paper_fits_the_schema(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"format": 1}', "has format 1, and format 2 is expected"),
-        ("[]", "has format None, and format 2 is expected"),
+        ('{"format": 1}', "has format 1, and format 3 is expected"),
+        ("[]", "has format None, and format 3 is expected"),
         ("{", "is not JSON"),
-        ('{"format": 2}', "does not fit format 2: suites: field required"),
+        ('{"format": 3}', "does not fit format 3: suites: field required"),
     ],
 )
 def test_another_file_is_refused_with_a_reason(text: str, message: str, tmp_path: Path) -> None:

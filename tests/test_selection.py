@@ -96,7 +96,7 @@ def test_the_command_refuses_a_mixture_or_says_it(tmp_path: Path) -> None:
 def test_what_is_not_mixed_is_left_as_it_is() -> None:
     lab = Lab()
     add(lab, "imp", 0.5, 0, 0.5)
-    add(lab, "imp", 0.5, 0, 0.5, task="mrpc", protocol="glue-1")
+    add(lab, "imp", 0.5, 0, 0.5, task="mrpc", data="another")
     assert allow_mixed(lab.rows()) == (lab.rows(), ())
     assert build(lab.rows(), mixed=True) == build(lab.rows())
 

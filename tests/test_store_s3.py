@@ -194,7 +194,7 @@ def test_a_whole_run_on_object_storage(bucket, lab_at, words, tmp_path):
     url, folder = bucket.folder(), tmp_path / "folder"
     files = lab_at(url)
     assert f"Results: {url}" in done("run", *words, "--jobs", "2", "--store", url).out
-    done("run", *words, "--jobs", "1", "--store", folder)
+    done("run", *words, "--executor", "here", "--store", folder)
     expected = same(Store.open(folder).records())
     assert len(expected) == 4
     assert same(Store.open(url).records()) == expected
@@ -218,7 +218,7 @@ def test_a_whole_run_on_object_storage(bucket, lab_at, words, tmp_path):
     files.write(name, files.read(name).replace(b'"done"', b'"gone"'))
     for mask in masks:
         files.write(mask, masks[mask][:-1])
-    complaints = done("run", *words, "--jobs", "1", "--store", url).err
+    complaints = done("run", *words, "--executor", "here", "--store", url).err
     assert f"{url}/{name} does not match its checksum" in complaints
     assert "planning again" in complaints
     assert same(Store.open(url).records()) == expected

@@ -606,7 +606,18 @@ def test_no_torch_is_loaded_to_draw():
 
 @pytest.fixture(scope="module")
 def words(tiny_bert, tiny_glue):
-    where = ["--model", tiny_bert, "--glue-dir", tiny_glue, "--device", "cpu", "--precision", "fp32", "--jobs", "1"]
+    where = [
+        "--model",
+        tiny_bert,
+        "--glue-dir",
+        tiny_glue,
+        "--device",
+        "cpu",
+        "--precision",
+        "fp32",
+        "--executor",
+        "here",
+    ]
     return [*where, "--seeds", "1", "--epochs", "1", "--batch-size", "16"]
 
 

@@ -18,6 +18,8 @@ from prunebench.suite import Suite, load, merge
 STORE = ".prunebench"
 # What is run where neither a suite nor tasks are named: it needs no download and takes minutes.
 DEFAULT_SUITE = "quick"
+# The executors of this machine, of which the second is taken where none is named.
+HERE, DEFAULT_EXECUTOR = "here", "processes"
 # Where a click context keeps the words of the command line.
 ARGUMENTS = "prunebench.arguments"
 
@@ -64,7 +66,7 @@ _RUNNING = [
         metavar="N|auto",
         help="How many at a time. auto: one on each GPU, else as many as there are cores and memory for.",
     ),
-    click.option("--executor", help="Where jobs run: here (default for one), processes (default for more), ray, …"),
+    click.option("--executor", help="Where jobs run: processes (the default), here (in this one), ray, …"),
     click.option("--address", "--ray-address", "address", default="", help="Of the cluster that --executor is to use."),
     click.option("--cpus-per-job", "cpus", type=click.IntRange(1), help="Cores for each job, instead of its share."),
     click.option(
@@ -148,10 +150,13 @@ def request_for(chosen: Suite, registry: Registry, running: Running, jobs: int) 
     if gpus is None and machine.resolve_device(chosen.device) == "cuda":
         gpus = 1.0
     request = Request(running.slots or 0, running.cpus, gpus, running.address)
-    spec = registry.get("executors", running.executor) if running.executor else None
-    if not request.jobs:
-        request = replace(request, jobs=spec.jobs(request) if spec and spec.jobs else _room_here(chosen, registry))
-    return replace(request, jobs=max(1, min(request.jobs, jobs)))
+    spec: ExecutorSpec = registry.get("executors", running.executor or DEFAULT_EXECUTOR)
+    room = request.jobs or (spec.jobs(request) if spec.jobs else _room_here(chosen, registry))
+    if spec.name in (HERE, DEFAULT_EXECUTOR) and not request.cpus:
+        # Of the room, not of the jobs that are left: with other threads sums round otherwise, and a run that goes on
+        # is to give what it would have given without a break.
+        request = replace(request, cpus=max(1, machine.cores() // room))
+    return replace(request, jobs=max(1, min(room, jobs)))
 
 
 def _room_here(chosen: Suite, registry: Registry) -> int:
@@ -164,8 +169,8 @@ def _room_here(chosen: Suite, registry: Registry) -> int:
 
 
 def executor_of(registry: Registry, name: str | None, request: Request) -> Executor:
-    """The executor of that name; by default this process for one job at a time, and processes for more."""
-    spec: ExecutorSpec = registry.get("executors", name or ("processes" if request.jobs > 1 else "here"))
+    """The executor of that name; by default worker processes, even for one job: if that one dies, the run goes on."""
+    spec: ExecutorSpec = registry.get("executors", name or DEFAULT_EXECUTOR)
     return spec.make(request)
 
 

@@ -103,6 +103,17 @@ def _structured(rows: Sequence[Row], sections: Sequence[Section]) -> Answer:
     return _grade(len(tracks) > 1, bool(tracks)), listing(tracks) or "nothing is pruned"
 
 
+def _speed(rows: Sequence[Row], sections: Sequence[Section]) -> Answer:
+    """Of how many cells the speed is known that their models predict with, all on one kind of hardware."""
+    outcomes = {id(row.cell): row.outcome for row in rows if row.outcome is not None}.values()
+    measured = [outcome for outcome in outcomes if outcome.speed is not None]
+    if not measured:
+        return False, "not measured"
+    kinds = {outcome.environment.get("hardware", "") for outcome in measured}
+    whole = len(measured) == len(outcomes) and len(kinds) == 1
+    return whole or None, f"of {len(measured)} of {len(outcomes)} cells; kinds of hardware: {len(kinds)}"
+
+
 def _hardware(rows: Sequence[Row], sections: Sequence[Section]) -> Answer:
     found = {row.outcome.environment.get("hardware", "") for row in rows if row.outcome is not None}
     names = sorted(filter(None, found))
@@ -142,6 +153,7 @@ QUESTIONS: dict[str, Callable[[Sequence[Row], Sequence[Section]], Answer]] = {
     "denominator of sparsity named": _denominator,
     "structured beside unstructured pruning": _structured,
     "hardware named, one kind": _hardware,
+    "speed measured on it": _speed,
     "model, data and protocol named": _versions,
     "counts exact, pruned weights zero, compaction exact": _held,
 }

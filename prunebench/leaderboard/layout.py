@@ -25,7 +25,9 @@ ABOUT = (
     "than three common seeds. Dense and majority class are for reference.",
     "Size and cost: removed is the realised fraction of the prunable units; encoder is the fraction of the encoder "
     "weights that are zero or gone, before → after the last training; trainings and steps are those to find the mask + "
-    "those to train what is scored, as if each method ran alone (a benchmark runs what methods share only once).",
+    "those to train what is scored, as if each method ran alone (a benchmark runs what methods share only once). Speed "
+    "is how many examples a second the scored model predicted, as a multiple of the dense model's: medians over seeds, "
+    "on one kind of hardware and with the same number of threads, beside whatever else was running.",
 )
 LEFT_OUT = (
     "Intervals, differences to dense, every seed, sizes and costs are too many for this page: results.csv and "

@@ -33,7 +33,7 @@ def _matches(section: Section, track: Track, delta: float) -> Iterator[Match]:
                 column,
                 largest(values, dense, delta),
                 failing_below(values, dense, delta),
-                bool(ticketed),
+                bool(ticketed) if any(line.outcomes for line in by_label[label].values()) else None,
                 max(tickets, default=None),
             )
 

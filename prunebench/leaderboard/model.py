@@ -72,14 +72,14 @@ class Match:
     """The largest sparsities at which a method is as good as dense by one metric, by criterion (`stats.matching`).
 
     `holes` are smaller sparsities that do not match. `ticket` is the largest sparsity that matches strictly with a
-    subnetwork of θ0; `ticketed` is whether the method trains any such.
+    subnetwork of θ0; `ticketed` is whether the method trains any such, and None for an average of tasks.
     """
 
     label: str
     column: str
     largest: Mapping[str, float | None]
     holes: Mapping[str, tuple[float, ...]]
-    ticketed: bool
+    ticketed: bool | None
     ticket: float | None
 
 

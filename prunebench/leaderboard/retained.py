@@ -19,8 +19,9 @@ from prunebench.results import Outcome
 class Kept:
     """A method at a sparsity: what it retains, and the records of all tasks and seeds that this is the mean of.
 
-    Shares, counts, steps and seconds are means over those records, and None where one does not know. Seconds are also
-    None where the section was not all measured on one machine's hardware: methods cannot be held against each other.
+    Shares, counts, steps, seconds and speed (in examples a second) are means over those records, and None where one
+    does not know. Seconds and speed are also None where the section was not all measured on one kind of hardware, so
+    that methods cannot be held against each other.
     """
 
     track: str
@@ -48,6 +49,11 @@ class Kept:
         if not self.one_hardware:
             return None
         return self._mean(lambda outcome: _both(outcome.find.seconds, outcome.train.seconds))
+
+    @property
+    def speed(self) -> float | None:
+        """Of the model that is scored, when it predicts."""
+        return self._mean(lambda outcome: outcome.speed) if self.one_hardware else None
 
     def _mean(self, value: Callable[[Outcome], float | None]) -> float | None:
         found = [amount for outcome in self.outcomes if (amount := value(outcome)) is not None]

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from prunebench.errors import PrunebenchError
 from prunebench.leaderboard.published import Paper
 
-FORMAT = 2
+FORMAT = 3
 
 
 class _Strict(BaseModel):
@@ -102,7 +102,10 @@ class RankingEntry(_Strict):
 
 
 class MatchEntry(_Strict):
-    """The largest matching sparsity by criterion, smaller ones that do not match, and the largest winning ticket."""
+    """The largest matching sparsity by criterion, smaller ones that do not match, and the largest winning ticket.
+
+    `trains_from_theta0` is null for an average, which no single training stands behind.
+    """
 
     section: str
     track: str
@@ -110,7 +113,7 @@ class MatchEntry(_Strict):
     column: str
     largest: dict[str, float | None]
     holes: dict[str, list[float]]
-    trains_from_theta0: bool
+    trains_from_theta0: bool | None
     winning_ticket: float | None
 
 
@@ -183,6 +186,7 @@ class RowEntry(_Strict):
     steps_to_train: int | None
     seconds_to_find: float | None
     seconds_to_train: float | None
+    examples_per_second: float | None
     from_theta0: bool | None
     failed_checks: list[str]
     train_examples: int | None
@@ -194,7 +198,7 @@ class RowEntry(_Strict):
 class Results(_Strict):
     """The whole file."""
 
-    format: Literal[2]
+    format: Literal[3]
     suites: list[str]
     setting: dict[str, str]
     tasks: dict[str, list[SettingEntry]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from operator import attrgetter
+from statistics import median
 
 from prunebench.leaderboard.apart import RULE
 from prunebench.leaderboard.blocks import Bold, Table
@@ -105,14 +106,17 @@ def _values(score: Score, seeds: Sequence[int]) -> Iterator[str]:
 
 
 def sizes(section: Section, track: Track) -> Table:
-    """What is left of the model, and what the methods cost: a row for each sparsity and method."""
+    """What is left of the model, what the methods cost, and how fast it is: a row for each sparsity and method."""
     by_label = attrgetter("label")
     lines = [(entry.sparsity, line) for entry in track.levels for line in sorted(entry.lines, key=by_label)]
     return Table(
         title=_title(section, track, "size and cost"),
-        headers=("sparsity", "method", "removed", "encoder", "parameters left", "trainings", "steps"),
-        aligns="rlrrrrr",
-        body=tuple((level(sparsity), line.label, *_size(line)) for sparsity, line in [(0.0, section.dense), *lines]),
+        headers=("sparsity", "method", "removed", "encoder", "parameters left", "trainings", "steps", "speed"),
+        aligns="rlrrrrrr",
+        body=tuple(
+            (level(sparsity), line.label, *_size(line), speed(section.dense, line))
+            for sparsity, line in [(0.0, section.dense), *lines]
+        ),
         rule=1,
     )
 
@@ -130,6 +134,22 @@ def _size(line: Line) -> Iterator[str]:
         find = between((getattr(outcome.find, amount) for outcome in found), count)
         train = between((getattr(outcome.train, amount) for outcome in found), count)
         yield f"{find} + {train}" if found else NONE
+
+
+def speed(dense: Line, line: Line) -> str:
+    """`1.43 × (446/s)`: the median of examples a second, as a multiple of the dense model's on the same hardware.
+
+    Empty where one was not measured, or where they were measured on several kinds of hardware or numbers of threads.
+    """
+    rates = [[outcome.speed for outcome in each.outcomes if outcome.speed is not None] for each in (dense, line)]
+    where = {
+        (outcome.environment.get("hardware"), outcome.environment.get("threads"))
+        for outcome in (*dense.outcomes, *line.outcomes)
+    }
+    if not all(rates) or len(where) > 1:
+        return NONE
+    of_dense, own = map(median, rates)
+    return f"{own / of_dense:.2f} × ({own:,.0f}/s)"
 
 
 def overview(section: Section, track: Track, metric: int = 0) -> Iterator[Table]:

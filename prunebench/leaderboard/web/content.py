@@ -21,7 +21,20 @@ ENTRY = (
     *("section", "column", "track", "sparsity", "method", "mean", "std", "n", "low", "high"),
     *("delta", "deltaLow", "deltaHigh", "best", "note", "values", "degenerate"),
 )
-KEPT = ("section", "track", "sparsity", "method", "mean", "std", "values", "share", "parameters", "steps", "seconds")
+KEPT = (
+    "section",
+    "track",
+    "sparsity",
+    "method",
+    "mean",
+    "std",
+    "values",
+    "share",
+    "parameters",
+    "steps",
+    "seconds",
+    "speed",
+)
 DENSE = "dense"
 
 Places = Mapping[str, int]
@@ -113,7 +126,7 @@ def _kept(
             _points(summary.std if summary else None),
             [_points(found.place.values.get(seed)) for seed in section.seeds],
             _points(found.share),
-            *(_rounded(amount) for amount in (found.parameters, found.steps, found.seconds)),
+            *(_rounded(amount) for amount in (found.parameters, found.steps, found.seconds, found.speed)),
         ]
 
 

@@ -25,6 +25,7 @@ const COLUMNS = [
   { title: "parameters left", value: (row) => row.parameters, text: (row) => grouped(row.parameters), number: true },
   { title: "steps", value: (row) => row.steps, text: (row) => grouped(row.steps), number: true },
   { title: "seconds", value: (row) => row.seconds, text: (row) => grouped(row.seconds), number: true },
+  { title: "examples/s", value: (row) => row.speed, text: (row) => grouped(row.speed), number: true },
   { title: "every seed", text: (row) => row.seeds, seeds: true },
   { title: "note", value: (row) => row.note },
 ];
@@ -39,8 +40,8 @@ function measured(entry, found) {
   const section = data.sections[entry.section];
   const seeds = entry.values.map((value, i) => (value === null ? ""
     : `${section.seeds[i]}: ${decimals(value)}${entry.degenerate.includes(i) ? "*" : ""}`));
-  const { mean: retained, parameters, steps, seconds } =
-    found || { mean: null, parameters: null, steps: null, seconds: null };
+  const { mean: retained, parameters, steps, seconds, speed } =
+    found || { mean: null, parameters: null, steps: null, seconds: null, speed: null };
   return {
     ...entry,
     method: data.methods[entry.method].label,
@@ -48,12 +49,12 @@ function measured(entry, found) {
     metric: section.columns[entry.column],
     track: data.tracks[entry.track],
     seeds: seeds.filter(Boolean).join(", "),
-    retained, parameters, steps, seconds,
+    retained, parameters, steps, seconds, speed,
   };
 }
 
 function reported(each) {
-  const unknown = ["low", "high", "delta", "deltaLow", "deltaHigh", "retained", "parameters", "steps", "seconds", "n"];
+  const unknown = ["low", "high", "delta", "deltaLow", "deltaHigh", "retained", "parameters", "steps", "seconds", "speed", "n"];
   return {
     ...Object.fromEntries(unknown.map((name) => [name, null])),
     ...each,
