@@ -12,20 +12,25 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import scipy.stats
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lab import SETTING, Lab, golden_lab
 
 from prunebench import PrunebenchError
-from prunebench.leaderboard import FORMATS, Selection, build, parse_formats, render, select, terminal
+from prunebench.leaderboard import FORMATS, Selection, build, choose, parse_formats, render, select, terminal
 from prunebench.leaderboard.blocks import Bold, Caution, Commands, Heading, Paragraph, Table
+from prunebench.leaderboard.data import to_json
 from prunebench.leaderboard.latex import escape as latex_escape
 from prunebench.leaderboard.latex import latex
 from prunebench.leaderboard.layout import blocks
 from prunebench.leaderboard.markdown import markdown
+from prunebench.leaderboard.numbers import confidence
 from prunebench.results import Row
+from prunebench.stats import summarise
 
 GOLDEN = Path(__file__).parent / "golden" / "leaderboard"
 DELTA = "Δ dense [95 %]"
@@ -125,6 +130,28 @@ def test_size_and_cost() -> None:
     assert (heads[1]["removed"], heads[1]["encoder"]) == ("25.00 %", "10.00 % → 10.00 %")
     assert "Sparsity is the fraction removed of 1,000 encoder weights, 62.50 % of all 1,600 parameters." in text
     assert "fraction removed of 8 heads; encoder sparsity is of 1,000 encoder weights" in text
+
+
+def test_intervals_by_the_bootstrap_on_request() -> None:
+    rows = golden_lab().rows()
+    page = build(rows, choose(interval="bootstrap"))
+    (section,) = [section for section in page.sections if section.name == "rte"]
+    (line,) = [line for line in section.tracks[0].levels[0].lines if line.label == "imp"]
+    low, high = scipy.stats.bootstrap(
+        ([0.61, 0.62, 0.66],), np.mean, n_resamples=9999, method="BCa", rng=np.random.default_rng(0)
+    ).confidence_interval
+    text = markdown(blocks(page))
+    _, seeds = tables(text, "rte (dev), unstructured, sparsity 0.3")
+    assert [row["95 %"] for row in seeds if row["method"] == "imp"] == [f"[{100 * low:.2f}, {100 * high:.2f}]"]
+    assert confidence(line.scores[0].summary) != confidence(summarise([0.61, 0.62, 0.66]))
+    assert "Brackets hold 95 % bootstrap (BCa, 9,999 resamples" in text and "95 % t intervals" not in text
+    data = json.loads(to_json(page))
+    assert data["interval"] == "bootstrap"
+    (entry,) = [one for one in data["summary"] if (one["task"], one["label"], one["sparsity"]) == ("rte", "imp", 0.3)]
+    assert entry["interval"] == pytest.approx({"low": low, "high": high})
+    assert "bounds" not in entry["difference"]
+    with pytest.raises(PrunebenchError, match=r"unknown interval 'bootstrp'.*'bootstrap'"):
+        choose(interval="bootstrp")
 
 
 def test_speed_is_a_multiple_of_the_dense_model_on_the_same_hardware() -> None:

@@ -17,9 +17,17 @@ from prunebench.cli.selecting import selected, selection_options, strategies_opt
 @click.option("--format", "formats", default="md,csv,json,tex,html", show_default=True, help="What to write.")
 @click.option("--rank-by", default="retained", show_default=True, help="Rule of the ranking: retained, score or rank.")
 @click.option("--delta", default=1.0, show_default=True, help="Points that a non-inferior method may lose.")
+@click.option("--interval", default="t", show_default=True, help="How intervals over seeds are made: t, or bootstrap.")
 @click.option("--published", default="", help="Tables of papers to show as reported: chen2020, prasanna2020 or all.")
 def leaderboard(
-    out: Path | None, formats: str, rank_by: str, delta: float, published: str, mixed: bool, **selection: Any
+    out: Path | None,
+    formats: str,
+    rank_by: str,
+    delta: float,
+    interval: str,
+    published: str,
+    mixed: bool,
+    **selection: Any,
 ) -> None:
     """Show or write what a store holds, as mean ± std tables.
 
@@ -27,7 +35,7 @@ def leaderboard(
     """
     from prunebench.leaderboard import FORMATS, build, choose, parse_formats, summary, write
 
-    names, options = parse_formats(formats), choose(rank_by, delta, published)
+    names, options = parse_formats(formats), choose(rank_by, delta, published, interval)
     page = build(selected(**selection), options, mixed=mixed)
     click.echo(summary(page) + "\n")
     if out is None:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from prunebench.compare.model import BOOTSTRAP, Across, Measured, Place, Ranked, Report, T
+from prunebench.compare.model import Across, Measured, Place, Ranked, Report
 from prunebench.errors import PrunebenchError, unknown
 from prunebench.leaderboard.average import task_order
 from prunebench.leaderboard.numbers import level, listing, seeds
@@ -16,7 +16,7 @@ from prunebench.results import Row, order
 from prunebench.selection import allow_mixed, environment, nothing, one_setting, warnings
 from prunebench.stats.comparison import Comparison, compare, family
 from prunebench.stats.ranks import rank
-from prunebench.stats.summary import bootstrap, summarise
+from prunebench.stats.summary import BOOTSTRAP, T, bootstrap, summarise
 
 Column = tuple[str, str]
 Pair = tuple[str, str]

@@ -8,8 +8,6 @@ from prunebench.results import Row
 from prunebench.stats.comparison import Comparison, McNemar
 from prunebench.stats.ranks import Ranking
 
-T, BOOTSTRAP = "t", "bootstrap"
-
 
 @dataclass(frozen=True)
 class Place:

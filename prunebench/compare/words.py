@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prunebench.compare.model import BOOTSTRAP, Across, Measured, Ranked, Report, T
+from prunebench.compare.model import Across, Measured, Ranked, Report
 from prunebench.leaderboard.numbers import NONE, level, listing, points
 from prunebench.leaderboard.section import METRICS
 from prunebench.stats.comparison import ALIKE, ALPHA, BETTER, FEW, LEAST_PAIRS, WORSE, Comparison, least_p
-from prunebench.stats.summary import Interval
+from prunebench.stats.summary import INTERVALS, Interval
 
 
 def probability(p: float | None) -> str:
@@ -106,7 +106,6 @@ def ranking(found: Ranked) -> str:
     )
 
 
-INTERVALS = {T: "t", BOOTSTRAP: "bootstrap (BCa, 9,999 resamples; for less than about ten seeds too narrow)"}
 RANKS = (
     "The blocks are tasks, with the mean over metrics and then over seeds as a score; rank 1 is the best. Methods that "
     "share a letter cannot be told apart, and the first column is 1 + the number of methods that are better for "

@@ -22,6 +22,7 @@ from prunebench.leaderboard.summary import summary
 from prunebench.leaderboard.web import html
 from prunebench.results import Row
 from prunebench.selection import Selection, nothing, select
+from prunebench.stats import INTERVALS, T
 from prunebench.stats.matching import DELTA
 
 __all__ = [
@@ -59,12 +60,14 @@ def parse_formats(text: str) -> tuple[str, ...]:
     return names
 
 
-def choose(rank_by: str = RETAINED, delta: float = 100 * DELTA, published: str = "") -> Options:
+def choose(rank_by: str = RETAINED, delta: float = 100 * DELTA, published: str = "", interval: str = T) -> Options:
     """What a person chose of a page; `delta` in points, `published` a list of names."""
     if not 0 < delta < 100:
         raise PrunebenchError(f"δ is {delta:g} points", "expected more than 0 and less than 100")
+    if interval not in INTERVALS:
+        raise unknown("interval", interval, INTERVALS)
     wanted = tuple(name for part in published.split(",") if (name := part.strip()))
-    return Options(check_rule(rank_by), delta / 100, papers(wanted))
+    return Options(check_rule(rank_by), delta / 100, papers(wanted), interval)
 
 
 def render(

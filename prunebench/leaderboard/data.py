@@ -33,6 +33,7 @@ def to_json(page: Page) -> str:
         "methods": [dataclasses.asdict(method) for method in page.methods],
         "rank_by": page.options.rank_by,
         "delta": page.options.delta,
+        "interval": page.options.interval,
         "checklist": [dataclasses.asdict(check) for check in page.checklist],
         "published": [paper.model_dump() for paper in page.options.published],
     }
@@ -143,4 +144,5 @@ def _interval(summary: Summary | None) -> dict[str, float | None] | None:
 
 
 def _vars(found: Summary | None) -> dict[str, Any] | None:
-    return None if found is None else dict(vars(found))
+    # Its bounds stand beside it, as the interval.
+    return None if found is None else {name: value for name, value in vars(found).items() if name != "bounds"}

@@ -9,18 +9,21 @@ from collections.abc import Iterator
 
 from prunebench.leaderboard import ranking, standings, tables
 from prunebench.leaderboard.blocks import Block, Caution, Commands, Details, Heading, Paragraph, Table
-from prunebench.leaderboard.model import Level, Page, Section, Track
+from prunebench.leaderboard.model import Level, Options, Page, Section, Track
 from prunebench.leaderboard.numbers import level
+from prunebench.stats import INTERVALS
 
 # Rows of the long table. With more of them a page is longer than GitHub shows and than anyone reads.
 FULL = 4000
 
 # What a reader must know of the setting before anything else.
 INTRODUCTION = ("model", "protocol", "protocols", "split", "seeds", "hardware")
-ABOUT = (
+SCORES = (
     "Scores are × 100. They are given as mean ± std (n) over n seeds; std is the sample standard deviation (ddof = 1) "
     "and is left out for a single seed. Δ dense is the mean difference to the dense run of the same seed, over the "
-    "seeds that both have. Brackets hold 95 % t intervals, which equal numbers have none of.",
+    "seeds that both have. Brackets hold 95 % {} intervals, which equal numbers have none of."
+)
+ABOUT = (
     f"Rows are sorted by the mean of their first metric, rows with gaps last. {tables.BEST} Nothing is bold with fewer "
     "than three common seeds. Dense and majority class are for reference.",
     "Size and cost: removed is the realised fraction of the prunable units; encoder is the fraction of the encoder "
@@ -33,6 +36,11 @@ LEFT_OUT = (
     "Intervals, differences to dense, every seed, sizes and costs are too many for this page: results.csv and "
     "results.json hold all of them, and index.html shows what is asked for."
 )
+
+
+def about(options: Options) -> tuple[str, ...]:
+    """How to read the tables of a page with these options."""
+    return SCORES.format(INTERVALS[options.interval]), *ABOUT
 
 
 def blocks(page: Page) -> Iterator[Block]:
@@ -49,7 +57,7 @@ def blocks(page: Page) -> Iterator[Block]:
     yield standings.checklist(page.checklist)
     yield Heading(2, "Setting, and how to read the tables")
     yield Table("Setting", ("setting", "value"), "ll", page.setting)
-    yield from map(Paragraph, (*ABOUT, *(() if full else (LEFT_OUT,))))
+    yield from map(Paragraph, (*about(page.options), *(() if full else (LEFT_OUT,))))
     yield Paragraph("The largest matching sparsity, by four criteria:")
     yield from map(Paragraph, standings.criteria(page.options.delta))
     for section in page.sections:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from prunebench.leaderboard.published import Paper
 from prunebench.results import Outcome, Row
-from prunebench.stats import Summary
+from prunebench.stats import Summary, T
 from prunebench.stats.matching import DELTA
 from prunebench.stats.ranks import Ranking as Ranks
 
@@ -20,11 +20,12 @@ RETAINED, SCORE, RANK = "retained", "score", "rank"
 @dataclass(frozen=True)
 class Options:
     """What a person chooses of a page: the rule of its ranking, the loss that non-inferiority allows (from 0 to 1),
-    and the papers whose tables stand beside the results."""
+    the papers whose tables stand beside the results, and how intervals of means are made."""
 
     rank_by: str = RETAINED
     delta: float = DELTA
     published: tuple[Paper, ...] = ()
+    interval: str = T
 
 
 @dataclass(frozen=True)

@@ -26,20 +26,21 @@ def spread(summary: Summary | None, n: bool = True) -> str:
 
 
 def limits(summary: Summary | None) -> Interval | None:
-    """The 95 % t interval of the mean. Numbers that are all equal have none: a point would claim to be certain."""
+    """The 95 % interval of the mean, t unless another was made. Numbers that are all equal have none: a point would
+    claim to be certain."""
     if summary is None or summary.minimum == summary.maximum:
         return None
-    return interval(summary)
+    return summary.bounds or interval(summary)
 
 
 def confidence(summary: Summary | None) -> str:
-    """`[56.67, 61.75]`: the 95 % t interval of the mean."""
+    """`[56.67, 61.75]`: the 95 % interval of the mean."""
     found = limits(summary)
     return f"[{points(found.low)}, {points(found.high)}]" if found else NONE
 
 
 def certain(summary: Summary | None, n: int) -> str:
-    """`−1.20 [−1.95, −0.45]`: a mean difference, signed, with its 95 % t interval.
+    """`−1.20 [−1.95, −0.45]`: a mean difference, signed, with its 95 % interval.
 
     The number of pairs is added where it is not the `n` of the row.
     """

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from prunebench.leaderboard.average import averages, task_order
 from prunebench.leaderboard.checklist import checklist
+from prunebench.leaderboard.intervals import bootstrapped
 from prunebench.leaderboard.matching import matched
 from prunebench.leaderboard.model import Method, Options, Page, Section
 from prunebench.leaderboard.numbers import listing
@@ -16,6 +17,7 @@ from prunebench.leaderboard.ranking import check_rule, rankings
 from prunebench.leaderboard.section import section
 from prunebench.results import Cell, Row, order
 from prunebench.selection import allow_mixed, environment, nothing, one_setting, warnings
+from prunebench.stats import BOOTSTRAP
 
 SETTING = {
     "model": "model",
@@ -44,6 +46,8 @@ def build(rows: Sequence[Row], options: Options | None = None, *, mixed: bool = 
     tasks = sorted(by_task, key=task_order)
     sections = tuple(matched(section(task, by_task[task]), options.delta) for task in tasks)
     means = tuple(matched(average, options.delta) for average in averages(sections))
+    if options.interval == BOOTSTRAP:
+        sections, means = tuple(map(bootstrapped, sections)), tuple(map(bootstrapped, means))
     cells = list({id(row.cell): row.cell for row in kept}.values())
     methods = _methods(cells)
     return Page(

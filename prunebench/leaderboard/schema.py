@@ -56,7 +56,7 @@ class SummaryEntry(_Strict):
 
 
 class IntervalEntry(_Strict):
-    """The 95 % t interval of a mean."""
+    """The 95 % interval of a mean, made as `Results.interval` says."""
 
     low: float
     high: float
@@ -207,6 +207,7 @@ class Results(_Strict):
     methods: list[MethodEntry]
     rank_by: str
     delta: float
+    interval: Literal["t", "bootstrap"]
     ranking: list[RankingEntry]
     matching: list[MatchEntry]
     checklist: list[CheckEntry]

@@ -187,7 +187,7 @@ def abreast(names: Sequence[str], columns: Sequence[list[str]]) -> Iterator[list
 
 
 def short(line: Line | None, metric: int = 0) -> str:
-    """A score of a line without its n, unless seeds are missing."""
+    """A score of a line without its n, unless seeds are missing; bold if it is the best, or cannot be told from it."""
     if line is None:
         return NONE
     score = line.scores[metric]
@@ -195,7 +195,8 @@ def short(line: Line | None, metric: int = 0) -> str:
         return "failed" if line.reasons else "missing"
     wanted = score.summary.n + len(line.absent - score.values.keys())
     some = "" if wanted == score.summary.n else f" ({score.summary.n} of {wanted})"
-    return spread(score.summary, n=False) + _star(score) + some
+    text = spread(score.summary, n=False) + _star(score) + some
+    return Bold(text) if score.best else text
 
 
 def methods(found: Sequence[Method]) -> Table:

@@ -6,6 +6,6 @@
 
 from __future__ import annotations
 
-from prunebench.stats.summary import Interval, Summary, bootstrap, interval, paired, summarise
+from prunebench.stats.summary import BOOTSTRAP, INTERVALS, Interval, Summary, T, bootstrap, interval, paired, summarise
 
-__all__ = ["Interval", "Summary", "bootstrap", "interval", "paired", "summarise"]
+__all__ = ["BOOTSTRAP", "INTERVALS", "Interval", "Summary", "T", "bootstrap", "interval", "paired", "summarise"]

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Summary:
-    """Some numbers in short. `std` is the sample standard deviation (ddof = 1), and None for a single number."""
+    """Some numbers in short. `std` is the sample standard deviation (ddof = 1), and None for a single number.
+
+    `bounds` is an interval of the mean that was made from the numbers themselves, where that was asked for.
+    """
 
     n: int
     mean: float
@@ -19,6 +22,7 @@ class Summary:
     minimum: float
     maximum: float
     median: float
+    bounds: Interval | None = None
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,11 @@ class Interval:
 
     low: float
     high: float
+
+
+# How intervals of a mean are made, and what is to be said of it.
+T, BOOTSTRAP = "t", "bootstrap"
+INTERVALS = {T: "t", BOOTSTRAP: "bootstrap (BCa, 9,999 resamples; for less than about ten seeds too narrow)"}
 
 
 def summarise(values: Iterable[float]) -> Summary:

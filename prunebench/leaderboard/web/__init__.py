@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 
 from prunebench.leaderboard import ranking, standings, tables
 from prunebench.leaderboard.blocks import Table, one_line
-from prunebench.leaderboard.layout import ABOUT, INTRODUCTION
+from prunebench.leaderboard.layout import INTRODUCTION, about
 from prunebench.leaderboard.model import RANK, RETAINED, Page, Place, Ranking
 from prunebench.leaderboard.numbers import level, points
 from prunebench.leaderboard.web.content import content, to_script
+from prunebench.stats import INTERVALS
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -50,7 +51,8 @@ def html(page: Page) -> str:
             matching=list(_matching(page)),
             criteria=standings.criteria(page.options.delta),
             held=standings.HELD,
-            about=ABOUT[:2],
+            about=about(page.options)[:2],
+            interval=INTERVALS[page.options.interval],
             papers=[(paper, standings.setting(paper), standings.whole(paper)) for paper in page.options.published],
             methods=tables.methods(page.methods),
         )
