@@ -191,6 +191,28 @@ def test_ranks_over_tasks_need_three_methods() -> None:
     assert high.ranking.reason == "2 tasks: too few for ranks to tell methods apart, 3 are needed"
 
 
+def test_every_table_names_its_split() -> None:
+    lab = compare_lab()
+    for seed in range(3):
+        for label in ("imp", "magnitude", "random-pruning"):
+            lab.done("toy", label, 0.5, seed, 0.6 + seed / 100 + len(label) / 1000, benchmark="toys", split="test")
+    page = text(report(lab.rows(), "imp", "magnitude", "random-pruning"))
+    titles = [line for line in page.splitlines() if line.startswith(("### ", "## Ranks"))]
+    assert "### imp − magnitude: toy (toys, test)" in titles and "### imp − magnitude: rte (dev)" in titles
+    # At 0.3 all tasks are of the one split, at 0.5 they are of both.
+    assert [title for title in titles if "over tasks" in title] == [
+        "### imp − magnitude: over tasks (dev, test)",
+        "### imp − random-pruning: over tasks (dev, test)",
+        "### magnitude − random-pruning: over tasks (dev, test)",
+        "## Ranks over tasks",
+        "### Ranks over tasks at sparsity 0.3 (dev)",
+        "### Ranks over tasks at sparsity 0.5 (dev, test)",
+    ]
+    data = json.loads(FORMATS["json"](report(lab.rows(), "imp", "magnitude", "random-pruning")))
+    assert [entry["split"] for entry in data["ranks"]] == ["dev", "dev, test"]
+    assert [entry["split"] for entry in data["across_tasks"]][:2] == ["dev", "dev, test"]
+
+
 def test_the_reference_is_compared_with_each_and_dense_runs_stand_against_every_sparsity() -> None:
     found = report(None, "imp", "magnitude", reference="dense")
     pairs = list(dict.fromkeys((entry.a, entry.b) for entry in found.measured))

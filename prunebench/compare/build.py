@@ -41,6 +41,7 @@ class Scores:
     def __init__(self, rows: Iterable[Row], only: Collection[float] = ()) -> None:
         self._rows: dict[str, dict[str, dict[float, dict[Column, dict[int, Row]]]]] = {}
         self._dense: set[str] = set()
+        self._splits: dict[str, set[str]] = {}
         for row in rows:
             cell = row.cell
             by_task = self._rows.setdefault(cell.label, {})
@@ -49,6 +50,7 @@ class Scores:
             elif only and cell.sparsity not in only:
                 continue
             if row.status == "done":
+                self._splits.setdefault(cell.task, set()).add(cell.split)
                 columns = by_task.setdefault(cell.task, {}).setdefault(cell.sparsity, {})
                 columns.setdefault((row.evaluation, row.metric), {})[cell.seed] = row
         self.tasks = sorted({task for by_task in self._rows.values() for task in by_task}, key=task_order)
@@ -56,6 +58,10 @@ class Scores:
     def at(self, label: str, task: str, sparsity: float) -> Mapping[Column, Mapping[int, Row]]:
         """The rows of a method there, by column and seed."""
         return self._rows[label].get(task, {}).get(0.0 if label in self._dense else sparsity, {})
+
+    def splits(self, tasks: Iterable[str]) -> tuple[str, ...]:
+        """What the scores of these tasks are of: dev, or test."""
+        return tuple(sorted({split for task in tasks for split in self._splits[task]}))
 
     def levels(self, labels: Iterable[str], task: str) -> list[float]:
         """The sparsities that all these methods have on a task."""
@@ -223,7 +229,7 @@ def _across(scores: Scores, wanted: Iterable[tuple[str, str, float]]) -> tuple[A
         means = scores.task_means((a, b), sparsity)
         if len(means) > 1:
             of_a, of_b = ({task: found[label] for task, found in means.items()} for label in (a, b))
-            met.append(Across(a, b, sparsity, compare(of_a, of_b)))
+            met.append(Across(a, b, scores.splits(means), sparsity, compare(of_a, of_b)))
     corrected = family([found.comparison for found in met])
     return tuple(replace(found, comparison=comparison) for found, comparison in zip(met, corrected, strict=True))
 
@@ -232,7 +238,8 @@ def _ranked(scores: Scores, labels: Sequence[str]) -> Iterator[Ranked]:
     for sparsity in sorted({sparsity for task in scores.tasks for sparsity in scores.levels(labels, task)}):
         means = scores.task_means(labels, sparsity)
         if len(means) > 1:
-            yield Ranked(sparsity, rank({label: {task: means[task][label] for task in means} for label in labels}))
+            by_label = {label: {task: means[task][label] for task in means} for label in labels}
+            yield Ranked(scores.splits(means), sparsity, rank(by_label))
 
 
 def _left_out(met: Iterable[Measured]) -> Iterator[str]:
