@@ -298,6 +298,17 @@ def test_other_settings_are_compared_when_that_is_meant() -> None:
     assert at(found, "rte", 0.5).comparison.differences == (0.1, 0.09, 0.08)
 
 
+def test_several_protocols_are_named_with_their_tasks() -> None:
+    lab = compare_lab()
+    for seed in range(3):
+        for label in ("imp", "magnitude"):
+            lab.done("wnli", label, 0.5, seed, 0.5 + seed / 100, setting={"protocol": "glue-1"})
+    found = report(lab.rows(), "imp", "magnitude", mixed=True)
+    assert dict(found.setting)["protocol"] == "glue-1 for wnli; glue-1 with epochs=1 for mrpc, mnli, rte"
+    assert "| glue-1 for wnli; glue-1 with epochs=1 for mrpc, mnli, rte |" in text(found)
+    assert dict(report().setting)["protocol"] == "glue-1 with epochs=1"
+
+
 def test_what_else_is_in_the_store_does_not_stand_in_the_way() -> None:
     lab = compare_lab()
     lab.done("rte", "heads", 0.5, 0, 0.5, setting={"precision": "bf16"})

@@ -1,4 +1,4 @@
-"""From rows to a comparison: which scores stand against which. Imports `model` and below."""
+"""From rows to a comparison: which scores stand against which. Imports `model`, `setting` and below."""
 
 from __future__ import annotations
 
@@ -8,28 +8,19 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import replace
 
 from prunebench.compare.model import BOOTSTRAP, Across, Measured, Place, Ranked, Report, T
+from prunebench.compare.setting import by_task, setting
 from prunebench.errors import PrunebenchError, unknown
 from prunebench.leaderboard.average import task_order
 from prunebench.leaderboard.numbers import level, listing, seeds
 from prunebench.leaderboard.section import METRICS
 from prunebench.results import Row, order
-from prunebench.selection import allow_mixed, environment, nothing, one_setting, warnings
+from prunebench.selection import allow_mixed, nothing, one_setting, warnings
 from prunebench.stats.comparison import Comparison, compare, family
 from prunebench.stats.ranks import rank
 from prunebench.stats.summary import bootstrap, summarise
 
 Column = tuple[str, str]
 Pair = tuple[str, str]
-# What a setting is called where it is printed.
-SETTING = {
-    "model": "model",
-    "model_revision": "model revision",
-    "model_fingerprint": "model fingerprint",
-    "protocol": "protocol",
-    "precision": "precision",
-    "device": "device",
-    "prunable": "prunable weights",
-}
 
 
 class Scores:
@@ -117,8 +108,8 @@ def build(
         interval=interval,
         methods=tuple(labels),
         reference=base[0] if base else None,
-        setting=tuple(_setting(kept)),
-        warnings=(*said, *warnings(_by_task(kept)), *_doubts(measured)),
+        setting=tuple(setting(kept)),
+        warnings=(*said, *warnings(by_task(kept)), *_doubts(measured)),
         notes=tuple(dict.fromkeys(_left_out(met))),
         measured=tuple(replace(one, comparison=made) for one, made in zip(measured, corrected, strict=True)),
         across=_across(scores, {(found.a, found.b, found.place.sparsity): None for found in measured}),
@@ -280,21 +271,3 @@ def _nothing_shared(rows: Iterable[Row]) -> PrunebenchError:
             levels.setdefault(row.cell.label, set()).add(row.cell.sparsity)
     found = "; ".join(f"{label} at {listing(map(level, sorted(levels[label])))}" for label in sorted(levels))
     return PrunebenchError(f"nothing can be compared: {found}", "expected a task, sparsity and seed that both have")
-
-
-def _by_task(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    found: dict[str, list[Row]] = {}
-    for row in rows:
-        found.setdefault(row.cell.task, []).append(row)
-    return {task: found[task] for task in sorted(found, key=task_order)}
-
-
-def _setting(rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
-    for name, title in SETTING.items():
-        values = sorted({value for row in rows if (value := getattr(row.cell.setting, name))})
-        if values:
-            yield title, "; ".join(values)
-    yield "split", listing(sorted({row.cell.split for row in rows}))
-    yield "seeds", listing(sorted({row.cell.seed for row in rows}))
-    if hardware := environment(rows).get("hardware"):
-        yield "hardware", "; ".join(hardware)
