@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -462,13 +464,18 @@ def test_predictions_that_are_not_the_records_are_refused(
     assert message in str(result.exception)
 
 
-def test_the_command_prints_or_writes(tmp_path: Path) -> None:
+def stored(lab: Lab, folder: Path) -> Path:
     from prunebench.store import Store
 
-    lab, place = compare_lab(), Store.create(tmp_path / "store")
+    place = Store.create(folder)
     place.add_plan(lab.cells, "", "prunebench run")
     for record in lab.records.values():
         place.add_record(record, b"")
+    return folder
+
+
+def test_the_command_prints_or_writes(tmp_path: Path) -> None:
+    stored(compare_lab(), tmp_path / "store")
     shared = ("imp", "magnitude", "random-pruning", "--reference", "dense", "--store", tmp_path / "store")
     printed = run(*shared)
     assert printed.stdout == (GOLDEN / "compare.md").read_text(encoding="utf-8")
@@ -480,9 +487,68 @@ def test_the_command_prints_or_writes(tmp_path: Path) -> None:
     assert "mrpc" not in few.stdout and "At 0.9" not in few.stdout and "all 2 comparisons" in few.stdout
 
 
+def svg_texts(path: Path) -> list[str]:
+    """What is written in a picture, which draws its letters and says beside them what they are."""
+    return [html.unescape(found) for found in re.findall(r"<!-- (.*?) -->", path.read_text(encoding="utf-8"))]
+
+
+def test_average_ranks_are_drawn_at_each_sparsity(tmp_path: Path) -> None:
+    lab = compare_lab()
+    for sparsity in (0.5, 0.7):
+        for task in ("a", "b", "c", "d"):
+            for seed in range(2):
+                for i, label in enumerate(("imp", "magnitude", "random-pruning")):
+                    lab.done(task, label, sparsity, seed, 0.8 - i / 10 + seed / 1000)
+    shared = ("imp", "magnitude", "random-pruning", "--store", stored(lab, tmp_path / "store"), "--format")
+    out = tmp_path / "new" / "ranks.svg"
+    assert run(*shared, "svg", "--out", out).output == f"Written: {out}\n"
+    # At 0.5 RTE and MRPC have the methods in that order, too; CD = 2.343·√(3·4/6n) for n tasks.
+    names = ["imp (1.00)", "magnitude (2.00)", "random-pruning (3.00)"]
+    titles = {
+        "sparsity 0.3, 3 tasks (dev)": "1.91",
+        "sparsity 0.5, 6 tasks (dev)": "1.35",
+        "sparsity 0.7, 4 tasks (dev)": "1.66",
+    }
+    said = svg_texts(out)
+    assert [text for text in said if text.startswith("sparsity")] == list(titles)
+    assert [text for text in said if text.startswith("CD")] == [f"CD = {cd}" for cd in titles.values()]
+    assert [text for text in said if text.endswith(")") and not text.startswith("sparsity")] == names * 3
+    first = out.read_bytes()
+    run(*shared, "svg", "--out", out)
+    assert out.read_bytes() == first, "the same results, the same bytes"
+    for kind, head in (("png", b"\x89PNG"), ("pdf", b"%PDF")):
+        run(*shared, kind, "--out", tmp_path / "ranks")
+        assert (tmp_path / "ranks").read_bytes().startswith(head)
+
+
+def test_a_sparsity_without_a_critical_difference_is_named(tmp_path: Path) -> None:
+    store = stored(compare_lab(), tmp_path / "store")
+    out = tmp_path / "ranks.svg"
+    result = run("imp", "magnitude", "random-pruning", "--store", store, "--format", "svg", "--out", out)
+    reason = "2 tasks: too few for ranks to tell methods apart, 3 are needed"
+    assert result.stderr == f"Not drawn: sparsity 0.5, 2 tasks (dev): {reason}\n"
+    assert [text for text in svg_texts(out) if text.startswith("sparsity")] == ["sparsity 0.3, 3 tasks (dev)"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["imp", "magnitude"], "there is no critical difference to draw: 2 methods (expected 3 methods or more"),
+        (["imp", "magnitude", "--reference", "dense", "--sparsities", "0.5"], "to draw: 2 tasks: too few for ranks"),
+        (["imp", "magnitude", "dense", "--tasks", "rte"], "to draw: at no sparsity do all methods share two tasks"),
+    ],
+)
+def test_where_there_is_nothing_to_draw_that_is_said(arguments: list[str], message: str, tmp_path: Path) -> None:
+    store, out = stored(compare_lab(), tmp_path / "store"), tmp_path / "ranks.svg"
+    error = run(*arguments, "--store", store, "--format", "svg", "--out", out).exception
+    assert isinstance(error, PrunebenchError) and message in str(error)
+    assert "\n" not in str(error) and not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--format", "svg"], r"a picture is not written to a terminal: --format svg \(--out FILE.svg says where"),
         (["--format", "mdd"], r"unknown format 'mdd' \(did you mean 'md'"),
         (["--sparsities", "a half"], "cannot read sparsities 'a half'"),
         (["--interval", "boot"], r"unknown interval 'boot' \(did you mean 'bootstrap'"),
