@@ -269,7 +269,7 @@ def _speed(record: Mapping[str, Any]) -> float | None:
 
 
 def _costs(cell: Cell, record: Mapping[str, Any], fetch: Fetch) -> tuple[Cost, Cost]:
-    """What was spent to find the ticket, and to train it.
+    """What was spent to find the mask, and to train it.
 
     The last training trained what is scored only if nothing but `Compact` follows it: a model that is pruned and left
     as it is has cost all its trainings to find, and none to train.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -153,11 +156,25 @@ def test_a_difference_that_only_the_correction_hides_is_said_to_be_one() -> None
 
 
 def test_the_bootstrap_interval_on_request() -> None:
-    from prunebench.stats import bootstrap
-
     found = report(interval="bootstrap")
     rte = at(found, "rte", 0.3).comparison
-    assert rte.interval == bootstrap([0.10, 0.08, 0.10, 0.11, 0.10]) != at(report(), "rte", 0.3).comparison.interval
+    # What the page says, BCa of 9,999 resamples, made without our own function; the percentiles are others.
+    ends = {
+        method: tuple(
+            scipy.stats.bootstrap(
+                ([0.08, 0.10, 0.10, 0.10, 0.11],),
+                np.mean,
+                n_resamples=9999,
+                method=method,
+                rng=np.random.default_rng(0),
+            ).confidence_interval
+        )
+        for method in ("BCa", "percentile")
+    }
+    assert rte.interval is not None
+    assert (rte.interval.low, rte.interval.high) == pytest.approx(ends["BCa"], abs=1e-12)
+    assert rte.interval.high < ends["percentile"][1] - 0.001
+    assert rte.interval != at(report(), "rte", 0.3).comparison.interval
     assert numbers(found) == numbers(report())
     assert "with the bootstrap (BCa, 9,999 resamples; for less than about ten seeds too narrow) interval" in text(found)
     # Without spread there is none of either kind.
@@ -189,6 +206,28 @@ def test_ranks_over_tasks_need_three_methods() -> None:
     # χ² of three tasks that all agree is 3·2 = 6, and its p e⁻³.
     assert (low.ranking.chi2, low.ranking.p) == (pytest.approx(6), pytest.approx(np.exp(-3)))
     assert high.ranking.reason == "2 tasks: too few for ranks to tell methods apart, 3 are needed"
+
+
+def test_every_table_names_its_split() -> None:
+    lab = compare_lab()
+    for seed in range(3):
+        for label in ("imp", "magnitude", "random-pruning"):
+            lab.done("toy", label, 0.5, seed, 0.6 + seed / 100 + len(label) / 1000, benchmark="toys", split="test")
+    page = text(report(lab.rows(), "imp", "magnitude", "random-pruning"))
+    titles = [line for line in page.splitlines() if line.startswith(("### ", "## Ranks"))]
+    assert "### imp − magnitude: toy (toys, test)" in titles and "### imp − magnitude: rte (dev)" in titles
+    # At 0.3 all tasks are of the one split, at 0.5 they are of both.
+    assert [title for title in titles if "over tasks" in title] == [
+        "### imp − magnitude: over tasks (dev, test)",
+        "### imp − random-pruning: over tasks (dev, test)",
+        "### magnitude − random-pruning: over tasks (dev, test)",
+        "## Ranks over tasks",
+        "### Ranks over tasks at sparsity 0.3 (dev)",
+        "### Ranks over tasks at sparsity 0.5 (dev, test)",
+    ]
+    data = json.loads(FORMATS["json"](report(lab.rows(), "imp", "magnitude", "random-pruning")))
+    assert [entry["split"] for entry in data["ranks"]] == ["dev", "dev, test"]
+    assert [entry["split"] for entry in data["across_tasks"]][:2] == ["dev", "dev, test"]
 
 
 def test_the_reference_is_compared_with_each_and_dense_runs_stand_against_every_sparsity() -> None:
@@ -274,6 +313,17 @@ def test_other_settings_are_compared_when_that_is_meant() -> None:
     assert found.warnings[0] == "Mixed: 2 precisions for rte: 'bf16', 'fp32'."
     assert at(found, "rte", 0.5).comparison.summary is not None
     assert at(found, "rte", 0.5).comparison.differences == (0.1, 0.09, 0.08)
+
+
+def test_several_protocols_are_named_with_their_tasks() -> None:
+    lab = compare_lab()
+    for seed in range(3):
+        for label in ("imp", "magnitude"):
+            lab.done("wnli", label, 0.5, seed, 0.5 + seed / 100, setting={"protocol": "glue-1"})
+    found = report(lab.rows(), "imp", "magnitude", mixed=True)
+    assert dict(found.setting)["protocol"] == "glue-1 for wnli; glue-1 with epochs=1 for mrpc, mnli, rte"
+    assert "| glue-1 for wnli; glue-1 with epochs=1 for mrpc, mnli, rte |" in text(found)
+    assert dict(report().setting)["protocol"] == "glue-1 with epochs=1"
 
 
 def test_what_else_is_in_the_store_does_not_stand_in_the_way() -> None:
@@ -429,13 +479,18 @@ def test_predictions_that_are_not_the_records_are_refused(
     assert message in str(result.exception)
 
 
-def test_the_command_prints_or_writes(tmp_path: Path) -> None:
+def stored(lab: Lab, folder: Path) -> Path:
     from prunebench.store import Store
 
-    lab, place = compare_lab(), Store.create(tmp_path / "store")
+    place = Store.create(folder)
     place.add_plan(lab.cells, "", "prunebench run")
     for record in lab.records.values():
         place.add_record(record, b"")
+    return folder
+
+
+def test_the_command_prints_or_writes(tmp_path: Path) -> None:
+    stored(compare_lab(), tmp_path / "store")
     shared = ("imp", "magnitude", "random-pruning", "--reference", "dense", "--store", tmp_path / "store")
     printed = run(*shared)
     assert printed.stdout == (GOLDEN / "compare.md").read_text(encoding="utf-8")
@@ -447,9 +502,68 @@ def test_the_command_prints_or_writes(tmp_path: Path) -> None:
     assert "mrpc" not in few.stdout and "At 0.9" not in few.stdout and "all 2 comparisons" in few.stdout
 
 
+def svg_texts(path: Path) -> list[str]:
+    """What is written in a picture, which draws its letters and says beside them what they are."""
+    return [html.unescape(found) for found in re.findall(r"<!-- (.*?) -->", path.read_text(encoding="utf-8"))]
+
+
+def test_average_ranks_are_drawn_at_each_sparsity(tmp_path: Path) -> None:
+    lab = compare_lab()
+    for sparsity in (0.5, 0.7):
+        for task in ("a", "b", "c", "d"):
+            for seed in range(2):
+                for i, label in enumerate(("imp", "magnitude", "random-pruning")):
+                    lab.done(task, label, sparsity, seed, 0.8 - i / 10 + seed / 1000)
+    shared = ("imp", "magnitude", "random-pruning", "--store", stored(lab, tmp_path / "store"), "--format")
+    out = tmp_path / "new" / "ranks.svg"
+    assert run(*shared, "svg", "--out", out).output == f"Written: {out}\n"
+    # At 0.5 RTE and MRPC have the methods in that order, too; CD = 2.343·√(3·4/6n) for n tasks.
+    names = ["imp (1.00)", "magnitude (2.00)", "random-pruning (3.00)"]
+    titles = {
+        "sparsity 0.3, 3 tasks (dev)": "1.91",
+        "sparsity 0.5, 6 tasks (dev)": "1.35",
+        "sparsity 0.7, 4 tasks (dev)": "1.66",
+    }
+    said = svg_texts(out)
+    assert [text for text in said if text.startswith("sparsity")] == list(titles)
+    assert [text for text in said if text.startswith("CD")] == [f"CD = {cd}" for cd in titles.values()]
+    assert [text for text in said if text.endswith(")") and not text.startswith("sparsity")] == names * 3
+    first = out.read_bytes()
+    run(*shared, "svg", "--out", out)
+    assert out.read_bytes() == first, "the same results, the same bytes"
+    for kind, head in (("png", b"\x89PNG"), ("pdf", b"%PDF")):
+        run(*shared, kind, "--out", tmp_path / "ranks")
+        assert (tmp_path / "ranks").read_bytes().startswith(head)
+
+
+def test_a_sparsity_without_a_critical_difference_is_named(tmp_path: Path) -> None:
+    store = stored(compare_lab(), tmp_path / "store")
+    out = tmp_path / "ranks.svg"
+    result = run("imp", "magnitude", "random-pruning", "--store", store, "--format", "svg", "--out", out)
+    reason = "2 tasks: too few for ranks to tell methods apart, 3 are needed"
+    assert result.stderr == f"Not drawn: sparsity 0.5, 2 tasks (dev): {reason}\n"
+    assert [text for text in svg_texts(out) if text.startswith("sparsity")] == ["sparsity 0.3, 3 tasks (dev)"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["imp", "magnitude"], "there is no critical difference to draw: 2 methods (expected 3 methods or more"),
+        (["imp", "magnitude", "--reference", "dense", "--sparsities", "0.5"], "to draw: 2 tasks: too few for ranks"),
+        (["imp", "magnitude", "dense", "--tasks", "rte"], "to draw: at no sparsity do all methods share two tasks"),
+    ],
+)
+def test_where_there_is_nothing_to_draw_that_is_said(arguments: list[str], message: str, tmp_path: Path) -> None:
+    store, out = stored(compare_lab(), tmp_path / "store"), tmp_path / "ranks.svg"
+    error = run(*arguments, "--store", store, "--format", "svg", "--out", out).exception
+    assert isinstance(error, PrunebenchError) and message in str(error)
+    assert "\n" not in str(error) and not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--format", "svg"], r"a picture is not written to a terminal: --format svg \(--out FILE.svg says where"),
         (["--format", "mdd"], r"unknown format 'mdd' \(did you mean 'md'"),
         (["--sparsities", "a half"], "cannot read sparsities 'a half'"),
         (["--interval", "boot"], r"unknown interval 'boot' \(did you mean 'bootstrap'"),

@@ -94,11 +94,15 @@ def test_the_command_line_starts_without_heavy_imports(arguments):
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_pages_need_no_torch():
-    rooms = ", ".join(
-        f"prunebench.{name}" for name in ("leaderboard", "results", "store", "analysis.transfer", "analysis.overlap")
-    )
-    code = f"import sys, {rooms}; print('torch' in sys.modules)"
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("leaderboard", "compare", "compare.predictions", "figures", "figures.compared", "results", "store"),
+        *("analysis.transfer", "analysis.overlap", "sharing.bundle", "sharing.pack", "sharing.verify"),
+    ],
+)
+def test_pages_and_bundles_need_no_torch(name):
+    code = f"import sys, prunebench.{name}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

@@ -339,6 +339,47 @@ def test_what_is_chosen_is_drawn(opened: Opened) -> None:
     assert page.evaluate("document.getElementById('strip').layout.yaxis.ticktext") == ["heads", "dense"]
 
 
+def timed() -> Lab:
+    """Two methods at two sparsities on RTE; each training of seed s takes 2 + s seconds."""
+    lab = Lab()
+    for seed in range(3):
+        lab.done("rte", "dense", 0.0, seed, 0.6)
+        for sparsity in (0.3, 0.5):
+            for label in ("imp", "magnitude"):
+                lab.done("rte", label, sparsity, seed, 0.55 + seed / 100)
+    for key, record in lab.records.items():
+        record["seconds"] = {"train": 2.0 + int(key.split()[-3])}
+    return lab
+
+
+SPENT = "(document.getElementById('spent').data || []).filter((trace) => trace.hovertext)"
+
+
+def test_cost_is_drawn_in_seconds_on_request(opened: Opened) -> None:
+    page = opened(timed())
+    assert page.evaluate("document.getElementById('spent').layout.xaxis.title.text").startswith("optimiser steps")
+    page.select_option("#cost", label="training seconds")
+    assert page.evaluate("document.getElementById('spent').layout.xaxis.title.text").startswith("seconds of training")
+    # Three seconds a training on average: as many as tenths for IMP and one more; two for magnitude.
+    assert page.evaluate(f"{SPENT}.map((trace) => trace.x)") == [[12, 18], [6, 6]]
+    assert page.locator("#spent .scatterlayer .point").count() == 4
+    texts = page.evaluate(f"{SPENT}.flatMap((trace) => trace.hovertext)")
+    assert [text.rpartition(", ")[2] for text in texts] == ["12 s", "18 s", "6 s", "6 s"]
+    page.select_option("#cost", label="training steps")
+    assert page.evaluate(f"{SPENT}.map((trace) => trace.x)") == [[4 * 234, 6 * 234], [2 * 234, 2 * 234]]
+
+
+def test_seconds_of_several_kinds_of_hardware_are_not_drawn_and_that_is_said(opened: Opened) -> None:
+    lab = timed()
+    lab.records[lab.cells[-1]["key"]]["environment"]["hardware"] = "A GPU"
+    page = opened(lab)
+    assert page.locator("#spent .scatterlayer .point").count() == 4
+    page.select_option("#cost", label="training seconds")
+    said = "No seconds of one kind of hardware are known here, or nothing can be retained."
+    assert page.locator("#spent").inner_text() == said
+    assert page.locator("#spent svg").count() == 0
+
+
 def test_a_critical_difference_is_drawn(opened: Opened) -> None:
     lab = Lab()
     for task in ("rte", "sst2", "qnli", "a", "b", "c"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,9 @@ from prunebench.cli.options import plugin_option, registry_of
 from prunebench.cli.selecting import opened, selected, selection_options
 from prunebench.errors import PrunebenchError, unknown
 from prunebench.files import written
+
+if TYPE_CHECKING:
+    from prunebench.compare import Report
 
 
 @click.command()
@@ -22,7 +25,7 @@ from prunebench.files import written
 @click.option("--mcnemar", is_flag=True, help="Also compare the stored predictions, example by example.")
 @click.option("--glue-dir", help="GLUE from this folder, for --mcnemar; else from the hub.")
 @plugin_option
-@click.option("--format", "name", default="md", show_default=True, help="md, csv or json.")
+@click.option("--format", "name", default="md", show_default=True, help="md, csv or json; svg, png or pdf draw ranks.")
 @click.option("--out", type=click.Path(path_type=Path), help="File to write to, instead of the standard output.")
 @click.pass_context
 def compare(
@@ -42,12 +45,18 @@ def compare(
 ) -> None:
     """Compare methods seed by seed, and over tasks.
 
-    Paired differences with intervals, effect sizes and corrected p, and what they come to in plain words.
+    Paired differences with intervals, effect sizes and corrected p, and what they come to in plain words; or, as a
+    picture, the average ranks of three methods or more over tasks, with the critical difference at each sparsity.
     """
+    from prunebench.analysis.drawing import FORMATS as PICTURES
     from prunebench.compare import FORMATS, INTERVALS, build
 
-    if name not in FORMATS:
-        raise unknown("format", name, FORMATS)
+    if name not in (*FORMATS, *PICTURES):
+        raise unknown("format", name, (*FORMATS, *PICTURES))
+    if name in PICTURES and out is None:
+        raise PrunebenchError(
+            f"a picture is not written to a terminal: --format {name}", f"--out FILE.{name} says where"
+        )
     if interval not in INTERVALS:
         raise unknown("interval", interval, INTERVALS)
     rows = selected(**selection)
@@ -57,12 +66,21 @@ def compare(
 
         place = opened(selection["store"], selection["bundle"])
         report = with_examples(report, place, registry_of(ctx, plugins), glue_dir)
-    text = FORMATS[name](report)
+    text = _picture(report, name) if name in PICTURES else FORMATS[name](report)
     if out is None:
         click.echo(text, nl=False)
         click.echo("Nothing is written; --out FILE writes this there", err=True)
     else:
         click.echo(f"Written: {written(out, text)}")
+
+
+def _picture(report: Report, name: str) -> bytes:
+    from prunebench.figures.compared import left_out, picture
+
+    data = picture(report, name)
+    for said in left_out(report):
+        click.echo(said, err=True)
+    return data
 
 
 def _levels(text: str) -> tuple[float, ...]:

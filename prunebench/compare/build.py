@@ -1,4 +1,4 @@
-"""From rows to a comparison: which scores stand against which. Imports `model` and below."""
+"""From rows to a comparison: which scores stand against which. Imports `model`, `setting` and below."""
 
 from __future__ import annotations
 
@@ -8,28 +8,19 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import replace
 
 from prunebench.compare.model import Across, Measured, Place, Ranked, Report
+from prunebench.compare.setting import by_task, setting
 from prunebench.errors import PrunebenchError, unknown
 from prunebench.leaderboard.average import task_order
 from prunebench.leaderboard.numbers import level, listing, seeds
 from prunebench.leaderboard.section import METRICS
 from prunebench.results import Row, order
-from prunebench.selection import allow_mixed, environment, nothing, one_setting, warnings
+from prunebench.selection import allow_mixed, nothing, one_setting, warnings
 from prunebench.stats.comparison import Comparison, compare, family
 from prunebench.stats.ranks import rank
 from prunebench.stats.summary import BOOTSTRAP, T, bootstrap, summarise
 
 Column = tuple[str, str]
 Pair = tuple[str, str]
-# What a setting is called where it is printed.
-SETTING = {
-    "model": "model",
-    "model_revision": "model revision",
-    "model_fingerprint": "model fingerprint",
-    "protocol": "protocol",
-    "precision": "precision",
-    "device": "device",
-    "prunable": "prunable weights",
-}
 
 
 class Scores:
@@ -41,6 +32,7 @@ class Scores:
     def __init__(self, rows: Iterable[Row], only: Collection[float] = ()) -> None:
         self._rows: dict[str, dict[str, dict[float, dict[Column, dict[int, Row]]]]] = {}
         self._dense: set[str] = set()
+        self._splits: dict[str, set[str]] = {}
         for row in rows:
             cell = row.cell
             by_task = self._rows.setdefault(cell.label, {})
@@ -49,6 +41,7 @@ class Scores:
             elif only and cell.sparsity not in only:
                 continue
             if row.status == "done":
+                self._splits.setdefault(cell.task, set()).add(cell.split)
                 columns = by_task.setdefault(cell.task, {}).setdefault(cell.sparsity, {})
                 columns.setdefault((row.evaluation, row.metric), {})[cell.seed] = row
         self.tasks = sorted({task for by_task in self._rows.values() for task in by_task}, key=task_order)
@@ -56,6 +49,10 @@ class Scores:
     def at(self, label: str, task: str, sparsity: float) -> Mapping[Column, Mapping[int, Row]]:
         """The rows of a method there, by column and seed."""
         return self._rows[label].get(task, {}).get(0.0 if label in self._dense else sparsity, {})
+
+    def splits(self, tasks: Iterable[str]) -> tuple[str, ...]:
+        """What the scores of these tasks are of: dev, or test."""
+        return tuple(sorted({split for task in tasks for split in self._splits[task]}))
 
     def levels(self, labels: Iterable[str], task: str) -> list[float]:
         """The sparsities that all these methods have on a task."""
@@ -111,8 +108,8 @@ def build(
         interval=interval,
         methods=tuple(labels),
         reference=base[0] if base else None,
-        setting=tuple(_setting(kept)),
-        warnings=(*said, *warnings(_by_task(kept)), *_doubts(measured)),
+        setting=tuple(setting(kept)),
+        warnings=(*said, *warnings(by_task(kept)), *_doubts(measured)),
         notes=tuple(dict.fromkeys(_left_out(met))),
         measured=tuple(replace(one, comparison=made) for one, made in zip(measured, corrected, strict=True)),
         across=_across(scores, {(found.a, found.b, found.place.sparsity): None for found in measured}),
@@ -223,7 +220,7 @@ def _across(scores: Scores, wanted: Iterable[tuple[str, str, float]]) -> tuple[A
         means = scores.task_means((a, b), sparsity)
         if len(means) > 1:
             of_a, of_b = ({task: found[label] for task, found in means.items()} for label in (a, b))
-            met.append(Across(a, b, sparsity, compare(of_a, of_b)))
+            met.append(Across(a, b, scores.splits(means), sparsity, compare(of_a, of_b)))
     corrected = family([found.comparison for found in met])
     return tuple(replace(found, comparison=comparison) for found, comparison in zip(met, corrected, strict=True))
 
@@ -232,7 +229,8 @@ def _ranked(scores: Scores, labels: Sequence[str]) -> Iterator[Ranked]:
     for sparsity in sorted({sparsity for task in scores.tasks for sparsity in scores.levels(labels, task)}):
         means = scores.task_means(labels, sparsity)
         if len(means) > 1:
-            yield Ranked(sparsity, rank({label: {task: means[task][label] for task in means} for label in labels}))
+            by_label = {label: {task: means[task][label] for task in means} for label in labels}
+            yield Ranked(scores.splits(means), sparsity, rank(by_label))
 
 
 def _left_out(met: Iterable[Measured]) -> Iterator[str]:
@@ -273,21 +271,3 @@ def _nothing_shared(rows: Iterable[Row]) -> PrunebenchError:
             levels.setdefault(row.cell.label, set()).add(row.cell.sparsity)
     found = "; ".join(f"{label} at {listing(map(level, sorted(levels[label])))}" for label in sorted(levels))
     return PrunebenchError(f"nothing can be compared: {found}", "expected a task, sparsity and seed that both have")
-
-
-def _by_task(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    found: dict[str, list[Row]] = {}
-    for row in rows:
-        found.setdefault(row.cell.task, []).append(row)
-    return {task: found[task] for task in sorted(found, key=task_order)}
-
-
-def _setting(rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
-    for name, title in SETTING.items():
-        values = sorted({value for row in rows if (value := getattr(row.cell.setting, name))})
-        if values:
-            yield title, "; ".join(values)
-    yield "split", listing(sorted({row.cell.split for row in rows}))
-    yield "seeds", listing(sorted({row.cell.seed for row in rows}))
-    if hardware := environment(rows).get("hardware"):
-        yield "hardware", "; ".join(hardware)

@@ -8,6 +8,7 @@ from typing import Any
 
 from prunebench.compare.model import Across, Examples, Measured, Report
 from prunebench.files import csv_table
+from prunebench.leaderboard.numbers import listing
 from prunebench.stats.comparison import ALPHA, Comparison
 from prunebench.table import dumps
 
@@ -37,7 +38,7 @@ def _measured(found: Measured) -> dict[str, Any]:
 
 
 def _across(found: Across) -> dict[str, Any]:
-    head = {"over": "tasks", "a": found.a, "b": found.b, "sparsity": found.sparsity}
+    head = {"over": "tasks", "a": found.a, "b": found.b, "split": listing(found.splits), "sparsity": found.sparsity}
     return head | _numbers(found.comparison, found.comparison.verdict("wilcoxon"))
 
 
@@ -74,7 +75,10 @@ def to_json(report: Report) -> str:
     lists = {
         "comparisons": [_measured(found) | _differences(found.comparison) for found in report.measured],
         "across_tasks": [_across(found) | _differences(found.comparison) for found in report.across],
-        "ranks": [{"sparsity": found.sparsity} | dataclasses.asdict(found.ranking) for found in report.ranked],
+        "ranks": [
+            {"split": listing(found.splits), "sparsity": found.sparsity} | dataclasses.asdict(found.ranking)
+            for found in report.ranked
+        ],
         "examples": [_examples(found) for found in report.examples],
     }
     parts = [f"{dumps(name)}: {dumps(value)}" for name, value in head.items()]

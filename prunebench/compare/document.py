@@ -98,9 +98,10 @@ def _examples(found: Sequence[Examples]) -> Iterator[Block]:
 
 def _across(a: str, b: str, found: Sequence[Across], report: Report) -> Iterator[Block]:
     if found:
-        yield Heading(3, f"{a} − {b}: over tasks")
+        title = f"{a} − {b}: over tasks ({listing(sorted({split for entry in found for split in entry.splits}))})"
+        yield Heading(3, title)
         yield Table(
-            title=f"{a} − {b} over tasks",
+            title=title,
             headers=("sparsity", "tasks", "difference", "d_z", "p (Wilcoxon)", "p (Wilcoxon, Holm)"),
             aligns="r" * 6,
             body=tuple(_across_row(entry) for entry in found),
@@ -122,7 +123,7 @@ def _across_row(entry: Across) -> tuple[str, ...]:
 
 
 def _ranks(entry: Ranked) -> Iterator[Block]:
-    title = f"Ranks over tasks at sparsity {level(entry.sparsity)}"
+    title = f"Ranks over tasks at sparsity {level(entry.sparsity)} ({listing(entry.splits)})"
     yield Heading(3, title)
     made = entry.ranking
     yield Table(

@@ -37,18 +37,23 @@ class Measured:
 
 @dataclass(frozen=True)
 class Across:
-    """A − B over tasks at a sparsity: the pairs are tasks, and their scores means over metrics and seeds."""
+    """A − B over tasks at a sparsity: the pairs are tasks, and their scores means over metrics and seeds.
+
+    `splits` are those that the scores are of, on whichever task.
+    """
 
     a: str
     b: str
+    splits: tuple[str, ...]
     sparsity: float
     comparison: Comparison
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """All methods over tasks at a sparsity."""
+    """All methods over tasks at a sparsity. `splits` are those that the scores are of."""
 
+    splits: tuple[str, ...]
     sparsity: float
     ranking: Ranking
 

@@ -1,5 +1,6 @@
 """Figures of a leaderboard for papers: what there is to draw, by name. Imports `leaderboard`, `analysis.drawing`.
 
+`compared` draws the ranks of a comparison instead, for which it imports `compare`.
 No display is needed, and the same results give the same bytes. matplotlib is imported where it draws.
 """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from prunebench.analysis.drawing import figure
@@ -19,17 +19,45 @@ TOP, BAR, GAP = 0.6, 0.45, 0.7
 
 def critical_difference(found: Ranking) -> Figure:
     """Average ranks on one axis, the best at the right; a bar joins methods that cannot be told apart."""
-    methods = list(found.ranks)
-    groups = [group for group in found.groups if len(group) > 1]
+    picture = figure(WIDTH + 1.2, _height(found))
+    _draw(picture.subplots(), found)
+    return picture
+
+
+def critical_differences(titled: Mapping[str, Ranking]) -> Figure:
+    """A critical-difference diagram below another, each with its title."""
+    # A title is a line more.
+    heights = [_height(found) + 0.25 for found in titled.values()]
+    picture = figure(WIDTH + 1.2, sum(heights))
+    rows = picture.subplots(len(titled), squeeze=False, height_ratios=heights)
+    for (axes,), (title, found) in zip(rows, titled.items(), strict=True):
+        axes.set_title(title, loc="left")
+        _draw(axes, found)
+    return picture
+
+
+def _groups(found: Ranking) -> list[tuple[str, ...]]:
+    """What a bar joins."""
+    return [group for group in found.groups if len(group) > 1]
+
+
+def _depth(found: Ranking) -> float:
+    """Rows of text from the axis down to the last name."""
+    return TOP + BAR * len(_groups(found)) + GAP + (len(found.ranks) + 1) // 2
+
+
+def _height(found: Ranking) -> float:
+    return 0.55 + 0.2 * (_depth(found) + 1.6)
+
+
+def _draw(axes: Axes, found: Ranking) -> None:
+    methods, groups = list(found.ranks), _groups(found)
     half = (len(methods) + 1) // 2
-    depth = TOP + BAR * len(groups) + GAP + half
-    picture = figure(WIDTH + 1.2, 0.55 + 0.2 * (depth + 1.6))
-    axes = picture.subplots()
     axes.set_axis_off()
     worst = len(methods)
     margin = 0.45 * (worst - 1) + 0.6
     axes.set_xlim(worst + margin, min(1 - margin, worst - (found.cd or 0.0) - 0.2))
-    axes.set_ylim(depth + 0.4, -2.2)
+    axes.set_ylim(_depth(found) + 0.4, -2.2)
     _axis(axes, worst, found.cd or 0.0)
     for i, group in enumerate(groups):
         ranks = [found.ranks[method] for method in group]
@@ -39,7 +67,6 @@ def critical_difference(found: Ranking) -> Figure:
     # The better half at the right, the best on top; the others at the left, the worst on top.
     _names(axes, found, methods[:half], below, 1 - 0.08 * worst, "left")
     _names(axes, found, methods[half:][::-1], below, worst + 0.08 * worst, "right")
-    return picture
 
 
 def _axis(axes: Axes, worst: int, cd: float) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from prunebench.stats.summary import differences, interval, summarise
+from prunebench.stats.summary import NOTHING, differences, interval, summarise
 
 STRICT, EACH_SEED, ONE_STD, NON_INFERIOR = "strict", "each-seed", "one-std", "non-inferior"
 
@@ -22,8 +22,6 @@ CRITERIA: dict[str, str] = {
 }
 # In scores from 0 to 1: one point of a hundred.
 DELTA = 0.01
-# A difference that is smaller comes from rounding: no metric of so few examples has steps so small.
-NOTHING = 1e-12
 
 Values = Mapping[int, float]
 

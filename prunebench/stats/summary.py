@@ -8,6 +8,9 @@ import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+# A difference that is smaller comes from rounding: no metric of so few examples has steps so small.
+NOTHING = 1e-12
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -90,8 +93,9 @@ def bootstrap(
     numbers = sorted(values)  # the order must not matter to the generator
     if len(numbers) < 2:
         return None
-    if numbers[0] == numbers[-1]:
-        return Interval(numbers[0], numbers[0])
+    # What differs by rounding alone is one number: BCa divides by the third power of the spread.
+    if numbers[-1] - numbers[0] < NOTHING:
+        return Interval(numbers[0], numbers[-1])
     import numpy as np
     from scipy import stats
 
