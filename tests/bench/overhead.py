@@ -13,29 +13,30 @@ import argparse
 import subprocess
 import sys
 import tempfile
-import time
 from collections import defaultdict
 from pathlib import Path
 from statistics import median
 
 from interleaved import show
+from memory import measure
 
 from prunebench.store import Store
 
 PARTS = ("train", "evaluate", "prune", "load")
 
 
-def run(words: list[str], jobs: int, *more: str) -> tuple[float, dict[str, float]]:
-    """Seconds of wall time, and shares of the time of all jobs."""
+def run(words: list[str], jobs: int, *more: str) -> tuple[float, int, dict[str, float]]:
+    """Seconds of wall time, the most bytes that all processes held, and shares of the time of all jobs."""
     with tempfile.TemporaryDirectory() as folder:
         command = [str(Path(sys.executable).parent / "prunebench"), "run", *words]
-        started = time.perf_counter()
         options = ["--jobs", str(jobs), *more, "--store", f"{folder}/store"]
-        subprocess.run([*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
-        wall = time.perf_counter() - started
+        silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        wall, most, code = measure([*command, *options], **silent)
+        if code:
+            raise SystemExit(f"{command} failed: {code}")
         spent = [record["seconds"] for record in Store.open(f"{folder}/store").records()]
     shares = {part: 100 * sum(seconds[part] for seconds in spent) / (wall * jobs) for part in PARTS}
-    return wall, {**shares, "the rest": 100 - sum(shares.values())}
+    return wall, most, {**shares, "the rest": 100 - sum(shares.values())}
 
 
 def main() -> None:
@@ -46,15 +47,17 @@ def main() -> None:
     ways = {"--jobs 1": (1,), "--jobs 2": (2,)}
     if options.ray:
         ways["--jobs 2 --executor ray"] = (2, "--executor", "ray", "--cpus-per-job", "1")
-    walls, shares = defaultdict(list), {name: defaultdict(list) for name in ways}
+    walls, memory, shares = defaultdict(list), defaultdict(list), {name: defaultdict(list) for name in ways}
     for _ in range(options.rounds):
         for name, way in ways.items():
-            wall, parts = run(words, *way)
+            wall, most, parts = run(words, *way)
             print(f"{name}: {wall:.1f} s, {parts}", file=sys.stderr, flush=True)
             walls[name].append(wall)
+            memory[name].append(most / 1e6)
             for part, share in parts.items():
                 shares[name][part].append(share)
     show(f"prunebench run {' '.join(words)}", walls, "s")
+    show("the most memory that all its processes held", memory, "MB")
     for name, found in shares.items():
         print(f"where the time of {name} went (medians)")
         for part, values in found.items():
