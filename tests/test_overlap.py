@@ -7,6 +7,7 @@ import io
 import itertools
 import json
 import math
+import random
 import shutil
 import statistics
 import subprocess
@@ -20,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prunebench import PrunebenchError, packed
-from prunebench.analysis.overlap import chance, choose
+from prunebench.analysis.overlap import chance, choose, masks, report
 from prunebench.analysis.overlap.compare import mean, pairs
 from prunebench.analysis.overlap.found import Found, Place, place
 from prunebench.analysis.overlap.page import terminal
@@ -28,6 +29,9 @@ from prunebench.analysis.overlap.profile import heads
 from prunebench.analysis.overlap.report import Report, Unit
 from prunebench.analysis.overlap.write import write
 from prunebench.models.families import FAMILIES
+from prunebench.registry import Registry
+from prunebench.results import stored
+from prunebench.store import Store
 
 # Chance
 
@@ -265,7 +269,7 @@ def test_heads_that_were_pruned_whole():
 # Files and the command
 
 
-def test_files_are_the_same_each_time_and_whatever_the_order(some, tmp_path):
+def test_files_are_the_same_each_time(some, tmp_path):
     kinds = ("md", "csv", "png", "svg", "pdf")
     setting = (("model", "tiny"),)
     one = write(Report(0.5, (Unit("weight", some),), setting, 0), tmp_path / "one", kinds, "prunebench masks")
@@ -333,6 +337,34 @@ def test_options_choose_what_is_compared(store):
     assert status == 0 and "imp" not in said and "stsb" not in said
     status, _, err = call("masks", "--store", store, "--sparsity", "0.4")
     assert (status, err) == (2, "prunebench: there are no masks at sparsity 0.4 (known: 0.5)\n")
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_files_are_the_same_whatever_the_order(store, tmp_path, seed):
+    """Of a plan's cells, and of the rows that their records give."""
+    shuffler = random.Random(seed)
+    kinds = "md,csv,svg"
+    shutil.copytree(store, tmp_path / "store")
+    [path] = (tmp_path / "store" / "plans").iterdir()
+    plan = json.loads(path.read_text())
+    shuffler.shuffle(plan["cells"])
+    path.write_text(json.dumps(plan))
+    for name, folder in (("kept", store), ("shuffled", tmp_path / "store")):
+        assert call("masks", "--store", folder, "--format", kinds, "--out", tmp_path / name)[0] == 0
+    assert contents(tmp_path / "shuffled") == contents(tmp_path / "kept")
+    opened = Store.open(store)
+    rows = stored([plan], opened)
+    for name in ("sorted", "drawn"):
+        write(report(masks(rows, 0.5, opened, Registry()), 0.5, rows), tmp_path / name, kinds.split(","), "a command")
+        shuffler.shuffle(rows)
+    assert contents(tmp_path / "drawn") == contents(tmp_path / "sorted")
+
+
+def contents(folder):
+    """The bytes of a page's files, less the command that the page names, which has a path in it."""
+    found = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert found.keys() > {"README.md", "overlap.csv", "tasks-weight.svg"}
+    return {**found, "README.md": found["README.md"].partition(b"## Commands")[0]}
 
 
 def test_masks_that_are_gone_are_counted(store, tmp_path):

@@ -17,7 +17,7 @@ def setting(cells: Iterable[Cell]) -> Iterator[tuple[str, str]]:
         values = {getattr(cell.setting, name) for cell in found}
         if any(values):
             yield name.replace("_", " "), ", ".join(sorted(values))
-    yield "protocol", "; ".join(dict.fromkeys(cell.setting.protocol for cell in found))
+    yield "protocol", "; ".join(sorted({cell.setting.protocol for cell in found}))
     yield "seeds", ", ".join(str(seed) for seed in sorted({cell.seed for cell in found}))
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from prunebench.analysis.transfer.plan import Question
-from prunebench.results import Cell, Row
+from prunebench.results import Cell, Row, order
 from prunebench.stats import Summary, paired, summarise
 from prunebench.stats.matching import CRITERIA, DELTA, matches
 
@@ -100,8 +100,8 @@ class Grid:
 
 
 def build(rows: Iterable[Row], question: Question) -> Grid:
-    """The grid of the cells of one transfer, from their rows in the long table."""
-    rows = list(rows)
+    """The grid of the cells of one transfer, from their rows in the long table, whose order does not matter."""
+    rows = sorted(rows, key=order)
     by_cell: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         by_cell.setdefault((row.cell.mask_from or DENSE, row.cell.task), []).append(row)
