@@ -327,6 +327,7 @@ def test_the_command_reads_a_store_without_torch(store, tmp_path):
     assert sum(int(line["kept"]) for line in pruned) == 2 * 2 * 4
     assert len([line for line in stays if line["unit"] == "weight"]) == 2 * (2 * 2) * (2 * 4)
     page = (tmp_path / "out" / "README.md").read_text()
+    assert "| train, on which masks are found" in page
     assert (
         "## Masks of heads" in page and "## Masks of weights" in page and "![Heads that stay](heads-head.svg)" in page
     )

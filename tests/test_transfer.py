@@ -22,10 +22,12 @@ from hypothesis import strategies as st
 
 from prunebench import Protocol, PrunebenchError, Train, bench, jobs, masks, roots, training, worker
 from prunebench.analysis.transfer import Question, build, default_controls, plan, terminal, write
+from prunebench.analysis.transfer.page import blocks, opening
 from prunebench.analysis.transfer.picture import heat_map
 from prunebench.analysis.transfer.write import to_csv
 from prunebench.cli.display import Lines
 from prunebench.executors import Here, Processes, Request
+from prunebench.leaderboard.blocks import Table
 from prunebench.phases import Adopt
 from prunebench.plan import Root
 from prunebench.plan import build as plan_of_run
@@ -532,7 +534,7 @@ def test_colours_diverge_at_zero_and_controls_do_not_wash_them_out(grid):
     assert worse[0] > worse[2] and better[2] > better[0], "red is worse, blue is better"
     assert image.cmap(image.norm(-30)) == worse, "a control lies beyond and has the last colour"
     labels = [text.get_text() for text in axes.get_xticklabels()]
-    assert labels[0] == "rte\ndense 62.00\n± 2.00"
+    assert labels[0] == "rte\n(dev)\ndense 62.00\n± 2.00"
     texts = {tuple(map(round, text.get_position())): text.get_text() for text in axes.texts}
     assert texts[1, 0] == "+1.50\n± 0.00"
     assert texts[0, 3] == "−30.00\n± 10.00"
@@ -574,6 +576,18 @@ def test_the_order_of_rows_changes_no_file(seed, tmp_path):
     assert [path.name for path in one] == ["transfer.svg", "transfer.csv", "README.md"]
     assert [path.read_bytes() for path in one] == [path.read_bytes() for path in other]
     assert terminal(grids["one"]) == terminal(grids["other"])
+
+
+def test_every_table_names_its_split(grid):
+    """Those of the page by their own title, header or notes: a table is cut out of its page."""
+    tables = [block for block in (*opening(grid), *blocks(grid, "")) if isinstance(block, Table)]
+    assert ("split", "dev") in tables[0].body
+    others = [table for table in tables[1:] if table.title != "Criteria"]
+    assert len(others) == 3 + len(TASKS)
+    for table in others:
+        said = " ".join((table.title, *table.headers, *table.notes))
+        names = [task for task in TASKS if f"{task} (dev)" in said]
+        assert names == ([table.title.split()[0]] if "every seed" in table.title else list(TASKS))
 
 
 @pytest.mark.parametrize("name", ["README.md", "transfer.csv"])

@@ -13,6 +13,9 @@ from prunebench.analysis.overlap.profile import Head, heads, profile
 from prunebench.results import Row
 from prunebench.stats import Summary
 
+# A mask is no score: whatever split its method is scored on, this is all that strategies see.
+FOUND_ON = "train, on which masks are found"
+
 
 @dataclass(frozen=True)
 class Unit:
@@ -105,4 +108,5 @@ def report(masks: Sequence[Found], sparsity: float, rows: Sequence[Row]) -> Repo
     cells = {row.cell.key: row.cell for row in rows if has_mask(row.cell) and row.cell.sparsity == sparsity}
     kinds = dict.fromkeys(mask.unit for mask in masks)
     units = tuple(Unit(kind, [mask for mask in masks if mask.unit == kind]) for kind in kinds)
-    return Report(sparsity, units, tuple(setting(cells.values())), len(cells) - len(masks))
+    about = (*setting(cells.values()), ("split", FOUND_ON))
+    return Report(sparsity, units, about, len(cells) - len(masks))

@@ -54,6 +54,11 @@ class Target:
     def name(self) -> str:
         return self.cell.task
 
+    @property
+    def title(self) -> str:
+        """As leaderboards call it: with the split that its scores are from."""
+        return f"{self.name} ({self.cell.split})"
+
 
 @dataclass(frozen=True)
 class Grid:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prunebench.analysis.about import environment, made_with, setting
+from prunebench.analysis.about import environment, made_with, setting, splits
 from prunebench.analysis.transfer.grid import Grid, Scores, Target
 from prunebench.leaderboard.blocks import Block, Bold, Caution, Commands, Heading, Paragraph, Table, one_line
 from prunebench.leaderboard.numbers import NONE, difference, level, listing, points, spread
@@ -47,7 +47,7 @@ def blocks(grid: Grid, command: str) -> Iterator[Block]:
     yield universal(grid)
     yield Heading(2, "Every metric and every seed")
     for target in grid.targets:
-        yield Heading(3, f"{target.name} ({target.cell.split})")
+        yield Heading(3, target.title)
         yield every(grid, target)
     yield Heading(2, "Commands")
     yield Commands((command,))
@@ -61,7 +61,7 @@ def matrix(grid: Grid) -> Table:
     noted = any(scores.degenerate for scores in (*grid.scores.values(), *(target.dense for target in grid.targets)))
     return Table(
         title=f"{grid.method} at sparsity {level(grid.question.sparsity)}: difference to dense × 100",
-        headers=("mask of", *(target.name for target in grid.targets)),
+        headers=("mask of", *(target.title for target in grid.targets)),
         aligns="l" + "r" * len(grid.targets),
         body=(dense, majority, *body),
         notes=("Dense and majority class are scores, the rest are differences to dense.", *[DEGENERATE] * noted),
@@ -86,7 +86,7 @@ def _star(scores: Scores) -> str:
 def matching(grid: Grid) -> Table:
     """By which criteria each mask matches the dense model of each target."""
     body = [(mask, *(_matched(grid, mask, target) for target in grid.targets)) for mask in grid.masks]
-    headers = ("mask of", *(target.name for target in grid.targets))
+    headers = ("mask of", *(target.title for target in grid.targets))
     return Table("Masks that match the dense model", headers, "l" + "l" * len(grid.targets), tuple(body))
 
 
@@ -103,7 +103,8 @@ def universal(grid: Grid) -> Table:
     for mask in grid.question.sources:
         asked = sum(target.name != mask for target in grid.targets)
         body.append((mask, *(_count(*found, asked) for found in grid.universal(mask).values())))
-    return Table("Universal masks", ("mask of", *CRITERIA), "l" + "l" * len(CRITERIA), tuple(body))
+    judged = f"Judged on {listing([target.title for target in grid.targets])}."
+    return Table("Universal masks", ("mask of", *CRITERIA), "l" + "l" * len(CRITERIA), tuple(body), notes=(judged,))
 
 
 def _count(good: int, said: int, asked: int) -> str:
@@ -126,7 +127,7 @@ def every(grid: Grid, target: Target) -> Table:
             body.append((name, *(column,) * several, spread(scores.summary(column)), gap, *seeds))
     metric = ("metric",) * several
     return Table(
-        title=f"{target.name}, every seed",
+        title=f"{target.title}, every seed",
         headers=("mask of", *metric, "mean ± std (n)", "Δ dense", *(f"seed {seed}" for seed in grid.seeds)),
         aligns="l" + "l" * several + "r" * (2 + len(grid.seeds)),
         body=tuple(body),
@@ -151,6 +152,7 @@ def cautions(grid: Grid) -> Iterator[str]:
 def _setting(grid: Grid) -> Iterator[tuple[str, str]]:
     yield "masks found by", f"{grid.method}, {level(grid.question.sparsity)} of the {grid.unit}s gone"
     yield from setting(row.cell for row in grid.rows)
+    yield from splits(row.cell for row in grid.rows)
     yield from made_with(grid.rows)
 
 
