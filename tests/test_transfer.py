@@ -27,6 +27,7 @@ from prunebench.analysis.transfer.picture import heat_map
 from prunebench.analysis.transfer.write import to_csv
 from prunebench.cli.display import Lines
 from prunebench.executors import Here, Processes, Request
+from prunebench.leaderboard import loss_of
 from prunebench.leaderboard.blocks import Table
 from prunebench.phases import Adopt
 from prunebench.plan import Root
@@ -487,6 +488,21 @@ def test_matching_is_judged_against_dense(grid):
     assert grid.matching("rte", cola) == {"strict": False, "each-seed": False, "one-std": True, "non-inferior": False}
 
 
+def test_delta_is_what_a_non_inferior_mask_may_lose_and_the_page_says_it(tmp_path):
+    """rte's mask on cola is .01 below dense for every seed, cola's on rte .1 and more."""
+    kept = {}
+    for points in (1, 2):
+        found = build(hand_made(), question(sparsity=0.7, controls=("magnitude-init",)), loss_of(points))
+        cola = next(target for target in found.targets if target.name == "cola")
+        kept[points] = (found.matching("rte", cola)["non-inferior"], found.universal("mrpc")["non-inferior"])
+        write(found, tmp_path, ("md",), "prunebench transfer")
+        said = f"δ is {points} point{'s' if points > 1 else ''} of 100."
+        page = (tmp_path / "README.md").read_text()
+        assert f"Here {said}" in page and page.count(said) == 2 and terminal(found).count(said) == 1
+    # mrpc's on rte: the interval of .01 ± .043 lies above neither.
+    assert kept == {1: (False, (1, 2)), 2: (True, (1, 2))}
+
+
 def test_what_is_missing_is_said_and_universal_is_not(grid):
     rows = [r for r in hand_made() if not (r.cell.mask_from == "mrpc" and r.cell.task == "rte")]
     rows += [row("rte", "mrpc", seed, None, 0.6, status="missing") for seed in range(3)]
@@ -652,6 +668,9 @@ def test_the_command_after_a_run_before_a_leaderboard(words, tmp_path):
     for name in ("README.md", "results.csv"):
         assert (tmp_path / "after" / name).read_bytes() == (tmp_path / "before" / name).read_bytes()
     files = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    status, said, _ = call(*asked, "--delta", "2.5", "--out", tmp_path / "lax")
+    assert status == 0 and "δ is 2.5 points of 100." in said
+    assert "Here δ is 2.5 points of 100." in (tmp_path / "lax" / "README.md").read_text()
     status, said, _ = call(*asked)
     assert status == 0 and "Nothing is left to run" in said
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == files
@@ -665,6 +684,7 @@ def test_the_command_after_a_run_before_a_leaderboard(words, tmp_path):
         (["--tasks", "rte,mrpc", "--strategy", "imq"], ["unknown strategy 'imq'", "did you mean 'imp'?"]),
         (["--tasks", "rte,mrpc", "--strategy", "random-pruning"], ["a control", "--controls"]),
         (["--tasks", "rte,mrpc", "--sparsity", "70"], ["sparsity 70", "outside [0, 1)"]),
+        (["--tasks", "rte,mrpc", "--delta", "0"], ["δ is 0 points", "more than 0 and less than 100"]),
         (["--tasks", "rte,mrpc", "--format", "gif"], ["unknown format 'gif'"]),
         (["--tasks", "rte,mrpc", "--controls", "heads"], ["'heads' prunes heads", "same units"]),
     ],

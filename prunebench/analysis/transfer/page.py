@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from prunebench.analysis.about import environment, made_with, setting, splits
 from prunebench.analysis.transfer.grid import Grid, Scores, Target
 from prunebench.leaderboard.blocks import Block, Bold, Caution, Commands, Heading, Paragraph, Table, one_line
-from prunebench.leaderboard.numbers import NONE, difference, level, listing, points, spread
+from prunebench.leaderboard.numbers import NONE, difference, level, listing, loss, points, spread
 from prunebench.leaderboard.numbers import seeds as seeds_of
 from prunebench.leaderboard.summary import plain
 from prunebench.stats.matching import CRITERIA
@@ -42,6 +42,7 @@ def blocks(grid: Grid, command: str) -> Iterator[Block]:
     yield Paragraph(MATCHING)
     yield matching(grid)
     yield Table("Criteria", ("criterion", "what it asks"), "lp", tuple(CRITERIA.items()))
+    yield Paragraph(f"Here δ is {loss(grid.delta)}.")
     yield Heading(2, "Universal masks")
     yield Paragraph(UNIVERSAL)
     yield universal(grid)
@@ -103,7 +104,7 @@ def universal(grid: Grid) -> Table:
     for mask in grid.question.sources:
         asked = sum(target.name != mask for target in grid.targets)
         body.append((mask, *(_count(*found, asked) for found in grid.universal(mask).values())))
-    judged = f"Judged on {listing([target.title for target in grid.targets])}."
+    judged = f"Judged on {listing([target.title for target in grid.targets])}; δ is {loss(grid.delta)}."
     return Table("Universal masks", ("mask of", *CRITERIA), "l" + "l" * len(CRITERIA), tuple(body), notes=(judged,))
 
 
