@@ -28,7 +28,7 @@ from prunebench.analysis.transfer.write import to_csv
 from prunebench.cli.display import Lines
 from prunebench.executors import Here, Processes, Request
 from prunebench.leaderboard import loss_of
-from prunebench.leaderboard.blocks import Table
+from prunebench.leaderboard.blocks import Paragraph, Table
 from prunebench.phases import Adopt
 from prunebench.plan import Root
 from prunebench.plan import build as plan_of_run
@@ -433,9 +433,9 @@ MOVED = {
 }
 
 
-def hand_made():
+def hand_made(changes=MOVED):
     rows = []
-    for (mask, task), moved in MOVED.items():
+    for (mask, task), moved in changes.items():
         for seed, (dense, change) in enumerate(zip(DENSE[task], moved, strict=True)):
             for metric in METRICS[task]:
                 # The F1 of MRPC lies 0.02 above its accuracy, and moves twice as far.
@@ -479,6 +479,23 @@ def test_universal_is_judged_against_the_own_mask_of_the_other_tasks(grid):
     said = {line.split()[0]: line for line in terminal(grid).partition("Universal masks")[2].splitlines()[3:]}
     assert said["mrpc"].split("  ")[1:] and said["mrpc"].count("universal (2 of 2)") == 2
     assert "universal" not in said["cola"]
+
+
+def test_the_mask_of_theta0_alone_is_judged_on_every_task_and_a_random_one_on_none():
+    """By hand: magnitude-init's loss to the own mask is at least .18 everywhere, until it has the own mask's scores."""
+    moved = {(mask, task): MOVED[mask, task] for mask, task in MOVED if mask in TASKS}
+    for said, share in (("0 of 3", 1), ("universal (3 of 3)", 0)):
+        init = {("magnitude-init", t): tuple(m - share * 0.2 for m in moved[t, t]) for t in TASKS}
+        drawn = {("random-pruning", t): moved[t, t] for t in TASKS}
+        found = build(hand_made({**moved, **init, **drawn}), question(sparsity=0.7))
+        lines = [line.split("  ") for line in terminal(found).partition("Universal masks")[2].splitlines()]
+        names = [[part.strip() for part in line if part] for line in lines if line[0] in found.masks]
+        assert [name for name, *_ in names] == [*TASKS, "magnitude-init"]
+        assert names[-1][1:] == [said] * 4
+        page = " ".join(block.text for block in blocks(found, "") if isinstance(block, Paragraph))
+        assert "magnitude-init, the mask that θ0 alone gives" in page
+    without = build(hand_made(moved), question(sparsity=0.7, controls=()))
+    assert "magnitude-init" not in terminal(without) + str(list(blocks(without, "")))
 
 
 def test_matching_is_judged_against_dense(grid):

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from prunebench.analysis.transfer.plan import Question
+from prunebench.analysis.transfer.plan import THETA0, Question
 from prunebench.results import Cell, Row, order
 from prunebench.stats import Summary, paired, summarise
 from prunebench.stats.matching import CRITERIA, DELTA, matches
@@ -80,6 +80,11 @@ class Grid:
     @property
     def masks(self) -> tuple[str, ...]:
         return (*self.question.masks, *self.controls)
+
+    @property
+    def travelling(self) -> tuple[str, ...]:
+        """The masks that are the same wherever they are trained: those of the sources, and that of θ0 alone."""
+        return (*self.question.sources, *(control for control in self.controls if control == THETA0))
 
     def matching(self, mask: str, target: Target) -> dict[str, bool | None]:
         """Whether a mask is as good as the dense model there, by each criterion; None where that cannot be said."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from prunebench.analysis.about import environment, made_with, setting, splits
 from prunebench.analysis.transfer.grid import Grid, Scores, Target
+from prunebench.analysis.transfer.plan import THETA0
 from prunebench.leaderboard.blocks import Block, Bold, Caution, Commands, Heading, Paragraph, Table, one_line
 from prunebench.leaderboard.numbers import NONE, difference, level, listing, loss, points, spread
 from prunebench.leaderboard.numbers import seeds as seeds_of
@@ -25,6 +26,7 @@ UNIVERSAL = (
     "et al. 2020, section 4.1): the same criteria, with the own mask in place of the dense model. A number is on how "
     "many of the other tasks it is as good, of those where that can be said."
 )
+THETA0_TOO = f" {THETA0}, the mask that θ0 alone gives, is of no task, and judged on all of them."
 
 
 def opening(grid: Grid) -> Iterator[Block]:
@@ -44,7 +46,7 @@ def blocks(grid: Grid, command: str) -> Iterator[Block]:
     yield Table("Criteria", ("criterion", "what it asks"), "lp", tuple(CRITERIA.items()))
     yield Paragraph(f"Here δ is {loss(grid.delta)}.")
     yield Heading(2, "Universal masks")
-    yield Paragraph(UNIVERSAL)
+    yield Paragraph(UNIVERSAL + THETA0_TOO * (THETA0 in grid.travelling))
     yield universal(grid)
     yield Heading(2, "Every metric and every seed")
     for target in grid.targets:
@@ -99,9 +101,9 @@ def _matched(grid: Grid, mask: str, target: Target) -> str:
 
 
 def universal(grid: Grid) -> Table:
-    """For each source and criterion: universal, or on how many of the other targets it is as good as their own."""
+    """For each mask that travels and each criterion: universal, or on how many others it is as good as their own."""
     body = []
-    for mask in grid.question.sources:
+    for mask in grid.travelling:
         asked = sum(target.name != mask for target in grid.targets)
         body.append((mask, *(_count(*found, asked) for found in grid.universal(mask).values())))
     judged = f"Judged on {listing([target.title for target in grid.targets])}; δ is {loss(grid.delta)}."
