@@ -379,6 +379,24 @@ def test_masks_that_are_gone_are_counted(store, tmp_path):
     assert "2 masks were planned and are not in the store" in (tmp_path / "out" / "README.md").read_text()
 
 
+def test_what_is_mixed_stands_on_top_of_the_page(store, tmp_path):
+    shutil.copytree(store, tmp_path / "store")
+    [path] = (tmp_path / "store" / "plans").iterdir()
+    plan = json.loads(path.read_text())
+    for cell in plan["cells"]:
+        if cell["seed"] == 1:
+            cell["setting"]["precision"] = "bf16"
+    path.write_text(json.dumps(plan))
+    words = ["masks", "--store", tmp_path / "store", "--tasks", "rte", "--out", tmp_path / "out", "--format", "md"]
+    status, _, err = call(*words)
+    assert status == 2 and "2 precisions for rte: 'bf16', 'fp32'" in err and "say --allow-mixed" in err
+    status, said, _ = call(*words, "--allow-mixed")
+    warning = "Mixed: 2 precisions for rte: 'bf16', 'fp32'."
+    assert status == 0 and f"warning: {warning}" in said.splitlines()
+    top = (tmp_path / "out" / "README.md").read_text().partition("\n## ")[0]
+    assert f"> **Warning:** {warning}" in top
+
+
 def test_plans_of_an_earlier_version_name_no_masks(store, tmp_path):
     shutil.copytree(store, tmp_path / "store")
     for path in (tmp_path / "store" / "plans").iterdir():

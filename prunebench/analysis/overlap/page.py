@@ -37,6 +37,7 @@ def blocks(report: Report, pictures: dict[str, str], command: str) -> Iterator[B
     """The whole page; a text stands for a line of Markdown, which is a picture. `pictures` gives files by name."""
     yield Heading(1, f"Masks at sparsity {level(report.sparsity)}")
     yield Table("Setting", ("setting", "value"), "ll", report.setting)
+    yield from map(Caution, report.warnings)
     if report.lost:
         yield Caution(f"{count(report.lost)} masks were planned and are not in the store: they are left out.")
     yield Paragraph(ABOUT)
@@ -212,4 +213,4 @@ def terminal(report: Report) -> str:
         tables = [between_tasks(unit, method) for method in unit.methods]
         tables += [between_methods(unit)] if len(unit.methods) > 1 else []
         parts += ["\n".join([plain(table), *map(one_line, table.notes)]) for table in tables]
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, *(f"warning: {one_line(said)}" for said in report.warnings)])

@@ -95,18 +95,22 @@ class Unit:
 
 @dataclass(frozen=True)
 class Report:
-    """The masks at one sparsity, by unit, and what they were found under; `lost` are planned and not in the store."""
+    """The masks at one sparsity, by unit, and what they were found under; `lost` are planned and not in the store.
+
+    `warnings` say what does not belong together and stands here all the same.
+    """
 
     sparsity: float
     units: tuple[Unit, ...]
     setting: tuple[tuple[str, str], ...]
     lost: int
+    warnings: tuple[str, ...] = ()
 
 
-def report(masks: Sequence[Found], sparsity: float, rows: Sequence[Row]) -> Report:
+def report(masks: Sequence[Found], sparsity: float, rows: Sequence[Row], warnings: Sequence[str] = ()) -> Report:
     """`rows` are those that the masks belong to."""
     cells = {row.cell.key: row.cell for row in rows if has_mask(row.cell) and row.cell.sparsity == sparsity}
     kinds = dict.fromkeys(mask.unit for mask in masks)
     units = tuple(Unit(kind, [mask for mask in masks if mask.unit == kind]) for kind in kinds)
     about = (*setting(cells.values()), ("split", FOUND_ON))
-    return Report(sparsity, units, about, len(cells) - len(masks))
+    return Report(sparsity, units, about, len(cells) - len(masks), tuple(warnings))
