@@ -24,10 +24,11 @@ from prunebench import PrunebenchError, packed
 from prunebench.analysis.overlap import chance, choose, masks, report
 from prunebench.analysis.overlap.compare import mean, pairs
 from prunebench.analysis.overlap.found import Found, Place, place
-from prunebench.analysis.overlap.page import terminal
+from prunebench.analysis.overlap.page import blocks, by_layer, terminal
 from prunebench.analysis.overlap.profile import heads
 from prunebench.analysis.overlap.report import Report, Unit
 from prunebench.analysis.overlap.write import write
+from prunebench.leaderboard.blocks import Paragraph
 from prunebench.models.families import FAMILIES
 from prunebench.registry import Registry
 from prunebench.results import stored
@@ -202,6 +203,36 @@ def test_the_report_has_means_over_pairs(some):
     assert everywhere[0, "query"].chance == pytest.approx(expected)
 
 
+def test_methods_are_compared_in_each_layer(some):
+    """Against sets, with chance of the counts in that layer; each pair of three methods stands once."""
+    third = [found("c", mask.task, mask.seed, drawn(np.random.default_rng(7 + mask.seed))) for mask in some[:4]]
+    unit = Unit("weight", [*some, *third])
+    tables = list(by_layer(unit))
+    assert [table.headers for table in tables] == [("a, layer", "b", "c"), ("b, layer", "c")]
+    masks = {(mask.method, mask.task, mask.seed): mask for mask in unit.masks}
+    for table in tables:
+        one = table.headers[0].partition(",")[0]
+        assert [row[0] for row in table.body] == ["0", "1", "all"]
+        for row, wanted in zip(table.body, (*PLACES.values(), None), strict=True):
+            for other, said in zip(table.headers[1:], row[1:], strict=True):
+                both = [(masks[one, t, s], masks[other, t, s]) for t in ("x", "y") for s in (0, 1)]
+                sets = [(as_set(a, wanted), as_set(b, wanted)) for a, b in both]
+                names = [name for name in SHAPES if wanted in (None, PLACES[name])]
+                by_chance = statistics.mean(
+                    chance.expected_jaccard([(math.prod(SHAPES[n]), a.packed.kept[n], b.packed.kept[n]) for n in names])
+                    for a, b in both
+                )
+                jaccard = statistics.mean(len(a & b) / len(a | b) for a, b in sets)
+                assert said == f"{jaccard:.3f} ({by_chance:.3f})"
+
+
+def test_methods_that_never_meet_have_no_table_of_layers(some):
+    unit = Unit("weight", [mask for mask in some if (mask.method, mask.task) in (("a", "x"), ("b", "y"))])
+    assert list(by_layer(unit)) == []
+    page = [block.text for block in blocks(Report(0.5, (unit,), (), 0), {}, "") if isinstance(block, Paragraph)]
+    assert not any("same by layer" in text for text in page)
+
+
 def test_nothing_to_compare_has_no_mean():
     assert mean([]) is None
 
@@ -327,6 +358,7 @@ def test_the_command_reads_a_store_without_torch(store, tmp_path):
     assert sum(int(line["kept"]) for line in pruned) == 2 * 2 * 4
     assert len([line for line in stays if line["unit"] == "weight"]) == 2 * (2 * 2) * (2 * 4)
     page = (tmp_path / "out" / "README.md").read_text()
+    assert "| imp[rate=0.25], layer   |   magnitude-init |" in page.replace("\\", ""), "methods by layer"
     assert "| train, on which masks are found" in page
     assert (
         "## Masks of heads" in page and "## Masks of weights" in page and "![Heads that stay](heads-head.svg)" in page

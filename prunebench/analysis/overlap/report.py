@@ -83,6 +83,13 @@ class Unit:
                     found[layer, matrix] = said
         return found
 
+    def by_layer(self, one: str, other: str) -> dict[int | None, Mean]:
+        """The overlap between two methods by layer; None stands for all of them."""
+        chosen = [pair for pair in self.pairs if {one, other} == {pair.one.method, pair.other.method}]
+        parts = {layer: [pair.part(layer) for pair in chosen] for layer in (*self.layers, None)}
+        means = {layer: mean(part for part in found if part.groups) for layer, found in parts.items()}
+        return {layer: said for layer, said in means.items() if said}
+
     def sparsities(self, method: str) -> dict[Place, Summary]:
         return profile([mask for mask in self.masks if mask.method == method])
 
