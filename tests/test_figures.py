@@ -203,6 +203,29 @@ def test_command(store: Path, tmp_path: Path) -> None:
     assert result.output.splitlines()[-1] == f"Written: 6 files in {out}, score-rte-unstructured.svg and others"
 
 
+def test_command_says_what_is_mixed(tmp_path: Path) -> None:
+    """And whatever else a page of these results warns of."""
+    from prunebench.store import Store
+
+    lab, place = Lab(), Store.create(tmp_path / "store")
+    for label, sparsity in (("dense", 0.0), ("imp", 0.5)):
+        lab.done("rte", label, sparsity, 0, 0.6)
+    key = {"key": "other", "trainings": ["other"]}
+    lab.done("rte", "imp", 0.5, 0, 0.5, setting={"precision": "bf16"}, environment={"torch": "3"}, **key)
+    place.add_plan(lab.cells, "", "prunebench run")
+    for record in lab.records.values():
+        place.add_record(record, b"")
+    words = ("--store", place.place.folder, "--out", tmp_path / "figures", "--format", "svg")
+    assert "say --allow-mixed" in str(run(*words).exception)
+    mixed = run(*words, "--allow-mixed")
+    assert mixed.exception is None
+    assert mixed.stderr.splitlines() == [
+        "warning: Mixed: 2 precisions for rte: 'bf16', 'fp32'.",
+        "warning: The results of rte were made with 2 kinds of torch: 2.13.0+cpu; 3.",
+    ]
+    assert "imp {precision=bf16}" in (tmp_path / "figures" / "score-rte-unstructured.svg").read_text()
+
+
 def test_command_refuses_what_it_cannot_draw(store: Path, tmp_path: Path) -> None:
     error = run("--store", store, "--out", tmp_path / "figures", "--format", "gif").exception
     assert isinstance(error, PrunebenchError) and "unknown format 'gif'" in str(error)

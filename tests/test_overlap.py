@@ -7,6 +7,7 @@ import io
 import itertools
 import json
 import math
+import random
 import shutil
 import statistics
 import subprocess
@@ -20,14 +21,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prunebench import PrunebenchError, packed
-from prunebench.analysis.overlap import chance, choose
+from prunebench.analysis.overlap import chance, choose, masks, report
 from prunebench.analysis.overlap.compare import mean, pairs
 from prunebench.analysis.overlap.found import Found, Place, place
-from prunebench.analysis.overlap.page import terminal
+from prunebench.analysis.overlap.page import blocks, by_layer, terminal
 from prunebench.analysis.overlap.profile import heads
 from prunebench.analysis.overlap.report import Report, Unit
 from prunebench.analysis.overlap.write import write
+from prunebench.leaderboard.blocks import Paragraph
 from prunebench.models.families import FAMILIES
+from prunebench.registry import Registry
+from prunebench.results import stored
+from prunebench.store import Store
 
 # Chance
 
@@ -198,6 +203,36 @@ def test_the_report_has_means_over_pairs(some):
     assert everywhere[0, "query"].chance == pytest.approx(expected)
 
 
+def test_methods_are_compared_in_each_layer(some):
+    """Against sets, with chance of the counts in that layer; each pair of three methods stands once."""
+    third = [found("c", mask.task, mask.seed, drawn(np.random.default_rng(7 + mask.seed))) for mask in some[:4]]
+    unit = Unit("weight", [*some, *third])
+    tables = list(by_layer(unit))
+    assert [table.headers for table in tables] == [("a, layer", "b", "c"), ("b, layer", "c")]
+    masks = {(mask.method, mask.task, mask.seed): mask for mask in unit.masks}
+    for table in tables:
+        one = table.headers[0].partition(",")[0]
+        assert [row[0] for row in table.body] == ["0", "1", "all"]
+        for row, wanted in zip(table.body, (*PLACES.values(), None), strict=True):
+            for other, said in zip(table.headers[1:], row[1:], strict=True):
+                both = [(masks[one, t, s], masks[other, t, s]) for t in ("x", "y") for s in (0, 1)]
+                sets = [(as_set(a, wanted), as_set(b, wanted)) for a, b in both]
+                names = [name for name in SHAPES if wanted in (None, PLACES[name])]
+                by_chance = statistics.mean(
+                    chance.expected_jaccard([(math.prod(SHAPES[n]), a.packed.kept[n], b.packed.kept[n]) for n in names])
+                    for a, b in both
+                )
+                jaccard = statistics.mean(len(a & b) / len(a | b) for a, b in sets)
+                assert said == f"{jaccard:.3f} ({by_chance:.3f})"
+
+
+def test_methods_that_never_meet_have_no_table_of_layers(some):
+    unit = Unit("weight", [mask for mask in some if (mask.method, mask.task) in (("a", "x"), ("b", "y"))])
+    assert list(by_layer(unit)) == []
+    page = [block.text for block in blocks(Report(0.5, (unit,), (), 0), {}, "") if isinstance(block, Paragraph)]
+    assert not any("same by layer" in text for text in page)
+
+
 def test_nothing_to_compare_has_no_mean():
     assert mean([]) is None
 
@@ -265,7 +300,7 @@ def test_heads_that_were_pruned_whole():
 # Files and the command
 
 
-def test_files_are_the_same_each_time_and_whatever_the_order(some, tmp_path):
+def test_files_are_the_same_each_time(some, tmp_path):
     kinds = ("md", "csv", "png", "svg", "pdf")
     setting = (("model", "tiny"),)
     one = write(Report(0.5, (Unit("weight", some),), setting, 0), tmp_path / "one", kinds, "prunebench masks")
@@ -334,6 +369,8 @@ def test_the_command_reads_a_store_without_torch(store, tmp_path):
     assert sum(int(line["kept"]) for line in pruned) == 2 * 2 * 4
     assert len([line for line in stays if line["unit"] == "weight"]) == 2 * (2 * 2) * (2 * 4)
     page = (tmp_path / "out" / "README.md").read_text()
+    assert "| imp[rate=0.25], layer   |   magnitude-init |" in page.replace("\\", ""), "methods by layer"
+    assert "| train, on which masks are found" in page
     assert (
         "## Masks of heads" in page and "## Masks of weights" in page and "![Heads that stay](heads-head.svg)" in page
     )
@@ -346,6 +383,34 @@ def test_options_choose_what_is_compared(store):
     assert (status, err) == (2, "prunebench: there are no masks at sparsity 0.4 (known: 0.5)\n")
 
 
+@pytest.mark.parametrize("seed", range(2))
+def test_files_are_the_same_whatever_the_order(store, tmp_path, seed):
+    """Of a plan's cells, and of the rows that their records give."""
+    shuffler = random.Random(seed)
+    kinds = "md,csv,svg"
+    shutil.copytree(store, tmp_path / "store")
+    [path] = (tmp_path / "store" / "plans").iterdir()
+    plan = json.loads(path.read_text())
+    shuffler.shuffle(plan["cells"])
+    path.write_text(json.dumps(plan))
+    for name, folder in (("kept", store), ("shuffled", tmp_path / "store")):
+        assert call("masks", "--store", folder, "--format", kinds, "--out", tmp_path / name)[0] == 0
+    assert contents(tmp_path / "shuffled") == contents(tmp_path / "kept")
+    opened = Store.open(store)
+    rows = stored([plan], opened)
+    for name in ("sorted", "drawn"):
+        write(report(masks(rows, 0.5, opened, Registry()), 0.5, rows), tmp_path / name, kinds.split(","), "a command")
+        shuffler.shuffle(rows)
+    assert contents(tmp_path / "drawn") == contents(tmp_path / "sorted")
+
+
+def contents(folder):
+    """The bytes of a page's files, less the command that the page names, which has a path in it."""
+    found = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert found.keys() > {"README.md", "overlap.csv", "tasks-weight.svg"}
+    return {**found, "README.md": found["README.md"].partition(b"## Commands")[0]}
+
+
 def test_masks_that_are_gone_are_counted(store, tmp_path):
     shutil.copytree(store, tmp_path / "store")
     [plan] = [json.loads(path.read_text()) for path in (tmp_path / "store" / "plans").iterdir()]
@@ -355,6 +420,24 @@ def test_masks_that_are_gone_are_counted(store, tmp_path):
     status, _, _ = call("masks", "--store", tmp_path / "store", "--out", tmp_path / "out", "--format", "md")
     assert status == 0
     assert "2 masks were planned and are not in the store" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_what_is_mixed_stands_on_top_of_the_page(store, tmp_path):
+    shutil.copytree(store, tmp_path / "store")
+    [path] = (tmp_path / "store" / "plans").iterdir()
+    plan = json.loads(path.read_text())
+    for cell in plan["cells"]:
+        if cell["seed"] == 1:
+            cell["setting"]["precision"] = "bf16"
+    path.write_text(json.dumps(plan))
+    words = ["masks", "--store", tmp_path / "store", "--tasks", "rte", "--out", tmp_path / "out", "--format", "md"]
+    status, _, err = call(*words)
+    assert status == 2 and "2 precisions for rte: 'bf16', 'fp32'" in err and "say --allow-mixed" in err
+    status, said, _ = call(*words, "--allow-mixed")
+    warning = "Mixed: 2 precisions for rte: 'bf16', 'fp32'."
+    assert status == 0 and f"warning: {warning}" in said.splitlines()
+    top = (tmp_path / "out" / "README.md").read_text().partition("\n## ")[0]
+    assert f"> **Warning:** {warning}" in top
 
 
 def test_plans_of_an_earlier_version_name_no_masks(store, tmp_path):

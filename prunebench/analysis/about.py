@@ -1,9 +1,10 @@
-"""What a page says of where its numbers come from. Imports `results`."""
+"""What a page says of where its numbers come from. Imports `results`, and how leaderboards list things."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from prunebench.leaderboard.numbers import listing
 from prunebench.results import Cell, Row
 
 SETTING = ("model", "model_revision", "model_fingerprint", "precision", "device", "prunable", "code")
@@ -17,8 +18,13 @@ def setting(cells: Iterable[Cell]) -> Iterator[tuple[str, str]]:
         values = {getattr(cell.setting, name) for cell in found}
         if any(values):
             yield name.replace("_", " "), ", ".join(sorted(values))
-    yield "protocol", "; ".join(dict.fromkeys(cell.setting.protocol for cell in found))
+    yield "protocol", "; ".join(sorted({cell.setting.protocol for cell in found}))
     yield "seeds", ", ".join(str(seed) for seed in sorted({cell.seed for cell in found}))
+
+
+def splits(cells: Iterable[Cell]) -> Iterator[tuple[str, str]]:
+    """What the scores of some cells were measured on, in a line."""
+    yield "split", listing(sorted({cell.split for cell in cells}))
 
 
 def made_with(rows: Iterable[Row]) -> Iterator[tuple[str, str]]:

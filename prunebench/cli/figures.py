@@ -24,7 +24,12 @@ def figures(out: Path, formats: str, mixed: bool, **selection: Any) -> None:
     from prunebench.analysis.drawing import parse_formats
     from prunebench.figures import write
     from prunebench.leaderboard import build
+    from prunebench.leaderboard.blocks import one_line
 
     kinds = parse_formats(formats, ())
-    written = write(build(selected(**selection), mixed=mixed), out, kinds)
+    page = build(selected(**selection), mixed=mixed)
+    # A picture says by the names of its methods alone what is mixed.
+    for warning in page.warnings:
+        click.echo(f"warning: {one_line(warning)}", err=True)
+    written = write(page, out, kinds)
     click.echo(f"Written: {len(written)} files in {out}, {written[0].name} and others")

@@ -46,10 +46,8 @@ def masks(
     place = Store.open(store)
     rows = chosen(place, place.plans(), **selection)
     rows, said = allow_mixed(rows) if mixed else (one_setting(rows), ())
-    for warning in said:
-        click.echo(warning, err=True)
     level = analysis.choose(rows, sparsity)
-    report = analysis.report(analysis.masks(rows, level, place, registry), level, rows)
+    report = analysis.report(analysis.masks(rows, level, place, registry), level, rows, said)
     click.echo(analysis.terminal(report) + "\n")
     if out is None:
         click.echo(f"Nothing is written; --out DIR writes {', '.join(kinds)} there")

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     help="For comparison on each target: by default random-pruning of its own mask and, where weights go, "
     "magnitude-init, which is the mask that θ0 alone gives. none: no controls.",
 )
+@click.option("--delta", default=1.0, show_default=True, help="Points that a non-inferior mask may lose.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write to; without it nothing is written.")
 @click.option("--format", "formats", default="md,csv,svg,png", show_default=True, help="What to write; also pdf.")
 @click.option("--dry-run", is_flag=True, help="Say what it would run, share and cost, and stop.")
@@ -47,6 +48,7 @@ def transfer(
     retry_failed: bool,
     checkpoint_minutes: float | None,
     bundle: Path | None,
+    delta: float,
     out: Path | None,
     formats: str,
     dry_run: bool,
@@ -59,15 +61,16 @@ def transfer(
     """
     from prunebench.analysis import drawing
     from prunebench.analysis import transfer as analysis
+    from prunebench.leaderboard import loss_of
 
-    kinds = drawing.parse_formats(formats, analysis.TEXTS)
+    kinds, loss = drawing.parse_formats(formats, analysis.TEXTS), loss_of(delta)
     registry = registry_of(ctx, plugins)
     running = running_of(options, registry)
     asked = {name: options.pop(name) for name in ("sources", "targets", "strategy", "sparsity", "controls")}
     chosen, question = _question(suite, options, asked, registry)
     announce(chosen)
     if bundle is not None:
-        _show(*_bundled(bundle, question, registry), out, kinds)
+        _show(*_bundled(bundle, question, registry, loss), out, kinds)
         return
     from prunebench import roots
     from prunebench.results import stored
@@ -79,7 +82,7 @@ def transfer(
         return
     done = execute(made, chosen, registry, wish, "transfer")
     plan = {"format": 1, "suite": chosen.name, "command": "", "written": "", "cells": done.cells}
-    _show(analysis.build(stored([plan], done.place), question), command_line(), out, kinds)
+    _show(analysis.build(stored([plan], done.place), question, loss), command_line(), out, kinds)
     conclude(done)
 
 
@@ -93,7 +96,7 @@ def _show(grid: Grid, command: str, out: Path | None, kinds: tuple[str, ...]) ->
         click.echo(f"Written: {', '.join(map(str, analysis.write(grid, out, kinds, command)))}")
 
 
-def _bundled(path: Path, question: Question, registry: Registry) -> tuple[Grid, str]:
+def _bundled(path: Path, question: Question, registry: Registry, loss: float) -> tuple[Grid, str]:
     """The grid of what a bundle holds of the question, and the commands that made it."""
     from prunebench.analysis import transfer as analysis
     from prunebench.results import stored
@@ -115,7 +118,7 @@ def _bundled(path: Path, question: Question, registry: Registry) -> tuple[Grid, 
             "`prunebench bundle --transfers` puts in those of a store",
         )
     commands = dict.fromkeys(command for _, command in sorted({(row.cell.written, row.cell.command) for row in rows}))
-    return analysis.build(rows, question), "\n".join(commands)
+    return analysis.build(rows, question, loss), "\n".join(commands)
 
 
 def _question(

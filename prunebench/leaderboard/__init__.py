@@ -31,6 +31,7 @@ __all__ = [
     "Selection",
     "build",
     "choose",
+    "loss_of",
     "parse_formats",
     "render",
     "select",
@@ -60,14 +61,19 @@ def parse_formats(text: str) -> tuple[str, ...]:
     return names
 
 
+def loss_of(points: float) -> float:
+    """The δ of so many points of a hundred, as a fraction of a score."""
+    if not 0 < points < 100:
+        raise PrunebenchError(f"δ is {points:g} points", "expected more than 0 and less than 100")
+    return points / 100
+
+
 def choose(rank_by: str = RETAINED, delta: float = 100 * DELTA, published: str = "", interval: str = T) -> Options:
     """What a person chose of a page; `delta` in points, `published` a list of names."""
-    if not 0 < delta < 100:
-        raise PrunebenchError(f"δ is {delta:g} points", "expected more than 0 and less than 100")
     if interval not in INTERVALS:
         raise unknown("interval", interval, INTERVALS)
     wanted = tuple(name for part in published.split(",") if (name := part.strip()))
-    return Options(check_rule(rank_by), delta / 100, papers(wanted), interval)
+    return Options(check_rule(rank_by), loss_of(delta), papers(wanted), interval)
 
 
 def render(

@@ -17,6 +17,11 @@ def points(value: float | None) -> str:
     return _minus(f"{100 * value:.2f}")
 
 
+def loss(delta: float) -> str:
+    """`2 points of 100`: the δ that non-inferiority allows."""
+    return f"{100 * delta:g} point{'' if delta == 0.01 else 's'} of 100"
+
+
 def spread(summary: Summary | None, n: bool = True) -> str:
     """`59.21 ± 1.02 (3)`: mean, sample standard deviation, number of seeds; one seed has no deviation."""
     if summary is None:

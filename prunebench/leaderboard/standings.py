@@ -7,7 +7,7 @@ from statistics import fmean
 
 from prunebench.leaderboard.blocks import Bold, Table
 from prunebench.leaderboard.model import RANK, RETAINED, Check, Match, Place, Ranking, Section, Standing, Track
-from prunebench.leaderboard.numbers import NONE, level, listing, points, spread
+from prunebench.leaderboard.numbers import NONE, level, listing, loss, points, spread
 from prunebench.leaderboard.published import Paper, Reported
 from prunebench.leaderboard.section import METRICS
 from prunebench.leaderboard.tables import DENSE, MAJORITY, abreast
@@ -118,10 +118,9 @@ def matching(section: Section, track: Track) -> Table:
 def criteria(delta: float) -> tuple[str, ...]:
     """Every criterion in a sentence, with the δ of this page."""
     said = [f"{name}: {CRITERIA[name]}" for name in CRITERIA]
-    points = f"{100 * delta:g} point{'' if delta == 0.01 else 's'}"
     return (
         *said,
-        f"Here δ is {points} of 100. A dash: no sparsity matches; in brackets: smaller ones that do not.",
+        f"Here δ is {loss(delta)}. A dash: no sparsity matches; in brackets: smaller ones that do not.",
         f"A {TICKET} matches strictly and was trained from θ0; n/a: the method does not train from θ0. Rows with gaps "
         "match nothing.",
     )

@@ -24,6 +24,7 @@ TASKS = (
     "Jaccard between the masks that {method} finds on two tasks with the same seed; on the diagonal, on one task "
     "with different seeds."
 )
+LAYERS = "The same by layer, with chance in brackets; a pair of methods stands once."
 WHERE = "Jaccard between tasks (or, of one task, seeds) by layer and matrix, with chance in brackets."
 SPARSITY = "The fraction of each matrix that is gone, over all tasks and seeds."
 SILENT = (
@@ -37,6 +38,7 @@ def blocks(report: Report, pictures: dict[str, str], command: str) -> Iterator[B
     """The whole page; a text stands for a line of Markdown, which is a picture. `pictures` gives files by name."""
     yield Heading(1, f"Masks at sparsity {level(report.sparsity)}")
     yield Table("Setting", ("setting", "value"), "ll", report.setting)
+    yield from map(Caution, report.warnings)
     if report.lost:
         yield Caution(f"{count(report.lost)} masks were planned and are not in the store: they are left out.")
     yield Paragraph(ABOUT)
@@ -62,6 +64,9 @@ def _unit(unit: Unit, pictures: dict[str, str]) -> Iterator[Block | str]:
         yield Paragraph("Jaccard between the masks of two methods on the same task with the same seed.")
         yield from shown("methods", "Overlap between methods")
         yield between_methods(unit)
+        if unit.by_method:
+            yield Paragraph(LAYERS)
+            yield from by_layer(unit)
     yield Heading(3, "Agreement and chance")
     yield agreement(unit)
     yield Heading(3, "By layer and matrix")
@@ -140,14 +145,32 @@ def where(unit: Unit, method: str) -> Table:
     kind = "tasks" if len(unit.tasks) > 1 else "seeds"
     found = unit.where(kind, method)
 
-    def field(layer: int | None, matrix: str | None) -> str:
-        mean = found.get((layer, matrix))
-        return f"{fraction(mean.jaccard.mean)} ({fraction(mean.chance)})" if mean else NONE
-
     columns = [*unit.matrices, None] if len(unit.matrices) > 1 else [*unit.matrices]
-    body = tuple((layer_name(layer), *(field(layer, matrix) for matrix in columns)) for layer in (*unit.layers, None))
+    body = tuple(
+        (layer_name(layer), *(_beside_chance(found.get((layer, matrix))) for matrix in columns))
+        for layer in (*unit.layers, None)
+    )
     headers = (f"{method}, layer", *("all" if matrix is None else matrix_name(matrix) for matrix in columns))
     return Table(f"{method}: overlap between {kind}", headers, "l" + "r" * len(columns), body)
+
+
+def by_layer(unit: Unit) -> Iterator[Table]:
+    """For each method a table of its overlap with those after it: layers down, so that many methods stay readable."""
+    for number, method in enumerate(unit.methods, 1):
+        others = [other for other in unit.methods[number:] if (method, other) in unit.by_method]
+        if not others:
+            continue
+        found = [unit.by_layer(method, other) for other in others]
+        body = tuple(
+            (layer_name(layer), *(_beside_chance(means.get(layer)) for means in found))
+            for layer in (*unit.layers, None)
+        )
+        title = f"{method}: overlap with other methods by layer"
+        yield Table(title, (f"{method}, layer", *others), "l" + "r" * len(others), body)
+
+
+def _beside_chance(mean: Mean | None) -> str:
+    return f"{fraction(mean.jaccard.mean)} ({fraction(mean.chance)})" if mean else NONE
 
 
 def sparsities(unit: Unit, method: str) -> Table:
@@ -212,4 +235,4 @@ def terminal(report: Report) -> str:
         tables = [between_tasks(unit, method) for method in unit.methods]
         tables += [between_methods(unit)] if len(unit.methods) > 1 else []
         parts += ["\n".join([plain(table), *map(one_line, table.notes)]) for table in tables]
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, *(f"warning: {one_line(said)}" for said in report.warnings)])

@@ -13,6 +13,9 @@ from prunebench.analysis.overlap.profile import Head, heads, profile
 from prunebench.results import Row
 from prunebench.stats import Summary
 
+# A mask is no score: whatever split its method is scored on, this is all that strategies see.
+FOUND_ON = "train, on which masks are found"
+
 
 @dataclass(frozen=True)
 class Unit:
@@ -80,6 +83,13 @@ class Unit:
                     found[layer, matrix] = said
         return found
 
+    def by_layer(self, one: str, other: str) -> dict[int | None, Mean]:
+        """The overlap between two methods by layer; None stands for all of them."""
+        chosen = [pair for pair in self.pairs if {one, other} == {pair.one.method, pair.other.method}]
+        parts = {layer: [pair.part(layer) for pair in chosen] for layer in (*self.layers, None)}
+        means = {layer: mean(part for part in found if part.groups) for layer, found in parts.items()}
+        return {layer: said for layer, said in means.items() if said}
+
     def sparsities(self, method: str) -> dict[Place, Summary]:
         return profile([mask for mask in self.masks if mask.method == method])
 
@@ -92,17 +102,22 @@ class Unit:
 
 @dataclass(frozen=True)
 class Report:
-    """The masks at one sparsity, by unit, and what they were found under; `lost` are planned and not in the store."""
+    """The masks at one sparsity, by unit, and what they were found under; `lost` are planned and not in the store.
+
+    `warnings` say what does not belong together and stands here all the same.
+    """
 
     sparsity: float
     units: tuple[Unit, ...]
     setting: tuple[tuple[str, str], ...]
     lost: int
+    warnings: tuple[str, ...] = ()
 
 
-def report(masks: Sequence[Found], sparsity: float, rows: Sequence[Row]) -> Report:
+def report(masks: Sequence[Found], sparsity: float, rows: Sequence[Row], warnings: Sequence[str] = ()) -> Report:
     """`rows` are those that the masks belong to."""
     cells = {row.cell.key: row.cell for row in rows if has_mask(row.cell) and row.cell.sparsity == sparsity}
     kinds = dict.fromkeys(mask.unit for mask in masks)
     units = tuple(Unit(kind, [mask for mask in masks if mask.unit == kind]) for kind in kinds)
-    return Report(sparsity, units, tuple(setting(cells.values())), len(cells) - len(masks))
+    about = (*setting(cells.values()), ("split", FOUND_ON))
+    return Report(sparsity, units, about, len(cells) - len(masks), tuple(warnings))

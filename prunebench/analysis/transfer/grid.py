@@ -9,8 +9,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from prunebench.analysis.transfer.plan import Question
-from prunebench.results import Cell, Row
+from prunebench.analysis.transfer.plan import THETA0, Question
+from prunebench.results import Cell, Row, order
 from prunebench.stats import Summary, paired, summarise
 from prunebench.stats.matching import CRITERIA, DELTA, matches
 
@@ -54,10 +54,18 @@ class Target:
     def name(self) -> str:
         return self.cell.task
 
+    @property
+    def title(self) -> str:
+        """As leaderboards call it: with the split that its scores are from."""
+        return f"{self.name} ({self.cell.split})"
+
 
 @dataclass(frozen=True)
 class Grid:
-    """All of it: `scores` by mask and target, a mask being called by its task or its control."""
+    """All of it: `scores` by mask and target, a mask being called by its task or its control.
+
+    `delta` is the loss that a non-inferior mask may have, as a fraction of the score.
+    """
 
     question: Question
     method: str
@@ -67,41 +75,47 @@ class Grid:
     targets: tuple[Target, ...]
     scores: Mapping[tuple[str, str], Scores]
     rows: Sequence[Row]
+    delta: float = DELTA
 
     @property
     def masks(self) -> tuple[str, ...]:
         return (*self.question.masks, *self.controls)
 
-    def matching(self, mask: str, target: Target, delta: float = DELTA) -> dict[str, bool | None]:
+    @property
+    def travelling(self) -> tuple[str, ...]:
+        """The masks that are the same wherever they are trained: those of the sources, and that of θ0 alone."""
+        return (*self.question.sources, *(control for control in self.controls if control == THETA0))
+
+    def matching(self, mask: str, target: Target) -> dict[str, bool | None]:
         """Whether a mask is as good as the dense model there, by each criterion; None where that cannot be said."""
-        return self._as_good(mask, target.name, target.dense, delta)
+        return self._as_good(mask, target.name, target.dense)
 
-    def as_own(self, mask: str, target: Target, delta: float = DELTA) -> dict[str, bool | None]:
+    def as_own(self, mask: str, target: Target) -> dict[str, bool | None]:
         """Whether a mask is as good as the target's own mask, by each criterion."""
-        return self._as_good(mask, target.name, self.scores.get((target.name, target.name)), delta)
+        return self._as_good(mask, target.name, self.scores.get((target.name, target.name)))
 
-    def _as_good(self, mask: str, target: str, other: Scores | None, delta: float) -> dict[str, bool | None]:
+    def _as_good(self, mask: str, target: str, other: Scores | None) -> dict[str, bool | None]:
         found = self.scores.get((mask, target))
         if found is None or other is None:
             return dict.fromkeys(CRITERIA)
-        return matches(found.values[SCORE], other.values[SCORE], delta)
+        return matches(found.values[SCORE], other.values[SCORE], self.delta)
 
-    def universal(self, mask: str, delta: float = DELTA) -> dict[str, tuple[int, int]]:
+    def universal(self, mask: str) -> dict[str, tuple[int, int]]:
         """On how many of the other targets a mask is as good as the target's own, and of how many that can be said.
 
         Universal is a mask for which the two are equal, and no target is left out (Chen et al. 2020, section 4.1: "at
         least as good as" the task's own subnetwork, on every task).
         """
-        others = [self.as_own(mask, target, delta) for target in self.targets if target.name != mask]
+        others = [self.as_own(mask, target) for target in self.targets if target.name != mask]
         return {
             name: (sum(bool(said[name]) for said in others), sum(said[name] is not None for said in others))
             for name in CRITERIA
         }
 
 
-def build(rows: Iterable[Row], question: Question) -> Grid:
-    """The grid of the cells of one transfer, from their rows in the long table."""
-    rows = list(rows)
+def build(rows: Iterable[Row], question: Question, delta: float = DELTA) -> Grid:
+    """The grid of the cells of one transfer, from their rows in the long table, whose order does not matter."""
+    rows = sorted(rows, key=order)
     by_cell: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         by_cell.setdefault((row.cell.mask_from or DENSE, row.cell.task), []).append(row)
@@ -117,6 +131,7 @@ def build(rows: Iterable[Row], question: Question) -> Grid:
         targets=targets,
         scores={key: _scores(found) for key, found in by_cell.items() if key[0] != DENSE},
         rows=rows,
+        delta=delta,
     )
 
 

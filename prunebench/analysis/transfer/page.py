@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prunebench.analysis.about import environment, made_with, setting
+from prunebench.analysis.about import environment, made_with, setting, splits
 from prunebench.analysis.transfer.grid import Grid, Scores, Target
+from prunebench.analysis.transfer.plan import THETA0
 from prunebench.leaderboard.blocks import Block, Bold, Caution, Commands, Heading, Paragraph, Table, one_line
-from prunebench.leaderboard.numbers import NONE, difference, level, listing, points, spread
+from prunebench.leaderboard.numbers import NONE, difference, level, listing, loss, points, spread
 from prunebench.leaderboard.numbers import seeds as seeds_of
 from prunebench.leaderboard.summary import plain
 from prunebench.stats.matching import CRITERIA
@@ -25,6 +26,7 @@ UNIVERSAL = (
     "et al. 2020, section 4.1): the same criteria, with the own mask in place of the dense model. A number is on how "
     "many of the other tasks it is as good, of those where that can be said."
 )
+THETA0_TOO = f" {THETA0}, the mask that θ0 alone gives, is of no task, and judged on all of them."
 
 
 def opening(grid: Grid) -> Iterator[Block]:
@@ -42,12 +44,13 @@ def blocks(grid: Grid, command: str) -> Iterator[Block]:
     yield Paragraph(MATCHING)
     yield matching(grid)
     yield Table("Criteria", ("criterion", "what it asks"), "lp", tuple(CRITERIA.items()))
+    yield Paragraph(f"Here δ is {loss(grid.delta)}.")
     yield Heading(2, "Universal masks")
-    yield Paragraph(UNIVERSAL)
+    yield Paragraph(UNIVERSAL + THETA0_TOO * (THETA0 in grid.travelling))
     yield universal(grid)
     yield Heading(2, "Every metric and every seed")
     for target in grid.targets:
-        yield Heading(3, f"{target.name} ({target.cell.split})")
+        yield Heading(3, target.title)
         yield every(grid, target)
     yield Heading(2, "Commands")
     yield Commands((command,))
@@ -61,7 +64,7 @@ def matrix(grid: Grid) -> Table:
     noted = any(scores.degenerate for scores in (*grid.scores.values(), *(target.dense for target in grid.targets)))
     return Table(
         title=f"{grid.method} at sparsity {level(grid.question.sparsity)}: difference to dense × 100",
-        headers=("mask of", *(target.name for target in grid.targets)),
+        headers=("mask of", *(target.title for target in grid.targets)),
         aligns="l" + "r" * len(grid.targets),
         body=(dense, majority, *body),
         notes=("Dense and majority class are scores, the rest are differences to dense.", *[DEGENERATE] * noted),
@@ -86,7 +89,7 @@ def _star(scores: Scores) -> str:
 def matching(grid: Grid) -> Table:
     """By which criteria each mask matches the dense model of each target."""
     body = [(mask, *(_matched(grid, mask, target) for target in grid.targets)) for mask in grid.masks]
-    headers = ("mask of", *(target.name for target in grid.targets))
+    headers = ("mask of", *(target.title for target in grid.targets))
     return Table("Masks that match the dense model", headers, "l" + "l" * len(grid.targets), tuple(body))
 
 
@@ -98,12 +101,13 @@ def _matched(grid: Grid, mask: str, target: Target) -> str:
 
 
 def universal(grid: Grid) -> Table:
-    """For each source and criterion: universal, or on how many of the other targets it is as good as their own."""
+    """For each mask that travels and each criterion: universal, or on how many others it is as good as their own."""
     body = []
-    for mask in grid.question.sources:
+    for mask in grid.travelling:
         asked = sum(target.name != mask for target in grid.targets)
         body.append((mask, *(_count(*found, asked) for found in grid.universal(mask).values())))
-    return Table("Universal masks", ("mask of", *CRITERIA), "l" + "l" * len(CRITERIA), tuple(body))
+    judged = f"Judged on {listing([target.title for target in grid.targets])}; δ is {loss(grid.delta)}."
+    return Table("Universal masks", ("mask of", *CRITERIA), "l" + "l" * len(CRITERIA), tuple(body), notes=(judged,))
 
 
 def _count(good: int, said: int, asked: int) -> str:
@@ -126,7 +130,7 @@ def every(grid: Grid, target: Target) -> Table:
             body.append((name, *(column,) * several, spread(scores.summary(column)), gap, *seeds))
     metric = ("metric",) * several
     return Table(
-        title=f"{target.name}, every seed",
+        title=f"{target.title}, every seed",
         headers=("mask of", *metric, "mean ± std (n)", "Δ dense", *(f"seed {seed}" for seed in grid.seeds)),
         aligns="l" + "l" * several + "r" * (2 + len(grid.seeds)),
         body=tuple(body),
@@ -151,6 +155,7 @@ def cautions(grid: Grid) -> Iterator[str]:
 def _setting(grid: Grid) -> Iterator[tuple[str, str]]:
     yield "masks found by", f"{grid.method}, {level(grid.question.sparsity)} of the {grid.unit}s gone"
     yield from setting(row.cell for row in grid.rows)
+    yield from splits(row.cell for row in grid.rows)
     yield from made_with(grid.rows)
 
 

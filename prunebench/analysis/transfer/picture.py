@@ -21,7 +21,7 @@ def heat_map(grid: Grid) -> Figure:
     where they have the last colour and their number.
     """
     rows, columns = len(grid.masks), len(grid.targets)
-    picture = figure(2.4 + 1.05 * columns, 1.5 + 0.45 * rows)
+    picture = figure(2.4 + 1.05 * columns, 1.65 + 0.45 * rows)
     axes = picture.add_subplot()
     means = {key: found.mean for key, found in _differences(grid).items()}
     limit = _limit(grid, means)
@@ -81,7 +81,11 @@ def _labels(axes: Axes, grid: Grid) -> None:
     title = f"{grid.method} at sparsity {level(grid.question.sparsity)}: masks across tasks"
     axes.set_title(plain(title), loc="left")
     dense = [spread(target.dense.summary(), n=False).replace(" ± ", "\n± ") for target in grid.targets]
-    under = [f"{target.name}\ndense {score}" for target, score in zip(grid.targets, dense, strict=True)]
+    # A line of its own for the split: names of tasks fill the width of a column.
+    under = [
+        f"{target.name}\n({target.cell.split})\ndense {score}"
+        for target, score in zip(grid.targets, dense, strict=True)
+    ]
     axes.set_xticks(range(len(under)), list(map(plain, under)))
     axes.set_yticks(range(len(grid.masks)), list(map(plain, grid.masks)))
     axes.set_xlabel("trained on")

@@ -19,6 +19,8 @@ from prunebench.strategy import Control, label
 
 # How the cells of a transfer are called in a store, whatever method found the masks.
 STRATEGY = "transfer"
+# The method whose mask θ0 alone gives: one mask for all tasks, unlike what other controls have.
+THETA0 = "magnitude-init"
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Question:
 def default_controls(strategy: str, registry: Registry) -> tuple[str, ...]:
     """A random mask with as many units, and, where single weights go, the mask that θ0 alone gives."""
     unit = Method(strategy, registry).about["unit"]
-    return ("random-pruning", "magnitude-init") if unit == "weight" else ("random-pruning",)
+    return ("random-pruning", THETA0) if unit == "weight" else ("random-pruning",)
 
 
 @dataclass(frozen=True)
