@@ -5,10 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
+from prunebench.errors import PrunebenchError
 from prunebench.masks import Mask
 from prunebench.midway import Midway, mask_in
 from prunebench.store import InputMissing, Store
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,15 @@ class Checkpoints:
             last = time.perf_counter()
 
         return Midway(lambda: time.perf_counter() - last >= pause, keep, mask, data)
+
+    def guarding(self, train: Callable[[], T]) -> T:
+        """What `train` gives. Where it fails by itself, as by diverging, its state before is of no use any more."""
+        try:
+            return train()
+        except PrunebenchError as error:
+            if type(error) is PrunebenchError:  # and not that the store is full
+                self.discard()
+            raise
 
     def discard(self) -> None:
         if self.minutes is not None:

@@ -138,7 +138,7 @@ class Store:
     def logits(self, key: str) -> dict[str, np.ndarray]:
         """The logits of every example beside the record of that key, by evaluation; none where there is no such file.
 
-        A file that is torn or foreign is an error.
+        A file that is torn or foreign is an error, and set aside with its record.
         """
         name = file_name("records", key).removesuffix(SUFFIX["records"]) + ".npz"
         try:
@@ -146,7 +146,13 @@ class Store:
         except FileNotFoundError:
             return {}
         except ValueError as error:
-            raise PrunebenchError(f"cannot read {self.place.where(name)}: {error}", "it is no npz of arrays") from None
+            for file in (name, file_name("records", key)):
+                self.place.set_aside(file)
+            self._known.pop(key, None)
+            raise PrunebenchError(
+                f"cannot read {self.place.where(name)}: {error}",
+                "it is no npz of arrays, and was set aside with its record: `prunebench run` makes both again",
+            ) from None
 
     def decided(self, key: str) -> dict[str, np.ndarray]:
         """What the model of that record said of every example: classes, or scores; by evaluation."""

@@ -82,7 +82,7 @@ class Worker:
         if at_training and self.job["resumes"]:
             self.recall()
         self.seconds.add("load")
-        outcome = self.train(self.path[-1], state) if trains else None
+        outcome = self.checkpoints.guarding(functools.partial(self.train, self.path[-1], state)) if trains else None
         scored = trains or self.job["anchor"] in self.job["scored"]
         result = self.score(self.path[-1], self.path, state, self.subject.model, outcome) if scored else None
         try:

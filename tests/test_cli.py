@@ -756,9 +756,15 @@ def test_the_doctor_finds_what_is_damaged_and_sets_it_aside(store):
     record = sorted((store / "records").glob("*/*.json"))[0]
     mask.write_bytes(mask.read_bytes()[:-1])
     record.write_text(record.read_text().replace('"seed": 0', '"seed": 1'))
-    others = refused(call("doctor", "--store", store), "2 things are wrong")
+    logits = sorted((store / "records").glob("*/*.npz"))[1]
+    logits.write_bytes(logits.read_bytes()[:-30])
+    (store / "models" / "a.safetensors").parent.mkdir(exist_ok=True)
+    (store / "models" / "a.safetensors").write_bytes(b"no model")
+    others = refused(call("doctor", "--store", store), "4 things are wrong")
     assert [line for line in others if str(record) in line and "does not match its checksum" in line]
-    assert [line for line in others if str(mask) in line and "is damaged and was set aside" in line]
+    assert [line for line in others if str(logits) in line]
+    for damaged in (mask, store / "models" / "a.safetensors"):
+        assert [line for line in others if str(damaged) in line and "is damaged and was set aside" in line]
     assert call("doctor", "--store", store).status == 0
 
 

@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from prunebench import PrunebenchError, bench, calls, jobs, masks, records, roots, worker
+from prunebench.checkpoints import Checkpoints
 from prunebench.cli.display import Lines
 from prunebench.executors import Here
 from prunebench.phases import Prune, Train
 from prunebench.registry import Registry
-from prunebench.store import Store
+from prunebench.store import Store, StoreError
 from prunebench.subjects import Subject, subject
 from prunebench.suite import Suite, merge
 
@@ -255,3 +256,16 @@ def test_the_clock_counts_what_is_left_by_task():
 
 def test_the_registry_of_a_worker_is_kept_between_jobs():
     assert worker._registry(()) is worker._registry(())
+
+
+@pytest.mark.parametrize(("error", "stays"), [(PrunebenchError("diverged"), False), (StoreError("full"), True)])
+def test_the_state_before_a_training_that_diverges_is_thrown_away(tmp_path, error, stays):
+    store = Store.create(tmp_path / "store")
+    store.keep_checkpoint("k", b"a state")
+
+    def fail():
+        raise error
+
+    with pytest.raises(PrunebenchError):
+        Checkpoints(store, "k", 1.0).guarding(fail)
+    assert store.has("checkpoints", "k") is stays

@@ -63,6 +63,9 @@ def test_logits_that_are_none_are_refused_and_never_unpickled(store, data):
     store.add_record(record(), data)
     with pytest.raises(PrunebenchError, match=f"cannot read .*{KEY}.npz.*it is no npz of arrays"):
         store.logits(KEY)
+    assert not store.has("records", KEY), "it is made again"
+    store.add_record(record(), npz(a=np.zeros(3)))
+    assert list(store.logits(KEY)) == ["a"]
 
 
 def test_a_record_that_was_laid_out_anew_is_the_same_record(lab, store, monkeypatch):

@@ -82,6 +82,8 @@ def plugged(registry: Registry) -> Iterator[str]:
 
 def checked(store: Store) -> tuple[list[str], list[str]]:
     """What the store holds, and what of it is damaged."""
+    import safetensors
+
     from prunebench import masks
     from prunebench.cli.display import many
     from prunebench.store import SUFFIX, InputMissing
@@ -91,13 +93,20 @@ def checked(store: Store) -> tuple[list[str], list[str]]:
         paths = map(PurePosixPath, store.place.names(kind))
         return [path.stem for path in paths if path.suffix == SUFFIX[kind]]
 
-    held = {"record": len(list(store.records()))}
-    for key in keys("masks"):
+    for record in list(store.records()):
         try:
-            store.load("masks", key, masks.unpack)
-        except InputMissing as error:
-            store.complaints.append(str(error))
-    held |= {
+            store.logits(record["key"])
+        except PrunebenchError as error:
+            store.complaints.append(error.message)
+    reads = {"masks": masks.unpack} | dict.fromkeys(("weights", "models", "checkpoints"), safetensors.deserialize)
+    for kind, read in reads.items():
+        for key in keys(kind):
+            try:
+                store.load(kind, key, read)
+            except InputMissing as error:
+                store.complaints.append(str(error))
+    held = {
+        "record": len(keys("records")),
         "mask": len(keys("masks")),
         "weight file": len(keys("weights")),
         "model": len(keys("models")),
