@@ -795,6 +795,7 @@ def processes_of(session):
 def test_a_signal_stops_it_cleanly_and_it_says_how_to_go_on(words, tmp_path, jobs, number):
     """SIGINT to the whole group of processes, as a terminal sends it, or SIGTERM to the first, in mid-training."""
     options = [*words, "--seeds", "30", "--epochs", "5", "--batch-size", "2", "--store", str(tmp_path / "store")]
+    options += ["--executor", "processes" if jobs > 1 else "here"]
     command = [sys.executable, "-c", "from prunebench.cli import main; main()", "run", *options, "--jobs", str(jobs)]
     process = subprocess.Popen(
         command,
@@ -823,6 +824,34 @@ def test_a_signal_stops_it_cleanly_and_it_says_how_to_go_on(words, tmp_path, job
     rest = call("plan", *options)
     assert "To run:        0 phases" not in rest.out
     assert "In the store:  0 phases" not in rest.out
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="asks /proc which processes live")
+def test_kill_9_of_a_run_ends_its_workers_and_costs_no_result(words, tmp_path):
+    """In mid-run, with two workers at work; the same command then ends with the records of an undisturbed run."""
+    options = [*words, "--seeds", "4", "--epochs", "3", "--executor", "processes", "--jobs", "2"]
+    command = [sys.executable, "-c", "from prunebench.cli import main; main()", "run", *options, "--store"]
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    with subprocess.Popen([*command, tmp_path / "cut"], **pipes) as process:
+        lines = [process.stderr.readline() for _ in range(2)]
+        assert all("phases]" in line for line in lines), lines
+        assert len(processes_of(process.pid)) > 2
+        process.kill()
+        process.stderr.read()  # ends once nobody holds the other end
+        assert processes_of(process.pid) == []
+    assert 0 < len(list(Store.open(tmp_path / "cut").records())) < 8
+    assert call("run", *options, "--store", tmp_path / "cut").status == 0
+    assert call("run", *options, "--store", tmp_path / "whole").status == 0
+    vary = ("seconds", "peak_memory_mb")
+    cut, whole = (
+        {
+            one["key"]: {name: one[name] for name in one if name not in vary}
+            for one in Store.open(tmp_path / name).records()
+        }
+        for name in ("cut", "whole")
+    )
+    assert cut == whole
+    assert not list((tmp_path / "cut" / "weights").iterdir())
 
 
 def test_a_store_that_keeps_losing_what_jobs_start_from_ends_the_run(words, tmp_path, monkeypatch):

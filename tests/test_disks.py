@@ -11,7 +11,7 @@ import pytest
 from prunebench.store import Store
 
 WORDS = "run --tasks sentiment --model quick-bert --strategies imp --sparsities 0.3 --seeds 2 --train-limit 96"
-WORDS += " --eval-limit 32 --epochs 2 --precision fp32 --device cpu"
+WORDS += " --eval-limit 32 --epochs 2 --precision fp32 --device cpu --cpus-per-job 1"
 
 
 @pytest.fixture

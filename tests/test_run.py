@@ -351,7 +351,7 @@ def test_killed_in_mid_training_and_continued(tiny_bert, tiny_glue, tmp_path):
     (tmp_path / "listens.py").write_text(LISTENS)
     words = ["run", "--tasks", "rte", "--strategies", "imp,magnitude,random-pruning,heads", "--sparsities", "0.2"]
     words += ["--seeds", "1", "--model", str(tiny_bert), "--glue-dir", str(tiny_glue), "--epochs", "5"]
-    words += ["--batch-size", "4", "--device", "cpu", "--precision", "fp32", "--jobs", "1"]
+    words += ["--batch-size", "4", "--device", "cpu", "--precision", "fp32", "--executor", "here"]
     words += ["--plugin", str(tmp_path / "listens.py")]
 
     def command(store):
@@ -394,7 +394,7 @@ def test_two_runs_on_one_store_share_the_work(tiny_bert, tiny_glue, tmp_path):
     """Both end well, what one has done the other does not do again, and the records are those of one run alone."""
     words = ["run", "--tasks", "rte", "--strategies", "imp,magnitude", "--sparsities", "0.2", "--seeds", "6"]
     words += ["--model", str(tiny_bert), "--glue-dir", str(tiny_glue), "--epochs", "2", "--batch-size", "16"]
-    words += ["--device", "cpu", "--precision", "fp32", "--jobs", "1"]
+    words += ["--device", "cpu", "--precision", "fp32", "--jobs", "1", "--cpus-per-job", "1"]
 
     def start(store):
         command = [sys.executable, "-c", "from prunebench.cli import main; main()", *words, "--store", tmp_path / store]
@@ -408,6 +408,9 @@ def test_two_runs_on_one_store_share_the_work(tiny_bert, tiny_glue, tmp_path):
     said = [process.communicate() for process in runs]
     assert [process.returncode for process in runs] == [0, 0, 0], said
     assert any("already done" in err for _, err in said)
+    # Few trainings are done twice: the two begin with other seeds, and meet at the end.
+    alone, *together = (sum("loss" in line for line in err.splitlines()) for _, err in said)
+    assert alone == 24 and sum(together) <= 30
     assert records("shared") == records("whole")
     assert not list((tmp_path / "shared" / "runs").iterdir())
     assert not list((tmp_path / "shared" / "weights").iterdir())
@@ -453,7 +456,8 @@ def prunebench_strategies():
 def test_killed_in_mid_training_it_goes_on_from_its_checkpoint(tiny_bert, tiny_glue, tmp_path):
     """SIGKILL in the middle of a training whose mask grows; it goes on at that step, and ends with the same record."""
     (tmp_path / "ramped.py").write_text(RAMPED)
-    words = ["run", "--tasks", "rte", "--strategies", "ramped", "--sparsities", "0.5", "--seeds", "1", "--jobs", "1"]
+    words = ["run", "--tasks", "rte", "--strategies", "ramped", "--sparsities", "0.5", "--seeds", "1"]
+    words += ["--executor", "here"]
     words += ["--model", str(tiny_bert), "--glue-dir", str(tiny_glue), "--epochs", "5", "--batch-size", "4"]
     words += ["--device", "cpu", "--precision", "fp32", "--plugin", str(tmp_path / "ramped.py")]
 

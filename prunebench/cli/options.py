@@ -18,8 +18,8 @@ from prunebench.suite import Suite, load, merge
 STORE = ".prunebench"
 # What is run where neither a suite nor tasks are named: it needs no download and takes minutes.
 DEFAULT_SUITE = "quick"
-# The executors of this machine, of which the second is taken where none is named.
-HERE, DEFAULT_EXECUTOR = "here", "processes"
+# Where jobs run where nothing else is named.
+DEFAULT_EXECUTOR = "processes"
 # Where a click context keeps the words of the command line.
 ARGUMENTS = "prunebench.arguments"
 
@@ -152,7 +152,7 @@ def request_for(chosen: Suite, registry: Registry, running: Running, jobs: int) 
     request = Request(running.slots or 0, running.cpus, gpus, running.address)
     spec: ExecutorSpec = registry.get("executors", running.executor or DEFAULT_EXECUTOR)
     room = request.jobs or (spec.jobs(request) if spec.jobs else _room_here(chosen, registry))
-    if spec.name in (HERE, DEFAULT_EXECUTOR) and not request.cpus:
+    if spec.name == DEFAULT_EXECUTOR and not request.cpus:
         # Of the room, not of the jobs that are left: with other threads sums round otherwise, and a run that goes on
         # is to give what it would have given without a break.
         request = replace(request, cpus=max(1, machine.cores() // room))
