@@ -555,6 +555,7 @@ class _Deadly(Here):
     """Dies of a job where `dies(job, times)` says so; so many times one of its anchor was submitted before."""
 
     def __init__(self, dies, error=executors.WorkerDied):
+        super().__init__()
         self.dies = dies
         self.error = error
         self.seen = Counter()

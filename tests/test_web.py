@@ -148,7 +148,9 @@ def test_cost_in_seconds_where_it_is_known() -> None:
     lab = named("imp")
     for record in lab.records.values():
         record["seconds"] = {"train": 2.0}
-    assert {values[-1] for values in content(build(lab.rows()))["kept"]} == {12.0}
+    found = content(build(lab.rows()))
+    seconds = found["keptEntry"].index("seconds")
+    assert {values[seconds] for values in found["kept"]} == {12.0}
 
 
 def test_reported_rows_are_apart_from_the_entries() -> None:
