@@ -22,6 +22,11 @@ def text(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
+def compact(value: Any) -> bytes:
+    """The same in one line, which takes a tenth of the time."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
 def sealed(record: Record) -> bytes:
     """A record's file: the record, and the checksum of its text."""
     return text({"checksum": checksum(record), "record": record})

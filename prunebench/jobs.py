@@ -271,13 +271,13 @@ def count(plan: Plan, jobs: list[Job], store: Contents, without: Collection[Node
 
     `without` are the nodes that failed in an earlier run, and are not run again.
     """
-    paths = [cell.leaf.lineage() for cell in plan.cells]
+    spent = _spent(plan)
     nodes = list(plan.nodes())
     left = {node for job in jobs for node in job.phases}
     again = [job for job in jobs if job.trains and all(store.has("records", key) for key in job.records)]
     return Count(
-        asked=sum(map(len, paths)),
-        asked_trainings=sum(isinstance(node.phase, Train) for path in paths for node in path),
+        asked=sum(spent[cell.leaf][0] for cell in plan.cells),
+        asked_trainings=sum(spent[cell.leaf][1] for cell in plan.cells),
         distinct=len(nodes),
         distinct_trainings=sum(isinstance(node.phase, Train) for node in nodes),
         stored=sum(node not in left and node not in without for node in nodes),
@@ -286,6 +286,17 @@ def count(plan: Plan, jobs: list[Job], store: Contents, without: Collection[Node
         trainings=sum(job.trains for job in jobs),
         again=len(again),
     )
+
+
+def _spent(plan: Plan) -> dict[Node, tuple[int, int]]:
+    """How many phases each node's lineage has, and how many trainings."""
+    found: dict[Node, tuple[int, int]] = {}
+    for root in plan.roots:
+        for node in root.walk():
+            phases, trainings = found[node.parent] if node.parent is not None else (0, 0)
+            own = [*(node.adopts.lineage() if node.adopts else ()), *([node] if node.phase is not None else ())]
+            found[node] = phases + len(own), trainings + sum(isinstance(step.phase, Train) for step in own)
+    return found
 
 
 def describe(node: Node) -> str:

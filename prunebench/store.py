@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from prunebench import at_work, places
-from prunebench.documents import FORMAT, Record, arrays, decided, opened, sealed, text
+from prunebench.documents import FORMAT, Record, arrays, compact, decided, opened, sealed, text
 from prunebench.errors import PrunebenchError
 from prunebench.places import Place
 from prunebench.places import StoreError as StoreError
@@ -226,7 +226,7 @@ class Store:
         `kind` is the command whose cells they are: leaderboards show those of runs. `strategies` is what the keys hold
         of each strategy, so that they can be computed again once it is another.
         """
-        name = hashlib.sha256(text([suite, command, cells])).hexdigest()[:16]
+        name = hashlib.sha256(compact([suite, command, cells])).hexdigest()[:16]
         plan = {
             "format": FORMAT,
             "kind": kind,
@@ -236,7 +236,7 @@ class Store:
             "strategies": strategies or {},
             "cells": cells,
         }
-        self.place.write(f"plans/{name}.json", text(plan))
+        self.place.write(f"plans/{name}.json", compact(plan))
 
     def announced(self) -> contextlib.AbstractContextManager[tuple[int, int]]:
         """Say that a run is at work here; gives how many began earlier, and how many there are."""
