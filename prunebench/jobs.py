@@ -266,6 +266,7 @@ class Count:
     again: int
 
 
+@without_collection()
 def count(plan: Plan, jobs: list[Job], store: Contents, without: Collection[Node] = ()) -> Count:
     """Phases asked for by all cells, distinct ones, those in the store, and the trainings that are left.
 

@@ -133,9 +133,10 @@ class Cell:
 
     def to_json(self) -> dict[str, Any]:
         root = self.leaf.root
+        lineage = self.leaf.lineage()
         return {
             **self.method,
-            "mask": mask_of(self.leaf),
+            "mask": _last_mask(lineage),
             "task": root.task,
             "benchmark": self.benchmark,
             "split": self.split,
@@ -144,14 +145,18 @@ class Cell:
             "sparsity": self.sparsity,
             "seed": root.seed,
             "key": self.leaf.key,
-            "trainings": [node.key for node in self.leaf.lineage() if isinstance(node.phase, Train)],
+            "trainings": [node.key for node in lineage if isinstance(node.phase, Train)],
             "setting": root.setting(),
         }
 
 
 def mask_of(leaf: Node) -> str:
     """The key of its mask in a store, or "" where it has none, or one that is drawn at random and never kept."""
-    for node in reversed(leaf.lineage()):
+    return _last_mask(leaf.lineage())
+
+
+def _last_mask(lineage: list[Node]) -> str:
+    for node in reversed(lineage):
         if isinstance(node.phase, Shuffle):
             break
         if node.strategy:

@@ -63,6 +63,7 @@ def execute(made: Plan, chosen: Suite, registry: Registry, wish: Wish, kind: str
     """
     from prunebench import bench, jobs
     from prunebench.cli.display import make_display, many
+    from prunebench.plan import without_collection
     from prunebench.store import Store
 
     place = Store.create(wish.store)
@@ -71,8 +72,9 @@ def execute(made: Plan, chosen: Suite, registry: Registry, wish: Wish, kind: str
     failed = _left_out(made, held, place, wish.retry_failed)
     todo = jobs.to_run(made, held, failed, keep)
     _say(made, todo, held, failed, place)
-    cells = [cell.to_json() for cell in made.cells]
-    place.add_plan(cells, chosen.name, command_line(), kind, made.called(registry))
+    with without_collection():
+        cells = [cell.to_json() for cell in made.cells]
+        place.add_plan(cells, chosen.name, command_line(), kind, made.called(registry))
     if not todo:
         click.echo(f"Nothing is left to run: {'what has not failed' if failed else 'every result'} is in {wish.store}")
         return Done(place, cells, bench.Report(), failed)

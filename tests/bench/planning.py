@@ -15,6 +15,7 @@ from pathlib import Path
 from interleaved import show
 
 from prunebench import jobs, roots
+from prunebench.plan import without_collection
 from prunebench.registry import Registry
 from prunebench.store import Store
 from prunebench.suite import Suite
@@ -55,7 +56,8 @@ def once(registry: Registry, store: Store) -> tuple[dict[str, float], str]:
     todo = jobs.to_run(plan, store.snapshot([node.key for node in plan.nodes()]))
     found = time.perf_counter()
     jobs.count(plan, todo, store)
-    store.add_plan([cell.to_json() for cell in plan.cells], "", "", "run", plan.called(registry))
+    with without_collection():
+        store.add_plan([cell.to_json() for cell in plan.cells], "", "", "run", plan.called(registry))
     ended = time.perf_counter()
     size = f"{len(plan.cells):,} cells, {sum(1 for _ in plan.nodes()):,} phases, {len(todo):,} jobs"
     parts = {"plan": planned - started, "jobs": found - planned, "counted and kept in the store": ended - found}
