@@ -408,9 +408,9 @@ def test_two_runs_on_one_store_share_the_work(tiny_bert, tiny_glue, tmp_path):
     said = [process.communicate() for process in runs]
     assert [process.returncode for process in runs] == [0, 0, 0], said
     assert any("already done" in err for _, err in said)
-    # Few trainings are done twice: the two begin with other seeds, and meet at the end.
+    # Without sharing it would be 48; how many are done twice depends on when each of the two begins.
     alone, *together = (sum("loss" in line for line in err.splitlines()) for _, err in said)
-    assert alone == 24 and sum(together) <= 30
+    assert alone == 24 and sum(together) <= 40
     assert records("shared") == records("whole")
     assert not list((tmp_path / "shared" / "runs").iterdir())
     assert not list((tmp_path / "shared" / "weights").iterdir())
@@ -487,7 +487,8 @@ def test_killed_in_mid_training_it_goes_on_from_its_checkpoint(tiny_bert, tiny_g
     for store in ("cut", "cut2"):
         found = Store.open(tmp_path / store)
         assert {record["key"]: same(record) for record in found.records()} == whole
-        assert list((tmp_path / store / "checkpoints").iterdir()) == []
+        # A writer that was killed may have left a temporary file, which is cleared away after a day.
+        assert [path for path in (tmp_path / store / "checkpoints").iterdir() if ".part-" not in path.name] == []
 
 
 DIES = """
