@@ -14,14 +14,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from prunebench import progress
+from prunebench.documents import SECONDS
 from prunebench.errors import PrunebenchError
 from prunebench.executors import ATTEMPTS, WorkersDied
 from prunebench.jobs import RESULTS, Failure, Job, describe, pieces
 from prunebench.plan import Node
 from prunebench.store import InputMissing, Store, StoreError
-
-# Of a record's seconds those of the job; what it took to predict is a part of evaluation.
-PARTS = ("load", "train", "prune", "evaluate")
 
 
 class Display(Protocol):
@@ -185,8 +183,9 @@ class _Run:
         self.readers[job.reads] -= 1
         if job.reads and not self.readers[job.reads]:
             self.store.discard_weights(job.reads)
-        if job.trains and not self.readers[job.anchor.key]:
-            # A run that was killed may have left them for pieces of this job.
+        # A run that was killed may have left its weights for pieces of it. Of what another run has done they are that
+        # run's affair.
+        if job.trains and seconds is not None and not self.readers[job.anchor.key]:
             self.store.discard_weights(job.anchor.key)
         self.display.finished(job, seconds or 0.0, self.clock.left(job, seconds), reason)
 
@@ -220,7 +219,7 @@ def expected_seconds(store: Store) -> dict[str, float]:
     for record in store.records():
         if record["steps"]:
             spent = record["seconds"]
-            seconds[_pace(record["root"])].append(sum(spent[part] for part in PARTS if part in spent))
+            seconds[_pace(record["root"])].append(sum(spent.get(part, 0.0) for part in SECONDS))
     return {pace: statistics.median(values) for pace, values in seconds.items()}
 
 

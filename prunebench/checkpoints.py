@@ -10,7 +10,7 @@ from typing import TypeVar
 from prunebench.errors import PrunebenchError
 from prunebench.masks import Mask
 from prunebench.midway import Midway, mask_in
-from prunebench.store import InputMissing, Store
+from prunebench.store import InputMissing, Store, StoreError
 
 T = TypeVar("T")
 
@@ -52,9 +52,10 @@ class Checkpoints:
         """What `train` gives. Where it fails by itself, as by diverging, its state before is of no use any more."""
         try:
             return train()
-        except PrunebenchError as error:
-            if type(error) is PrunebenchError:  # and not that the store is full
-                self.discard()
+        except (StoreError, InputMissing):
+            raise
+        except PrunebenchError:
+            self.discard()
             raise
 
     def discard(self) -> None:

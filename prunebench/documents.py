@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 FORMAT = 1
+# Where the seconds of a job went, in a record; what prediction alone took stands beside them, a part of the last.
+SECONDS = ("load", "train", "prune", "evaluate")
 
 Record = Mapping[str, Any]
 

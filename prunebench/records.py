@@ -12,6 +12,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from prunebench import masks, units
+from prunebench.documents import SECONDS
 from prunebench.errors import PrunebenchError
 from prunebench.evaluation import decide, predict
 from prunebench.phases import Phase, level
@@ -42,10 +43,11 @@ class Seconds:
         self._since = now
 
     def to_json(self) -> dict[str, float]:
-        return {name: round(getattr(self, name), 4) for name in ("load", "train", "prune", "evaluate")}
+        return {name: round(getattr(self, name), 4) for name in SECONDS}
 
 
 def metric_of(subject: Subject, registry: Registry) -> Any:
+    """What scores predictions of the subject's task; to load it the first time in a process takes a second."""
     return registry.get("metrics", subject.task.metric).load(subject.task.metric_config)
 
 

@@ -1,15 +1,17 @@
-"""A command line run in this process. Tests import it by this name."""
+"""A command line run in this process, and what it leaves in a store. Tests import it by this name."""
 
 from __future__ import annotations
 
 import contextlib
 import io
 from collections.abc import Callable
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
 from prunebench import cli
+from prunebench.store import Store
 
 
 class Said(NamedTuple):
@@ -30,3 +32,12 @@ def call(*words: object, stream: Callable[[], io.StringIO] = io.StringIO) -> Sai
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as end:
         cli.main([str(word) for word in words])
     return Said(end.value.code, out.getvalue(), err.getvalue())
+
+
+def lasting(store: Path) -> dict[str, dict[str, Any]]:
+    """The records of a sound store by key, without what may differ between two runs of the same thing."""
+    found = Store.open(store)
+    vary = ("seconds", "peak_memory_mb")
+    kept = {record["key"]: {name: record[name] for name in record if name not in vary} for record in found.records()}
+    assert found.complaints == []
+    return kept

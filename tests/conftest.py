@@ -69,6 +69,13 @@ def tiny_bert(tiny_models: dict[str, Path]) -> Path:
     return tiny_models["bert"]
 
 
+@pytest.fixture(scope="session")
+def on_tiny(tiny_bert: Path, tiny_glue: Path) -> list[str]:
+    """Options with which a command runs on the tiny model and data, in this process."""
+    where = ["--model", str(tiny_bert), "--glue-dir", str(tiny_glue)]
+    return [*where, "--device", "cpu", "--precision", "fp32", "--executor", "here"]
+
+
 @pytest.fixture
 def trainings(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What each training is given that is run in this process."""

@@ -7,8 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from prunebench.store import Store
+from commands import lasting
 
 WORDS = "run --tasks sentiment --model quick-bert --strategies imp --sparsities 0.3 --seeds 2 --train-limit 96"
 WORDS += " --eval-limit 32 --epochs 2 --precision fp32 --device cpu --cpus-per-job 1"
@@ -47,18 +46,10 @@ def prunebench(store, *words):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def records(store):
-    vary = ("seconds", "peak_memory_mb")
-    found = Store.open(store)
-    kept = {record["key"]: {name: record[name] for name in record if name not in vary} for record in found.records()}
-    assert found.complaints == []
-    return kept
-
-
 def whole(store: Path) -> None:
     """No temporary file is left, and every file can be read as what it is."""
     assert not list(store.rglob(".part-*"))
-    records(store)
+    lasting(store)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +58,7 @@ def expected(tmp_path_factory):
     with prunebench(store, "--jobs", "1") as process:
         _, err = process.communicate()
     assert process.returncode == 0, err
-    return records(store)
+    return lasting(store)
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
@@ -81,13 +72,13 @@ def test_a_disk_that_fills_up_in_mid_run_costs_nothing_that_is_done(disk, expect
     assert "cannot write to the store" in last and "no space is left on its disk" in last
     assert "Traceback" not in err
     whole(folder / "store")
-    kept = records(folder / "store")
+    kept = lasting(folder / "store")
     assert 0 < len(kept) < len(expected) and kept.items() <= expected.items()
     remount(folder, "size=50m")
     with prunebench(folder / "store", "--jobs", jobs, "--retry-failed") as process:
         _, err = process.communicate()
     assert process.returncode == 0, err
-    assert records(folder / "store") == expected
+    assert lasting(folder / "store") == expected
 
 
 def test_a_store_that_becomes_read_only_in_mid_run_costs_nothing_that_is_done(disk, expected):
@@ -105,4 +96,4 @@ def test_a_store_that_becomes_read_only_in_mid_run_costs_nothing_that_is_done(di
     with prunebench(folder / "store", "--jobs", "2", "--retry-failed") as process:
         _, err = process.communicate()
     assert process.returncode == 0, err
-    assert records(folder / "store") == expected
+    assert lasting(folder / "store") == expected

@@ -316,22 +316,10 @@ def table(path):
 
 
 @pytest.fixture(scope="module")
-def store(tiny_bert, tiny_glue, tmp_path_factory):
+def store(on_tiny, tmp_path_factory):
     """IMP, its controls and heads on two tasks with two seeds at 20 and 50 %."""
     store = tmp_path_factory.mktemp("stores") / "masks"
-    words = [
-        "--model",
-        tiny_bert,
-        "--glue-dir",
-        tiny_glue,
-        "--device",
-        "cpu",
-        "--precision",
-        "fp32",
-        "--executor",
-        "here",
-    ]
-    words += ["--tasks", "rte,stsb", "--seeds", "2", "--epochs", "1", "--batch-size", "16"]
+    words = [*on_tiny, "--tasks", "rte,stsb", "--seeds", "2", "--epochs", "1", "--batch-size", "16"]
     words += ["--strategies", "imp[rate=0.25],magnitude-init,random-pruning,random-reinit,heads", "--sparsities", "0.5"]
     status, _, err = call("run", *words, "--store", store)
     assert status == 0, err

@@ -15,8 +15,9 @@ import pytest
 import safetensors.torch
 import torch
 
-from prunebench import bench, executors, jobs, masks, progress, roots, training, worker
+from prunebench import bench, executors, jobs, machine, masks, progress, roots, training, worker
 from prunebench.cli.display import Lines
+from prunebench.cli.options import Running, executor_of, request_for
 from prunebench.errors import PrunebenchError
 from prunebench.executors import Here, Processes, Request
 from prunebench.registry import Registry
@@ -80,6 +81,7 @@ def test_counts_are_exact_and_pruned_weights_are_zero(run):
         assert sparsity["units"] == units
         assert sparsity["pruned"] == masks.pruned_count(cell.sparsity, units)
         assert record["checks"]["pruned_weights_zero"] is True
+        assert record["seconds"]["predict"] > 0
         if cell.method["unit"] == "weight":
             assert sparsity["encoder_before"] == sparsity["encoder_after"] == sparsity["pruned"] / units
             assert record["parameters"]["left"] == record["parameters"]["total"] - sparsity["pruned"]
@@ -640,6 +642,25 @@ def test_weights_that_a_killed_run_has_left_for_pieces_are_thrown_away(run, tmp_
     store.add_bytes("weights", dense.key, b"as a first piece leaves them")
     run("imp")
     assert not list((tmp_path / "store" / "weights").iterdir())
+
+
+def test_threads_go_by_the_room_and_not_by_the_jobs_that_are_left(monkeypatch):
+    """Else the last job of a run that goes on would sum in another order than beside others."""
+    monkeypatch.setattr(machine, "cores", lambda: 8)
+    registry, running = Registry(), Running(slots=2, executor=None, address="", cpus=None, gpus=None)
+    chosen = merge(Suite(), {"tasks": "sentiment", "device": "cpu"})
+    for left, jobs_at_once in ((10, 2), (1, 1)):
+        request = request_for(chosen, registry, running, left)
+        assert (request.jobs, request.cpus) == (jobs_at_once, 4)
+    assert isinstance(executor_of(registry, None, request), Processes), "a lone job too may die"
+
+
+def test_a_job_in_this_process_has_the_threads_that_it_was_given():
+    before = torch.get_num_threads()
+    try:
+        assert Here(cpus=3).submit(torch.get_num_threads).result() == 3
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_an_executor_that_is_broken_ends_the_run_with_one_line(run):

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from prunebench import PrunebenchError, documents, masks
+from prunebench import PrunebenchError, documents, masks, places
 from prunebench.documents import FORMAT
 from prunebench.store import InputMissing, Store, StoreError
 
@@ -344,3 +344,15 @@ def test_runs_know_which_of_them_began_earlier(lab, store):
         with Store.open(store.name).announced() as third:
             assert third == (2, 3)
     assert [name for name in lab.names() if name.startswith("runs/")] == ["runs/.part-now", "runs/torn.json"]
+
+
+def test_a_store_that_another_run_makes_at_the_same_moment_is_taken(tmp_path, monkeypatch):
+    real = places.Local.is_empty
+
+    def meanwhile(self):
+        monkeypatch.setattr(places.Local, "is_empty", real)
+        Store.create(tmp_path / "store")
+        return self.is_empty()
+
+    monkeypatch.setattr(places.Local, "is_empty", meanwhile)
+    assert list(Store.create(tmp_path / "store").records()) == []

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch.nn.utils import prune as torch_prune
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from prunebench import Protocol, PrunebenchError, batches, machine, progress, training
 from prunebench.evaluation import decide, predict
@@ -274,6 +275,28 @@ def test_a_training_goes_on_from_its_middle_bit_for_bit(setting, at):
     assert len(kept) == 1
     found = mask_in(kept[0])
     assert found.keys() == keep.keys() and all(torch.equal(found[name], keep[name]) for name in keep)
+
+
+class Casts(TorchDispatchMode):
+    """Counts how often a parameter is cast to bf16."""
+
+    def __init__(self, parameter):
+        super().__init__()
+        self.parameter = parameter
+        self.times = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if function is torch.ops.aten._to_copy.default and args[0].data_ptr() == self.parameter.data_ptr():
+            self.times += 1
+        return function(*args, **(kwargs or {}))
+
+
+def test_weights_are_cast_once_a_step_however_many_parts_a_batch_has(setting, monkeypatch):
+    monkeypatch.setattr(batches, "parts", lambda data, indices: [indices[:1], indices[1:2], indices[2:]])
+    subject, data = setting()
+    with Casts(dict(subject.model.named_parameters())[subject.prunable[0]]) as casts:
+        outcome = train(subject, data, {}, precision="bf16", epochs=1)
+    assert casts.times == outcome.steps > 1
 
 
 def test_a_compiled_training_is_the_same_training(setting, monkeypatch):

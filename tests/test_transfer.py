@@ -654,20 +654,8 @@ def test_no_torch_is_loaded_to_draw():
 
 
 @pytest.fixture(scope="module")
-def words(tiny_bert, tiny_glue):
-    where = [
-        "--model",
-        tiny_bert,
-        "--glue-dir",
-        tiny_glue,
-        "--device",
-        "cpu",
-        "--precision",
-        "fp32",
-        "--executor",
-        "here",
-    ]
-    return [*where, "--seeds", "1", "--epochs", "1", "--batch-size", "16"]
+def words(on_tiny):
+    return [*on_tiny, "--seeds", "1", "--epochs", "1", "--batch-size", "16"]
 
 
 def test_the_command_after_a_run_before_a_leaderboard(words, tmp_path):

@@ -9,7 +9,7 @@ import io
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from prunebench.errors import PrunebenchError, unknown
+from prunebench.files import chosen_formats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -89,14 +89,7 @@ def lines_between(axes: Axes, rows: int, columns: int) -> None:
 
 def parse_formats(text: str, others: Iterable[str]) -> tuple[str, ...]:
     """`md,png` as names of formats: pictures, or one of the `others`."""
-    known = (*others, *FORMATS)
-    names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    for name in names:
-        if name not in known:
-            raise unknown("format", name, known)
-    if not names:
-        raise PrunebenchError("no format is given", f"expected some of {', '.join(known)}")
-    return names
+    return chosen_formats(text, (*others, *FORMATS))
 
 
 def on(colour: Any) -> str:

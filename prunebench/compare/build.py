@@ -8,9 +8,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import replace
 
 from prunebench.compare.model import Across, Measured, Place, Ranked, Report
-from prunebench.compare.setting import by_task, setting
+from prunebench.compare.setting import setting
 from prunebench.errors import PrunebenchError, unknown
-from prunebench.leaderboard.average import task_order
+from prunebench.leaderboard.average import by_task, task_order
 from prunebench.leaderboard.numbers import level, listing, seeds
 from prunebench.leaderboard.section import METRICS
 from prunebench.results import Row, order

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from prunebench.leaderboard.average import task_order
+from prunebench.leaderboard.average import by_task
 from prunebench.leaderboard.numbers import listing
 from prunebench.results import Row
 from prunebench.selection import environment
@@ -42,11 +42,3 @@ def _protocols(tasks: Mapping[str, Sequence[Row]]) -> str:
         for protocol in sorted({row.cell.setting.protocol for row in rows}):
             found.setdefault(protocol, []).append(task)
     return "; ".join(f"{protocol} for {listing(found[protocol])}" for protocol in sorted(found))
-
-
-def by_task(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    """The rows of every task, in the order that tasks are printed in."""
-    found: dict[str, list[Row]] = {}
-    for row in rows:
-        found.setdefault(row.cell.task, []).append(row)
-    return {task: found[task] for task in sorted(found, key=task_order)}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from prunebench.analysis.drawing import drawn
 from prunebench.figures import ranks, scores
 from prunebench.figures.style import Style, settings
-from prunebench.files import written
+from prunebench.files import saved
 from prunebench.leaderboard.model import Page, Section, Track
 from prunebench.leaderboard.numbers import level
 from prunebench.leaderboard.retained import kept, sections
@@ -43,7 +43,7 @@ def write(page: Page, out: Path, formats: Iterable[str]) -> list[Path]:
     with settings():
         for name, make in pictures(page).items():
             files |= drawn(name, make, formats)
-    return [written(out / name, data) for name, data in files.items()]
+    return saved(out, files)
 
 
 def _pictures(page: Page, style: Style) -> Iterator[tuple[str, Make]]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from prunebench.errors import PrunebenchError, unknown
-from prunebench.files import written
+from prunebench.files import chosen_formats, saved
 from prunebench.leaderboard.data import to_csv, to_json
 from prunebench.leaderboard.latex import latex
 from prunebench.leaderboard.layout import blocks
@@ -52,13 +52,7 @@ FORMATS: dict[str, tuple[str, Callable[[Page], str]]] = {
 
 def parse_formats(text: str) -> tuple[str, ...]:
     """`md,csv` as names of formats."""
-    names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    for name in names:
-        if name not in FORMATS:
-            raise unknown("format", name, FORMATS)
-    if not names:
-        raise PrunebenchError("no format is given", f"expected some of {', '.join(FORMATS)}")
-    return names
+    return chosen_formats(text, FORMATS)
 
 
 def loss_of(points: float) -> float:
@@ -85,8 +79,7 @@ def render(
 
 def write(page: Page, out: Path, formats: Iterable[str]) -> list[Path]:
     """Write `page` into the folder `out`, a file a format, and return the files' paths."""
-    texts = {out / FORMATS[name][0]: FORMATS[name][1](page) for name in formats}
-    return [written(path, text) for path, text in texts.items()]
+    return saved(out, {FORMATS[name][0]: FORMATS[name][1](page) for name in formats})
 
 
 def terminal(rows: Sequence[Row]) -> str:

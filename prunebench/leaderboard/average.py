@@ -6,12 +6,13 @@ GLUE has two, with and without WNLI.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from prunebench.leaderboard.model import Line, Section, Track
 from prunebench.leaderboard.numbers import level, listing, seeds
 from prunebench.leaderboard.section import ranked, score
+from prunebench.results import Row
 
 GLUE = ("cola", "sst2", "mrpc", "qqp", "stsb", "mnli", "qnli", "rte", "wnli")
 
@@ -19,6 +20,14 @@ GLUE = ("cola", "sst2", "mrpc", "qqp", "stsb", "mnli", "qnli", "rte", "wnli")
 def task_order(task: str) -> tuple[int, str]:
     """GLUE's tasks in the order of the GLUE paper, then the others by name."""
     return (GLUE.index(task) if task in GLUE else len(GLUE), task)
+
+
+def by_task(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """The rows of every task, in the order that tasks are printed in."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.cell.task, []).append(row)
+    return {task: found[task] for task in sorted(found, key=task_order)}
 
 
 def groups(sections: Sequence[Section]) -> list[tuple[str, list[Section]]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from prunebench.leaderboard.average import averages, task_order
+from prunebench.leaderboard.average import averages, by_task
 from prunebench.leaderboard.checklist import checklist
 from prunebench.leaderboard.intervals import bootstrapped
 from prunebench.leaderboard.matching import matched
@@ -40,11 +40,8 @@ def build(rows: Sequence[Row], options: Options | None = None, *, mixed: bool = 
         raise nothing(rows)
     left, said = allow_mixed(rows) if mixed else (one_setting(rows), ())
     kept = sorted(left, key=order)
-    by_task: dict[str, list[Row]] = {}
-    for row in kept:
-        by_task.setdefault(row.cell.task, []).append(row)
-    tasks = sorted(by_task, key=task_order)
-    sections = tuple(matched(section(task, by_task[task]), options.delta) for task in tasks)
+    tasks = by_task(kept)
+    sections = tuple(matched(section(task, found), options.delta) for task, found in tasks.items())
     means = tuple(matched(average, options.delta) for average in averages(sections))
     if options.interval == BOOTSTRAP:
         sections, means = tuple(map(bootstrapped, sections)), tuple(map(bootstrapped, means))
@@ -53,14 +50,14 @@ def build(rows: Sequence[Row], options: Options | None = None, *, mixed: bool = 
     return Page(
         suites=tuple(sorted({cell.suite for cell in cells if cell.suite})),
         setting=tuple(_setting(kept, sections)),
-        warnings=(*said, *warnings({task: by_task[task] for task in tasks})),
+        warnings=(*said, *warnings(tasks)),
         sections=sections,
         averages=means,
         methods=methods,
         commands=tuple(
             dict.fromkeys(command for _, command in sorted({(cell.written, cell.command) for cell in cells}))
         ),
-        rows=tuple(row for task in tasks for row in by_task[task]),
+        rows=tuple(row for found in tasks.values() for row in found),
         rankings=rankings(sections, means, rule),
         checklist=checklist(kept, sections),
         options=options,

@@ -20,9 +20,8 @@ from statistics import median
 from interleaved import show
 from memory import measure
 
+from prunebench.documents import SECONDS
 from prunebench.store import Store
-
-PARTS = ("train", "evaluate", "prune", "load")
 
 
 def run(words: list[str], jobs: int, *more: str) -> tuple[float, int, dict[str, float]]:
@@ -35,7 +34,7 @@ def run(words: list[str], jobs: int, *more: str) -> tuple[float, int, dict[str, 
         if code:
             raise SystemExit(f"{command} failed: {code}")
         spent = [record["seconds"] for record in Store.open(f"{folder}/store").records()]
-    shares = {part: 100 * sum(seconds[part] for seconds in spent) / (wall * jobs) for part in PARTS}
+    shares = {part: 100 * sum(seconds[part] for seconds in spent) / (wall * jobs) for part in SECONDS}
     return wall, most, {**shares, "the rest": 100 - sum(shares.values())}
 
 

@@ -13,7 +13,7 @@ from prunebench.analysis.attention import picture
 from prunebench.analysis.attention.page import blocks
 from prunebench.analysis.attention.result import MEASURES, Comparison
 from prunebench.analysis.drawing import drawn, shown
-from prunebench.files import csv_table, written
+from prunebench.files import csv_table, saved
 from prunebench.leaderboard.markdown import markdown
 
 TEXTS = ("md", "csv")
@@ -37,7 +37,7 @@ def write(
         parts = [block if isinstance(block, str) else markdown([block]).rstrip("\n")
                  for block in blocks(found, pictures, command)]  # fmt: skip
         files["README.md"] = ("\n\n".join(parts) + "\n").encode()
-    return [written(out / name, data) for name, data in files.items()]
+    return saved(out, files)
 
 
 def _measures(found: Comparison) -> Iterator[dict[str, Any]]:

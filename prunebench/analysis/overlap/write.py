@@ -12,7 +12,7 @@ from prunebench.analysis.overlap.page import blocks
 from prunebench.analysis.overlap.picture import pictures
 from prunebench.analysis.overlap.profile import sparsity
 from prunebench.analysis.overlap.report import Report, Unit
-from prunebench.files import csv_table, written
+from prunebench.files import csv_table, saved
 from prunebench.leaderboard.markdown import markdown
 
 TEXTS = ("md", "csv")
@@ -33,7 +33,7 @@ def write(report: Report, out: Path, formats: Sequence[str], command: str) -> li
         files["heads.csv"] = csv_table(line for unit in report.units for line in _heads(unit)).encode()
     if "md" in formats:
         files["README.md"] = page(report, in_page, command).encode()
-    return [written(out / name, data) for name, data in files.items() if data]
+    return saved(out, {name: data for name, data in files.items() if data})
 
 
 def page(report: Report, pictures: dict[str, str], command: str) -> str:

@@ -10,7 +10,7 @@ from prunebench.analysis.drawing import drawn, shown
 from prunebench.analysis.transfer.grid import Grid
 from prunebench.analysis.transfer.page import blocks, opening
 from prunebench.analysis.transfer.picture import heat_map
-from prunebench.files import csv_table, written
+from prunebench.files import csv_table, saved
 from prunebench.leaderboard.markdown import markdown
 
 TEXTS = ("md", "csv")
@@ -24,7 +24,7 @@ def write(grid: Grid, out: Path, formats: Sequence[str], command: str) -> list[P
         files[f"{PICTURE}.csv"] = to_csv(grid).encode()
     if "md" in formats:
         files["README.md"] = page(grid, command, shown(files, PICTURE)).encode()
-    return [written(out / name, data) for name, data in files.items()]
+    return saved(out, files)
 
 
 def page(grid: Grid, command: str, picture: str) -> str:
