@@ -7,17 +7,18 @@ import statistics
 import time
 import traceback
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from prunebench import progress
+from prunebench.at_work import POLL, Presence
 from prunebench.documents import SECONDS
 from prunebench.errors import PrunebenchError
 from prunebench.executors import ATTEMPTS, WorkersDied
-from prunebench.jobs import RESULTS, Failure, Job, describe, pieces
+from prunebench.jobs import RESULTS, Failure, Job, begun_elsewhere, describe, pieces
 from prunebench.plan import Node
 from prunebench.store import InputMissing, Store, StoreError
 
@@ -29,6 +30,7 @@ class Display(Protocol):
     def moment(self, moment: progress.Progress) -> None: ...
     def finished(self, job: Job, seconds: float, left: float | None, failure: str) -> None: ...
     def died(self, job: Job, reason: str) -> None: ...
+    def held_up(self, job: Job) -> None: ...
 
 
 @dataclass
@@ -70,19 +72,22 @@ def run(
 ) -> Report:
     """Run `jobs`, at most `slots` at a time; a job that fails costs itself and those that start from it.
 
-    A job whose worker dies is run again, up to ATTEMPTS times, the last time in pieces. Raises StoreError where the
-    store cannot be written, since then no job can go on.
+    A job whose worker dies is run again, up to ATTEMPTS times, the last time in pieces. One that another run on the
+    store is at is left to it. Raises StoreError where the store cannot be written, since then no job can go on.
     """
     files = [(path, Path(path).read_text(encoding="utf-8")) for path in plugins]
-    at_work = _Run(jobs, store, display, slots)
     running: dict[Future[Any], tuple[Job, float]] = {}
-    with progress.listening(display.moment):
+    with progress.listening(display.moment), store.announced() as here:
+        at_work = _Run(begun_elsewhere(jobs, here.before, here.runs), store, display, slots, here)
         while at_work.waiting or running:
             while len(running) < slots and (job := at_work.next_ready()):
                 display.started(job)
                 future = _submit(executor, job.to_json(files, checkpoint_minutes), store.name)
                 running[future] = job, time.perf_counter()
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
+            here.claims({job.anchor.key for job, _ in running.values()})
+            if not running and at_work.waiting:
+                here.pause()
+            for future in wait(running, POLL if at_work.held_up else None, FIRST_COMPLETED).done:
                 job, started = running.pop(future)
                 if not at_work.again(job, future):
                     at_work.settle(job, future, time.perf_counter() - started)
@@ -101,7 +106,10 @@ def _submit(executor: Executor, job: dict[str, Any], store: str) -> Future[Any]:
 class _Run:
     """Which jobs wait, which are over, and who still reads which stored weights."""
 
-    def __init__(self, jobs: list[Job], store: Store, display: Display, slots: int) -> None:
+    def __init__(self, jobs: list[Job], store: Store, display: Display, slots: int, here: Presence) -> None:
+        self.here = here
+        self.held_up = False
+        self.elsewhere: set[str] = set()
         self.waiting = list(jobs)
         self.finished: set[Job] = set()
         self.store = store
@@ -113,14 +121,34 @@ class _Run:
         self.report = Report()
 
     def next_ready(self) -> Job | None:
-        """Take a job whose needs are met out of those that wait, and drop what another run has done meanwhile."""
-        while ready := next((job for job in self.waiting if job.needs <= self.finished), None):
-            self.waiting.remove(ready)
-            if self.is_wanted(ready):
-                return ready
-            self.finished.add(ready)
-            self.leave(ready, None, "already done")
+        """Take a job whose needs are met out of those that wait, and drop what another run has done meanwhile.
+
+        What another run is at waits on: `held_up` says that there is such a job, and the display is told of the first.
+        """
+        taken = set(self.here.taken())
+        while free := next((job for job in self.ready if job.anchor.key not in taken), None):
+            if not self.is_wanted(free):
+                self.waiting.remove(free)
+                self.finished.add(free)
+                self.leave(free, None, "already done")
+            elif free.anchor.key in self.elsewhere and (failure := self.store.failure(free.anchor.key)):
+                self.waiting.remove(free)
+                self.settle(free, failed(PrunebenchError(failure["reason"])), 0.0)
+            elif self.here.claim(free.anchor.key):
+                self.waiting.remove(free)
+                return free
+            else:
+                taken.add(free.anchor.key)
+        first = next(self.ready, None)
+        if first and not self.held_up:
+            self.display.held_up(first)
+        self.held_up = first is not None
+        self.elsewhere |= taken
         return None
+
+    @property
+    def ready(self) -> Iterator[Job]:
+        return (job for job in self.waiting if job.needs <= self.finished)
 
     def is_wanted(self, job: Job) -> bool:
         """Whether the store lacks a result of `job`, or weights of it for one that is wanted."""
@@ -174,7 +202,7 @@ class _Run:
             self.report.failures[describe(_at(job, failure))] = failure.reason
             made = [node for node in nodes if node.phase is not None or node.scored]
             for key in [*(node.key for node in made), *(key for other in lost for key in other.records)]:
-                if not self.store.has("records", key):
+                if not self.store.has("records", key) and not self.store.failure(key):
                     with contextlib.suppress(StoreError):  # it is full: the job that told of it ends the run
                         self.store.add_failure(key, failure.reason, failure.details)
 
@@ -207,6 +235,13 @@ class _Run:
         reason = str(error) if known else f"{type(error).__name__}: {error}"
         details = "".join(traceback.format_exception(error))
         return [Failure(node.key, reason, details) for node in job.first]
+
+
+def failed(error: Exception) -> Future[Any]:
+    """A future that raises `error`."""
+    future: Future[Any] = Future()
+    future.set_exception(error)
+    return future
 
 
 def _at(job: Job, failure: Failure) -> Node:

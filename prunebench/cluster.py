@@ -5,9 +5,11 @@ Ray comes with `pip install 'prunebench[ray]'`; it is imported where it is used.
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import threading
+import traceback
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future
 from types import TracebackType
@@ -16,11 +18,13 @@ from typing import Any
 from prunebench.errors import PrunebenchError
 from prunebench.executors import ATTEMPTS, ExecutorSpec, Request, Told, WorkersDied
 from prunebench.hookspecs import hookimpl
-from prunebench.machine import cores
+from prunebench.machine import cores, is_lost
 
 
 def connect(request: Request) -> Any:
     """The package ray, connected to the cluster at `request.address`, or to a new one on this machine."""
+    # Read when it is imported: by itself it never stops trying what its memory monitor has killed.
+    os.environ.setdefault("RAY_task_oom_retries", str(ATTEMPTS - 1))
     try:
         import ray
     except ImportError as error:
@@ -129,7 +133,14 @@ def _call(threads: int, fn: Callable[..., Any], args: Any, kwargs: Any) -> tuple
     import torch
 
     torch.set_num_threads(threads)
-    return ray.get_runtime_context().get_node_id(), fn(*args, **kwargs)
+    try:
+        return ray.get_runtime_context().get_node_id(), fn(*args, **kwargs)
+    except Exception as error:
+        if is_lost(error):
+            # Ray would give this process the next job, and it would fail as well.
+            traceback.print_exc()
+            os._exit(1)
+        raise
 
 
 def _plain(error: BaseException) -> BaseException:
@@ -149,4 +160,4 @@ def _plain(error: BaseException) -> BaseException:
 
 @hookimpl
 def prunebench_executors() -> Iterable[ExecutorSpec]:
-    return [ExecutorSpec("ray", "Tasks of a Ray cluster: --address, or one of its own here.", RayExecutor, room)]
+    return [ExecutorSpec("ray", "Tasks of a Ray cluster: --address, or one of its own here.", RayExecutor, room, True)]

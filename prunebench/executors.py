@@ -23,7 +23,7 @@ from typing import Any
 
 from prunebench import progress
 from prunebench.hookspecs import hookimpl
-from prunebench.machine import cores, take_gpu
+from prunebench.machine import cores, is_lost, take_gpu
 
 # A job whose worker dies is run again; one that kills its worker so many times in a row is a failure.
 ATTEMPTS = 3
@@ -48,12 +48,14 @@ class ExecutorSpec:
     """A way to run jobs: `make(request)` gives an executor for them.
 
     `jobs(request)` is how many it has room for at a time; without it, that is what this machine has room for.
+    `elsewhere` says that jobs may run on other machines, which may have a GPU where this one has none.
     """
 
     name: str
     doc: str
     make: Callable[[Request], Executor]
     jobs: Callable[[Request], int] | None = None
+    elsewhere: bool = False
 
 
 class WorkerDied(BrokenExecutor):
@@ -126,9 +128,12 @@ class Processes(ThreadPoolExecutor):
 
 @dataclass(frozen=True)
 class _Answer:
+    """What a call gave. `last` says that the worker is of no use any more and ends."""
+
     value: Any = None
     error: Exception | None = None
     details: str = ""
+    last: bool = False
 
 
 class Told(Exception):
@@ -164,6 +169,9 @@ class _Worker:
             self.process.kill()
             self._gone()
             raise
+        if answer.last:
+            self.process.kill()
+            self._gone()
         if answer.error is not None:
             raise answer.error from Told(answer.details)
         return answer.value
@@ -237,11 +245,12 @@ def _answer(fn: Callable[..., Any], args: Any, kwargs: Any) -> _Answer:
         return _Answer(fn(*args, **kwargs))
     except Exception as error:
         details = "".join(traceback.format_exception(error))
+        lost = is_lost(error)
         try:
             pickle.loads(pickle.dumps(error))
         except Exception:
             error = RuntimeError(f"{type(error).__name__}: {error}")
-        return _Answer(error=error, details=details)
+        return _Answer(error=error, details=details, last=lost)
 
 
 def _end_with_parent() -> None:

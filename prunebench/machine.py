@@ -18,12 +18,16 @@ COMPILED = "+compile"
 
 
 def resolve_device(device: str) -> str:
-    """`cpu` or `cuda`; `auto` takes a GPU where there is one."""
+    """`cpu` or `cuda`; `auto` takes a GPU where there is one. One that is named may be elsewhere."""
     if device == "auto":
         return "cuda" if _has_gpu() else "cpu"
+    return device
+
+
+def check_device(device: str) -> None:
+    """Raise unless this process can compute on it."""
     if device == "cuda" and not _has_gpu():
         raise PrunebenchError("there is no CUDA device here", "use --device cpu or auto")
-    return device
 
 
 def _has_gpu() -> bool:
@@ -41,6 +45,9 @@ def resolve_precision(precision: str, device: str) -> str:
     if precision != "auto":
         return precision
     if device == "cuda":
+        if not _has_gpu():
+            elsewhere = "for jobs on machines that have one, say --precision bf16"
+            raise PrunebenchError("there is no CUDA device here", f"use --device cpu or auto; {elsewhere}")
         import torch
 
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
@@ -114,6 +121,16 @@ def out_of_memory(error: BaseException) -> bool:
     if isinstance(error, RuntimeError) and "can't allocate memory" in str(error):
         return True
     return isinstance(error, MemoryError | torch.OutOfMemoryError)
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether after that error a GPU answers this process no more, as after an access to memory that is not there.
+
+    CUDA gives such an error again for whatever it is asked from then on. That its memory is full is none of them.
+    """
+    import torch
+
+    return isinstance(error, torch.AcceleratorError)
 
 
 def hardware(device: str) -> str:

@@ -8,7 +8,7 @@ models/<key>.safetensors          the trained weights of a result, by parameter,
 checkpoints/<key>.safetensors     the middle of a training, until it is over; the one kind of file that is written anew
 failures/<key>.json               why a job failed; tried again on request
 plans/<id>.json                   which cells were asked for, and what their records are called
-runs/<id>.json                    that a run is at work, as long as it is
+runs/<id>.json                    that a run is at work, and at what, as long as it is
 """
 
 from __future__ import annotations
@@ -239,8 +239,8 @@ class Store:
         }
         self.place.write(f"plans/{name}.json", compact(head).removesuffix(b"}\n") + b', "cells": ' + body + b"}\n")
 
-    def announced(self) -> contextlib.AbstractContextManager[tuple[int, int]]:
-        """Say that a run is at work here; gives how many began earlier, and how many there are."""
+    def announced(self) -> contextlib.AbstractContextManager[at_work.Presence]:
+        """Be a run at work here, which others see and which sees them."""
         return at_work.announced(self.place)
 
     def plans(self, kind: str = RUN) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from prunebench import batches
+from prunebench import batches, machine
 from prunebench.errors import PrunebenchError
 from prunebench.inputs import load_data, model_source, positions
 from prunebench.models import sources
@@ -57,6 +57,7 @@ class Subject:
 
 def subject(root: Mapping[str, Any], registry: Registry) -> Subject:
     """The subject of a root; what the last job of this process had loaded is used again."""
+    machine.check_device(root["device"])
     task: Task = registry.get("tasks", root["task"])
     protocol = Protocol(**root["protocol"])
     where = json.dumps(root["where"], sort_keys=True)

@@ -62,6 +62,7 @@ class Worker:
         self.root = job["root"]
         self.seed = self.root["seed"]
         self.registry = _registry(tuple((path, text) for path, text in job["plugins"]))
+        machine.check_device(self.root["device"])
         machine.reset_peak_memory(self.root["device"])
         self.seconds = records.Seconds()
         self.failures: list[Failure] = []
@@ -164,7 +165,8 @@ class Worker:
     def train(self, step: Step, state: State) -> training.Outcome:
         assert isinstance(step.phase, Train)
         self.rewound_exactly = self.subject.is_rewound(self.keep(state)) if state.rewound else None
-        ramp = step.phase.sparsity.steps(self.steps) if step.phase.sparsity else {}
+        steps = training.steps_of(len(self.subject.train), self.subject.protocol)
+        ramp = step.phase.sparsity.steps(steps) if step.phase.sparsity else {}
         begun, mask = self.checkpoints.begun(name for name in self.job["weights"] if name.startswith(f"{step.key}-at-"))
         if mask:
             state.mask = mask
@@ -185,7 +187,7 @@ class Worker:
             device=self.root["device"],
             events=training.Events(
                 masks={at: functools.partial(remask, level) for at, level in ramp.items()},
-                snapshots=self.snapshots(step.key),
+                snapshots=self.snapshots(step.key, steps),
                 midway=self.checkpoints.midway(lambda: state.mask or {}, begun),
             ),
         )
@@ -195,13 +197,9 @@ class Worker:
         self.seconds.add("train")
         return outcome
 
-    @property
-    def steps(self) -> int:
-        return training.steps_of(len(self.subject.train), self.subject.protocol)
-
-    def snapshots(self, training: str) -> dict[int, Callable[[], None]]:
-        """What is to be kept of the weights in the middle of the training, by step."""
-        names = snapshots(self.job["weights"], training, self.steps)
+    def snapshots(self, training: str, steps: int) -> dict[int, Callable[[], None]]:
+        """What is to be kept of the weights in the middle of the training of so many steps, by step."""
+        names = snapshots(self.job["weights"], training, steps)
         return {step: functools.partial(self.keep_weights, *wanted) for step, wanted in names.items()}
 
     def prune(self, step: Step, sparsity: float, state: State) -> masks.Mask:

@@ -7,7 +7,7 @@ import types
 import pytest
 import torch
 
-from prunebench import PrunebenchError, bench, calls, jobs, masks, records, roots, worker
+from prunebench import PrunebenchError, at_work, bench, calls, jobs, masks, records, roots, worker
 from prunebench.checkpoints import Checkpoints
 from prunebench.cli.display import Lines
 from prunebench.executors import Here
@@ -219,6 +219,42 @@ def test_a_mask_that_is_damaged_or_gone_is_made_again(planned, kind):
         pass
     assert all(store.record(cell.leaf.key) for cell in plan.cells)
     assert {name: (store.place.folder / "masks" / name).read_bytes() for name in expected} == expected
+
+
+@pytest.mark.parametrize("end", ["done", "failed", "killed"])
+def test_a_job_that_another_run_is_at_is_left_to_it(planned, monkeypatch, end):
+    """Until it is done there, or has failed there, or nothing more is heard of that run."""
+    plan, store, _ = planned("magnitude,magnitude-init")
+    todo = jobs.to_run(plan, store)
+    dense = next(job for job in todo if job.trains and not job.needs)
+    display = Lines(todo)
+    held_up = []
+
+    def elsewhere(job):
+        held_up.append(job)
+        if end == "done":
+            worker.run(job.to_json(), store.name)
+        if end == "failed":
+            store.add_failure(job.anchor.key, "it diverged", "as it was there")
+        if end == "killed":
+            monkeypatch.setattr(at_work, "SILENCE", 0.0)
+        else:
+            other.claims(())
+
+    display.held_up = elsewhere
+    monkeypatch.setattr(at_work, "POLL", 0.0)
+    with Store.open(store.name).announced() as other, Here() as pool:
+        assert other.claim(dense.anchor.key)
+        report = bench.run(todo, pool, store, (), display)
+    assert held_up == [dense]
+    if end == "failed":
+        assert set(report.failures.values()) == {"it diverged"}
+        assert store.failure(dense.anchor.key)["details"] == "as it was there"
+        assert report.skipped == len([job for job in todo if dense in job.needs])
+    else:
+        assert not report.failures
+        assert report.done == len(todo) - (end == "done")
+        assert all(store.record(cell.leaf.key) for cell in plan.cells)
 
 
 def test_weights_that_another_run_threw_away_are_made_again(planned):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import io
 import json
 import os
+import platform
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -16,7 +19,7 @@ import numpy as np
 import pytest
 import torch
 
-from prunebench import PrunebenchError, documents, masks, places
+from prunebench import PrunebenchError, at_work, documents, masks, places
 from prunebench.documents import FORMAT
 from prunebench.store import InputMissing, Store, StoreError
 
@@ -340,10 +343,82 @@ def test_runs_know_which_of_them_began_earlier(lab, store):
     lab.write("runs/torn.json", b"{")
     lab.write("runs/old.json", b'{"begun": "2020-01-01T00:00:00.000000+00:00"}')
     with store.announced() as first, Store.open(store.name).announced() as second:
-        assert (first, second) == ((0, 1), (1, 2))
+        assert [(run.before, run.runs) for run in (first, second)] == [(0, 1), (1, 2)]
         with Store.open(store.name).announced() as third:
-            assert third == (2, 3)
+            assert (third.before, third.runs) == (2, 3)
     assert [name for name in lab.names() if name.startswith("runs/")] == ["runs/.part-now", "runs/torn.json"]
+
+
+def test_a_job_that_another_run_is_at_is_taken_until_it_says_otherwise(store):
+    with store.announced() as one, Store.open(store.name).announced() as two:
+        assert one.claim("a") and one.claim("b")
+        assert (one.taken(), two.taken()) == (set(), {"a", "b"})
+        one.claims({"b", "c"})
+        assert two.claim("a")
+        assert (one.taken(), two.taken()) == ({"a"}, {"b", "c"})
+    with store.announced() as three:
+        assert three.taken() == set()
+
+
+def test_of_two_claims_at_one_moment_the_earlier_run_s_holds(store):
+    """Neither has seen the other's when it says its own."""
+    with store.announced() as one, Store.open(store.name).announced() as two:
+        two.claims({"a"})
+        assert one.claim("a")
+        assert not two.claim("a")
+        assert (one.taken(), two.taken()) == (set(), {"a"})
+
+
+def said(lab, **changes):
+    """What a run on another machine says, which was alive a moment ago."""
+    now = datetime.datetime.now(datetime.UTC).isoformat()
+    run = {"begun": now, "beat": now, "host": "elsewhere", "pid": 1, "jobs": ["a"], **changes}
+    lab.write("runs/other.json", json.dumps(run).encode())
+
+
+def test_a_run_that_gives_no_sign_of_life_has_no_claims(lab, store, monkeypatch):
+    clock = time.monotonic()
+    monkeypatch.setattr(at_work.time, "monotonic", lambda: clock)
+    said(lab)
+    with store.announced() as here:
+        assert here.taken() == {"a"}
+        clock += at_work.SILENCE + 1
+        assert here.taken() == set()
+        said(lab, beat=datetime.datetime.now(datetime.UTC).isoformat())
+        assert here.taken() == {"a"}
+
+
+def test_a_run_whose_clock_is_wrong_is_believed_from_its_next_sign_of_life_on(lab, store):
+    an_hour_ago = datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=1)
+    said(lab, beat=an_hour_ago.isoformat())
+    with store.announced() as here:
+        assert here.taken() == set()
+        said(lab, beat=(an_hour_ago + datetime.timedelta(seconds=10)).isoformat())
+        assert here.taken() == {"a"}
+
+
+def test_a_run_that_was_killed_on_this_machine_has_no_claims_at_once(lab, store):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    with store.announced() as here:
+        said(lab, host=platform.node(), pid=os.getpid())
+        assert here.taken() == {"a"}
+        said(lab, host=platform.node(), pid=ended.pid)
+        assert here.taken() == set()
+
+
+def test_signs_of_life_are_given_as_long_as_a_run_lasts(lab, store, monkeypatch):
+    monkeypatch.setattr(at_work, "BEAT", 0.0)
+    told = threading.Event()
+    with store.announced() as here:
+        [name] = [name for name in lab.names() if name.startswith("runs/") and name.endswith(".json")]
+        first = store.place.read(name)
+        while store.place.read(name) == first:
+            told.wait(0.001)
+        here.claims({"a"})
+        while json.loads(store.place.read(name))["jobs"] != ["a"]:
+            told.wait(0.001)
+    assert not [name for name in lab.names() if name.startswith("runs/")]
 
 
 def test_a_store_that_another_run_makes_at_the_same_moment_is_taken(tmp_path, monkeypatch):

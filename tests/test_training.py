@@ -14,7 +14,7 @@ from prunebench import Protocol, PrunebenchError, batches, machine, progress, tr
 from prunebench.evaluation import decide, predict
 from prunebench.midway import mask_in
 from prunebench.models import dropout, sources
-from prunebench.models.attention import put_on
+from prunebench.models.attention import attend_as_on, put_on
 from prunebench.models.families import FAMILIES
 from prunebench.models.prunable import load, load_tokenizer
 from prunebench.registry import Registry
@@ -305,7 +305,7 @@ def test_a_compiled_training_is_the_same_training(setting, monkeypatch):
     found = []
     for precision in ("fp32", "fp32+compile"):
         subject, data = setting()
-        subject.model.set_attn_implementation("sdpa")  # as on a GPU
+        attend_as_on(subject.model, "cuda")
         for module in subject.model.modules():
             if isinstance(module, dropout.Dropout):
                 module.p = 0.0
@@ -318,12 +318,51 @@ def test_a_compiled_training_is_the_same_training(setting, monkeypatch):
     assert all(torch.allclose(plain[name], compiled[name], rtol=1e-4, atol=1e-5) for name in plain)
 
 
+class Waits(TorchDispatchMode):
+    """Counts the numbers that a step takes from tensors which would be on the GPU; lengths never are, and are int64."""
+
+    def __init__(self):
+        super().__init__()
+        self.times = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if function is torch.ops.aten._local_scalar_dense.default and args[0].dtype != torch.int64:
+            self.times += 1
+        return function(*args, **(kwargs or {}))
+
+
+def test_on_a_gpu_no_step_waits_for_it(setting):
+    """As many waits as there are reports of the loss, and one in the end, however many steps there are."""
+    subject, data = setting()
+    attend_as_on(subject.model, "cuda")
+    with Waits() as waits:
+        outcome = train(subject, ragged(data), epochs=6)
+    assert outcome.steps == 30
+    assert waits.times == 30 / training.REPORT_EVERY["cpu"] + 1
+
+
+def test_attention_for_a_gpu_says_what_transformers_own_says(setting):
+    subject, data = setting()
+    batch = ragged(data).batch(range(20))
+    del batch["labels"]
+    found = []
+    for attend in (lambda: subject.model.set_attn_implementation("sdpa"), lambda: attend_as_on(subject.model, "cuda")):
+        attend()
+        subject.model.eval()
+        found.append(subject.model(**batch).logits)
+    assert torch.equal(*found)
+
+
 @pytest.mark.parametrize(("version", "device"), [("2.13.0+cpu", "cpu"), ("2.13.0+cu130", "cuda"), ("2.13.0", "cuda")])
 def test_a_gpu_is_looked_for_where_the_build_may_use_one(monkeypatch, version, device):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(machine.importlib.metadata, "version", lambda name: version)
     assert machine.resolve_device("auto") == device
     assert machine.resolve_device("cpu") == "cpu"
+    machine.check_device(device)
+    if device == "cpu":
+        with pytest.raises(PrunebenchError, match="there is no CUDA device here"):
+            machine.check_device("cuda")
 
 
 def test_workers_share_the_gpus_that_there_are(monkeypatch):

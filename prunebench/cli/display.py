@@ -59,6 +59,7 @@ def make_display(jobs: list[Job]) -> Iterator[Display]:
 
 
 LOST = "its worker died: {}; the job is run again"
+ELSEWHERE = "another run on this store is at it: waiting"
 
 
 class Live:
@@ -93,6 +94,9 @@ class Live:
         self.bars.remove_task(self.working.pop(job))
         self.bars.console.print(f"{describe(job.nodes[0])}: {LOST.format(reason)}", markup=False)
 
+    def held_up(self, job: Job) -> None:
+        self.bars.console.print(f"{describe(job.nodes[0])}: {ELSEWHERE}", markup=False)
+
 
 class Lines:
     """A line for each job that is over, for logs; of one that was never started, only why."""
@@ -119,3 +123,6 @@ class Lines:
 
     def died(self, job: Job, reason: str) -> None:
         click.echo(f"{describe(job.nodes[0])}: {LOST.format(reason)}", err=True)
+
+    def held_up(self, job: Job) -> None:
+        click.echo(f"{describe(job.nodes[0])}: {ELSEWHERE}", err=True)

@@ -83,12 +83,7 @@ def execute(made: Plan, chosen: Suite, registry: Registry, wish: Wish, kind: str
     _say_cost(todo, place, request.jobs)
     report = bench.Report()
     for _ in range(ATTEMPTS):
-        with (
-            place.announced() as (before, runs),
-            executor_of(registry, wish.running.executor, request) as pool,
-            make_display(todo) as display,
-        ):
-            todo = jobs.begun_elsewhere(todo, before, runs)
+        with executor_of(registry, wish.running.executor, request) as pool, make_display(todo) as display:
             one = bench.run(todo, pool, place, registry.files, display, request.jobs, wish.checkpoint_minutes)
         report = one.after(report)
         if not report.again:

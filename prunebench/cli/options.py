@@ -146,11 +146,12 @@ def request_for(chosen: Suite, registry: Registry, running: Running, jobs: int) 
     """What to ask of the executor for `jobs`."""
     from prunebench import machine
 
-    gpus = running.gpus
-    if gpus is None and machine.resolve_device(chosen.device) == "cuda":
-        gpus = 1.0
-    request = Request(running.slots or 0, running.cpus, gpus, running.address)
     spec: ExecutorSpec = registry.get("executors", running.executor or DEFAULT_EXECUTOR)
+    device = machine.resolve_device(chosen.device)
+    if not spec.elsewhere:
+        machine.check_device(device)
+    gpus = 1.0 if running.gpus is None and device == "cuda" else running.gpus
+    request = Request(running.slots or 0, running.cpus, gpus, running.address)
     room = request.jobs or (spec.jobs(request) if spec.jobs else _room_here(chosen, registry))
     if spec.name == DEFAULT_EXECUTOR and not request.cpus:
         # Of the room, not of the jobs that are left: with other threads sums round otherwise, and a run that goes on

@@ -50,6 +50,7 @@ def pretrain(
     asked: dict[str, Any] = {"steps": steps, "seed": seed, "opinionated": opinionated}
     chosen = {name: value for name, value in asked.items() if value is not None}
     device = machine.resolve_device(device)
+    machine.check_device(device)
     with _shown():
         report = pretraining.pretrain(
             out, pretraining.Settings(**chosen), device, machine.resolve_precision(precision, device), start

@@ -1,7 +1,8 @@
 """Attention for a CPU: scores, softmax and dropout written in place, in the dtype that the products are computed in.
 
 The attention of transformers adds a float32 mask to bfloat16 scores, and then carries float32 through softmax and
-dropout; torch's fused attention is slower still in bfloat16. For figures see tests/bench/README.md.
+dropout; torch's fused attention is slower still in bfloat16. For figures see tests/bench/README.md. A GPU is left with
+torch's, of which only the mask is made in another way.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface
-from transformers.masking_utils import AttentionMaskInterface, eager_mask
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import AttentionMaskInterface, eager_mask, sdpa_mask
 
 from prunebench.models.dropout import SOURCE, only, replace_dropout
 
 NAME = "prunebench"
+FUSED = "prunebench-fused"
 
 
 class _Attend(torch.autograd.Function):
@@ -71,10 +74,23 @@ def attend(
 def put_on(model: Any, device: str) -> None:
     """Move a model of transformers to a device, and let it attend and drop out there in the way that is fastest."""
     model.to(device)
+    attend_as_on(model, device)
+
+
+def attend_as_on(model: Any, device: str) -> None:
+    """Let the model attend and drop out in the way that is fastest on a device, wherever it is."""
     if device == "cuda":
-        model.set_attn_implementation("sdpa")
+        AttentionInterface.register(FUSED, sdpa_attention_forward)
+        AttentionMaskInterface.register(FUSED, _mask)
+        model.set_attn_implementation(FUSED)
         return
     AttentionInterface.register(NAME, attend)
     AttentionMaskInterface.register(NAME, eager_mask)
     model.set_attn_implementation(NAME)
     replace_dropout(model)
+
+
+def _mask(**words: Any) -> Tensor | None:
+    """The mask of torch's attention, in any case: to see whether it can be left out, the host waits for the GPU."""
+    mask: Tensor | None = sdpa_mask(**{**words, "allow_is_bidirectional_skip": False})
+    return mask

@@ -73,7 +73,7 @@ def _lacks(name: str, fingerprint: str, device: str, *, registry: Registry, mode
     from prunebench.inputs import model_source
 
     try:
-        machine.resolve_device(device)
+        machine.check_device(device)
         found = model_source(model or name, registry)
     except PrunebenchError as error:
         return f"its model or device is not at hand: {error.message}; --model says where a model lies"

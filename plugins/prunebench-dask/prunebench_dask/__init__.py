@@ -22,4 +22,4 @@ def room(request: Request) -> int:
 
 @hookimpl
 def prunebench_executors() -> Iterable[ExecutorSpec]:
-    return [ExecutorSpec("dask", "Tasks of a Dask cluster: --address, or one of its own here.", make, room)]
+    return [ExecutorSpec("dask", "Tasks of a Dask cluster: --address, or one of its own here.", make, room, True)]

@@ -8,19 +8,24 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Any
 
-from distributed import Client, KilledWorker, LocalCluster
+from distributed import Client, KilledWorker, LocalCluster, get_worker
 from distributed.cfexecutor import ClientExecutor
 
 from prunebench import PrunebenchError, Request, WorkersDied
+from prunebench.machine import take_gpu
 
 # A job sets the one model and the generators of its process: two at a time in one would mix them up.
 _ONE_AT_A_TIME = threading.Lock()
+# What workers with a GPU say that they have, by Dask's own convention.
+GPU = "GPU"
 
 
 def connect(request: Request) -> Client:
     """A client of the cluster at `request.address`, or of a new one on this machine."""
     if not request.address:
-        return Client(LocalCluster(request.jobs or None, threads_per_worker=1, dashboard_address=None))
+        has = {GPU: request.gpus} if request.gpus else {}
+        workers = {"n_workers": request.jobs or None, "threads_per_worker": 1, "resources": has}
+        return Client(LocalCluster(dashboard_address=None, **workers))
     try:
         return Client(request.address, timeout=30)
     except (OSError, ValueError) as error:
@@ -30,19 +35,25 @@ def connect(request: Request) -> Client:
 
 
 def room(request: Request) -> int:
-    """As many jobs as the cluster has workers."""
+    """As many jobs as the cluster has workers, of those that have as much of a GPU as a job asks for."""
     with connect(request) as client:
-        workers = len(client.scheduler_info(n_workers=-1)["workers"])
+        workers = client.scheduler_info(n_workers=-1)["workers"].values()
     if not workers:
         raise PrunebenchError(f"the Dask cluster at {request.address!r} has no workers", "start some, or give --jobs")
-    return workers
+    able = sum(worker["resources"].get(GPU, 0) >= (request.gpus or 0) for worker in workers)
+    if not able:
+        raise PrunebenchError(
+            f"no worker of the Dask cluster at {request.address!r} says that it has {request.gpus:g} GPUs",
+            'expected `dask worker --resources "GPU=1"`',
+        )
+    return able
 
 
 class DaskExecutor(ClientExecutor):  # type: ignore[misc]
     """Dask's own executor; the scheduler runs the job of a lost worker again, up to three times by its own setting."""
 
     def __init__(self, request: Request) -> None:
-        super().__init__(connect(request), pure=False)
+        super().__init__(connect(request), pure=False, resources={GPU: request.gpus} if request.gpus else None)
         self._threads = request.cpus or 1
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
@@ -75,4 +86,7 @@ def _alone(threads: int, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
 
     with _ONE_AT_A_TIME:
         torch.set_num_threads(threads)
+        number = get_worker().name
+        if isinstance(number, int):  # one of our own; whoever starts others gives each its card
+            take_gpu(number)
         return fn(*args, **kwargs)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from distributed import LocalCluster
+from prunebench_dask.cluster import DaskExecutor, room
 
+from prunebench import PrunebenchError, Request
 from prunebench.store import Store
 
 WORDS = "run --tasks sentiment --model quick-bert --strategies imp,magnitude --sparsities 0.2 --seeds 2"
@@ -37,7 +40,7 @@ def expected(tmp_path_factory):
 
 
 def test_a_worker_that_is_killed_costs_no_result(expected, tmp_path):
-    with LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
         words = ("--store", tmp_path / "store", "--executor", "dask", "--address", cluster.scheduler_address)
         with prunebench(*words) as process:
             assert any("phases]" in line for line in iter(process.stderr.readline, ""))
@@ -53,6 +56,20 @@ def test_workers_of_its_own(expected, tmp_path):
     _, err = process.communicate()
     assert process.returncode == 0, err
     assert records(tmp_path / "store") == expected
+
+
+def test_jobs_for_a_gpu_go_to_workers_that_say_they_have_one():
+    request = Request(1, cpus=1, gpus=0.5)
+    none = pytest.raises(PrunebenchError, match=r"no worker of the Dask cluster at .* says that it has 0\.5 GPUs")
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster, none:
+        room(replace(request, address=cluster.scheduler_address))
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None, resources={"GPU": 1}) as cluster:
+        there = replace(request, address=cluster.scheduler_address)
+        assert room(there) == 1
+        with DaskExecutor(there) as pool:
+            assert pool.submit(abs, -1).result() == 1
+    with DaskExecutor(request) as pool:
+        assert pool.submit(abs, -1).result() == 1, "workers of its own have what their jobs ask for"
 
 
 def test_a_scheduler_that_cannot_be_reached_is_one_line(tmp_path):
