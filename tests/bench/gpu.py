@@ -1,10 +1,12 @@
 """How many trainings at a time give the most on one GPU, and what share of its arithmetic a training uses.
 
-`python gpu.py --model FOLDER [--task rte --glue-dir FOLDER] [--jobs 1,2,4,8] [--compile] [--peak 989]`
+`python gpu.py --model FOLDER [--base] [--task rte --glue-dir FOLDER] [--jobs 1,2,4,8] [--compile] [--peak 989]`
 
-`--peak` is the card's dense bf16 peak in TFLOP/s (989 for an H100 SXM). The share counts 6 × encoder weights × tokens
-without padding of a batch beyond its longest text (Kaplan et al. 2020, section 2.1, attention's own products left out).
-transformers' Trainer runs with `bf16=True` and its defaults, one training at a time.
+`--base` takes only the tokenizer of that model, and random weights of BERT-base's size: it trains as fast. `--peak` is
+the card's dense bf16 peak in TFLOP/s (989 for an H100 SXM). The share counts 6 × the encoder's weights × tokens, those
+of a batch's padding too (Kaplan et al. 2020, section 2.1, attention's own products left out); of the last layer, whose
+feed-forward part is computed for the first token alone, only what comes before. transformers' Trainer runs with
+`bf16=True` and its defaults, one training at a time.
 """
 
 from __future__ import annotations
@@ -14,14 +16,37 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import plain_trainer
 import torch
 from interleaved import show
-from transformers import AutoModelForSequenceClassification, set_seed
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BertConfig,
+    BertForPreTraining,
+    set_seed,
+)
 
 from prunebench.store import Store
+
+
+def of_base_size(folder: str, model: str) -> str:
+    """A folder with a random BERT-base and the tokenizer of another model."""
+    AutoTokenizer.from_pretrained(model).save_pretrained(folder)
+    BertForPreTraining(BertConfig()).save_pretrained(folder)
+    return folder
+
+
+def trained(config: Any) -> float:
+    """Of the weights of an encoder of BERT's kind, the share that meets every token in training."""
+    width, inner, layers = config.hidden_size, config.intermediate_size, config.num_hidden_layers
+    each = 4 * width**2 + 2 * width * inner
+    return 1 - (width**2 + 2 * width * inner) / (layers * each)
 
 
 def prunebench(options: argparse.Namespace, jobs: int, compiled: bool) -> tuple[float, float]:
@@ -38,7 +63,9 @@ def prunebench(options: argparse.Namespace, jobs: int, compiled: bool) -> tuple[
         subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
         wall = time.perf_counter() - started
         found = [record for record in Store.open(f"{folder}/store").records() if record["steps"]]
-    work = sum(6 * record["sparsity"]["encoder_weights"] * record["tokens"] for record in found)
+    work = trained(AutoConfig.from_pretrained(options.model)) * sum(
+        6 * record["sparsity"]["encoder_weights"] * record["tokens"] for record in found
+    )
     seconds = sum(record["seconds"]["train"] for record in found) / jobs
     return 3600 * len(found) / wall, 100 * work / seconds / (options.peak * 1e12)
 
@@ -62,16 +89,23 @@ def main() -> None:
     parser.add_argument("--jobs", default="1,2,4,8")
     parser.add_argument("--compile", action="store_true", help="also through torch.compile")
     parser.add_argument("--peak", type=float, default=989.0)
+    parser.add_argument("--base", action="store_true", help="random weights of BERT-base's size")
+    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     if not torch.cuda.is_available():
         raise SystemExit("there is no CUDA device here")
-    hourly, shares = {}, {}
-    for compiled in (False, True) if options.compile else (False,):
-        for jobs in map(int, options.jobs.split(",")):
-            name = f"--jobs {jobs}{', compiled' if compiled else ''}"
-            rate, share = prunebench(options, jobs, compiled)
-            hourly[name], shares[name] = [rate], [share]
-    hourly["Trainer, bf16"] = [trainer(options)]
+    hourly, shares = defaultdict(list), defaultdict(list)
+    with tempfile.TemporaryDirectory() as folder:
+        if options.base:
+            options.model = of_base_size(folder, options.model)
+        for _ in range(options.rounds):
+            for compiled in (False, True) if options.compile else (False,):
+                for jobs in map(int, options.jobs.split(",")):
+                    name = f"--jobs {jobs}{', compiled' if compiled else ''}"
+                    rate, share = prunebench(options, jobs, compiled)
+                    hourly[name].append(rate)
+                    shares[name].append(share)
+            hourly["Trainer, bf16"].append(trainer(options))
     show(f"{options.task} on {torch.cuda.get_device_name()}, trainings per hour", hourly, "/h")
     show("share of the bf16 peak while training", shares, "%")
 
