@@ -87,12 +87,14 @@ class Presence:
         """The keys of the jobs that other runs are at."""
         return frozenset(job for run in self._others() for job in run.jobs)
 
-    def claim(self, job: str) -> bool:
-        """Say that this run is at a job that was not taken; False where an earlier run said so at the same moment."""
-        before = self._jobs
-        self.claims({*before, job})
+    def claim(self, job: str, beside: Collection[str] = ()) -> bool:
+        """Say that this run is at a job that was not taken, and at those `beside` it.
+
+        False where an earlier run said at the same moment that it is at that job.
+        """
+        self.claims({*beside, job})
         if any(job in run.jobs and (run.begun, run.name) < (self._begun, self._name) for run in self._others()):
-            self.claims(before - {job})
+            self.claims(beside)
             return False
         return True
 

@@ -11,8 +11,6 @@ from torch import Tensor
 
 from prunebench.tasks.task import Split
 
-# What a part of a batch costs beside its tokens, as a number of tokens: about what it is on a CPU for small models.
-PART = 256
 # Widths are multiples of this, so that few shapes occur.
 MULTIPLE = 8
 
@@ -36,6 +34,11 @@ class Encoded:
         return Encoded(
             {name: rows.to(device) for name, rows in self.inputs.items()}, self.labels.to(device), self.lengths
         )
+
+    def first(self, number: int) -> Encoded:
+        """The split's first examples, as many as that."""
+        inputs = {name: rows[:number] for name, rows in self.inputs.items()}
+        return Encoded(inputs, self.labels[:number], self.lengths[:number])
 
     def batch(self, indices: Sequence[int]) -> dict[str, Tensor]:
         """Tensors of shape (batch, longest), the longest rounded up to a multiple of 8; `labels` of shape (batch,)."""
@@ -72,12 +75,21 @@ def shuffled(encoded: Encoded, batch_size: int, generator: torch.Generator) -> I
         yield batch.tolist()
 
 
-def parts(encoded: Encoded, batch: Sequence[int]) -> list[list[int]]:
+def part_cost(weights: int) -> int:
+    """What a part of a batch costs beside its tokens, as a number of tokens, for a model whose products have `weights`.
+
+    Adding its gradients takes as long as so many tokens whatever the model is; the calls of its operations take a time
+    by themselves, which is many tokens of a small model. (By trials on a CPU; see tests/bench/README.md.)
+    """
+    return 64 + 500_000_000 // weights
+
+
+def parts(encoded: Encoded, batch: Sequence[int], cost: int) -> list[list[int]]:
     """A batch in parts of like length, each to be padded by itself: the cheapest cuts of it when sorted by length.
 
     The gradient of the batch is the sum of those of its parts, so that only work on padding is saved. (Batches of like
     length, which save more, are no random batches: with few batches an epoch they cost accuracy.) A part costs its
-    size × width, and `PART` tokens besides.
+    size × width, and `cost` tokens besides.
     """
     lengths = encoded.lengths[list(batch)]
     order = lengths.argsort(stable=True)
@@ -87,7 +99,7 @@ def parts(encoded: Encoded, batch: Sequence[int]) -> list[list[int]]:
     least = [(0, 0)]
     ends = [0]
     for i, width in enumerate(widths, 1):
-        least.append(min((least[start][0] + (i - start) * width + PART, start) for start in ends))
+        least.append(min((least[start][0] + (i - start) * width + cost, start) for start in ends))
         if i == len(widths) or widths[i] > width:
             ends.append(i)
     found = []
@@ -99,7 +111,10 @@ def parts(encoded: Encoded, batch: Sequence[int]) -> list[list[int]]:
     return found
 
 
-def in_order(encoded: Encoded, batch_size: int) -> Iterator[list[int]]:
-    """Every example once, the longest first: for evaluation, where the order does not matter."""
-    for batch in encoded.lengths.argsort(descending=True, stable=True).split(batch_size):
-        yield batch.tolist()
+def in_order(encoded: Encoded, tokens: int) -> Iterator[list[int]]:
+    """Every example once, the longest first, in batches of at most so many tokens: where the order does not matter."""
+    order = encoded.lengths.argsort(descending=True, stable=True).tolist()
+    while order:
+        size = max(1, tokens // _width(int(encoded.lengths[order[0]])))
+        yield order[:size]
+        del order[:size]

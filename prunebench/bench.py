@@ -80,11 +80,11 @@ def run(
     with progress.listening(display.moment), store.announced() as here:
         at_work = _Run(begun_elsewhere(jobs, here.before, here.runs), store, display, slots, here)
         while at_work.waiting or running:
-            while len(running) < slots and (job := at_work.next_ready()):
+            while len(running) < slots and (job := at_work.next_ready(keys(running))):
                 display.started(job)
                 future = _submit(executor, job.to_json(files, checkpoint_minutes), store.name)
                 running[future] = job, time.perf_counter()
-            here.claims({job.anchor.key for job, _ in running.values()})
+            here.claims(keys(running))
             if not running and at_work.waiting:
                 here.pause()
             for future in wait(running, POLL if at_work.held_up else None, FIRST_COMPLETED).done:
@@ -94,6 +94,11 @@ def run(
                 if at_work.fatal is not None:
                     raise at_work.fatal
     return at_work.report
+
+
+def keys(running: Mapping[Future[Any], tuple[Job, float]]) -> set[str]:
+    """The keys of the jobs that run, by which other runs know them."""
+    return {job.anchor.key for job, _ in running.values()}
 
 
 def _submit(executor: Executor, job: dict[str, Any], store: str) -> Future[Any]:
@@ -120,7 +125,7 @@ class _Run:
         self.fatal: StoreError | None = None
         self.report = Report()
 
-    def next_ready(self) -> Job | None:
+    def next_ready(self, at_hand: set[str]) -> Job | None:
         """Take a job whose needs are met out of those that wait, and drop what another run has done meanwhile.
 
         What another run is at waits on: `held_up` says that there is such a job, and the display is told of the first.
@@ -134,7 +139,7 @@ class _Run:
             elif free.anchor.key in self.elsewhere and (failure := self.store.failure(free.anchor.key)):
                 self.waiting.remove(free)
                 self.settle(free, failed(PrunebenchError(failure["reason"])), 0.0)
-            elif self.here.claim(free.anchor.key):
+            elif self.here.claim(free.anchor.key, at_hand):
                 self.waiting.remove(free)
                 return free
             else:

@@ -29,9 +29,15 @@ def compact(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
-def sealed(record: Record) -> bytes:
-    """A record's file: the record, and the checksum of its text."""
-    return text({"checksum": checksum(record), "record": record})
+def sealed(record: Record, logits: bytes = b"") -> bytes:
+    """A record's file: the record, the checksum of its text, and that of the logits beside it."""
+    return text({"checksum": checksum(record), "logits": hashlib.sha256(logits).hexdigest(), "record": record})
+
+
+def belongs(logits: bytes, data: bytes) -> bool:
+    """Whether these are the logits that were written with a record's file; an old one does not say."""
+    said = json.loads(data).get("logits")
+    return said is None or said == hashlib.sha256(logits).hexdigest()
 
 
 def checksum(record: Record) -> str:

@@ -9,18 +9,20 @@ import torch
 from torch import nn
 
 from prunebench import batches
+from prunebench.models import first_token
 from prunebench.tasks.task import Task
 from prunebench.training import autocast
 
-BATCH = 64
+# Tokens of a batch. On a CPU what a layer makes of more does not fit its caches.
+TOKENS = {"cpu": 2048, "cuda": 8192}
 
 
 def predict(model: nn.Module, data: batches.Encoded, *, precision: str, device: str) -> np.ndarray:
     """Logits of every example in the split's order, float32, shape (examples, labels)."""
     model.eval()
     parts, order = [], []
-    with torch.no_grad(), autocast(precision, device):
-        for indices in batches.in_order(data, BATCH):
+    with torch.no_grad(), autocast(precision, device), first_token.alone():
+        for indices in batches.in_order(data, TOKENS[device]):
             batch = data.batch(indices)
             batch.pop("labels")
             parts.append(model(**batch).logits.float())

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from prunebench import at_work, places
-from prunebench.documents import FORMAT, Record, arrays, compact, decided, opened, sealed, text
+from prunebench.documents import FORMAT, Record, arrays, belongs, compact, decided, opened, sealed, text
 from prunebench.errors import PrunebenchError
 from prunebench.places import Place
 from prunebench.places import StoreError as StoreError
@@ -140,18 +140,23 @@ class Store:
 
         A file that is torn or foreign is an error, and set aside with its record.
         """
-        name = file_name("records", key).removesuffix(SUFFIX["records"]) + ".npz"
+        beside = file_name("records", key)
+        name = beside.removesuffix(SUFFIX["records"]) + ".npz"
         try:
-            return arrays(self.place.read(name))
+            data = self.place.read(name)
+            found = arrays(data)
+            if not belongs(data, self.place.read(beside)):
+                raise ValueError("it is another one than was written with its record")
+            return found
         except FileNotFoundError:
             return {}
         except ValueError as error:
-            for file in (name, file_name("records", key)):
+            for file in (name, beside):
                 self.place.set_aside(file)
             self._known.pop(key, None)
             raise PrunebenchError(
-                f"cannot read {self.place.where(name)}: {error}",
-                "it is no npz of arrays, and was set aside with its record: `prunebench run` makes both again",
+                f"cannot trust {self.place.where(name)}: {error}",
+                "it was set aside with its record: `prunebench run` makes both again",
             ) from None
 
     def decided(self, key: str) -> dict[str, np.ndarray]:
@@ -163,7 +168,7 @@ class Store:
         name = file_name("records", record["key"])
         if self.record(record["key"]) is None:
             self.place.write(name.removesuffix(SUFFIX["records"]) + ".npz", logits)
-            self.place.write(name, sealed(record))
+            self.place.write(name, sealed(record, logits))
         self.forget_failure(record["key"])
 
     def failure(self, key: str) -> Record | None:

@@ -15,7 +15,7 @@ from prunebench import batches, machine
 from prunebench.errors import PrunebenchError
 from prunebench.inputs import load_data, model_source, positions
 from prunebench.models import sources
-from prunebench.models.prunable import PrunableModel, load, load_tokenizer
+from prunebench.models.prunable import PrunableModel, draw_head, load, load_tokenizer
 from prunebench.protocol import Protocol
 from prunebench.registry import Registry
 from prunebench.tasks.task import Task
@@ -65,28 +65,43 @@ def subject(root: Mapping[str, Any], registry: Registry) -> Subject:
     _same(f"model {root['model']['name']!r}", source.fingerprint, root["model"]["fingerprint"])
     limits = (protocol.max_length, protocol.train_limit, protocol.eval_limit)
     train, evaluations = _encoded(task.name, where, root["data"], *limits, root["device"], registry, source)
-    labels = len(task.labels) or 1
-    prunable, theta0 = _model(source, labels, root["seed"], root["prunable"], root["device"], registry)
-    return Subject(prunable, theta0, train, evaluations, task, protocol)
+    network = _network(source, len(task.labels) or 1, root["prunable"], root["device"], registry)
+    return Subject(network.prunable, network.theta0(root["seed"]), train, evaluations, task, protocol)
+
+
+@dataclass
+class _Network:
+    """A model that is loaded once for all seeds, and so is compiled once; what θ0 is of it, but for the head."""
+
+    prunable: PrunableModel
+    pretrained: dict[str, Tensor]
+    head: tuple[int | None, dict[str, Tensor]] = None, {}
+
+    def theta0(self, seed: int) -> dict[str, Tensor]:
+        """θ0 with the head of that seed. What the model holds itself is for `Subject.load` to set."""
+        if self.head[0] != seed:
+            draw_head(self.prunable, seed)
+            named = dict(self.prunable.model.named_parameters())
+            self.head = seed, {name: named[name].detach().clone() for name in self.prunable.drawn}
+        return {**self.pretrained, **self.head[1]}
 
 
 @functools.lru_cache(maxsize=1)
-def _model(
-    source: sources.ModelSource, labels: int, seed: int, prunable: str, device: str, registry: Registry
-) -> tuple[PrunableModel, dict[str, Tensor]]:
+def _network(source: sources.ModelSource, labels: int, prunable: str, device: str, registry: Registry) -> _Network:
     model = load(
         source,
         registry.get("models", source.family),
         num_labels=labels,
         regression=labels == 1,
-        seed=seed,
+        seed=0,
         prune_pooler=prunable == "encoder+pooler",
     )
     # Here, because the modelling code of transformers takes 130 MB, which whoever only plans does not need.
     from prunebench.models.attention import put_on
 
     put_on(model.model, device)
-    return model, {name: parameter.detach().clone() for name, parameter in model.model.named_parameters()}
+    named = model.model.named_parameters()
+    return _Network(model, {name: parameter.detach().clone() for name, parameter in named})
 
 
 @functools.lru_cache(maxsize=2)

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -17,7 +17,7 @@ from prunebench import batches, progress
 from prunebench.errors import PrunebenchError
 from prunebench.machine import COMPILED
 from prunebench.midway import Midway, State
-from prunebench.models import dropout
+from prunebench.models import dropout, vocabulary
 from prunebench.protocol import Protocol
 from prunebench.seeds import derive
 
@@ -45,6 +45,11 @@ class Events:
     masks: Mapping[int, Callable[[], Mapping[str, Tensor]]] = field(default_factory=dict)
     snapshots: Mapping[int, Callable[[], None]] = field(default_factory=dict)
     midway: Midway | None = None
+
+    def seen(self, through: Callable[[Callable[[], Any]], Callable[[], Any]]) -> Events:
+        """The same events, with each function `through` another one."""
+        masks = {step: through(make) for step, make in self.masks.items()}
+        return replace(self, masks=masks, snapshots={step: through(look) for step, look in self.snapshots.items()})
 
 
 def steps_of(examples: int, protocol: Protocol) -> int:
@@ -95,58 +100,63 @@ def train(
     are clipped, as if the weights were not there; AdamW then never moves a weight that starts at zero.
     """
     events = events or Events()
-    named = dict(model.named_parameters())
-    masks = _Masks(named, keep)
-    optimizer = torch.optim.AdamW(
-        named.values(),
-        lr=protocol.lr,
-        betas=(protocol.beta1, protocol.beta2),
-        eps=protocol.epsilon,
-        weight_decay=protocol.weight_decay,
-        fused=True,
-    )
-    total = steps_of(len(data), protocol)
-    schedule = get_linear_schedule_with_warmup(optimizer, round(protocol.warmup * total), total)
-    order = torch.Generator().manual_seed(derive(seed, "order"))
-    torch.manual_seed(derive(seed, "dropout"))
-    dropout.SOURCE.seed(derive(seed, "dropout"))
-    meter = _Meter(total, device)
-    forward = compiled(model) if precision.endswith(COMPILED) else model
-    state = State(model, optimizer, schedule, {"all": meter.sum, "tail": meter.tail}, device)
-    done = 0
-    if events.midway is not None and events.midway.data is not None:
-        done, meter.tokens = state.unpack(events.midway.data)
-    model.train()
-    step = 0
-    for _ in range(protocol.epochs):
-        for indices in batches.shuffled(data, protocol.batch_size, order):
-            step += 1
-            if step <= done:
-                continue
-            # On a GPU a batch is cheaper whole: small kernels are bound by their launches.
-            with _cast_once(device):
-                for part in batches.parts(data, indices) if device == "cpu" else [indices]:
-                    batch = data.batch(part)
-                    labels = batch.pop("labels")
-                    with autocast(precision, device):
-                        loss = loss_of(forward(**batch).logits, labels) * (len(part) / len(indices))
-                    loss.backward()
-                    meter.add(step, loss.detach(), batch["input_ids"].numel())
-            masks.on_gradients()
-            nn.utils.clip_grad_norm_(named.values(), protocol.clip)
-            optimizer.step()
-            schedule.step()
-            optimizer.zero_grad()
-            meter.report(step)
-            if step in events.masks:
-                masks = _Masks(named, events.masks[step]())
-                masks.on_weights(optimizer)
-                model.train()
-            if step in events.snapshots:
-                events.snapshots[step]()
-            if events.midway is not None and step < total and events.midway.due():
-                events.midway.keep(state.pack(step, meter.tokens, events.midway.mask()))
-    return meter.outcome()
+    # Weight decay moves all rows, and a compiled graph holds on to the parameters.
+    cut = not protocol.weight_decay and not precision.endswith(COMPILED)
+    with vocabulary.Met(model, data.inputs["input_ids"]) if cut else contextlib.nullcontext() as table:
+        events = events.seen(table.whole) if table else events
+        named = dict(model.named_parameters())
+        masks = _Masks(named, keep)
+        cost = batches.part_cost(sum(layer.weight.numel() for layer in model.modules() if isinstance(layer, nn.Linear)))
+        optimizer = torch.optim.AdamW(
+            named.values(),
+            lr=protocol.lr,
+            betas=(protocol.beta1, protocol.beta2),
+            eps=protocol.epsilon,
+            weight_decay=protocol.weight_decay,
+            fused=True,
+        )
+        total = steps_of(len(data), protocol)
+        schedule = get_linear_schedule_with_warmup(optimizer, round(protocol.warmup * total), total)
+        order = torch.Generator().manual_seed(derive(seed, "order"))
+        torch.manual_seed(derive(seed, "dropout"))
+        dropout.SOURCE.seed(derive(seed, "dropout"))
+        meter = _Meter(total, device)
+        forward = compiled(model) if precision.endswith(COMPILED) else model
+        state = State(model, optimizer, schedule, {"all": meter.sum, "tail": meter.tail}, device)
+        done = 0
+        if events.midway is not None and events.midway.data is not None:
+            done, meter.tokens = state.unpack(events.midway.data)
+        model.train()
+        step = 0
+        for _ in range(protocol.epochs):
+            for indices in batches.shuffled(data, protocol.batch_size, order):
+                step += 1
+                if step <= done:
+                    continue
+                # On a GPU a batch is cheaper whole: small kernels are bound by their launches.
+                with _cast_once(device):
+                    for part in batches.parts(data, indices, cost) if device == "cpu" else [indices]:
+                        batch = data.batch(part)
+                        labels = batch.pop("labels")
+                        with autocast(precision, device):
+                            loss = loss_of(forward(**batch).logits, labels) * (len(part) / len(indices))
+                        loss.backward()
+                        meter.add(step, loss.detach(), batch["input_ids"].numel())
+                masks.on_gradients()
+                nn.utils.clip_grad_norm_(named.values(), protocol.clip)
+                optimizer.step()
+                schedule.step()
+                optimizer.zero_grad()
+                meter.report(step)
+                if step in events.masks:
+                    masks = _Masks(named, events.masks[step]())
+                    masks.on_weights(optimizer)
+                    model.train()
+                if step in events.snapshots:
+                    events.snapshots[step]()
+                if events.midway is not None and step < total and events.midway.due():
+                    events.midway.keep(state.pack(step, meter.tokens, events.midway.mask()))
+        return meter.outcome()
 
 
 class _Masks:

@@ -40,6 +40,7 @@ def _registry(plugins: tuple[tuple[str, str], ...]) -> Registry:
 
 def run(job: dict[str, Any], store: str) -> list[Failure]:
     """Run a job and put all that it makes into the store; return the branches that failed, if any."""
+    machine.keep_memory()
     with progress.working_on(job["anchor"]):
         try:
             worker = Worker(job, Store.open(store))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -182,7 +184,11 @@ def test_batches_hold_every_example_once_and_pad_little(setting):
     assert sorted(i for batch in epoch for i in batch) == list(range(len(encoded)))
     assert epoch != list(shuffled(encoded, 8, torch.Generator().manual_seed(1)))
     assert epoch == list(shuffled(encoded, 8, torch.Generator().manual_seed(0)))
-    assert sorted(i for batch in in_order(encoded, 5) for i in batch) == list(range(len(encoded)))
+    every = list(in_order(encoded, 100))
+    assert sorted(i for batch in every for i in batch) == list(range(len(encoded)))
+    assert all(encoded.batch(batch)["input_ids"].numel() <= 100 or len(batch) == 1 for batch in every)
+    assert all(encoded.batch([*batch, after[0]])["input_ids"].numel() > 100 for batch, after in pairwise(every))
+    assert all(max(encoded.lengths[after]) <= min(encoded.lengths[batch]) for batch, after in pairwise(every))
     for batch in epoch:
         lengths = encoded.lengths[batch].tolist()
         tensors = encoded.batch(batch)

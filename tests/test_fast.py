@@ -124,23 +124,18 @@ def split(lengths):
     return batches.Encoded({"input_ids": rows}, torch.zeros(len(lengths)), torch.tensor(lengths))
 
 
-def cost(widths, cuts):
+def cost(widths, cuts, price):
     bounds = itertools.pairwise([0, *cuts, len(widths)])
-    return sum((end - start) * widths[end - 1] + batches.PART for start, end in bounds)
+    return sum((end - start) * widths[end - 1] + price for start, end in bounds)
 
 
 @given(st.lists(st.integers(1, 64), min_size=1, max_size=9), st.sampled_from([1, 16, 100]))
 def test_parts_of_a_batch_are_the_cheapest_of_all_cuts(lengths, price):
     """Against every way to cut the sorted batch."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(batches, "PART", price)
-        encoded, batch = split([5, *lengths]), [*range(1, len(lengths) + 1)]
-        found = batches.parts(encoded, batch)
-        assert sorted(itertools.chain(*found)) == batch
-        widths = sorted(-(-length // 8) * 8 for length in lengths)
-        inner = range(1, len(lengths))
-        least = min(
-            cost(widths, cuts) for number in range(len(lengths)) for cuts in itertools.combinations(inner, number)
-        )
-        spent = sum(encoded.batch(part)["input_ids"].numel() + price for part in found)
-        assert spent == least
+    encoded, batch = split([5, *lengths]), [*range(1, len(lengths) + 1)]
+    found = batches.parts(encoded, batch, price)
+    assert sorted(itertools.chain(*found)) == batch
+    widths = sorted(-(-length // 8) * 8 for length in lengths)
+    ways = (cuts for number in range(len(lengths)) for cuts in itertools.combinations(range(1, len(lengths)), number))
+    spent = sum(encoded.batch(part)["input_ids"].numel() + price for part in found)
+    assert spent == min(cost(widths, cuts, price) for cuts in ways)

@@ -11,7 +11,11 @@ from prunebench import PrunebenchError, at_work, bench, calls, jobs, masks, reco
 from prunebench.checkpoints import Checkpoints
 from prunebench.cli.display import Lines
 from prunebench.executors import Here
+from prunebench.inputs import model_source
+from prunebench.models.families import FAMILIES
+from prunebench.models.prunable import load
 from prunebench.phases import Prune, Train
+from prunebench.plan import root_json
 from prunebench.registry import Registry
 from prunebench.store import Store, StoreError
 from prunebench.subjects import Subject, subject
@@ -153,6 +157,26 @@ def test_weights_that_are_not_theta0_are_recorded_as_such(planned, monkeypatch):
     plan, store, finish = planned("imp")
     finish()
     assert leaf(store, plan)["checks"]["rewound_exactly"] is False
+
+
+def test_seeds_share_one_model_and_each_has_its_own_head(tiny_bert, tiny_glue):
+    """θ0 is bit for bit what loading with that seed gives, whatever was trained before."""
+    chosen = {"tasks": "rte", "seeds": "2", "model": str(tiny_bert), "glue_dir": str(tiny_glue), "device": "cpu"}
+    registry = Registry()
+    found = roots.roots(merge(Suite(), chosen), registry)
+    source = model_source(str(tiny_bert), registry)
+    models = []
+    for root in (*found, found[0]):
+        sample = subject(root_json(root), registry)
+        models.append(sample.model)
+        wanted = load(source, FAMILIES[0], num_labels=2, regression=False, seed=root.seed).model
+        assert all(torch.equal(sample.theta0[name], weight) for name, weight in wanted.named_parameters())
+        with torch.no_grad():
+            for parameter in sample.model.parameters():
+                parameter.fill_(7)
+    assert models[0] is models[1] is models[2]
+    head = "classifier.weight"
+    assert not torch.equal(*(subject(root_json(root), registry).theta0[head] for root in found))
 
 
 def test_checks_can_fail(planned):

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from prunebench import Architecture, PrunebenchError
-from prunebench.models import prunebench_models
+from prunebench.models import first_token, prunebench_models
 from prunebench.models.checkpoint import Checkpoint
 from prunebench.models.prunable import describe, load, load_tokenizer, permute_layers, reinitialise
 from prunebench.models.sources import resolve
@@ -727,6 +727,23 @@ def test_training_with_the_first_token_alone_gives_the_gradients_of_all(tiny_mod
     assert whole.keys() == alone.keys()
     for name, gradient in whole.items():
         torch.testing.assert_close(alone[name], gradient, rtol=1e-4, atol=1e-7)
+
+
+@families
+def test_logits_are_the_same_from_the_first_token_alone(tiny_models, family):
+    pm = loaded(tiny_models[family])
+    pm.model.eval()
+    seen = []
+    pm.model.get_submodule(pm.layers[-1].output).register_forward_pre_hook(
+        lambda _, tensors: seen.append(tensors[0].shape[1])
+    )
+    with torch.no_grad():
+        whole = pm.model(**batch_of(pm.model)).logits
+        with first_token.alone():
+            alone = pm.model(**batch_of(pm.model)).logits
+        assert torch.equal(pm.model(**batch_of(pm.model)).logits, whole)
+    assert seen == [9, 1, 9]
+    torch.testing.assert_close(alone, whole, rtol=1e-5, atol=1e-6)
 
 
 def test_a_family_that_says_nothing_of_its_tokens_is_trained_on_all(tiny_bert):

@@ -64,11 +64,27 @@ def test_logits_come_back(store):
 @pytest.mark.parametrize("data", [b"", b"logits", npz(a=np.zeros(3))[:-9], npz(a=np.array([{}], dtype=object))])
 def test_logits_that_are_none_are_refused_and_never_unpickled(store, data):
     store.add_record(record(), data)
-    with pytest.raises(PrunebenchError, match=f"cannot read .*{KEY}.npz.*it is no npz of arrays"):
+    with pytest.raises(PrunebenchError, match=f"cannot trust .*{KEY}.npz.*set aside with its record"):
         store.logits(KEY)
     assert not store.has("records", KEY), "it is made again"
     store.add_record(record(), npz(a=np.zeros(3)))
     assert list(store.logits(KEY)) == ["a"]
+
+
+def test_logits_in_the_place_of_others_are_not_trusted(lab, store):
+    """Whole, and of the right shape: another record's, say. A record of before says nothing of its logits."""
+    store.add_record(record(), npz(validation=np.zeros((3, 2))))
+    name = f"records/ab/{KEY}"
+    whole = lab.read(f"{name}.json")
+    lab.write(f"{name}.npz", npz(validation=np.ones((3, 2))))
+    with pytest.raises(PrunebenchError, match=f"cannot trust .*{KEY}.npz: it is another one than was written with its"):
+        store.logits(KEY)
+    assert not store.has("records", KEY), "it is made again"
+    outer = json.loads(whole)
+    del outer["logits"]
+    lab.write(f"{name}.json", json.dumps(outer).encode())
+    lab.write(f"{name}.npz", npz(validation=np.ones((3, 2))))
+    assert (Store.open(store.name).logits(KEY)["validation"] == 1).all()
 
 
 def test_a_record_that_was_laid_out_anew_is_the_same_record(lab, store, monkeypatch):
@@ -351,7 +367,7 @@ def test_runs_know_which_of_them_began_earlier(lab, store):
 
 def test_a_job_that_another_run_is_at_is_taken_until_it_says_otherwise(store):
     with store.announced() as one, Store.open(store.name).announced() as two:
-        assert one.claim("a") and one.claim("b")
+        assert one.claim("a") and one.claim("b", {"a"})
         assert (one.taken(), two.taken()) == (set(), {"a", "b"})
         one.claims({"b", "c"})
         assert two.claim("a")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from prunebench import Protocol, PrunebenchError, batches, machine, progress, training
 from prunebench.evaluation import decide, predict
 from prunebench.midway import mask_in
-from prunebench.models import dropout, sources
+from prunebench.models import dropout, sources, vocabulary
 from prunebench.models.attention import attend_as_on, put_on
 from prunebench.models.families import FAMILIES
 from prunebench.models.prunable import load, load_tokenizer
@@ -52,7 +54,8 @@ def train(subject, data, keep=None, epochs=PROTOCOL.epochs, **options):
             if name in keep:
                 parameter.mul_(keep[name])
     options = {"precision": "fp32", "device": "cpu", **options}
-    return training.train(subject.model, data, PROTOCOL.override(epochs=epochs), 0, keep, **options)
+    protocol = options.pop("protocol", PROTOCOL).override(epochs=epochs)
+    return training.train(subject.model, data, protocol, 0, keep, **options)
 
 
 def weights(subject):
@@ -66,10 +69,10 @@ def ragged(data):
     return batches.Encoded({name: rows * real for name, rows in data.inputs.items()}, data.labels, lengths)
 
 
-@pytest.mark.parametrize("part", [batches.PART, 1])
+@pytest.mark.parametrize("part", [1000, 1])
 def test_masked_training_is_that_of_a_model_without_those_weights(setting, monkeypatch, part):
     """The twin has torch's own pruning (weight = weight_orig ⊙ mask), a schedule written by hand, and whole batches."""
-    monkeypatch.setattr(batches, "PART", part)
+    monkeypatch.setattr(batches, "part_cost", lambda weights: part)
     monkeypatch.setattr(batches, "MULTIPLE", 1)
     subject, data = setting()
     data = ragged(data)
@@ -78,7 +81,7 @@ def test_masked_training_is_that_of_a_model_without_those_weights(setting, monke
         if isinstance(module, dropout.Dropout):  # the numbers of parts are drawn otherwise than those of the whole
             module.p = 0.0
     first = next(batches.shuffled(data, 10, torch.Generator().manual_seed(derive(0, "order"))))
-    assert (len(batches.parts(data, first)) > 1) == (part == 1)
+    assert (len(batches.parts(data, first, part)) > 1) == (part == 1)
     keep = half_masks(subject)
     train(subject, data, keep)
 
@@ -107,6 +110,38 @@ def test_masked_training_is_that_of_a_model_without_those_weights(setting, monke
         expected = parameter.detach() * keep[plain] if plain in keep else parameter.detach()
         torch.testing.assert_close(found[plain], expected, rtol=2e-3, atol=2e-5)
     assert all(not found[name][~keep[name]].any() for name in keep)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_rows_of_words_that_no_text_has_are_left_out_of_a_training_and_no_more(setting, monkeypatch, decay):
+    """Against a training with the whole table, which weight decay moves. What looks at the model sees all of it."""
+    found, rows = [], []
+
+    def go(share):
+        subject, data = setting()
+        few = data.inputs["input_ids"].clone()
+        few[few >= 30] = 7
+        data = batches.Encoded({**data.inputs, "input_ids": few}, data.labels, data.lengths)
+        table = subject.model.get_input_embeddings()
+        monkeypatch.setattr(vocabulary, "SHARE", share)
+        sizes = []
+        table.register_forward_hook(lambda module, ids, vectors: sizes.append(len(module.weight)))
+        looks = {3: lambda: sizes.append(len(table.weight))}
+        protocol = {"protocol": PROTOCOL.override(weight_decay=decay)}
+        train(subject, data, half_masks(subject), events=training.Events(snapshots=looks), **protocol)
+        assert table.weight is dict(subject.model.named_parameters())["bert.embeddings.word_embeddings.weight"]
+        assert not table._forward_pre_hooks
+        found.append(weights(subject))
+        rows.append(set(sizes))
+
+    go(2)
+    go(10**9)
+    whole = len(found[0]["bert.embeddings.word_embeddings.weight"])
+    assert rows[1] == {whole}
+    assert whole in rows[0]
+    assert (min(rows[0]) <= 30) == (not decay)
+    for name, tensor in found[1].items():
+        torch.testing.assert_close(found[0][name], tensor, rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -292,7 +327,7 @@ class Casts(TorchDispatchMode):
 
 
 def test_weights_are_cast_once_a_step_however_many_parts_a_batch_has(setting, monkeypatch):
-    monkeypatch.setattr(batches, "parts", lambda data, indices: [indices[:1], indices[1:2], indices[2:]])
+    monkeypatch.setattr(batches, "parts", lambda data, indices, cost: [indices[:1], indices[1:2], indices[2:]])
     subject, data = setting()
     with Casts(dict(subject.model.named_parameters())[subject.prunable[0]]) as casts:
         outcome = train(subject, data, {}, precision="bf16", epochs=1)
@@ -363,6 +398,31 @@ def test_a_gpu_is_looked_for_where_the_build_may_use_one(monkeypatch, version, d
     if device == "cpu":
         with pytest.raises(PrunebenchError, match="there is no CUDA device here"):
             machine.check_device("cuda")
+
+
+FREED = """
+from pathlib import Path
+from prunebench import machine
+
+def held():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 // 1_000_000
+
+machine.keep_memory()
+start = held()
+blocks = [bytearray(b"1" * 1_000_000) for _ in range(200)]
+del blocks
+print(held() - start)
+machine.reset_peak_memory("cpu")
+print(held() - start)
+"""
+
+
+@pytest.mark.skipif(machine._libc() is None, reason="the C library is not glibc")
+def test_what_a_worker_frees_it_keeps_until_its_next_job():
+    done = subprocess.run([sys.executable, "-c", FREED], capture_output=True, text=True, check=True)
+    kept, left = map(int, done.stdout.split())
+    assert kept > 150
+    assert left < 50
 
 
 def test_workers_share_the_gpus_that_there_are(monkeypatch):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from prunebench.errors import PrunebenchError
 from prunebench.models.architecture import LINEARS, Architecture
-from prunebench.models.first_token import train_first_token_alone
+from prunebench.models.first_token import go_on_with_first_token
 from prunebench.models.sources import ModelSource, tokenizer_files, weight_files
 from prunebench.seeds import derive
 
@@ -45,7 +45,8 @@ class Layer:
 class PrunableModel:
     """A model, the layers of its encoder, and the names of its prunable matrices in the order of the layers.
 
-    `heads` and `head_size` are those of every layer before anything is removed.
+    `heads` and `head_size` are those of every layer before anything is removed. `drawn` are the names of the parameters
+    that the checkpoint does not give, and the seed does.
     """
 
     model: nn.Module
@@ -54,6 +55,7 @@ class PrunableModel:
     heads: int
     head_size: int
     prunable: list[str]
+    drawn: frozenset[str] = frozenset()
 
 
 def load(
@@ -93,9 +95,15 @@ def load(
     _check_encoder(prunable, report, source.name)
     encoder = f"{model.base_model_prefix}."
     head = {name for name, _ in model.named_parameters() if not name.startswith(encoder)}
-    _draw(model, head | set(report["missing_keys"]), seed)
-    train_first_token_alone(prunable)
+    prunable.drawn = frozenset(head | set(report["missing_keys"]))
+    draw_head(prunable, seed)
+    go_on_with_first_token(prunable)
     return prunable
+
+
+def draw_head(pm: PrunableModel, seed: int) -> None:
+    """Draw what the checkpoint does not give as `load` does it with that seed, in place."""
+    _draw(pm.model, pm.drawn, seed)
 
 
 def load_tokenizer(source: ModelSource) -> Any:

@@ -13,7 +13,7 @@ from torch import Tensor
 from prunebench import batches
 from prunebench.analysis.attention.result import MEASURES, Map
 
-BATCH = 32
+TOKENS = 2048
 
 
 @contextmanager
@@ -43,7 +43,7 @@ def measures(model: Any, data: batches.Encoded, separator: int, first: int) -> d
     sums: Tensor | None = None
     rows = 0
     with showing(model):
-        for indices in batches.in_order(data, BATCH):
+        for indices in batches.in_order(data, TOKENS):
             batch = data.batch(indices)
             batch.pop("labels")
             found, count = of_batch(attentions(model, batch), batch, separator, first)
