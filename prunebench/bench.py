@@ -205,9 +205,11 @@ class _Run:
                 continue
             self.report.skipped += len(lost)
             self.report.failures[describe(_at(job, failure))] = failure.reason
-            made = [node for node in nodes if node.phase is not None or node.scored]
-            for key in [*(node.key for node in made), *(key for other in lost for key in other.records)]:
-                if not self.store.has("records", key) and not self.store.failure(key):
+            made = [node.key for node in nodes if node.phase is not None or node.scored]
+            made += [key for other in lost for key in other.records]
+            told = self.store.failures(made)
+            for key in made:
+                if key not in told and not self.store.has("records", key):
                     with contextlib.suppress(StoreError):  # it is full: the job that told of it ends the run
                         self.store.add_failure(key, failure.reason, failure.details)
 

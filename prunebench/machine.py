@@ -113,6 +113,7 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _LARGEST_MMAP_THRESHOLD = 32 << 20
 
 
+@functools.cache
 def _libc() -> Any:
     """The C library where it is glibc."""
     return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from prunebench.cluster import RayExecutor
-from prunebench.executors import Request
+from prunebench.executors import Request, WorkersDied
 from prunebench.store import Store
 
 WORDS = "run --tasks sentiment --model quick-bert --strategies imp,magnitude,random-pruning --sparsities 0.2 --seeds 2"
@@ -205,3 +205,14 @@ def test_a_job_goes_where_the_weights_are_that_it_starts_from(cluster, tmp_path)
         assert nodes["a"] != nodes["b"]
         for name in "abbaab":
             assert pool.submit(where, {"together": 1, "reads": name}, str(tmp_path)).result() == nodes[name]
+
+
+def test_a_worker_that_has_lost_its_gpu_ends(cluster):
+    """Ray would give that process the next job; so it dies, and Ray tries the job in others as far as it may."""
+    cluster.add_node(num_cpus=1)
+    cluster.wait_for_nodes()
+    with RayExecutor(Request(1, cpus=1, address=cluster.address)) as pool:
+        first = pool.submit(os.getpid).result()
+        with pytest.raises(WorkersDied):
+            pool.submit(exec, "import torch; raise torch.AcceleratorError('an illegal memory access')").result()
+        assert pool.submit(os.getpid).result() != first

@@ -7,7 +7,7 @@ import types
 import pytest
 import torch
 
-from prunebench import PrunebenchError, at_work, bench, calls, jobs, masks, records, roots, worker
+from prunebench import PrunebenchError, at_work, bench, calls, jobs, machine, masks, records, roots, worker
 from prunebench.checkpoints import Checkpoints
 from prunebench.cli.display import Lines
 from prunebench.executors import Here
@@ -87,6 +87,24 @@ def test_a_recipe_that_ends_in_a_rewind_is_scored_once(planned, plugin):
     assert leaf(store, plan)["steps"] == 0
     assert leaf(store, plan)["sparsity"]["pruned"] == masks.pruned_count(0.2, 16384)
     assert jobs.to_run(plan, store) == []
+
+
+def test_a_job_keeps_what_it_frees_and_is_held_against_64_examples(planned, monkeypatch):
+    """Both are there for speed alone, and no result would show that they are not done."""
+    kept, compared = [], []
+    real = records.predict
+
+    def counted(model, data, *, precision, device):
+        compared.append(len(data))
+        return real(model, data, precision=precision, device=device)
+
+    monkeypatch.setattr(records, "COMPARED", 5)
+    monkeypatch.setattr(records, "predict", counted)
+    monkeypatch.setattr(machine, "keep_memory", lambda: kept.append(True))
+    plan, store, finish = planned("heads", "0.5")
+    assert finish().done == len(kept) > 0
+    assert leaf(store, plan)["checks"]["compact_agrees"] is True
+    assert compared.count(5) == 2
 
 
 def test_at_sparsity_zero_every_method_is_the_dense_model(planned):

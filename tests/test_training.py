@@ -224,7 +224,12 @@ def test_scores_are_trained_by_squared_error(setting):
 def test_predictions_come_in_the_order_of_the_split(setting):
     """One example at a time, without padding, gives the same logits."""
     subject, data = setting()
+    lengths = []
+    last = subject.model.get_submodule(subject.layers[-1].output)
+    hook = last.register_forward_pre_hook(lambda _, tensors: lengths.append(tensors[0].shape[1]))
     together = predict(subject.model, data, precision="fp32", device="cpu")
+    hook.remove()
+    assert set(lengths) == {1}, "the last layer goes on with the first token alone"
     for i in range(0, len(data), 7):
         alone = {name: rows[i : i + 1, : data.lengths[i]].long() for name, rows in data.inputs.items()}
         with torch.no_grad():
