@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 # Where the seconds of a job went, in a record; what prediction alone took stands beside them, a part of the last.
-SECONDS = ("load", "train", "prune", "evaluate")
+SECONDS = ("load", "train", "strategy", "prune", "evaluate")
 
 Record = Mapping[str, Any]
 

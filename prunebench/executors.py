@@ -12,6 +12,7 @@ import os
 import pickle
 import queue
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterable
@@ -238,6 +239,10 @@ def _serve(connection: Connection, number: int, threads: int) -> None:
         while True:
             fn, args, kwargs = connection.recv()
             connection.send(_answer(fn, args, kwargs))
+    # To take torch and its like apart in good order takes a second, for which the run would have to wait.
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(0)
 
 
 def _answer(fn: Callable[..., Any], args: Any, kwargs: Any) -> _Answer:

@@ -168,9 +168,14 @@ def asks_strategy(phase: Phase) -> bool:
     return isinstance(phase, Prune) or (isinstance(phase, Train) and phase.sparsity is not None)
 
 
+def stores_mask(phase: Phase) -> bool:
+    """Whether the mask after this phase can be read from a store; a shuffled one is drawn again."""
+    return asks_strategy(phase) or isinstance(phase, Adopt)
+
+
 def changes_mask(phase: Phase) -> bool:
     """Whether another mask may stand after this phase than before it."""
-    return asks_strategy(phase) or isinstance(phase, Shuffle | Adopt)
+    return stores_mask(phase) or isinstance(phase, Shuffle)
 
 
 def level(phases: Sequence[Phase]) -> float:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,10 +31,14 @@ COMPARED = 64
 
 @dataclass
 class Seconds:
-    """Where the time of a job went since its last record; checks, as of a compacted model, are booked as pruning."""
+    """Where the time of a job went since its last record.
+
+    `strategy` is what its own code took, `prune` masks, their storing, and checks, as of a compacted model.
+    """
 
     load: float = 0.0
     train: float = 0.0
+    strategy: float = 0.0
     prune: float = 0.0
     evaluate: float = 0.0
     _since: float = field(default_factory=time.perf_counter, repr=False)
@@ -43,6 +48,15 @@ class Seconds:
         now = time.perf_counter()
         setattr(self, part, getattr(self, part) + now - self._since)
         self._since = now
+
+    @contextlib.contextmanager
+    def of(self, part: str) -> Iterator[None]:
+        """Book the time of the block under `part`, and what was before it where it will be booked."""
+        began = time.perf_counter()
+        yield
+        spent = time.perf_counter() - began
+        setattr(self, part, getattr(self, part) + spent)
+        self._since += spent
 
     def to_json(self) -> dict[str, float]:
         return {name: round(getattr(self, name), 4) for name in SECONDS}

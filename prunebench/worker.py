@@ -121,13 +121,16 @@ class Worker:
             if "-at-" in name:
                 start = max(i for i, step in enumerate(path) if isinstance(step.phase, Rewind)) + 1
         state = State(rewound=name is None)
+        # Each stored mask holds those before it.
+        masked = max((i for i, step in enumerate(path) if phases.stores_mask(step.phase)), default=0)
         for i, step in enumerate(path):
-            self.replay_step(step, state, weights=i >= start)
+            if i >= masked or not phases.changes_mask(step.phase):
+                self.replay_step(step, state, weights=i >= start)
         self.apply(state)
         return state
 
     def replay_step(self, step: Step, state: State, weights: bool) -> None:
-        """Follow a phase that is over: its mask always, what it did to the weights only where they are not stored."""
+        """Follow a phase that is over: its mask, and what it did to the weights where they are not stored."""
         phase = step.phase
         if phases.asks_strategy(phase):
             state.unit = self.registry.strategy(step.strategy).unit
@@ -226,11 +229,12 @@ class Worker:
             precision=self.root["precision"],
             device=self.root["device"],
         )
-        if hasattr(strategy, "prune"):
-            return calls.moved(strategy, context, sparsity, gone)
-        # Levels of one method under one node prune by the same scores: the weights and the mask are the same.
-        if not place or self.scores[0] != (place, text):
-            self.scores = (place, text), calls.scores(strategy, context)
+        with self.seconds.of("strategy"):
+            if hasattr(strategy, "prune"):
+                return calls.moved(strategy, context, sparsity, gone)
+            # Levels of one method under one node prune by the same scores: the weights and the mask are the same.
+            if not place or self.scores[0] != (place, text):
+                self.scores = (place, text), calls.scores(strategy, context)
         return calls.lowest(strategy, self.scores[1], state.mask, gone)
 
     def visit(self, key: str, path: list[Step], state: State) -> None:
@@ -298,8 +302,8 @@ class Worker:
     def keep_record(self, record: dict[str, Any], logits: bytes) -> None:
         """Store a record with the seconds since the last one was stored, and the job's peak memory until now."""
         peak = round(machine.peak_memory_mb(self.root["device"]), 1)
-        spent = {**self.seconds.to_json(), **record["seconds"]}
-        self.store.add_record({**record, "seconds": spent, "peak_memory_mb": peak}, logits)
+        seconds = self.seconds.to_json() | record["seconds"]
+        self.store.add_record({**record, "seconds": seconds, "peak_memory_mb": peak}, logits)
         self.seconds = records.Seconds()
 
     def keep_weights(self, *names: str) -> None:

@@ -10,16 +10,18 @@ import subprocess
 import sys
 from collections import Counter
 from concurrent.futures import BrokenExecutor, Future
+from types import SimpleNamespace
 
 import pytest
 import safetensors.torch
 import torch
 
-from prunebench import bench, executors, jobs, machine, masks, progress, roots, training, worker
+from prunebench import bench, executors, jobs, machine, masks, progress, records, roots, training, worker
 from prunebench.cli.display import Lines
 from prunebench.cli.options import Running, executor_of, request_for
 from prunebench.errors import PrunebenchError
 from prunebench.executors import Here, Processes, Request
+from prunebench.phases import Train
 from prunebench.registry import Registry
 from prunebench.store import Store
 from prunebench.suite import Suite, merge
@@ -104,6 +106,42 @@ def test_masks_of_imp_are_nested(run):
     for before, after in itertools.pairwise(found):
         assert all(not (after[name] & ~before[name]).any() for name in before)
         assert masks.pruned(after) > masks.pruned(before)
+
+
+def test_a_job_reads_the_last_mask_before_it_and_no_other(run, monkeypatch):
+    read = []
+    load = Store.load
+    monkeypatch.setattr(Store, "load", lambda store, *words: read.append(words[:2]) or load(store, *words))
+    _, plan, _ = run("imp,random-pruning", "0.1,0.2,0.35")
+    masked = [
+        [node.key for node in node.path() if jobs.makes_mask(node)] for node in plan.nodes() if node.phase == Train()
+    ]
+    assert max(len(path) for path in masked) == 4
+    assert sorted(name for kind, name in read if kind == "masks") == sorted(path[-1] for path in masked if path)
+
+
+def test_a_record_tells_the_seconds_of_a_strategy_from_those_of_masks(run, monkeypatch):
+    """By a clock that stands still but where a strategy is asked, and where a model is trained."""
+    now = [0.0]
+    monkeypatch.setattr(records, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+
+    def ticking(seconds, real):
+        def timed(*args, **kwargs):
+            now[0] += seconds
+            return real(*args, **kwargs)
+
+        return timed
+
+    monkeypatch.setattr(worker.calls, "scores", ticking(5.0, worker.calls.scores))
+    monkeypatch.setattr(worker.calls, "lowest", ticking(0.25, worker.calls.lowest))
+    monkeypatch.setattr(worker.training, "train", ticking(100.0, training.train))
+    store, _, _ = run("magnitude,heads", "0.25,0.5")
+    spent = [record["seconds"] for record in store.records()]
+    # One dense training, whose weights both methods score, once for both sparsities; and one after each pruning.
+    assert sorted(seconds["train"] for seconds in spent if seconds["train"]) == [100.0] * 5
+    assert [seconds["strategy"] for seconds in spent if seconds["strategy"]] == [10.0]
+    assert sum(seconds["prune"] for seconds in spent) == 4 * 0.25
+    assert not any(seconds["evaluate"] for seconds in spent)
 
 
 @pytest.fixture
@@ -661,6 +699,13 @@ def test_a_job_in_this_process_has_the_threads_that_it_was_given():
         assert Here(cpus=3).submit(torch.get_num_threads).result() == 3
     finally:
         torch.set_num_threads(before)
+
+
+def test_what_a_worker_has_printed_is_there_after_it_has_ended(capfd, monkeypatch):
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    with Processes(Request(1, cpus=1)) as pool:
+        pool.submit(exec, "print('half a line', end='')").result()
+    assert capfd.readouterr().out == "half a line"
 
 
 def test_a_worker_that_has_lost_its_gpu_costs_one_job_and_is_replaced():
