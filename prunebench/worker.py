@@ -23,10 +23,10 @@ from prunebench.documents import FORMAT
 from prunebench.errors import PrunebenchError
 from prunebench.jobs import Failure, weights_before
 from prunebench.models.prunable import permute_layers, reinitialise
-from prunebench.phases import Adopt, Compact, PermuteLayers, Prune, Reinit, Rewind, Shuffle, Train
+from prunebench.phases import Adopt, Compact, PermuteLayers, Prune, Reinit, Shuffle, Train
 from prunebench.registry import Registry, at_hand
 from prunebench.seeds import derive
-from prunebench.steps import State, Step, snapshots
+from prunebench.steps import State, Step, first_after, last, snapshots
 from prunebench.store import InputMissing, Store, StoreError
 from prunebench.subjects import Subject, subject
 
@@ -109,20 +109,12 @@ class Worker:
     def replay(self, path: list[Step]) -> State:
         """Put the model into the state at the end of `path` from what is stored, and say what that is."""
         name = weights_before(path)
-        names = [step.key for step in path]
-        start = 0
-        if name is None:
-            self.subject.load(self.subject.theta0)
-            start = max((i for i, step in enumerate(path) if phases.sets_weights(step.phase)), default=0)
-        else:
-            self.subject.load(self.store.load("weights", name, safetensors.torch.load))
-            source = name.partition("-at-")[0]
-            start = names.index(source) + 1
-            if "-at-" in name:
-                start = max(i for i, step in enumerate(path) if isinstance(step.phase, Rewind)) + 1
+        theta0 = self.subject.theta0
+        self.subject.load(self.store.load("weights", name, safetensors.torch.load) if name else theta0)
+        start = first_after(path, name)
         state = State(rewound=name is None)
         # Each stored mask holds those before it.
-        masked = max((i for i, step in enumerate(path) if phases.stores_mask(step.phase)), default=0)
+        masked = last(path, phases.stores_mask)
         for i, step in enumerate(path):
             if i >= masked or not phases.changes_mask(step.phase):
                 self.replay_step(step, state, weights=i >= start)
