@@ -1,7 +1,8 @@
 """Which runs are at work on a store, and at which jobs: each says so in a file of `runs/`, as long as it lasts.
 
-A claim is no lock. Where two runs take one job in spite of it, both do the same work and the first record stays; so
-nothing depends on clocks that agree or on a run that ends well. Imports no torch.
+A claim is no lock: that of a run which is silent for too long is void. Where two runs come to do one job, both do the
+same work and the first record stays; so nothing depends on clocks that agree or on a run that ends well. Imports no
+torch.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from prunebench.places import Place, StoreError
 BEAT, SILENCE = 10.0, 60.0
 # Seconds between two looks at what other runs are still at.
 POLL = 2.0
+# How often a run looks whether one that claimed the same job steps back, and the seconds between two looks.
+LOOKS, LOOK = 10, 0.05
 DAY = datetime.timedelta(days=1)
 
 
@@ -88,15 +91,21 @@ class Presence:
         return frozenset(job for run in self._others() for job in run.jobs)
 
     def claim(self, job: str, beside: Collection[str] = ()) -> bool:
-        """Say that this run is at a job that was not taken, and at those `beside` it.
+        """Say that this run is at a job, and at those `beside` it; False where another run said so before.
 
-        False where an earlier run said at the same moment that it is at that job.
+        Each says so before it looks, thus of two at one moment one at least sees the other. The run that began later
+        steps back, and the earlier one gives it the time for that: unless it does, it is at the job.
         """
         self.claims({*beside, job})
-        if any(job in run.jobs and (run.begun, run.name) < (self._begun, self._name) for run in self._others()):
-            self.claims(beside)
-            return False
-        return True
+        for _ in range(LOOKS):
+            rivals = [run for run in self._others() if job in run.jobs]
+            if not rivals:
+                return True
+            if any((run.begun, run.name) < (self._begun, self._name) for run in rivals):
+                break
+            self.pause(LOOK)
+        self.claims(beside)
+        return False
 
     def claims(self, jobs: Collection[str]) -> None:
         """Say that this run is at these jobs, and at no other."""
@@ -105,9 +114,9 @@ class Presence:
             with contextlib.suppress(StoreError):  # the job that comes upon it ends the run
                 self._say(self._jobs)
 
-    def pause(self) -> None:
-        """Wait until it is time for another look at what is taken."""
-        self._over.wait(POLL)
+    def pause(self, seconds: float) -> None:
+        """Wait so long, or until this run is over."""
+        self._over.wait(seconds)
 
     def live(self) -> None:
         """Give signs of life until `leave`."""

@@ -86,7 +86,7 @@ def run(
                 running[future] = job, time.perf_counter()
             here.claims(keys(running))
             if not running and at_work.waiting:
-                here.pause()
+                here.pause(POLL)
             for future in wait(running, POLL if at_work.held_up else None, FIRST_COMPLETED).done:
                 job, started = running.pop(future)
                 if not at_work.again(job, future):
@@ -140,8 +140,10 @@ class _Run:
                 self.waiting.remove(free)
                 self.settle(free, failed(PrunebenchError(failure["reason"])), 0.0)
             elif self.here.claim(free.anchor.key, at_hand):
-                self.waiting.remove(free)
-                return free
+                # Another run may have been at it, and done, since `taken` was read.
+                if self.is_wanted(free):
+                    self.waiting.remove(free)
+                    return free
             else:
                 taken.add(free.anchor.key)
         first = next(self.ready, None)

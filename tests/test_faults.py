@@ -299,6 +299,25 @@ def test_a_job_that_another_run_is_at_is_left_to_it(planned, monkeypatch, end):
         assert all(store.record(cell.leaf.key) for cell in plan.cells)
 
 
+def test_what_another_run_does_while_this_one_claims_it_is_not_done_again(planned, monkeypatch):
+    """It began and ended between this one's looks at what is taken and at who else claims."""
+    plan, store, _ = planned("magnitude,magnitude-init")
+    todo = jobs.to_run(plan, store)
+    dense = next(job for job in todo if job.trains and not job.needs)
+    real = at_work.Presence.claim
+
+    def late(here, key, beside=()):
+        if key == dense.anchor.key:
+            worker.run(dense.to_json(), store.name)
+        return real(here, key, beside)
+
+    monkeypatch.setattr(at_work.Presence, "claim", late)
+    with Here() as pool:
+        report = bench.run(todo, pool, store, (), Lines(todo))
+    assert (report.done, report.failures) == (len(todo) - 1, {})
+    assert all(store.record(cell.leaf.key) for cell in plan.cells)
+
+
 def test_weights_that_another_run_threw_away_are_made_again(planned):
     """Two runs on one store: the other one has finished and cleaned up while this one was at work."""
     plan, store, finish = planned("magnitude", "0.2,0.3")

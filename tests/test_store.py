@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import io
+import itertools
 import json
 import os
 import platform
@@ -13,6 +14,8 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -376,13 +379,70 @@ def test_a_job_that_another_run_is_at_is_taken_until_it_says_otherwise(store):
         assert three.taken() == set()
 
 
-def test_of_two_claims_at_one_moment_the_earlier_run_s_holds(store):
-    """Neither has seen the other's when it says its own."""
+def test_of_two_claims_at_one_moment_the_earlier_run_s_holds(store, monkeypatch):
+    """Neither has seen the other's when it says its own: the earlier one waits for the later one to step back."""
     with store.announced() as one, Store.open(store.name).announced() as two:
+        answers = []
+        monkeypatch.setattr(at_work.Presence, "pause", lambda *_: answers.append(two.claim("a")))
         two.claims({"a"})
         assert one.claim("a")
-        assert not two.claim("a")
+        assert answers == [False]
         assert (one.taken(), two.taken()) == (set(), {"a"})
+
+
+class InTurns:
+    """A place of which every use by a thread waits until that thread is told to go on."""
+
+    def __init__(self, place):
+        self.place = place
+        self.go = {}
+        self.stopped = threading.Semaphore(0)
+
+    def __getattr__(self, name):
+        def used(*words):
+            if go := self.go.get(threading.current_thread()):
+                self.stopped.release()
+                go.acquire()
+            return getattr(self.place, name)(*words)
+
+        return used
+
+    def interleaved(self, calls, order):
+        """What the calls give, when in each turn the one that `order` names goes on to its next use of the place."""
+        answers = [None] * len(calls)
+
+        def call(number):
+            answers[number] = calls[number]()
+            self.stopped.release()
+
+        threads = [threading.Thread(target=call, args=(number,)) for number in range(len(calls))]
+        for thread in threads:
+            self.go[thread] = threading.Semaphore(0)
+            thread.start()
+            self.stopped.acquire()
+        for number in [*order, *(number for number in range(len(calls)) for _ in range(20))]:
+            if answers[number] is None:
+                self.go[threads[number]].release()
+                self.stopped.acquire()
+        return answers
+
+
+def test_two_runs_never_hold_one_job_however_their_looks_fall(tmp_path, monkeypatch):
+    """Each in turn writes what it claims and reads what others do: all the orders in which that can go."""
+    monkeypatch.setattr(at_work, "LOOKS", 2)
+    monkeypatch.setattr(at_work.Presence, "pause", lambda *_: None)
+    monkeypatch.setattr(at_work.Presence, "live", lambda _: None)
+    place = InTurns(places.at(tmp_path))
+    seen = Counter()
+    # The later run uses the place four times at the most: a claim, two uses to look, and to step back.
+    for turns in itertools.combinations(range(10), 4):
+        order = [int(turn in turns) for turn in range(10)]
+        with at_work.announced(place) as one, at_work.announced(place) as two:
+            answers = place.interleaved([partial(one.claim, "a"), partial(two.claim, "a")], order)
+            assert [run.taken() for run in (two, one)] == [{"a"} if held else set() for held in answers]
+        seen[tuple(answers)] += 1
+    assert seen[True, True] == 0
+    assert seen[True, False] and seen[False, True]
 
 
 def said(lab, **changes):
