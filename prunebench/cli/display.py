@@ -84,7 +84,7 @@ class Live:
         bar = self.working.pop(job, None)
         if bar is not None:
             self.bars.remove_task(bar)
-        note = "" if left is None else f"about {duration(left)} left"
+        note = f"about {duration(left)} left" if left else ""
         self.bars.update(self.all, advance=len(job.phases), note=note)
         if failure:
             what = failure if bar is None else f"failure: {failure}"
@@ -115,7 +115,7 @@ class Lines:
 
     def finished(self, job: Job, seconds: float, left: float | None, failure: str) -> None:
         self.done += len(job.phases)
-        rest = "" if left is None else f", about {duration(left)} left"
+        rest = f", about {duration(left)} left" if left else ""
         what = f"{duration(seconds)}{self.losses.get(job.nodes[0].key, '')}"
         if failure:
             what = f"{what}; failure: {failure}" if job in self.started_jobs else failure
