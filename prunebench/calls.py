@@ -46,7 +46,8 @@ def lowest(strategy: Any, found: Mapping[str, Tensor], mask: masks.Mask, gone: i
 
 def moved(strategy: Any, context: Context, sparsity: float, gone: int) -> masks.Mask:
     """The mask of a strategy that prunes by itself and may move the weights that stay: `prune(ctx, sparsity)`."""
-    before = {name: keep.clone() for name, keep in context.mask.items()}
+    # Whatever it does to its mask in place, that of its siblings stays.
+    before, context.mask = context.mask, {name: keep.clone() for name, keep in context.mask.items()}
     answer = _ask(strategy, strategy.prune, context, sparsity)
     mask = {name: keep.cpu().bool() for name, keep in answer.items()}
     if {name: keep.shape for name, keep in mask.items()} != {name: keep.shape for name, keep in before.items()}:

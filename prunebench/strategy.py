@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -91,9 +92,17 @@ def parameters(kind: type) -> list[dataclasses.Field[Any]]:
     return list(dataclasses.fields(kind))
 
 
+@functools.lru_cache(maxsize=128)
+def _adapter(kind: type[Any]) -> Any:
+    """How pydantic reads the fields of a strategy: a millisecond to make, and workers build many strategies."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
 def build(kind: type[Any], options: Mapping[str, Any]) -> Any:
     """An instance of the strategy with `options`, each converted to its field's type and validated."""
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     known = [field.name for field in parameters(kind)]
     for option in options:
@@ -101,7 +110,8 @@ def build(kind: type[Any], options: Mapping[str, Any]) -> Any:
             raise unknown(f"option of strategy {kind.name!r}", option, known)
     fields = {field.name: str(field.type) for field in parameters(kind)}
     try:
-        return TypeAdapter(kind).validate_python({name: _plain(value, fields[name]) for name, value in options.items()})
+        read = _adapter(kind)  # type: ignore[arg-type]  # mypy takes no class for hashable
+        return read.validate_python({name: _plain(value, fields[name]) for name, value in options.items()})
     except ValidationError as error:
         first = error.errors()[0]
         option = str(first["loc"][0]) if first["loc"] else ""

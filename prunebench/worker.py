@@ -68,6 +68,7 @@ class Worker:
         self.seconds = records.Seconds()
         self.failures: list[Failure] = []
         self.scores: tuple[tuple[str, str], Mapping[str, Tensor]] = ("", ""), {}
+        self.kept: tuple[masks.Mask | None, Weights] = None, {}
         self.subject: Subject = subject(self.root, self.registry)
         records.metric_of(self.subject, self.registry)  # loaded here, and not while the first model is evaluated
         self.path = [Step.read(data) for data in job["path"]]
@@ -149,9 +150,11 @@ class Worker:
         """Which entries of which parameters stay, on the model's device."""
         if state.mask is None:
             return {}
-        groups = units.groups(self.subject.prunable, state.unit)
-        kept = units.expand(state.mask, groups, self.subject.prunable)
-        return {name: keep.to(self.root["device"]) for name, keep in kept.items()}
+        if state.mask is not self.kept[0]:
+            groups = units.groups(self.subject.prunable, state.unit)
+            kept = units.expand(state.mask, groups, self.subject.prunable)
+            self.kept = state.mask, {name: keep.to(self.root["device"]) for name, keep in kept.items()}
+        return self.kept[1]
 
     def apply(self, state: State) -> None:
         units.apply(self.subject.model, self.keep(state))

@@ -244,6 +244,18 @@ def test_a_mask_never_brings_units_back():
         calls.moved(strategy, context, 1 / 3, 1)
 
 
+def test_what_a_method_does_to_its_mask_in_place_changes_no_other():
+    def prune(ctx, sparsity):
+        ctx.mask["a"][0] = False
+        return ctx.mask
+
+    mask = {"a": torch.tensor([True, True, False])}
+    context = types.SimpleNamespace(mask=mask)
+    answer = calls.moved(types.SimpleNamespace(name="s", prune=prune), context, 2 / 3, 2)
+    assert answer["a"].tolist() == [False, True, False]
+    assert mask["a"].tolist() == [True, True, False]
+
+
 @pytest.mark.parametrize("kind", ["damaged", "gone"])
 def test_a_mask_that_is_damaged_or_gone_is_made_again(planned, kind):
     plan, store, finish = planned("imp")
