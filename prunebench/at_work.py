@@ -84,7 +84,7 @@ class Presence:
         self._say(self._jobs)
         others = self._others()
         self.runs = 1 + len(others)
-        self.before = sum((run.begun, run.name) < (self._begun, self._name) for run in others)
+        self.before = sum(map(self._is_earlier, others))
 
     def taken(self) -> frozenset[str]:
         """The keys of the jobs that other runs are at."""
@@ -101,7 +101,7 @@ class Presence:
             rivals = [run for run in self._others() if job in run.jobs]
             if not rivals:
                 return True
-            if any((run.begun, run.name) < (self._begun, self._name) for run in rivals):
+            if any(map(self._is_earlier, rivals)):
                 break
             self.pause(LOOK)
         self.claims(beside)
@@ -135,6 +135,9 @@ class Presence:
         with self._saying:
             if not self._over.is_set():
                 self._place.write(self._name, json.dumps(run.to_json()).encode())
+
+    def _is_earlier(self, run: _Run) -> bool:
+        return (run.begun, run.name) < (self._begun, self._name)
 
     def _others(self) -> list[_Run]:
         """The other runs that live. What has given no sign of life for a day is removed."""

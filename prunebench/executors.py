@@ -241,7 +241,8 @@ def _serve(connection: Connection, number: int, threads: int) -> None:
             connection.send(_answer(fn, args, kwargs))
     # To take torch and its like apart in good order takes a second, for which the run would have to wait.
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+        with contextlib.suppress(AttributeError, OSError):  # None where it is closed; its disk may be full
+            stream.flush()
     os._exit(0)
 
 

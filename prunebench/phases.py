@@ -6,7 +6,7 @@ Imports nothing but `errors`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from fractions import Fraction
 from typing import Any, Literal
@@ -176,6 +176,11 @@ def stores_mask(phase: Phase) -> bool:
 def changes_mask(phase: Phase) -> bool:
     """Whether another mask may stand after this phase than before it."""
     return stores_mask(phase) or isinstance(phase, Shuffle)
+
+
+def last(phases: Sequence[Phase], wanted: Callable[[Phase], bool]) -> int:
+    """The place of the last phase that is wanted; -1 where none is."""
+    return max((place for place, phase in enumerate(phases) if wanted(phase)), default=-1)
 
 
 def level(phases: Sequence[Phase]) -> float:

@@ -22,6 +22,7 @@ from prunebench.phases import (
     asks_strategy,
     changes_mask,
     check_sparsity,
+    last,
     to_json,
 )
 from prunebench.registry import Registry, first_line
@@ -78,9 +79,9 @@ class Method:
     def steps(self, sparsity: float) -> list[Step]:
         steps = [self.base._step(phase) for phase in self._recipe(self.base.strategy, sparsity)]
         if self.base is not self:
-            last = max((i for i, step in enumerate(steps) if changes_mask(step.phase)), default=-1)
-            rest = [step.phase for step in steps[last + 1 :]]
-            steps = steps[: last + 1] + [
+            masked = last([step.phase for step in steps], changes_mask)
+            rest = [step.phase for step in steps[masked + 1 :]]
+            steps = steps[: masked + 1] + [
                 self._step(phase)
                 for phase in _phases(self.strategy.tail(rest), f"the tail of {label(self.strategy)!r}")
             ]

@@ -53,10 +53,12 @@ class Seconds:
     def of(self, part: str) -> Iterator[None]:
         """Book the time of the block under `part`, and what was before it where it will be booked."""
         began = time.perf_counter()
-        yield
-        spent = time.perf_counter() - began
-        setattr(self, part, getattr(self, part) + spent)
-        self._since += spent
+        try:
+            yield
+        finally:
+            spent = time.perf_counter() - began
+            setattr(self, part, getattr(self, part) + spent)
+            self._since += spent
 
     def to_json(self) -> dict[str, float]:
         return {name: round(getattr(self, name), 4) for name in SECONDS}

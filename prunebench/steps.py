@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from prunebench import masks, phases
-from prunebench.phases import Phase, Rewind, sets_weights
+from prunebench.phases import Phase, Rewind
 from prunebench.strategy import Unit
 
 
@@ -37,21 +37,17 @@ class Step:
         return cls(**{**data, "phase": phases.from_json(data["phase"])})
 
 
-def last(path: Sequence[Step], wanted: Callable[[Phase], bool]) -> int:
-    """The place in `path` of the last step whose phase is wanted; 0 where none is."""
-    return max((i for i, step in enumerate(path) if wanted(step.phase)), default=0)
-
-
 def first_after(path: Sequence[Step], name: str | None) -> int:
     """The place in `path` of the first step whose change of the weights is not in the stored weights `name`.
 
     None are the weights that `path` starts from, be it θ0 or those that it sets anew.
     """
+    followed = [step.phase for step in path]
     if name is None:
-        return last(path, sets_weights)
+        return max(0, phases.last(followed, phases.sets_weights))
     source, middle, _ = name.partition("-at-")
     if middle:
-        return last(path, lambda phase: isinstance(phase, Rewind)) + 1
+        return phases.last(followed, lambda phase: isinstance(phase, Rewind)) + 1
     return [step.key for step in path].index(source) + 1
 
 

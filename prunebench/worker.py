@@ -26,7 +26,7 @@ from prunebench.models.prunable import permute_layers, reinitialise
 from prunebench.phases import Adopt, Compact, PermuteLayers, Prune, Reinit, Shuffle, Train
 from prunebench.registry import Registry, at_hand
 from prunebench.seeds import derive
-from prunebench.steps import State, Step, first_after, last, snapshots
+from prunebench.steps import State, Step, first_after, snapshots
 from prunebench.store import InputMissing, Store, StoreError
 from prunebench.subjects import Subject, subject
 
@@ -115,7 +115,7 @@ class Worker:
         start = first_after(path, name)
         state = State(rewound=name is None)
         # Each stored mask holds those before it.
-        masked = last(path, phases.stores_mask)
+        masked = phases.last([step.phase for step in path], phases.stores_mask)
         for i, step in enumerate(path):
             if i >= masked or not phases.changes_mask(step.phase):
                 self.replay_step(step, state, weights=i >= start)

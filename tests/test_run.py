@@ -144,6 +144,18 @@ def test_a_record_tells_the_seconds_of_a_strategy_from_those_of_masks(run, monke
     assert not any(seconds["evaluate"] for seconds in spent)
 
 
+def test_the_seconds_of_a_strategy_that_fails_are_its_own(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(records, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    seconds = records.Seconds(_since=0.0)
+    with pytest.raises(ZeroDivisionError), seconds.of("strategy"):
+        now[0] += 5.0
+        now[0] /= 0
+    now[0] += 0.25
+    seconds.add("prune")
+    assert (seconds.strategy, seconds.prune) == (5.0, 0.25)
+
+
 @pytest.fixture
 def starts(monkeypatch):
     """The weights at the start and at the end of every training."""
@@ -706,6 +718,13 @@ def test_what_a_worker_has_printed_is_there_after_it_has_ended(capfd, monkeypatc
     with Processes(Request(1, cpus=1)) as pool:
         pool.submit(exec, "print('half a line', end='')").result()
     assert capfd.readouterr().out == "half a line"
+
+
+def test_a_worker_ends_in_silence_where_its_output_is_closed():
+    code = "from prunebench.executors import *; pool = Processes(Request(1, 1)); pool.submit(int).result()"
+    closed = ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-c", f"{code}; pool.shutdown()"]
+    ended = subprocess.run(closed, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_a_worker_that_has_lost_its_gpu_costs_one_job_and_is_replaced():

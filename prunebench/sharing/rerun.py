@@ -20,7 +20,7 @@ import numpy as np
 
 from prunebench import packed, phases
 from prunebench.errors import PrunebenchError
-from prunebench.phases import Adopt, asks_strategy
+from prunebench.phases import Adopt, stores_mask
 from prunebench.plan import ENGINE, Node, Plan
 from prunebench.registry import Registry
 from prunebench.sharing import checks
@@ -173,7 +173,7 @@ def _bits(bundle: Bundle, trees: Trees, key: str, store: Store) -> Iterator[str]
         yield "has other sizes"
     for node in trees.nodes[key].path():
         asked = node.phase.mask if isinstance(node.phase, Adopt) else node.key
-        if node.phase is None or not (asks_strategy(node.phase) or isinstance(node.phase, Adopt)):
+        if node.phase is None or not stores_mask(node.phase):
             continue
         found = store.load("masks", asked, packed.described)
         if found != bundle.masks[asked].model_dump(exclude={"key"}):

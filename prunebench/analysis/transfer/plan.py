@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from prunebench.errors import PrunebenchError
-from prunebench.phases import Compact, Phase, Rewind, Shuffle, Train, asks_strategy, check_sparsity
+from prunebench.phases import Compact, Phase, Rewind, Shuffle, Train, asks_strategy, check_sparsity, last
 from prunebench.plan import Cell, Node, Plan, Root, adopt, check_rewinds, grow, leaf, without_collection
 from prunebench.recipes import Method, Step, check, plain
 from prunebench.registry import Registry
@@ -73,11 +73,11 @@ class _Finder:
         if not self.method.prunes or not question.sparsity:
             raise PrunebenchError(f"{question.strategy!r} finds no mask at sparsity {question.sparsity:g}")
         steps = self.method.steps(question.sparsity)
-        last = max((i for i, step in enumerate(steps) if asks_strategy(step.phase)), default=-1)
-        if last < 0:
+        found = last([step.phase for step in steps], asks_strategy)
+        if found < 0:
             raise PrunebenchError(f"{question.strategy!r} finds no mask at sparsity {question.sparsity:g}")
-        self.find = steps[: last + 1]
-        self.shuffles = [step for step in steps[last + 1 :] if isinstance(step.phase, Shuffle)]
+        self.find = steps[: found + 1]
+        self.shuffles = [step for step in steps[found + 1 :] if isinstance(step.phase, Shuffle)]
         compact: list[Phase] = [Compact()] if any(isinstance(step.phase, Compact) for step in steps) else []
         self.training: list[Phase] = [Rewind(), Train(), *compact]
 
