@@ -69,6 +69,11 @@ def subject(root: Mapping[str, Any], registry: Registry) -> Subject:
     return Subject(network.prunable, network.theta0(root["seed"]), train, evaluations, task, protocol)
 
 
+def forget() -> None:
+    """Load the model anew for the next job: something may have stopped half way in what it does to it."""
+    _network.cache_clear()
+
+
 @dataclass
 class _Network:
     """A model that is loaded once for all seeds, and so is compiled once; what θ0 is of it, but for the head."""

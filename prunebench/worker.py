@@ -28,7 +28,7 @@ from prunebench.registry import Registry, at_hand
 from prunebench.seeds import derive
 from prunebench.steps import State, Step, first_after, snapshots
 from prunebench.store import InputMissing, Store, StoreError
-from prunebench.subjects import Subject, subject
+from prunebench.subjects import Subject, forget, subject
 
 Weights = dict[str, Tensor]
 
@@ -45,7 +45,8 @@ def run(job: dict[str, Any], store: str) -> list[Failure]:
         try:
             worker = Worker(job, Store.open(store))
             worker.run()
-        except Exception as error:
+        except BaseException as error:
+            forget()
             if machine.out_of_memory(error):
                 raise PrunebenchError(
                     "it ran out of memory", "fewer --jobs or a smaller --batch-size need less"

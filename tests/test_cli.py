@@ -806,6 +806,11 @@ def processes_of(session):
     return found
 
 
+def hearing():
+    """Tests that run in the background are deaf to SIGINT, and so would be what they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize(
     ("jobs", "number"), [(1, signal.SIGINT), (2, signal.SIGINT), (1, signal.SIGTERM), (2, signal.SIGTERM)]
 )
@@ -821,8 +826,7 @@ def test_a_signal_stops_it_cleanly_and_it_says_how_to_go_on(words, tmp_path, job
         text=True,
         start_new_session=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
-        # Tests that run in the background are deaf to SIGINT, and so would be what they start.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=hearing,
     )
     assert process.stderr is not None
     assert "dense: Train" in process.stderr.readline()
@@ -841,6 +845,34 @@ def test_a_signal_stops_it_cleanly_and_it_says_how_to_go_on(words, tmp_path, job
     rest = call("plan", *options)
     assert "To run:        0 phases" not in rest.out
     assert "In the store:  0 phases" not in rest.out
+
+
+DEAF = """    class Deaf:
+        sent: ClassVar[list] = []
+
+        def __del__(self):
+            if not self.sent:
+                self.sent.append(NUMBER)
+                os.kill(os.getpid(), NUMBER)
+
+    def score(self, ctx):
+        self.Deaf()"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_is_not_lost_that_comes_where_exceptions_are_ignored(words, tmp_path, number):
+    """In a `__del__`, which the garbage collector may call at any time: `evaluate` has one."""
+    text = PLUGIN.replace("    def score(self, ctx):", DEAF).replace("NUMBER", str(int(number)))
+    file = plugin_file(tmp_path, text="import os\n" + text)
+    options = [*words, "--strategies", "mine", "--seeds", "30", "--executor", "here", "--store", "store"]
+    command = [sys.executable, "-c", "from prunebench.cli import main; main()", "run", *options, "--plugin", file]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, preexec_fn=hearing)
+    assert done.returncode == 128 + number, done.stderr
+    assert done.stderr.endswith(
+        "prunebench: stopped; what is done is stored, and the same command goes on from there\n"
+    )
+    assert "Exception ignored" not in done.stderr
+    assert len(list(Store.open(tmp_path / "store").records())) < 60
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="asks /proc which processes live")

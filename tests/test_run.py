@@ -21,6 +21,7 @@ from prunebench.cli.display import Lines
 from prunebench.cli.options import Running, executor_of, request_for
 from prunebench.errors import PrunebenchError
 from prunebench.executors import Here, Processes, Request
+from prunebench.models import vocabulary
 from prunebench.phases import Train
 from prunebench.registry import Registry
 from prunebench.store import Store
@@ -361,6 +362,24 @@ def test_a_strategy_that_raises_costs_its_own_cells_only(run, tmp_path):
     store, plan, report = run("raises,magnitude", "0.2", plugins=[file])
     assert not report.failures
     assert all(record is not None for record in records_of(store, plan).values())
+
+
+def test_a_run_goes_on_after_one_that_was_stopped_half_way_in_the_model(run, tmp_path, monkeypatch):
+    """As a person does in a notebook: the process has the model still, cut down to the tokens that are met."""
+
+    def stopped(self, *arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(vocabulary.Met, "_mend", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            run("magnitude", store="stopped")
+    store, plan, _ = run("magnitude", store="stopped")
+    found = records_of(store, plan)
+    other, _, _ = run("magnitude", store="whole")
+    assert {name: record and same(record) for name, record in found.items()} == {
+        name: same(record) for name, record in records_of(other, plan).items()
+    }
 
 
 def test_a_training_that_diverges_is_a_failure_with_that_reason(run):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +14,8 @@ import click
 from prunebench.cli.options import ARGUMENTS
 from prunebench.errors import PrunebenchError, unknown
 from prunebench.registry import Registry
+
+AGAIN = 0.01  # seconds
 
 
 class Commands(click.Group):
@@ -52,10 +56,23 @@ def _terminate(number: int, frame: object) -> None:
     raise Terminated
 
 
+def _once_more(ignored: sys.UnraisableHookArgs) -> None:
+    """Send an interrupt again that came in a `__del__`, out of which Python lets no exception.
+
+    After a moment, when that method is over: what is sent in here is ignored too.
+    """
+    if issubclass(ignored.exc_type, KeyboardInterrupt):
+        number = signal.SIGTERM if issubclass(ignored.exc_type, Terminated) else signal.SIGINT
+        threading.Timer(AGAIN, os.kill, (os.getpid(), number)).start()
+    else:
+        sys.__unraisablehook__(ignored)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script."""
     status: Any = 0
     signal.signal(signal.SIGTERM, _terminate)
+    sys.unraisablehook = _once_more
     try:
         # Not list(…): in this package that name becomes the module of the command, once it is imported.
         words = None if arguments is None else [*arguments]
