@@ -24,7 +24,7 @@ from typing import Any
 
 from prunebench import progress
 from prunebench.hookspecs import hookimpl
-from prunebench.machine import cores, is_lost, take_gpu
+from prunebench.machine import cores, is_lost, take_gpu, uncollected
 
 # A job whose worker dies is run again; one that kills its worker so many times in a row is a failure.
 ATTEMPTS = 3
@@ -230,7 +230,8 @@ def _serve(connection: Connection, number: int, threads: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    import torch
+    with uncollected():
+        import torch
 
     torch.set_num_threads(threads)
     take_gpu(number)

@@ -32,9 +32,9 @@ def network(cell: Cell, model: Subject, store: Store) -> Any:
     return model.model
 
 
-def compared(cell: Cell, model: Subject, store: Store, registry: Registry) -> tuple[dict[str, float], str]:
+def compared(cell: Cell, model: Subject, store: Store) -> tuple[dict[str, float], str]:
     """The model's scores, and in words whether it says bit for bit what the cell's record holds."""
-    evaluations, data, _ = records.evaluate(model, network(cell, model, store), root_json(cell.leaf.root), registry)
+    evaluations, data, _ = records.evaluate(model, network(cell, model, store), root_json(cell.leaf.root))
     score = _scores(evaluations)
     recorded = _scores((store.record(cell.leaf.key) or {"evaluations": {}})["evaluations"])
     now = arrays(data)

@@ -17,10 +17,9 @@ from prunebench.documents import SECONDS
 from prunebench.errors import PrunebenchError
 from prunebench.evaluation import decide, predict
 from prunebench.phases import Phase, level
-from prunebench.registry import Registry
 from prunebench.strategy import Unit
 from prunebench.subjects import Subject
-from prunebench.tasks.metrics import majority
+from prunebench.tasks.metrics import filled, majority, undefined
 from prunebench.training import Outcome
 
 # The largest difference of a logit between a compacted and a masked model, in float32, that counts as agreement.
@@ -64,17 +63,9 @@ class Seconds:
         return {name: round(getattr(self, name), 4) for name in SECONDS}
 
 
-def metric_of(subject: Subject, registry: Registry) -> Any:
-    """What scores predictions of the subject's task; to load it the first time in a process takes a second."""
-    return registry.get("metrics", subject.task.metric).load(subject.task.metric_config)
-
-
-def evaluate(
-    subject: Subject, model: nn.Module, root: Mapping[str, Any], registry: Registry
-) -> tuple[dict[str, Any], bytes, float]:
+def evaluate(subject: Subject, model: nn.Module, root: Mapping[str, Any]) -> tuple[dict[str, Any], bytes, float]:
     """The scores of `model` on every evaluation of its task, the logits behind them as an npz file, and the seconds
     that it took to predict alone."""
-    metric = metric_of(subject, registry)
     evaluations, logits = {}, {}
     seconds = 0.0
     for name, data in subject.evaluations.items():
@@ -83,12 +74,13 @@ def evaluate(
         seconds += time.perf_counter() - begun
         if not np.isfinite(logits[name]).all():
             raise PrunebenchError("the model's logits are not finite: its training diverged")
-        predictions, labels = decide(subject.task, logits[name]), data.labels.tolist()
+        labels = data.labels.tolist()
+        found = subject.scorer(decide(subject.task, logits[name]), labels)
         evaluations[name] = {
             "examples": len(data),
-            "metrics": metric.compute(predictions=predictions, references=labels),
-            "degenerate": metric.degenerate(predictions, labels),
-            "majority": majority(subject.task, subject.train.labels.tolist(), labels, metric),
+            "metrics": filled(found),
+            "degenerate": undefined(found),
+            "majority": majority(subject.train.labels.tolist(), labels, subject.scorer),
         }
     with io.BytesIO() as file:
         np.savez_compressed(file, allow_pickle=False, **logits)

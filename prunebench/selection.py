@@ -86,8 +86,9 @@ def nothing(rows: Sequence[Row]) -> PrunebenchError:
 def one_setting(rows: Sequence[Row]) -> list[Row]:
     """The rows, if they may stand on one page, or an error that names what differs.
 
-    Within a task everything must be equal; between tasks data may differ, and the protocol where they belong to no
-    common benchmark. Where a task has results under some setting, what was only ever planned under another is left out.
+    Within a task everything must be equal; between tasks data may differ, the plugins that they come from, and the
+    protocol where they belong to no common benchmark. Where a task has results under some setting, what was only ever
+    planned under another is left out.
     """
     left = _with_results(rows)
     found = _differing(left)
@@ -141,9 +142,23 @@ def _differing(rows: Sequence[Row]) -> list[_Difference]:
     within = [_Difference(*found, tuple(where)) for found, where in tasks.items()]
     everywhere = _fields({setting for found in by_task.values() for setting in found})
     told = {difference.field for difference in within} | {"data", "protocol"}
+    if _agree(everywhere.get("code", ())):
+        told.add("code")
     within += [_Difference(field, values, ()) for field, values in everywhere.items() if field not in told]
     within += _protocols(rows)
     return sorted(within, key=lambda difference: list(WORDS).index(difference.field))
+
+
+def _agree(codes: Sequence[str]) -> bool:
+    """Whether these versions of the code are of one engine and of one version of each plugin.
+
+    A task or a metric of a plugin stands in the code of its own results alone.
+    """
+    versions: dict[str, set[str]] = {}
+    for part in {part for code in codes for part in code.split(", ")}:
+        name, _, version = part.partition(" of ") if " of " in part else ("engine", "", part)
+        versions.setdefault(name, set()).add(version)
+    return all(len(found) == 1 for found in versions.values())
 
 
 def _protocols(rows: Sequence[Row]) -> Iterator[_Difference]:

@@ -18,6 +18,7 @@ from prunebench.models import sources
 from prunebench.models.prunable import PrunableModel, draw_head, load, load_tokenizer
 from prunebench.protocol import Protocol
 from prunebench.registry import Registry
+from prunebench.tasks.metrics import Scorer
 from prunebench.tasks.task import Task
 
 
@@ -31,6 +32,7 @@ class Subject:
     evaluations: dict[str, batches.Encoded]
     task: Task
     protocol: Protocol
+    scorer: Scorer
 
     @property
     def model(self) -> nn.Module:
@@ -66,7 +68,8 @@ def subject(root: Mapping[str, Any], registry: Registry) -> Subject:
     limits = (protocol.max_length, protocol.train_limit, protocol.eval_limit)
     train, evaluations = _encoded(task.name, where, root["data"], *limits, root["device"], registry, source)
     network = _network(source, len(task.labels) or 1, root["prunable"], root["device"], registry)
-    return Subject(network.prunable, network.theta0(root["seed"]), train, evaluations, task, protocol)
+    scorer = Scorer.of(task, registry.get("metrics", task.metric))
+    return Subject(network.prunable, network.theta0(root["seed"]), train, evaluations, task, protocol, scorer)
 
 
 def forget() -> None:

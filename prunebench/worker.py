@@ -70,8 +70,8 @@ class Worker:
         self.failures: list[Failure] = []
         self.scores: tuple[tuple[str, str], Mapping[str, Tensor]] = ("", ""), {}
         self.kept: tuple[masks.Mask | None, Weights] = None, {}
-        self.subject: Subject = subject(self.root, self.registry)
-        records.metric_of(self.subject, self.registry)  # loaded here, and not while the first model is evaluated
+        with machine.uncollected():
+            self.subject: Subject = subject(self.root, self.registry)
         self.path = [Step.read(data) for data in job["path"]]
         self.tree = [Step.read(data) for data in job["tree"]]
         self.checkpoints = Checkpoints(store, job["anchor"], job["checkpoint_minutes"])
@@ -273,7 +273,7 @@ class Worker:
         self, step: Step, path: list[Step], state: State, model: torch.nn.Module, outcome: training.Outcome | None
     ) -> tuple[dict[str, Any], bytes]:
         """Evaluate `model`, which is the subject's or made from it: the record of the node, and its logits."""
-        evaluations, logits, seconds = records.evaluate(self.subject, model, self.root, self.registry)
+        evaluations, logits, seconds = records.evaluate(self.subject, model, self.root)
         self.seconds.add("evaluate")
         record = {
             "format": FORMAT,

@@ -602,6 +602,58 @@ def test_a_plugin_that_cannot_be_used_is_one_line(store, words, tmp_path, text, 
     assert contents(store) == untouched
 
 
+METRIC = """
+from dataclasses import replace
+from prunebench import MetricSpec, hookimpl
+from prunebench.tasks import prunebench_tasks as built_in
+
+def load(config):
+    import datasets
+    import evaluate
+
+    class Errors(evaluate.Metric):
+        def _info(self):
+            columns = {name: datasets.Value("int64") for name in ("predictions", "references")}
+            return evaluate.MetricInfo("How many are wrong.", "", datasets.Features(columns))
+
+        def _compute(self, predictions, references):
+            return {"KEY": sum(one != other for one, other in zip(predictions, references)), "all": [len(references)]}
+
+    return Errors(config_name=config, keep_in_memory=True)
+
+@hookimpl
+def prunebench_metrics():
+    return [MetricSpec("errors", "How many are wrong.", load)]
+
+@hookimpl
+def prunebench_tasks():
+    [rte] = [task for task in built_in() if task.name == "rte"]
+    return [replace(rte, name="counted", metric="errors", metric_config="all", metrics=("errors",))]
+"""
+
+
+def test_a_task_with_a_metric_of_evaluate_of_its_own(words, tmp_path):
+    file = plugin_file(tmp_path, text=METRIC.replace("KEY", "errors"))
+    options = [*words, "--tasks", "rte,counted", "--store", tmp_path / "store", "--plugin", file]
+    assert call("run", *options).status == 0
+    scores = {}
+    for record in Store.open(tmp_path / "store").records():
+        scores.setdefault(record["root"]["task"], []).append(record["evaluations"]["validation"])
+    assert len(scores["counted"]) == len(scores["rte"]) > 1
+    for counted, rte in zip(*(sorted(scores[name], key=str) for name in ("counted", "rte")), strict=True):
+        assert counted["degenerate"] == []
+        for what in ("metrics", "majority"):
+            right = rte["examples"] - counted[what]["errors"]
+            assert right / rte["examples"] == pytest.approx(rte[what]["accuracy"])
+
+
+def test_a_metric_without_what_its_task_names_is_one_line(words, tmp_path):
+    file = plugin_file(tmp_path, text=METRIC.replace("KEY", "error"))
+    said = call("run", *words, "--tasks", "counted", "--store", tmp_path / "store", "--plugin", file)
+    failed = [line for line in refused(said) if line.startswith("failed: ")]
+    assert "the metric 'errors' of the task 'counted' gives no 'errors' (it gives 'error', 'all')" in failed[0]
+
+
 def test_a_score_that_raises_costs_only_its_own_cells(words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     file = plugin_file(tmp_path, score="1 / 0")

@@ -6,7 +6,9 @@ import subprocess
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +17,7 @@ from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
 from prunebench import PrunebenchError
 from prunebench.tasks import prunebench_tasks
-from prunebench.tasks.metrics import GLUE_METRIC, majority
+from prunebench.tasks.metrics import GLUE_METRIC, MetricSpec, Scorer, majority, scores, undefined
 
 TASKS = {task.name: task for task in prunebench_tasks()}
 KEYS = {
@@ -34,6 +36,7 @@ KEYS = {
     "ax": ["accuracy"],
 }
 METRICS = {config: GLUE_METRIC.load(config) for config in KEYS}
+SCORERS = {task.metric_config: Scorer.of(task, GLUE_METRIC) for task in TASKS.values()}
 
 
 def lists_of_pairs(values, min_size=1):
@@ -45,7 +48,7 @@ def compute(config, predictions, references):
 
 
 def degenerate(config, predictions, references):
-    return METRICS[config].degenerate(list(predictions), list(references))
+    return undefined(scores(config, list(predictions), list(references)))
 
 
 @pytest.mark.parametrize("config", KEYS)
@@ -160,6 +163,8 @@ def test_one_example_has_no_correlation():
 def test_predictions_that_are_no_classes_are_refused():
     with pytest.raises(ValueError, match=r"class indices, got 0\.7"):
         compute("sst2", [0.7, 1], [1, 1])
+    with pytest.raises(ValueError, match=r"class indices, got 0\.7"):
+        scores("sst2", [1, 1], [0.7, 1])
     with pytest.raises(ValueError, match="classes 0 and 1 only"):
         compute("mrpc", [2, 1], [1, 1])
     with pytest.raises(ValueError, match="equally long"):
@@ -195,25 +200,70 @@ def test_processes_compute_at_the_same_time_and_leave_no_file(tmp_path):
 
 def test_majority_of_classes():
     references = [1, 1, 1, 0]
-    assert majority(TASKS["mrpc"], [0, 1, 1], references, METRICS["mrpc"]) == {
+    assert majority([0, 1, 1], references, SCORERS["mrpc"]) == {
         "accuracy": 0.75,
         "f1": pytest.approx(2 * 0.75 / 1.75),
     }
-    assert majority(TASKS["mrpc"], [0, 0, 1], references, METRICS["mrpc"]) == {"accuracy": 0.25, "f1": 0.0}
-    assert majority(TASKS["cola"], [0, 1, 1], references, METRICS["cola"]) == {"matthews_correlation": 0.0}
+    assert majority([0, 0, 1], references, SCORERS["mrpc"]) == {"accuracy": 0.25, "f1": 0.0}
+    assert majority([0, 1, 1], references, SCORERS["cola"]) == {"matthews_correlation": 0.0}
 
 
 def test_majority_takes_the_lowest_class_on_ties_and_never_looks_at_the_references():
-    assert majority(TASKS["mnli"], [2, 1, 1, 2], [2, 2, 1], METRICS["mnli"]) == {"accuracy": pytest.approx(1 / 3)}
+    assert majority([2, 1, 1, 2], [2, 2, 1], SCORERS["mnli"]) == {"accuracy": pytest.approx(1 / 3)}
 
 
 def test_majority_of_scores_is_their_mean_and_has_no_correlation():
-    class Recorder:
-        def compute(self, predictions, references):
-            self.predictions = predictions
-            return METRICS["stsb"].compute(predictions=predictions, references=references)
+    said = []
 
-    recorder = Recorder()
-    scores = majority(TASKS["stsb"], [0.1] * 3 + [4.9], [0.0, 2.0, 5.0], recorder)
-    assert scores == {"pearson": 0.0, "spearmanr": 0.0}
-    assert recorder.predictions == [pytest.approx(1.3)] * 3
+    def recorded(config, predictions, references):
+        said.append(predictions)
+        return scores(config, predictions, references)
+
+    scorer = Scorer.of(TASKS["stsb"], replace(GLUE_METRIC, scores=recorded))
+    assert majority([0.1] * 3 + [4.9], [0.0, 2.0, 5.0], scorer) == {"pearson": 0.0, "spearmanr": 0.0}
+    assert said == [[pytest.approx(1.3)] * 3]
+
+
+@given(lists_of_pairs(st.integers(0, 1)))
+@settings(deadline=None, max_examples=60)
+def test_formulas_and_the_metric_of_evaluate_give_the_same(pair):
+    for config in ("mrpc", "cola", "stsb"):
+        slow = Scorer.of(TASKS[config], replace(GLUE_METRIC, scores=None))
+        fast = SCORERS[config](*pair)
+        assert slow(*pair) == {key: value or 0.0 for key, value in fast.items()}
+
+
+class Given:
+    """A metric that gives what it was made with, as those of `evaluate` do: floats, numbers of numpy, lists."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def compute(self, predictions, references):
+        return self.values
+
+
+def given_scorer(values):
+    return Scorer.of(TASKS["mrpc"], MetricSpec("given", "What it was given.", lambda config: Given(values)))
+
+
+def test_a_metric_of_evaluate_needs_nothing_but_compute():
+    values = {"accuracy": np.float64(0.5), "f1": np.float32("nan"), "support": [1, 2]}
+    found = given_scorer(values)([0, 1], [0, 0])
+    assert found == {"accuracy": 0.5, "f1": None}
+    assert type(found["accuracy"]) is float
+    assert given_scorer({"accuracy": None, "f1": math.inf})([0], [0]) == {"accuracy": None, "f1": None}
+
+
+@pytest.mark.parametrize(
+    ("values", "parts"),
+    [
+        ({"accuracy": 1.0, "F1": 0.5}, ["gives no 'f1'", "it gives 'accuracy', 'F1'"]),
+        ({"accuracy": 1.0, "f1": [0.5, 0.5]}, ["gives [0.5, 0.5] for 'f1'", "expected one number"]),
+    ],
+)
+def test_a_metric_that_gives_something_else_than_its_task_says_is_told(values, parts):
+    with pytest.raises(PrunebenchError) as error:
+        given_scorer(values)([0], [0])
+    for part in ("the metric 'glue' of the task 'mrpc'", *parts):
+        assert part in str(error.value)

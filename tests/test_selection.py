@@ -117,6 +117,31 @@ def test_every_field_that_differs_has_its_sentence() -> None:
     assert not any("big" in label for label in labels)
 
 
+@pytest.mark.parametrize(
+    ("codes", "stand_together"),
+    [
+        (("engine 4", "engine 4, mine of mine.py 65debd2f, errors of mine.py 65debd2f"), True),
+        (("engine 4, a of a.py 65debd2f", "engine 4, b of b.py 0123abcd"), True),
+        (("engine 3", "engine 4"), False),
+        (("engine 3", "engine 4, mine of mine.py 65debd2f"), False),
+        (("engine 4, fam of fam.py 65debd2f, a of a.py 1", "engine 4, fam of fam.py 0123abcd"), False),
+    ],
+)
+def test_tasks_of_several_plugins_stand_on_one_page(codes: tuple[str, str], stand_together: bool) -> None:
+    lab = Lab()
+    for task, code in zip(("rte", "mine"), codes, strict=True):
+        add(lab, "imp", 0.5, 0, 0.5, task=task, code=code)
+    if stand_together:
+        assert one_setting(lab.rows()) == lab.rows()
+    else:
+        with pytest.raises(PrunebenchError, match="2 versions of the code"):
+            one_setting(lab.rows())
+    for code in codes:
+        add(lab, "imp", 0.5, 1, 0.5, code=code)
+    with pytest.raises(PrunebenchError, match="2 versions of the code for rte"):
+        one_setting(lab.rows())
+
+
 def test_one_field_of_several_tasks_is_one_sentence() -> None:
     lab = Lab()
     for task in ("rte", "mrpc", "wnli"):

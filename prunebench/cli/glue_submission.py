@@ -141,7 +141,7 @@ def _answers(
     answers, said = {}, []
     for task, cell in cells.items():
         model = kept.take_out(cell, done.place, registry)
-        scores, check = kept.compared(cell, model, done.place, registry)
+        scores, check = kept.compared(cell, model, done.place)
         shown = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
         click.echo(
             f"{task}, {cell.method['label']} {cell.sparsity:g}, seed {cell.leaf.root.seed}: dev {shown}, {check}"

@@ -18,7 +18,7 @@ from prunebench.errors import PrunebenchError
 from prunebench.registry import Registry
 from prunebench.sharing.bundle import Bundle
 from prunebench.sharing.schema import Evaluation, Record
-from prunebench.tasks.metrics import majority
+from prunebench.tasks.metrics import Scorer, filled, majority, undefined
 from prunebench.tasks.task import DataSource, Split, Task, TaskData
 
 # Sums of floating-point numbers may round otherwise in another build of numpy; nobody gains by a hundred thousandth
@@ -45,46 +45,46 @@ def recompute(bundle: Bundle, registry: Registry, glue_dir: str | None) -> Recom
         groups[root.task, root.data, limits, tuple(sorted(root.sizes.items()))].append(line.record)
     for (task, data, limits, sizes), records in sorted(groups.items(), key=lambda group: str(group[0])):
         try:
-            scorer = Scorer.load(registry, task, data, limits, glue_dir)
+            checker = Checker.load(registry, task, data, limits, glue_dir)
         except PrunebenchError as error:
             found.without_data[task] = str(error)
             continue
-        if scorer.data.sizes() != dict(sizes):
+        if checker.data.sizes() != dict(sizes):
             found.wrong.append(
-                f"records of {task} say that there are {dict(sizes)} examples, not {scorer.data.sizes()}"
+                f"records of {task} say that there are {dict(sizes)} examples, not {checker.data.sizes()}"
             )
             continue
         for record in records:
             found.records += 1
-            found.wrong += scorer.compare(bundle, record)
+            found.wrong += checker.compare(bundle, record)
     return found
 
 
 @dataclass(frozen=True)
-class Scorer:
+class Checker:
     """A task with its data as it was limited, its metric, and the scores of its most frequent class."""
 
     task: Task
     data: TaskData
-    metric: Any
+    scorer: Scorer
     majorities: Mapping[str, Mapping[str, float]]
 
     @classmethod
     def load(
         cls, registry: Registry, name: str, fingerprint: str, limits: Sequence[Any], glue_dir: str | None
-    ) -> Scorer:
+    ) -> Checker:
         """Raises PrunebenchError where task, metric or data are not at hand, or the data are others."""
         task: Task = registry.get("tasks", name)
-        metric = registry.get("metrics", task.metric).load(task.metric_config)
+        scorer = Scorer.of(task, registry.get("metrics", task.metric))
         data = task.load(DataSource(Path(glue_dir) if glue_dir else None))
         if data.fingerprint() != fingerprint:
             raise PrunebenchError(f"the data of {name} here is {data.fingerprint()}, and the bundle's is {fingerprint}")
         data = data.limited(*limits)
         guess = {
-            evaluation: majority(task, labels(data.train), labels(split), metric)
+            evaluation: majority(labels(data.train), labels(split), scorer)
             for evaluation, split in data.evaluations.items()
         }
-        return cls(task, data, metric, guess)
+        return cls(task, data, scorer, guess)
 
     def compare(self, bundle: Bundle, record: Record) -> Iterator[str]:
         for evaluation, said in record.evaluations.items():
@@ -108,8 +108,9 @@ class Scorer:
             yield "a class", f"one of {len(self.task.labels)}", int(array.max())
             return
         predicted, expected = array.tolist(), labels(split)
-        yield "metrics", self.metric.compute(predictions=predicted, references=expected), said.metrics
-        yield "degenerate", list(self.metric.degenerate(predicted, expected)), said.degenerate
+        found = self.scorer(predicted, expected)
+        yield "metrics", filled(found), said.metrics
+        yield "degenerate", undefined(found), said.degenerate
         yield "majority", self.majorities[evaluation], said.majority
         yield "examples", len(split), said.examples
 

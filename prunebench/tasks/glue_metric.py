@@ -6,13 +6,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import datasets
 import evaluate
 
-from prunebench.tasks.metrics import scores
+from prunebench.tasks.metrics import filled, scores
 
 _CITATION = "Wang et al. 2019, GLUE: A Multi-Task Benchmark and Analysis Platform for Natural Language Understanding"
 _INPUTS = """
@@ -49,8 +48,4 @@ class GlueMetric(evaluate.Metric):  # type: ignore[misc]  # `evaluate` has no ty
         )
 
     def _compute(self, *, predictions: Any = None, references: Any = None, **_: Any) -> dict[str, float]:
-        return {key: value or 0.0 for key, value in scores(self.config_name, predictions, references).items()}
-
-    def degenerate(self, predictions: Sequence[float], references: Sequence[float]) -> list[str]:
-        """The keys whose value is undefined for these predictions, so that `compute` gives 0.0 for want of one."""
-        return [key for key, value in scores(self.config_name, predictions, references).items() if value is None]
+        return filled(scores(self.config_name, predictions, references))

@@ -2,37 +2,69 @@
 
 Imports neither torch nor `evaluate`; numpy and scipy where they are used.
 
-A score that its formula leaves undefined is None here. `evaluate.Metric` objects turn it into 0.0 and name it as
-degenerate, so that it is neither a NaN in a mean nor a number that looks earned.
+A score that its formula leaves undefined is None here, and so is what an `evaluate.Metric` gives that is not finite.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from prunebench.errors import unknown
+from prunebench.errors import PrunebenchError, unknown
 from prunebench.tasks.task import Task
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+Scores = dict[str, float | None]
+
+
 @dataclass(frozen=True)
 class MetricSpec:
-    """A metric by name: `load(config)` gives the `evaluate.Metric` for that configuration.
+    """A metric by name. `load(config)` gives the `evaluate.Metric` for that configuration, as `evaluate.load` does.
 
-    Its `compute(predictions=…, references=…)` gives a float for each key, 0.0 where the value is undefined, and its
-    `degenerate(predictions, references)` names the keys whose value was undefined.
+    Where `scores(config, predictions, references)` is there too, it gives the same values, None for one that is
+    undefined, and runs use it: to import `evaluate` takes each process a second and 100 MB.
     """
 
     name: str
     doc: str
     load: Callable[[str], Any]
+    scores: Callable[[str, Sequence[float], Sequence[float]], Scores] | None = None
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """The metrics of a task. Called with predictions and references it gives each of them; None is undefined."""
+
+    task: Task
+    compute: Callable[..., Mapping[str, Any]]
+
+    @classmethod
+    def of(cls, task: Task, spec: MetricSpec) -> Scorer:
+        config = task.metric_config
+        return cls(task, functools.partial(spec.scores, config) if spec.scores else spec.load(config).compute)
+
+    def __call__(self, predictions: Sequence[float], references: Sequence[float]) -> Scores:
+        """Raises PrunebenchError where the metric gives no number for what the task says that it gives."""
+        values = self.compute(predictions=predictions, references=references)
+        return {key: self._number(key, values) for key in self.task.metrics}
+
+    def _number(self, key: str, values: Mapping[str, Any]) -> float | None:
+        who = f"the metric {self.task.metric!r} of the task {self.task.name!r}"
+        if key not in values:
+            raise PrunebenchError(f"{who} gives no {key!r}", f"it gives {', '.join(map(repr, values)) or 'nothing'}")
+        try:
+            number = math.nan if values[key] is None else float(values[key])
+        except (TypeError, ValueError):
+            raise PrunebenchError(f"{who} gives {values[key]!r} for {key!r}", "expected one number") from None
+        return number if math.isfinite(number) else None
 
 
 _ACCURACY = ("accuracy",)
@@ -57,18 +89,19 @@ GLUE_KEYS: dict[str, tuple[str, ...]] = {
 
 
 def _load_glue(config: str) -> Any:
-    if config not in GLUE_KEYS:
-        raise unknown("configuration of the metric 'glue'", config, GLUE_KEYS)
-    # `evaluate` takes seconds to import, and listing the metrics must not.
+    _keys(config)
     from prunebench.tasks.glue_metric import GlueMetric
 
     return GlueMetric(config)
 
 
-GLUE_METRIC = MetricSpec("glue", "accuracy, F1, Matthews, Pearson and Spearman as GLUE has them, 0 to 1", _load_glue)
+def _keys(config: str) -> tuple[str, ...]:
+    if config not in GLUE_KEYS:
+        raise unknown("configuration of the metric 'glue'", config, GLUE_KEYS)
+    return GLUE_KEYS[config]
 
 
-def scores(config: str, predictions: Sequence[float], references: Sequence[float]) -> dict[str, float | None]:
+def scores(config: str, predictions: Sequence[float], references: Sequence[float]) -> Scores:
     """The values of all keys of a configuration; None where the formula leaves the value undefined.
 
     `predictions` and `references` have the same length n ≥ 1: class indices, or scores for "stsb". A prediction that
@@ -80,11 +113,12 @@ def scores(config: str, predictions: Sequence[float], references: Sequence[float
     expected = np.asarray(references, dtype=np.float64)
     if predicted.shape != expected.shape or predicted.ndim != 1 or not len(predicted):
         raise ValueError(f"expected two equally long lists, got shapes {predicted.shape} and {expected.shape}")
-    keys = GLUE_KEYS[config]
+    keys = _keys(config)
     if not np.isfinite(predicted).all():
         return dict.fromkeys(keys)
-    if config != "stsb" and (predicted != np.floor(predicted)).any():
-        raise ValueError(f"the metric of {config} takes class indices, got {predicted[predicted % 1 != 0][0]}")
+    for values in (predicted, expected):
+        if config != "stsb" and (values != np.floor(values)).any():
+            raise ValueError(f"the metric of {config} takes class indices, got {values[values % 1 != 0][0]}")
     return {key: _FORMULAS[key](predicted, expected) for key in keys}
 
 
@@ -155,16 +189,29 @@ _FORMULAS: dict[str, Callable[[Any, Any], float | None]] = {
 }
 
 
-def majority(task: Task, train_labels: Sequence[float], references: Sequence[float], metric: Any) -> dict[str, float]:
+GLUE_METRIC = MetricSpec(
+    "glue", "accuracy, F1, Matthews, Pearson and Spearman as GLUE has them, 0 to 1", _load_glue, scores
+)
+
+
+def filled(found: Scores) -> dict[str, float]:
+    """With 0.0 for what is undefined: neither a NaN in a mean nor, as `undefined` names it, a number that is earned."""
+    return {key: 0.0 if value is None else value for key, value in found.items()}
+
+
+def undefined(found: Scores) -> list[str]:
+    return [key for key, value in found.items() if value is None]
+
+
+def majority(train_labels: Sequence[float], references: Sequence[float], scorer: Scorer) -> dict[str, float]:
     """The scores of a model that always says the same: what a method must beat to have learnt anything.
 
     It says the most frequent class of `train_labels`, the lowest index on ties, or their mean for regression (then
-    every correlation is undefined, hence 0.0). `metric` is the `evaluate.Metric` that the task names.
+    every correlation is undefined, hence 0.0).
     """
-    if task.is_regression:
+    if scorer.task.is_regression:
         guess: float = math.fsum(train_labels) / len(train_labels)
     else:
         counts = Counter(train_labels)
         guess = max(sorted(counts), key=counts.__getitem__)
-    values = metric.compute(predictions=[guess] * len(references), references=list(references))
-    return {key: float(value) for key, value in values.items()}
+    return filled(scorer([guess] * len(references), list(references)))

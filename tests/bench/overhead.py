@@ -3,8 +3,9 @@
 `python overhead.py [--rounds 2] [--ray] [words of prunebench run, such as quick --seeds 1]`; with --ray two jobs at a
 time also on a Ray cluster of their own.
 
-The time of a run is its wall time × the jobs at a time. Of that the records say what was training, evaluating, pruning
-and loading; the rest is planning, the start of workers, the store, the page at the end, and workers without a job.
+The time of a run is its wall time × the jobs at a time. Of that the records say what was training, predicting (the
+models' own part of evaluation), a strategy's own code, scoring, pruning and loading; the rest is planning, the start of
+workers, the store, the page at the end, and workers without a job. Overhead is all but the first three.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from statistics import median
 from interleaved import show
 from memory import measure
 
-from prunebench.documents import SECONDS
 from prunebench.store import Store
+
+WORK = ("train", "predict", "strategy")
+BOOKKEEPING = ("score", "prune", "load")
 
 
 def run(words: list[str], jobs: int, *more: str) -> tuple[float, int, dict[str, float]]:
@@ -34,8 +37,11 @@ def run(words: list[str], jobs: int, *more: str) -> tuple[float, int, dict[str, 
         if code:
             raise SystemExit(f"{command} failed: {code}")
         spent = [record["seconds"] for record in Store.open(f"{folder}/store").records()]
-    shares = {part: 100 * sum(seconds[part] for seconds in spent) / (wall * jobs) for part in SECONDS}
-    return wall, most, {**shares, "the rest": 100 - sum(shares.values())}
+    for seconds in spent:
+        seconds["score"] = seconds["evaluate"] - seconds["predict"]
+    shares = {part: 100 * sum(each[part] for each in spent) / (wall * jobs) for part in (*WORK, *BOOKKEEPING)}
+    shares["the rest"] = 100 - sum(shares.values())
+    return wall, most, {**shares, "overhead": 100 - sum(shares[part] for part in WORK)}
 
 
 def main() -> None:

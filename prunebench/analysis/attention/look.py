@@ -31,7 +31,7 @@ def look(cells: Sequence[Cell], store: Store, registry: Registry, texts: Sequenc
     found = []
     for cell in cells:
         model = kept.take_out(cell, store, registry)
-        score, check = kept.compared(cell, model, store, registry)
+        score, check = kept.compared(cell, model, store)
         said = measures(model.model, data, tokenizer.sep_token_id, tokenizer.cls_token_id)
         shown = maps(model.model, tokenizer, chosen, model.protocol.max_length, root["device"])
         gone = heads_gone(cell, model, store)
