@@ -178,6 +178,18 @@ def test_apply_zeroes_in_place_exactly_what_is_gone(small):
     assert parameter.requires_grad
 
 
+def test_what_is_gone_is_zero_whatever_it_was_and_the_rest_keeps_every_bit(small):
+    """Also where the weights are not laid out row by row, as after a transposition."""
+    layer = "bert.encoder.layer.0.output.dense"
+    odd = torch.tensor([[-1.0, float("nan"), -0.0], [float("inf"), -float("inf"), 1e-45], [2.0, 3.0, 0.1], [4, 5, 6]])
+    small.model.get_submodule(layer).weight = torch.nn.Parameter(odd.t().contiguous().t())
+    keep = torch.tensor([[False, False, False], [False, False, True], [True, False, True], [False, True, True]])
+    units.apply(small.model, {f"{layer}.weight": keep})
+    now = small.model.get_parameter(f"{layer}.weight").detach()
+    expected = odd.masked_fill(~keep, 0.0)
+    assert torch.equal(now.contiguous().view(torch.int32), expected.view(torch.int32))
+
+
 def test_encoder_sparsity_counts_the_prunable_matrices_only(small):
     with torch.no_grad():
         for parameter in small.model.parameters():
