@@ -19,7 +19,7 @@ from prunebench.documents import SECONDS
 from prunebench.errors import PrunebenchError
 from prunebench.executors import ATTEMPTS, WorkersDied
 from prunebench.jobs import RESULTS, Failure, Job, begun_elsewhere, describe, pieces
-from prunebench.machine import uncollected
+from prunebench.machine import without_collection
 from prunebench.plan import Node
 from prunebench.store import InputMissing, Store, StoreError
 
@@ -57,7 +57,7 @@ class Report:
 
 def work(job: dict[str, Any], store: str) -> list[Failure]:
     """What an executor calls. Whoever only hands out jobs never loads what they compute with."""
-    with uncollected():
+    with without_collection():
         from prunebench import worker
 
     return worker.run(job, store)

@@ -18,13 +18,14 @@ import traceback
 from collections.abc import Callable, Iterable
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any
 
 from prunebench import progress
 from prunebench.hookspecs import hookimpl
-from prunebench.machine import cores, is_lost, take_gpu, uncollected
+from prunebench.machine import cores, is_lost, take_gpu, without_collection
 
 # A job whose worker dies is run again; one that kills its worker so many times in a row is a failure.
 ATTEMPTS = 3
@@ -95,7 +96,9 @@ class Processes(ThreadPoolExecutor):
 
     def __init__(self, request: Request) -> None:
         jobs = request.jobs
-        # Workers are started from these threads, and are deaf to Ctrl-C from their first moment on: they inherit it.
+        # Workers are started from these threads, and are deaf to Ctrl-C from their first moment on: they inherit it,
+        # unless multiprocessing first has to start this helper, which ends the deafness of the thread.
+        resource_tracker.ensure_running()
         super().__init__(jobs, initializer=signal.pthread_sigmask, initargs=(signal.SIG_BLOCK, {signal.SIGINT}))
         self._all = [_Worker(number, request.cpus or max(1, cores() // jobs)) for number in range(jobs)]
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
@@ -230,7 +233,7 @@ def _serve(connection: Connection, number: int, threads: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    with uncollected():
+    with without_collection():
         import torch
 
     torch.set_num_threads(threads)

@@ -11,8 +11,9 @@ from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from prunebench.machine import without_collection
 from prunebench.phases import Adopt, Prune, Rewind, Train, sets_weights
-from prunebench.plan import Node, Plan, root_json, without_collection
+from prunebench.plan import Node, Plan, root_json
 
 # The kinds of things that stay in a store, of those that a job makes.
 RESULTS = ("records", "masks", "models")
@@ -275,7 +276,6 @@ def count(plan: Plan, jobs: list[Job], store: Contents, without: Collection[Node
     spent = _spent(plan)
     nodes = list(plan.nodes())
     left = {node for job in jobs for node in job.phases}
-    again = [job for job in jobs if job.trains and all(store.has("records", key) for key in job.records)]
     return Count(
         asked=sum(spent[cell.leaf][0] for cell in plan.cells),
         asked_trainings=sum(spent[cell.leaf][1] for cell in plan.cells),
@@ -285,7 +285,7 @@ def count(plan: Plan, jobs: list[Job], store: Contents, without: Collection[Node
         failed=len(without),
         jobs=len(jobs),
         trainings=sum(job.trains for job in jobs),
-        again=len(again),
+        again=sum(job.trains and all(store.has("records", key) for key in job.records) for job in jobs),
     )
 
 

@@ -5,8 +5,6 @@ The key of a phase is a digest of everything that its outcome depends on. Same k
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from prunebench.errors import PrunebenchError
+from prunebench.machine import without_collection
 from prunebench.phases import Adopt, Phase, Rewind, Shuffle, Train, level, to_json
 from prunebench.recipes import Method, Step, plain
 from prunebench.registry import Registry
@@ -180,18 +179,6 @@ class Plan:
         labels = {cell.method["label"] for cell in self.cells if cell.method["strategy"] in known}
         labels |= {node.strategy for node in self.nodes()} - {""}
         return {label: registry.called(label) for label in sorted(labels)}
-
-
-@contextlib.contextmanager
-def without_collection() -> Iterator[None]:
-    """Leave garbage alone: a plan is one large web that lives on, and looking through it takes as long as making it."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 @without_collection()

@@ -70,7 +70,7 @@ class Worker:
         self.failures: list[Failure] = []
         self.scores: tuple[tuple[str, str], Mapping[str, Tensor]] = ("", ""), {}
         self.kept: tuple[masks.Mask | None, Weights] = None, {}
-        with machine.uncollected():
+        with machine.without_collection():
             self.subject: Subject = subject(self.root, self.registry)
         self.path = [Step.read(data) for data in job["path"]]
         self.tree = [Step.read(data) for data in job["tree"]]

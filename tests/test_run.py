@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from concurrent.futures import BrokenExecutor, Future
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -737,6 +738,32 @@ def test_what_a_worker_has_printed_is_there_after_it_has_ended(capfd, monkeypatc
     with Processes(Request(1, cpus=1)) as pool:
         pool.submit(exec, "print('half a line', end='')").result()
     assert capfd.readouterr().out == "half a line"
+
+
+FIRST_MOMENTS = """
+import multiprocessing
+from pathlib import Path
+from prunebench.executors import Processes, Request
+
+if __name__ == "__main__":
+    with Processes(Request(1)) as pool:
+        done = pool.submit(abs, -1)
+        while not (workers := multiprocessing.active_children()):
+            pass
+        while not done.done():
+            lines = dict(line.split(":", 1) for line in Path(f"/proc/{workers[0].pid}/status").read_text().splitlines())
+            deaf = {what: int(lines[what], 16) >> 1 & 1 for what in ("SigBlk", "SigIgn")}
+            assert any(deaf.values()), deaf
+    print("deaf all along")
+"""
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="asks /proc which signals a process hears")
+def test_a_worker_is_deaf_to_ctrl_c_from_its_first_moment_on(tmp_path):
+    """In a process of its own, in which nothing of multiprocessing has been used before."""
+    (tmp_path / "first.py").write_text(FIRST_MOMENTS)
+    done = subprocess.run([sys.executable, tmp_path / "first.py"], capture_output=True, text=True)
+    assert done.stdout == "deaf all along\n", done.stderr
 
 
 def test_a_worker_ends_in_silence_where_its_output_is_closed():

@@ -103,7 +103,9 @@ def test_a_record_that_was_laid_out_anew_is_the_same_record(lab, store, monkeypa
     assert Store.open(store.name).record(KEY) == kept
 
 
-def test_many_records_come_back_together(lab, store):
+@pytest.mark.parametrize("few", [0, 16], ids=["listed", "looked for"])
+def test_many_records_come_back_together(lab, store, monkeypatch, few):
+    monkeypatch.setattr(places, "FEW", few)
     keys = [f"{number:02x}" * 16 for number in range(5)]
     for key in keys[1:4]:
         store.add_record(record(key), b"")
@@ -114,6 +116,14 @@ def test_many_records_come_back_together(lab, store):
     assert len(again.complaints) == 1
     assert f"{store.name}/records/03/{keys[3]}.json is torn" in again.complaints[0]
     assert sorted(found["key"] for found in Store.open(store.name).records()) == keys[1:3]
+
+
+def test_records_of_the_working_folder_come_back_together(tmp_path, monkeypatch):
+    monkeypatch.setattr(places, "FEW", 0)
+    monkeypatch.chdir(tmp_path)
+    store = Store.create(".")
+    store.add_record(record(), b"")
+    assert Store.open(".").fetch([record()["key"], "0" * 32]) == {record()["key"]: record()}
 
 
 def test_a_snapshot_says_what_is_there(store):

@@ -63,7 +63,7 @@ def execute(made: Plan, chosen: Suite, registry: Registry, wish: Wish, kind: str
     """
     from prunebench import bench, jobs
     from prunebench.cli.display import make_display, many
-    from prunebench.plan import without_collection
+    from prunebench.machine import without_collection
     from prunebench.store import Store
 
     place = Store.create(wish.store)

@@ -69,7 +69,7 @@ def chosen(
     place: Store | Bundle, plans: Sequence[Mapping[str, Any]], tasks: str, strategies: str = "", **setting: str
 ) -> list[Row]:
     """The rows of these plans that the options ask for; what is wrong with the place is said."""
-    from prunebench.plan import without_collection
+    from prunebench.machine import without_collection
     from prunebench.results import stored
     from prunebench.selection import Selection, select
     from prunebench.strategy import split_list

@@ -15,7 +15,7 @@ from pathlib import Path
 from interleaved import show
 
 from prunebench import jobs, roots
-from prunebench.plan import without_collection
+from prunebench.machine import without_collection
 from prunebench.registry import Registry
 from prunebench.store import Store
 from prunebench.suite import Suite
@@ -53,9 +53,10 @@ def once(registry: Registry, store: Store) -> tuple[dict[str, float], str]:
     started = time.perf_counter()
     plan = roots.plan(suite(STRATEGIES, 10), registry)
     planned = time.perf_counter()
-    todo = jobs.to_run(plan, store.snapshot([node.key for node in plan.nodes()]))
+    held = store.snapshot([node.key for node in plan.nodes()])
+    todo = jobs.to_run(plan, held)
     found = time.perf_counter()
-    jobs.count(plan, todo, store)
+    jobs.count(plan, todo, held)
     with without_collection():
         store.add_plan([cell.to_json() for cell in plan.cells], "", "", "run", plan.called(registry))
     ended = time.perf_counter()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from multiprocessing import resource_tracker
 from types import TracebackType
 from typing import Any
 
@@ -25,7 +27,14 @@ def connect(request: Request) -> Client:
     if not request.address:
         has = {GPU: request.gpus} if request.gpus else {}
         workers = {"n_workers": request.jobs or None, "threads_per_worker": 1, "resources": has}
-        return Client(LocalCluster(dashboard_address=None, **workers))
+        # Ctrl-C reaches the whole group of processes; the command alone decides what it means. Workers are started from
+        # a thread that begins here, and inherit its deafness, which what they need first of multiprocessing would end.
+        resource_tracker.ensure_running()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return Client(LocalCluster(dashboard_address=None, **workers))
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
     try:
         return Client(request.address, timeout=30)
     except (OSError, ValueError) as error:
@@ -60,6 +69,9 @@ class DaskExecutor(ClientExecutor):  # type: ignore[misc]
         found: Future[Any] = Future()
 
         def settle(done: Future[Any]) -> None:
+            if done.cancelled():
+                found.cancel()
+                return
             error = done.exception()
             if isinstance(error, KilledWorker):
                 error = WorkersDied(str(error))

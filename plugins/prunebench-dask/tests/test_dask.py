@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -20,7 +22,13 @@ WORDS += " --train-limit 96 --eval-limit 32 --epochs 2 --precision fp32 --device
 def prunebench(*words):
     code = "from prunebench.cli import main; main()"
     command = [sys.executable, "-W", "ignore", "-c", code, *WORDS.split(), *map(str, words)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    return subprocess.Popen(command, **pipes, preexec_fn=hearing)
+
+
+def hearing():
+    """Tests that run in the background are deaf to SIGINT, and so would be what they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def records(store):
@@ -54,6 +62,23 @@ def test_a_worker_that_is_killed_costs_no_result(expected, tmp_path):
 def test_workers_of_its_own(expected, tmp_path):
     process = prunebench("--store", tmp_path / "store", "--executor", "dask", "--jobs", "2")
     _, err = process.communicate()
+    assert process.returncode == 0, err
+    assert records(tmp_path / "store") == expected
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_it_cleanly_and_the_same_command_goes_on(expected, tmp_path, number):
+    """SIGINT to the whole group of processes, as a terminal sends it, or SIGTERM to the first, in mid-run."""
+    words = ("--store", tmp_path / "store", "--executor", "dask", "--jobs", "2")
+    with prunebench(*words) as process:
+        assert any("phases]" in line for line in iter(process.stderr.readline, ""))
+        (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
+        _, err = process.communicate()
+    assert process.returncode == 128 + number
+    assert err.splitlines()[-1].startswith("prunebench: stopped; what is done is stored")
+    assert "Traceback" not in err
+    with prunebench(*words) as process:
+        _, err = process.communicate()
     assert process.returncode == 0, err
     assert records(tmp_path / "store") == expected
 

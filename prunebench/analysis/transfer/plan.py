@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from prunebench.errors import PrunebenchError
+from prunebench.machine import without_collection
 from prunebench.phases import Compact, Phase, Rewind, Shuffle, Train, asks_strategy, check_sparsity, last
-from prunebench.plan import Cell, Node, Plan, Root, adopt, check_rewinds, grow, leaf, without_collection
+from prunebench.plan import Cell, Node, Plan, Root, adopt, check_rewinds, grow, leaf
 from prunebench.recipes import Method, Step, check, plain
 from prunebench.registry import Registry
 from prunebench.strategy import Control, label
