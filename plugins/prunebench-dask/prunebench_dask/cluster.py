@@ -32,7 +32,8 @@ def connect(request: Request) -> Client:
         resource_tracker.ensure_running()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            return Client(LocalCluster(dashboard_address=None, **workers))
+            # A port of its own: with None Dask takes 8787, and warns where another run has it.
+            return Client(LocalCluster(dashboard_address=":0", **workers))
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
     try:

@@ -48,7 +48,7 @@ def expected(tmp_path_factory):
 
 
 def test_a_worker_that_is_killed_costs_no_result(expected, tmp_path):
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
         words = ("--store", tmp_path / "store", "--executor", "dask", "--address", cluster.scheduler_address)
         with prunebench(*words) as process:
             assert any("phases]" in line for line in iter(process.stderr.readline, ""))
@@ -86,9 +86,9 @@ def test_a_signal_stops_it_cleanly_and_the_same_command_goes_on(expected, tmp_pa
 def test_jobs_for_a_gpu_go_to_workers_that_say_they_have_one():
     request = Request(1, cpus=1, gpus=0.5)
     none = pytest.raises(PrunebenchError, match=r"no worker of the Dask cluster at .* says that it has 0\.5 GPUs")
-    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster, none:
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as cluster, none:
         room(replace(request, address=cluster.scheduler_address))
-    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None, resources={"GPU": 1}) as cluster:
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0", resources={"GPU": 1}) as cluster:
         there = replace(request, address=cluster.scheduler_address)
         assert room(there) == 1
         with DaskExecutor(there) as pool:
