@@ -4,17 +4,29 @@ What a plugin may import is what this module exports. Nothing here imports torch
 """
 
 from prunebench.errors import PrunebenchError
-from prunebench.executors import ExecutorSpec, Request, WorkersDied
-from prunebench.hookspecs import hookimpl
+from prunebench.execution.executors.base import ExecutorSpec, Request, WorkersDied
+from prunebench.hooks.hookspecs import hookimpl
 from prunebench.models.architecture import Architecture
 from prunebench.models.checkpoint import Checkpoint
-from prunebench.phases import Compact, Cubic, PermuteLayers, Phase, Prune, Reinit, Rewind, Shuffle, Train, ladder
-from prunebench.protocol import Protocol
-from prunebench.strategy import Unit
+from prunebench.recipes.phases import (
+    Compact,
+    Cubic,
+    PermuteLayers,
+    Phase,
+    Prune,
+    Reinit,
+    Rewind,
+    Shuffle,
+    Train,
+    ladder,
+)
+from prunebench.recipes.strategy import Unit
+from prunebench.runtime.machine import version
 from prunebench.tasks.metrics import MetricSpec
+from prunebench.tasks.protocol import Protocol
 from prunebench.tasks.task import DataSource, Split, Task, TaskData
 
-__version__ = "0.1.0"
+__version__ = version()
 
 __all__ = [
     "Architecture",

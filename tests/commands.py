@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from prunebench import cli
-from prunebench.store import Store
+from prunebench.store.store import Store
 
 
 class Said(NamedTuple):

@@ -79,16 +79,17 @@ def on_tiny(tiny_bert: Path, tiny_glue: Path) -> list[str]:
 @pytest.fixture
 def trainings(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What each training is given that is run in this process."""
-    from prunebench import training, worker
+    from prunebench.execution import worker
+    from prunebench.training import loop
 
     seen = []
-    real = training.train
+    real = loop.train
 
-    def spy(*args: Any, **kwargs: Any) -> training.Outcome:
+    def spy(*args: Any, **kwargs: Any) -> loop.Outcome:
         seen.append(kwargs)
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(worker.training, "train", spy)
+    monkeypatch.setattr(worker.loop, "train", spy)
     return seen
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from prunebench.results import Row, rows
+from prunebench.results.rows import Row, rows
 
 TASKS: dict[str, tuple[list[str], list[str]]] = {
     "rte": (["accuracy"], ["validation"]),

@@ -13,7 +13,7 @@ import click
 
 from prunebench.cli.options import ARGUMENTS
 from prunebench.errors import PrunebenchError, unknown
-from prunebench.registry import Registry
+from prunebench.hooks.registry import Registry
 
 AGAIN = 0.01  # seconds
 

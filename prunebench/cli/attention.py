@@ -23,10 +23,10 @@ from prunebench.cli.options import announce, cell_options, read_suite, registry_
 from prunebench.errors import PrunebenchError
 
 if TYPE_CHECKING:
-    from prunebench.analysis.attention import Comparison
-    from prunebench.plan import Cell
-    from prunebench.registry import Registry
-    from prunebench.suite import Suite
+    from prunebench.hooks.registry import Registry
+    from prunebench.planning.graph import Cell
+    from prunebench.planning.suite import Suite
+    from prunebench.reports.attention import Comparison
 
 
 @click.command()
@@ -74,10 +74,10 @@ def attention(
     dense and the pruned model. Weights are not kept by a run: the two models are trained once more, from the masks that
     are stored, and stay in the store.
     """
-    from prunebench.analysis import drawing
-    from prunebench.analysis.attention import TEXTS
+    from prunebench.reports.attention import TEXTS
+    from prunebench.reports.render import plots
 
-    kinds = drawing.parse_formats(formats, TEXTS)
+    kinds = plots.parse_formats(formats, TEXTS)
     texts, chosen_heads = [_text(sentence) for sentence in sentences], [_head(head) for head in heads]
     registry = registry_of(ctx, plugins)
     running = running_of(options, registry)
@@ -85,9 +85,9 @@ def attention(
     chosen = _suite(suite, options, cell, registry)
     announce(chosen)
     _check_heads(chosen_heads, chosen, registry)
-    from prunebench import roots
+    from prunebench.planning import experiment
 
-    made = roots.plan(chosen, registry)
+    made = experiment.plan(chosen, registry)
     cells = _two(made.cells)
     keep = {found.leaf for found in cells}
     wish = Wish(store, alike(cells, open_if_there(store), running), retry_failed, checkpoint_minutes)
@@ -97,13 +97,13 @@ def attention(
     done = execute(made, chosen, registry, wish, "attention", keep)
     if done.failed or done.report.failures:
         conclude(done)
-    from prunebench.analysis.attention.look import look
+    from prunebench.reports.attention.look import look
 
     _show(look(cells, done.place, registry, texts), out, kinds, chosen_heads)
 
 
 def _show(found: Comparison, out: Path | None, kinds: Sequence[str], heads: Sequence[tuple[int, int]]) -> None:
-    from prunebench.analysis.attention import terminal, write
+    from prunebench.reports.attention import terminal, write
 
     click.echo(f"\n{terminal(found)}\n")
     if out is None:
@@ -120,7 +120,7 @@ def _suite(suite: str | None, options: dict[str, Any], cell: dict[str, Any], reg
     task = chosen.tasks[0] if cell["task"] is None else cell["task"]
     registry.get("tasks", task)
     seed = chosen.seeds[0] if cell["seed"] is None else cell["seed"]
-    from prunebench.phases import check_sparsity
+    from prunebench.recipes.phases import check_sparsity
 
     check_sparsity(cell["sparsity"])
     levels = {"": (cell["sparsity"],)}
@@ -152,7 +152,7 @@ def _check_heads(heads: Sequence[tuple[int, int]], chosen: Suite, registry: Regi
     """Raise for a head that the model does not have, before anything is trained for it."""
     if not heads:
         return
-    from prunebench.inputs import model_source
+    from prunebench.models.loading import model_source
     from prunebench.models.sources import read_config
 
     config = read_config(model_source(chosen.model, registry).folder)

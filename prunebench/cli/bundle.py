@@ -10,7 +10,7 @@ import click
 from prunebench.cli.options import plugin_option, registry_of, store_option
 from prunebench.cli.selecting import chosen, setting_options, strategies_option
 from prunebench.errors import PrunebenchError, unknown
-from prunebench.files import written
+from prunebench.reports.render.files import written
 
 
 @click.command()
@@ -39,9 +39,9 @@ def bundle(
     the predictions of every example, the checksums of masks, versions, hardware and commands. The same store gives the
     same file. `prunebench verify` checks it, `prunebench leaderboard --bundle` draws it.
     """
-    from prunebench.selection import nothing, one_setting
-    from prunebench.sharing.pack import pack
-    from prunebench.store import RUN, Store
+    from prunebench.results.filters import nothing, one_setting
+    from prunebench.sharing.bundle.pack import pack
+    from prunebench.store.store import RUN, Store
 
     registry = registry_of(ctx, plugins)
     place = Store.open(store)

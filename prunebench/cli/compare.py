@@ -10,10 +10,10 @@ import click
 from prunebench.cli.options import plugin_option, registry_of
 from prunebench.cli.selecting import opened, selected, selection_options
 from prunebench.errors import PrunebenchError, unknown
-from prunebench.files import written
+from prunebench.reports.render.files import written
 
 if TYPE_CHECKING:
-    from prunebench.compare import Report
+    from prunebench.reports.comparison import Report
 
 
 @click.command()
@@ -48,8 +48,8 @@ def compare(
     Paired differences with intervals, effect sizes and corrected p, and what they come to in plain words; or, as a
     picture, the average ranks of three methods or more over tasks, with the critical difference at each sparsity.
     """
-    from prunebench.analysis.drawing import FORMATS as PICTURES
-    from prunebench.compare import FORMATS, INTERVALS, build
+    from prunebench.reports.comparison import FORMATS, INTERVALS, build
+    from prunebench.reports.render.plots import FORMATS as PICTURES
 
     if name not in (*FORMATS, *PICTURES):
         raise unknown("format", name, (*FORMATS, *PICTURES))
@@ -62,7 +62,7 @@ def compare(
     rows = selected(**selection)
     report = build(rows, methods, reference, _levels(sparsities), interval=interval, mixed=mixed)
     if mcnemar:
-        from prunebench.compare.predictions import with_examples
+        from prunebench.reports.comparison.predictions import with_examples
 
         place = opened(selection["store"], selection["bundle"])
         report = with_examples(report, place, registry_of(ctx, plugins), glue_dir)
@@ -75,7 +75,7 @@ def compare(
 
 
 def _picture(report: Report, name: str) -> bytes:
-    from prunebench.figures.compared import left_out, picture
+    from prunebench.reports.figures.compared import left_out, picture
 
     data = picture(report, name)
     for said in left_out(report):

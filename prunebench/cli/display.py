@@ -11,23 +11,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
-from prunebench.bench import Display
-from prunebench.jobs import Count, Job, describe
-from prunebench.plan import Plan
-from prunebench.progress import Progress
-
-
-def duration(seconds: float) -> str:
-    """`42 s`, `3 min 05 s`, `2 h 07 min`."""
-    minutes, rest = divmod(max(1, round(seconds)), 60)
-    if minutes >= 60:
-        return f"{minutes // 60} h {minutes % 60:02d} min"
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
-
-
-def many(number: int, what: str) -> str:
-    """`1 job`, `2 jobs`."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
+from prunebench.execution.scheduler import Display
+from prunebench.planning.graph import Plan
+from prunebench.planning.jobs import Count, Job, describe
+from prunebench.runtime.progress import Progress, duration, many
 
 
 def counted(plan: Plan, count: Count) -> list[str]:

@@ -13,12 +13,12 @@ from prunebench.cli.options import ARGUMENTS, Running, checkpoint_option, execut
 from prunebench.errors import PrunebenchError
 
 if TYPE_CHECKING:
-    from prunebench.bench import Report
-    from prunebench.jobs import Job
-    from prunebench.plan import Cell, Node, Plan
-    from prunebench.registry import Registry
-    from prunebench.store import Snapshot, Store
-    from prunebench.suite import Suite
+    from prunebench.execution.scheduler import Report
+    from prunebench.hooks.registry import Registry
+    from prunebench.planning.graph import Cell, Node, Plan
+    from prunebench.planning.jobs import Job
+    from prunebench.planning.suite import Suite
+    from prunebench.store.store import Snapshot, Store
 
 # Another run on the same store may throw weights away that this one has planned with; hardly ever twice.
 ATTEMPTS = 10
@@ -61,10 +61,12 @@ def execute(made: Plan, chosen: Suite, registry: Registry, wish: Wish, kind: str
 
     `keep` are the nodes whose weights are to stay in the store.
     """
-    from prunebench import bench, jobs
-    from prunebench.cli.display import make_display, many
-    from prunebench.machine import without_collection
-    from prunebench.store import Store
+    from prunebench.cli.display import make_display
+    from prunebench.execution import scheduler
+    from prunebench.planning import jobs
+    from prunebench.runtime.machine import without_collection
+    from prunebench.runtime.progress import many
+    from prunebench.store.store import Store
 
     place = Store.create(wish.store)
     keys = [node.key for node in made.nodes()]
@@ -77,14 +79,14 @@ def execute(made: Plan, chosen: Suite, registry: Registry, wish: Wish, kind: str
         place.add_plan(cells, chosen.name, command_line(), kind, made.called(registry))
     if not todo:
         click.echo(f"Nothing is left to run: {'what has not failed' if failed else 'every result'} is in {wish.store}")
-        return Done(place, cells, bench.Report(), failed)
+        return Done(place, cells, scheduler.Report(), failed)
     request = request_for(chosen, registry, wish.running, len(todo))
     click.echo(f"At a time:     {many(request.jobs, 'job')}")
     _say_cost(todo, place, request.jobs)
-    report = bench.Report()
+    report = scheduler.Report()
     for _ in range(ATTEMPTS):
         with executor_of(registry, wish.running.executor, request) as pool, make_display(todo) as display:
-            one = bench.run(todo, pool, place, registry.files, display, request.jobs, wish.checkpoint_minutes)
+            one = scheduler.run(todo, pool, place, registry.files, display, request.jobs, wish.checkpoint_minutes)
         report = one.after(report)
         if not report.again:
             return Done(place, cells, report, failed)
@@ -99,7 +101,7 @@ def execute(made: Plan, chosen: Suite, registry: Registry, wish: Wish, kind: str
 
 def preview(made: Plan, chosen: Suite, registry: Registry, wish: Wish, keep: Collection[Node] = ()) -> bool:
     """Say what `execute` would do and what it would cost, and whether anything is left to do. Writes nothing."""
-    from prunebench import jobs
+    from prunebench.planning import jobs
 
     place = open_if_there(wish.store)
     held = place.snapshot([node.key for node in made.nodes()])
@@ -115,8 +117,8 @@ def preview(made: Plan, chosen: Suite, registry: Registry, wish: Wish, keep: Col
 
 def conclude(done: Done) -> None:
     """Say what went wrong, if anything did; what was nobody's fault keeps its traceback."""
-    from prunebench.cli.display import many
-    from prunebench.jobs import describe
+    from prunebench.planning.jobs import describe
+    from prunebench.runtime.progress import many
 
     report, failed = done.report, done.failed
     for node, reason in failed.items():
@@ -154,16 +156,16 @@ def command_line() -> str:
 
 def open_if_there(name: str) -> Any:
     """The store, or an empty view of the place where one could be."""
-    from prunebench import places
-    from prunebench.store import Store
+    from prunebench.store import backends
+    from prunebench.store.store import Store
 
-    place = places.at(name)
+    place = backends.at(name)
     return Store.open(name) if place.exists("store.json") else Store(place)
 
 
 def _say(made: Plan, todo: list[Job], held: Snapshot, failed: dict[Node, str], place: Store) -> None:
-    from prunebench import jobs
     from prunebench.cli.display import counted
+    from prunebench.planning import jobs
 
     for complaint in place.complaints:
         click.echo(complaint, err=True)
@@ -171,17 +173,17 @@ def _say(made: Plan, todo: list[Job], held: Snapshot, failed: dict[Node, str], p
 
 
 def _say_cost(todo: list[Job], place: Store, at_once: int) -> None:
-    from prunebench import bench
-    from prunebench.cli.display import duration
+    from prunebench.execution import scheduler
+    from prunebench.runtime.progress import duration
 
-    total = bench.Clock(todo, bench.expected_seconds(place), at_once).total()
+    total = scheduler.Clock(todo, scheduler.expected_seconds(place), at_once).total()
     cost = "unknown until each task has been trained once" if total is None else f"about {duration(total)}"
     click.echo(f"Expected cost: {cost}")
 
 
 def _left_out(made: Plan, held: Snapshot, place: Store, retry: bool) -> dict[Node, str]:
     """What failed before and is not run again, and what comes after it; nothing where it is to be tried again."""
-    from prunebench import jobs
+    from prunebench.planning import jobs
 
     failed = jobs.given_up(made, held)
     for node, reason in failed.items():

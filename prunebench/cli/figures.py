@@ -21,10 +21,10 @@ def figures(out: Path, formats: str, mixed: bool, **selection: Any) -> None:
     For each task, metric and track the scores against sparsity and every seed; what is retained against what is left
     of the model; and critical differences of average ranks where there are tasks enough.
     """
-    from prunebench.analysis.drawing import parse_formats
-    from prunebench.figures import write
-    from prunebench.leaderboard import build
-    from prunebench.leaderboard.blocks import one_line
+    from prunebench.reports.figures import write
+    from prunebench.reports.leaderboard import build
+    from prunebench.reports.render.blocks import one_line
+    from prunebench.reports.render.plots import parse_formats
 
     kinds = parse_formats(formats, ())
     page = build(selected(**selection), mixed=mixed)

@@ -14,15 +14,15 @@ import click
 from prunebench.cli.execute import Wish, alike, command_line, conclude, execute, execution_options, open_if_there
 from prunebench.cli.options import announce, cell_options, read_suite, registry_of, running_of
 from prunebench.errors import PrunebenchError
-from prunebench.files import written
+from prunebench.reports.render.files import written
 
 if TYPE_CHECKING:
     from prunebench.cli.execute import Done
-    from prunebench.plan import Cell
-    from prunebench.registry import Registry
-    from prunebench.sharing.server import ServerFile
-    from prunebench.suite import Suite
-    from prunebench.tasks.unlabelled import Unlabelled
+    from prunebench.hooks.registry import Registry
+    from prunebench.planning.graph import Cell
+    from prunebench.planning.suite import Suite
+    from prunebench.sharing.glue_server.server import ServerFile
+    from prunebench.tasks.glue.test_splits import Unlabelled
 
 # What is said where neither a suite nor tasks are named.
 SUITE = "glue"
@@ -56,8 +56,8 @@ def glue_submission(
     the diagnostic set. No training and no pruning ever sees those. Weights are not kept by a run: the models are
     trained once more, from the masks that are stored, and compared with their records.
     """
-    from prunebench.phases import check_sparsity
-    from prunebench.sharing import server
+    from prunebench.recipes.phases import check_sparsity
+    from prunebench.sharing.glue_server import server
 
     check_sparsity(options["sparsity"])
     if out.suffix != ".zip":
@@ -69,9 +69,9 @@ def glue_submission(
     files = server.files_of(chosen.tasks)
     announce(chosen)
     tests = _tests(files, chosen.glue_dir)
-    from prunebench import roots
+    from prunebench.planning import experiment
 
-    made = roots.plan(chosen, registry)
+    made = experiment.plan(chosen, registry)
     cells = {found.leaf.root.task: found for found in made.cells if _is_meant(found, cell["strategy"])}
     wish = Wish(store, alike([*cells.values()], open_if_there(store), running), retry_failed, checkpoint_minutes)
     done = execute(made, chosen, registry, wish, "glue-submission", {found.leaf for found in cells.values()})
@@ -109,8 +109,8 @@ def _tests(files: Sequence[ServerFile], glue_dir: str | None) -> dict[str, dict[
 
     One that is not there is an error, but for the diagnostic set, which a copy of MNLI may lack.
     """
+    from prunebench.tasks.glue.test_splits import load_tests
     from prunebench.tasks.task import DataSource
-    from prunebench.tasks.unlabelled import load_tests
 
     source = DataSource(Path(glue_dir) if glue_dir else None)
     found = {}
@@ -134,20 +134,20 @@ def _answers(
     registry: Registry,
 ) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
     """Each file's bytes, and of each model its cell, its scores on dev, and whether it is as recorded."""
-    from prunebench import kept
-    from prunebench.sharing import server
-    from prunebench.sharing.answers import Answerer
+    from prunebench.execution import trained_models
+    from prunebench.sharing.glue_server import server
+    from prunebench.sharing.glue_server.answers import Answerer
 
     answers, said = {}, []
     for task, cell in cells.items():
-        model = kept.take_out(cell, done.place, registry)
-        scores, check = kept.compared(cell, model, done.place)
+        model = trained_models.take_out(cell, done.place, registry)
+        scores, check = trained_models.compared(cell, model, done.place)
         shown = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
         click.echo(
             f"{task}, {cell.method['label']} {cell.sparsity:g}, seed {cell.leaf.root.seed}: dev {shown}, {check}"
         )
         said.append({"task": task, **cell.to_json(), "dev": scores, "compared with its record": check})
-        answerer = Answerer(model, kept.network(cell, model, done.place), cell, registry)
+        answerer = Answerer(model, trained_models.network(cell, model, done.place), cell, registry)
         for file in files:
             if file.task == task and file.source in tests:
                 split = tests[file.source][file.split]
@@ -157,7 +157,7 @@ def _answers(
 
 def _warn(missing: Sequence[ServerFile], fill: bool, tests: Mapping[str, Mapping[str, Unlabelled]]) -> None:
     """Say which files have no model behind them, and which are not as long as GLUE's."""
-    from prunebench.sharing import server
+    from prunebench.sharing.glue_server import server
 
     names = ", ".join(file.name for file in missing)
     if names and fill:

@@ -33,7 +33,7 @@ def leaderboard(
 
     From the stored records alone: README.md, table.tex, results.csv, results.json, and index.html for a browser.
     """
-    from prunebench.leaderboard import FORMATS, build, choose, parse_formats, summary, write
+    from prunebench.reports.leaderboard import FORMATS, build, choose, parse_formats, summary, write
 
     names, options = parse_formats(formats), choose(rank_by, delta, published, interval)
     page = build(selected(**selection), options, mixed=mixed)

@@ -11,8 +11,8 @@ import click
 
 from prunebench.cli.options import plugin_option, registry_of
 from prunebench.errors import unknown
-from prunebench.registry import KINDS, Entry, Registry, first_line, flatten
-from prunebench.strategy import parameters
+from prunebench.hooks.registry import KINDS, Entry, Registry, first_line, flatten
+from prunebench.recipes.strategy import parameters
 
 WHAT = (*KINDS, "plugins")
 
@@ -40,7 +40,7 @@ def _entries(registry: Registry, kind: str) -> Iterable[str]:
 
 def _doc(kind: str, entry: Entry, registry: Registry) -> str:
     if kind == "suites":
-        from prunebench.suite import load
+        from prunebench.planning.suite import load
 
         return load(entry.name, registry).doc
     if kind == "commands":

@@ -36,12 +36,12 @@ def masks(
 
     Between tasks, seeds and methods, against what chance would give; how sparse each matrix is, and which heads stay.
     """
-    from prunebench.analysis import drawing
-    from prunebench.analysis import overlap as analysis
-    from prunebench.selection import allow_mixed, one_setting
-    from prunebench.store import Store
+    from prunebench.reports import overlap as analysis
+    from prunebench.reports.render import plots
+    from prunebench.results.filters import allow_mixed, one_setting
+    from prunebench.store.store import Store
 
-    kinds = drawing.parse_formats(formats, analysis.TEXTS)
+    kinds = plots.parse_formats(formats, analysis.TEXTS)
     registry = registry_of(ctx, plugins)
     place = Store.open(store)
     rows = chosen(place, place.plans(), **selection)

@@ -10,10 +10,10 @@ from typing import Any
 import click
 
 from prunebench.errors import PrunebenchError
-from prunebench.executors import ExecutorSpec, Request
-from prunebench.recipes import Method
-from prunebench.registry import Registry
-from prunebench.suite import Suite, load, merge
+from prunebench.execution.executors.base import ExecutorSpec, Request
+from prunebench.hooks.registry import Registry
+from prunebench.planning.methods import Method
+from prunebench.planning.suite import Suite, load, merge
 
 STORE = ".prunebench"
 # What is run where neither a suite nor tasks are named: it needs no download and takes minutes.
@@ -144,7 +144,7 @@ def running_of(options: dict[str, Any], registry: Registry) -> Running:
 
 def request_for(chosen: Suite, registry: Registry, running: Running, jobs: int) -> Request:
     """What to ask of the executor for `jobs`."""
-    from prunebench import machine
+    from prunebench.runtime import machine
 
     spec: ExecutorSpec = registry.get("executors", running.executor or DEFAULT_EXECUTOR)
     device = machine.resolve_device(chosen.device)
@@ -161,9 +161,9 @@ def request_for(chosen: Suite, registry: Registry, running: Running, jobs: int) 
 
 
 def _room_here(chosen: Suite, registry: Registry) -> int:
-    from prunebench import machine
-    from prunebench.inputs import model_source
+    from prunebench.models.loading import model_source
     from prunebench.models.sources import weight_files
+    from prunebench.runtime import machine
 
     weights = sum(path.stat().st_size for path in weight_files(model_source(chosen.model, registry).folder))
     return machine.default_jobs(machine.resolve_device(chosen.device), weights)

@@ -33,9 +33,9 @@ def plan(
     running = running_of(options, registry)
     chosen = read_suite(suite, options, registry)
     announce(chosen)
-    from prunebench import roots
+    from prunebench.planning import experiment
 
-    made = roots.plan(chosen, registry)
+    made = experiment.plan(chosen, registry)
     keep = {cell.leaf for cell in made.cells} if keep_models else ()
     if preview(made, chosen, registry, Wish(store, running, retry_failed, None), keep):
         click.echo("Run it with the same words: prunebench run …")

@@ -9,7 +9,7 @@ import click
 
 from prunebench.cli.selecting import selected, selection_options, strategies_option
 from prunebench.errors import PrunebenchError, unknown
-from prunebench.files import written
+from prunebench.reports.render.files import written
 
 
 @click.command()
@@ -22,8 +22,8 @@ def results(name: str, out: Path | None, mixed: bool, **selection: Any) -> None:
 
     A row for each method, task, sparsity, seed and metric, with the dense score of the same seed.
     """
-    from prunebench.selection import allow_mixed, nothing, one_setting
-    from prunebench.table import FORMATS
+    from prunebench.results.export import FORMATS
+    from prunebench.results.filters import allow_mixed, nothing, one_setting
 
     if name not in FORMATS:
         raise unknown("format", name, FORMATS)

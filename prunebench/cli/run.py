@@ -37,11 +37,11 @@ def run(
     running = running_of(options, registry)
     chosen = read_suite(suite, options, registry)
     announce(chosen)
-    from prunebench import roots
-    from prunebench.store import RUN
+    from prunebench.planning import experiment
+    from prunebench.store.store import RUN
 
     wish = Wish(store, running, retry_failed, checkpoint_minutes)
-    made = roots.plan(chosen, registry)
+    made = experiment.plan(chosen, registry)
     keep = {cell.leaf for cell in made.cells} if keep_models else ()
     done = execute(made, chosen, registry, wish, RUN, keep)
     show(done, store)
@@ -50,8 +50,8 @@ def run(
 
 def show(done: Done, store: str) -> None:
     """Show the results of the plan, and say where they lie."""
-    from prunebench.leaderboard import terminal
-    from prunebench.results import stored
+    from prunebench.reports.leaderboard import terminal
+    from prunebench.results.rows import stored
 
     plan = {"format": 1, "suite": "", "command": "", "written": "", "cells": done.cells}
     found = stored([plan], done.place)

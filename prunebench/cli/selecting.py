@@ -11,9 +11,9 @@ import click
 from prunebench.cli.options import store_option
 
 if TYPE_CHECKING:
-    from prunebench.results import Row
-    from prunebench.sharing.bundle import Bundle
-    from prunebench.store import Store
+    from prunebench.results.rows import Row
+    from prunebench.sharing.bundle.reader import Bundle
+    from prunebench.store.store import Store
 
 strategies_option = click.option(
     "--strategies", default="", help="Only these strategies, by name or as imp[rate=0.2], and dense."
@@ -59,8 +59,8 @@ def selected(store: str, bundle: Path | None, **selection: str) -> list[Row]:
 
 def opened(store: str, bundle: Path | None) -> Store | Bundle:
     """The bundle if one is named, or else the store."""
-    from prunebench.sharing.bundle import open_bundle
-    from prunebench.store import Store
+    from prunebench.sharing.bundle.reader import open_bundle
+    from prunebench.store.store import Store
 
     return open_bundle(bundle) if bundle else Store.open(store)
 
@@ -69,10 +69,10 @@ def chosen(
     place: Store | Bundle, plans: Sequence[Mapping[str, Any]], tasks: str, strategies: str = "", **setting: str
 ) -> list[Row]:
     """The rows of these plans that the options ask for; what is wrong with the place is said."""
-    from prunebench.machine import without_collection
-    from prunebench.results import stored
-    from prunebench.selection import Selection, select
-    from prunebench.strategy import split_list
+    from prunebench.recipes.strategy import split_list
+    from prunebench.results.filters import Selection, select
+    from prunebench.results.rows import stored
+    from prunebench.runtime.machine import without_collection
 
     selection = Selection(tuple(split_list(tasks)), tuple(split_list(strategies)), **setting)
     # All of it lives until the command ends: to look through it for garbage takes as long as reading it.

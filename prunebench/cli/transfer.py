@@ -14,9 +14,9 @@ from prunebench.cli.selecting import bundle_option
 from prunebench.errors import PrunebenchError
 
 if TYPE_CHECKING:
-    from prunebench.analysis.transfer import Grid, Question
-    from prunebench.registry import Registry
-    from prunebench.suite import Suite
+    from prunebench.hooks.registry import Registry
+    from prunebench.planning.suite import Suite
+    from prunebench.reports.transfer import Grid, Question
 
 
 @click.command()
@@ -59,11 +59,11 @@ def transfer(
     The mask that a method finds on a source task, under θ0 and a fresh head, is trained on each target, and compared
     with the dense model and the own mask of the target at the same seed. What `run` has done before is not done again.
     """
-    from prunebench.analysis import drawing
-    from prunebench.analysis import transfer as analysis
-    from prunebench.leaderboard import loss_of
+    from prunebench.reports import transfer as analysis
+    from prunebench.reports.leaderboard import loss_of
+    from prunebench.reports.render import plots
 
-    kinds, loss = drawing.parse_formats(formats, analysis.TEXTS), loss_of(delta)
+    kinds, loss = plots.parse_formats(formats, analysis.TEXTS), loss_of(delta)
     registry = registry_of(ctx, plugins)
     running = running_of(options, registry)
     asked = {name: options.pop(name) for name in ("sources", "targets", "strategy", "sparsity", "controls")}
@@ -72,10 +72,10 @@ def transfer(
     if bundle is not None:
         _show(*_bundled(bundle, question, registry, loss), out, kinds)
         return
-    from prunebench import roots
-    from prunebench.results import stored
+    from prunebench.planning import experiment
+    from prunebench.results.rows import stored
 
-    made = analysis.plan(roots.roots(replace(chosen, tasks=question.masks), registry), question, registry)
+    made = analysis.plan(experiment.roots(replace(chosen, tasks=question.masks), registry), question, registry)
     wish = Wish(store, running, retry_failed, checkpoint_minutes)
     if dry_run:
         preview(made, chosen, registry, wish)
@@ -87,7 +87,7 @@ def transfer(
 
 
 def _show(grid: Grid, command: str, out: Path | None, kinds: tuple[str, ...]) -> None:
-    from prunebench.analysis import transfer as analysis
+    from prunebench.reports import transfer as analysis
 
     click.echo(f"\n{analysis.terminal(grid)}\n")
     if out is None:
@@ -98,10 +98,10 @@ def _show(grid: Grid, command: str, out: Path | None, kinds: tuple[str, ...]) ->
 
 def _bundled(path: Path, question: Question, registry: Registry, loss: float) -> tuple[Grid, str]:
     """The grid of what a bundle holds of the question, and the commands that made it."""
-    from prunebench.analysis import transfer as analysis
-    from prunebench.results import stored
-    from prunebench.sharing.bundle import open_bundle
-    from prunebench.strategy import label
+    from prunebench.recipes.strategy import label
+    from prunebench.reports import transfer as analysis
+    from prunebench.results.rows import stored
+    from prunebench.sharing.bundle.reader import open_bundle
 
     place = open_bundle(path)
     meant = label(registry.strategy(question.strategy)), question.sparsity
@@ -125,8 +125,8 @@ def _question(
     suite: str | None, options: dict[str, Any], asked: dict[str, Any], registry: Registry
 ) -> tuple[Suite, Question]:
     """The suite, and the question that is asked of it."""
-    from prunebench.analysis.transfer import Question, default_controls
-    from prunebench.strategy import split_list
+    from prunebench.recipes.strategy import split_list
+    from prunebench.reports.transfer import Question, default_controls
 
     sources, targets = (tuple(dict.fromkeys(split_list(asked[name]))) for name in ("sources", "targets"))
     if sources and targets and suite is None and options.get("tasks") is None:

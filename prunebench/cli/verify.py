@@ -14,15 +14,15 @@ import click
 
 from prunebench.cli.options import plugin_option, registry_of
 from prunebench.errors import PrunebenchError
-from prunebench.executors import Request
-from prunebench.sharing.archive import shown
+from prunebench.execution.executors.base import Request
+from prunebench.sharing.bundle.archive import shown
 
 if TYPE_CHECKING:
-    from prunebench.registry import Registry
-    from prunebench.sharing.bundle import Bundle
-    from prunebench.sharing.rerun import Comparison
-    from prunebench.sharing.schema import Cell
-    from prunebench.sharing.verify import Verdict
+    from prunebench.hooks.registry import Registry
+    from prunebench.sharing.bundle.reader import Bundle
+    from prunebench.sharing.bundle.rerun import Comparison
+    from prunebench.sharing.bundle.schema import Cell
+    from prunebench.sharing.bundle.verify import Verdict
 
 # So many sentences about what is wrong are enough.
 SHOWN = 20
@@ -59,8 +59,8 @@ def verify(
     Keys, counts, checksums and cells are checked, and every metric is computed anew from the predictions and the task's
     own data. Exit status 0 says that all of that holds; 2 that something does not, or could not be checked.
     """
-    from prunebench.sharing.bundle import open_bundle
-    from prunebench.sharing.verify import verify as judge
+    from prunebench.sharing.bundle.reader import open_bundle
+    from prunebench.sharing.bundle.verify import verify as judge
 
     registry = registry_of(ctx, plugins)
     bundle = open_bundle(file)
@@ -111,7 +111,7 @@ def _say(verdict: Verdict) -> None:
 
 def _again(bundle: Bundle, verdict: Verdict, registry: Registry, number: int, options: dict[str, Any]) -> None:
     """Train cells again, and add to the verdict what came out."""
-    from prunebench.sharing import rerun
+    from prunebench.sharing.bundle import rerun
 
     obstacles = rerun.Obstacles(bundle, verdict.trees, registry, verdict.without_data, options["model"])
     reasons = Counter(obstacles.of(cell) for cell in bundle.cells)
@@ -144,10 +144,11 @@ def _trained(
     bundle: Bundle, verdict: Verdict, registry: Registry, drawn: Sequence[Cell], options: dict[str, Any]
 ) -> list[Comparison]:
     """Run the plan of these cells in a store that is thrown away, and compare each record."""
-    from prunebench import bench, jobs
     from prunebench.cli.display import make_display
-    from prunebench.sharing import rerun
-    from prunebench.store import Store
+    from prunebench.execution import scheduler
+    from prunebench.planning import jobs
+    from prunebench.sharing.bundle import rerun
+    from prunebench.store.store import Store
 
     with tempfile.TemporaryDirectory(prefix="prunebench-verify-") as folder:
         store = Store.create(Path(folder) / "store")
@@ -155,7 +156,7 @@ def _trained(
         made = rerun.plan(bundle, verdict.trees, drawn, registry, where)
         todo = jobs.to_run(made, store.snapshot([]))
         with _pool(registry, rerun.threads(bundle, drawn)) as pool, make_display(todo) as display:
-            report = bench.run(todo, pool, store, registry.files, display)
+            report = scheduler.run(todo, pool, store, registry.files, display)
         for branch, reason in report.failures.items():
             click.echo(shown(f"failed: {branch}: {reason}"), err=True)
         if report.unexpected is not None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from prunebench.protocol import Protocol
+from prunebench.tasks.protocol import Protocol
 
 
 @dataclass(frozen=True)
@@ -90,3 +90,8 @@ class Task:
     @property
     def is_regression(self) -> bool:
         return not self.labels
+
+
+def load_data(task: Task, glue_dir: str | None) -> TaskData:
+    """The data of a task, from the folder `glue_dir` where one is given."""
+    return task.load(DataSource(Path(glue_dir) if glue_dir else None))

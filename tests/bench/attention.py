@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 from transformers.models.bert.modeling_bert import eager_attention_forward
 
-from prunebench.models.attention import attend
-from prunebench.models.dropout import Dropout
+from prunebench.models.fast.attention import attend
+from prunebench.models.fast.dropout import Dropout
 
 MINILM, QUICK = (32, 12, 72, 32), (32, 4, 16, 32)
 

@@ -32,7 +32,7 @@ from transformers import (
     set_seed,
 )
 
-from prunebench.store import Store
+from prunebench.store.store import Store
 
 
 def of_base_size(folder: str, model: str) -> str:

@@ -7,8 +7,8 @@ import resource
 import torch
 from interleaved import compare
 
-from prunebench import masks
-from prunebench.packed import overlap, unpack
+from prunebench.pruning import masks
+from prunebench.pruning.bitmask import overlap, unpack
 
 SHAPES = {
     f"layer.{layer}.{name}": shape

@@ -21,7 +21,7 @@ from statistics import median
 from interleaved import show
 from memory import measure
 
-from prunebench.store import Store
+from prunebench.store.store import Store
 
 WORK = ("train", "predict", "strategy")
 BOOKKEEPING = ("score", "prune", "load")

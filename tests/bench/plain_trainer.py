@@ -14,10 +14,10 @@ from typing import Any
 from datasets import Dataset, disable_progress_bar
 from transformers import AutoTokenizer, Trainer, TrainingArguments
 
-from prunebench import inputs
-from prunebench.protocol import Protocol
-from prunebench.registry import Registry
-from prunebench.suite import Suite, merge
+from prunebench.hooks.registry import Registry
+from prunebench.models import loading
+from prunebench.planning.suite import Suite, merge
+from prunebench.tasks.protocol import Protocol
 from prunebench.tasks.task import Split, Task
 
 OPTIONS = ("model", "glue_dir", "epochs", "train_limit")
@@ -59,8 +59,8 @@ def load(suite: Suite, padding: str) -> Subject:
     registry = Registry()
     task = registry.get("tasks", suite.tasks[0])
     protocol = suite.protocol(task.protocol)
-    data = inputs.load_data(task, suite.glue_dir).limited(protocol.train_limit, protocol.eval_limit)
-    folder = str(inputs.model_source(suite.model, registry).folder)
+    data = loading.load_data(task, suite.glue_dir).limited(protocol.train_limit, protocol.eval_limit)
+    folder = str(loading.model_source(suite.model, registry).folder)
     tokenizer = AutoTokenizer.from_pretrained(folder)
 
     def encode(split: Split) -> Dataset:

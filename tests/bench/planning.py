@@ -14,16 +14,16 @@ from pathlib import Path
 
 from interleaved import show
 
-from prunebench import jobs, roots
-from prunebench.machine import without_collection
-from prunebench.registry import Registry
-from prunebench.store import Store
-from prunebench.suite import Suite
+from prunebench.hooks.registry import Registry
+from prunebench.planning import experiment, jobs
+from prunebench.planning.suite import Suite
+from prunebench.runtime.machine import without_collection
+from prunebench.store.store import Store
 
 NINE_TASKS = """
 import dataclasses
 from prunebench import hookimpl
-from prunebench.tasks.quick import quick_tasks
+from prunebench.synthetic.tasks import quick_tasks
 
 @hookimpl
 def prunebench_tasks():
@@ -51,7 +51,7 @@ def once(registry: Registry, store: Store) -> tuple[dict[str, float], str]:
     """Seconds, and how large the plan is. It is gone before the next one is made, as it is with each command."""
     gc.collect()
     started = time.perf_counter()
-    plan = roots.plan(suite(STRATEGIES, 10), registry)
+    plan = experiment.plan(suite(STRATEGIES, 10), registry)
     planned = time.perf_counter()
     held = store.snapshot([node.key for node in plan.nodes()])
     todo = jobs.to_run(plan, held)
@@ -72,7 +72,7 @@ def main() -> None:
         plugin.write_text(NINE_TASKS)
         registry = Registry([plugin])
         store = Store.create(Path(folder) / "store")
-        roots.plan(suite(["imp"], 1), registry)  # the model's files are digested once in a process
+        experiment.plan(suite(["imp"], 1), registry)  # the model's files are digested once in a process
         for _ in range(int(sys.argv[1]) if len(sys.argv) > 1 else 5):
             took, size = once(registry, store)
             for name, seconds in took.items():

@@ -17,8 +17,8 @@ from interleaved import show
 sys.path.append(str(Path(__file__).parents[1]))
 from lab import Lab
 
-from prunebench.leaderboard import FORMATS, build
-from prunebench.leaderboard.average import GLUE
+from prunebench.reports.leaderboard import FORMATS, build
+from prunebench.reports.leaderboard.average import GLUE
 
 
 def made() -> Lab:

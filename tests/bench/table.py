@@ -21,9 +21,9 @@ from interleaved import show
 from memory import measure
 from plain_trainer import OPTIONS, add_options
 
-from prunebench.machine import cores
-from prunebench.results import rows
-from prunebench.store import Store
+from prunebench.results.rows import rows
+from prunebench.runtime.machine import cores
+from prunebench.store.store import Store
 
 STRATEGIES = "imp,random-pruning,random-reinit"
 Scores = dict[str, list[float]]

@@ -21,10 +21,13 @@ import plain_trainer
 from interleaved import show
 from transformers import AutoModelForSequenceClassification, set_seed
 
-from prunebench import machine, records, roots, subjects, training
-from prunebench.plan import root_json
-from prunebench.registry import Registry
-from prunebench.suite import Suite, merge
+from prunebench.execution import measurements, workspace
+from prunebench.hooks.registry import Registry
+from prunebench.planning import experiment
+from prunebench.planning.graph import root_json
+from prunebench.planning.suite import Suite, merge
+from prunebench.runtime import machine
+from prunebench.training import loop
 
 Timed = tuple[float, float]
 
@@ -32,13 +35,13 @@ Timed = tuple[float, float]
 def prunebench(suite: Suite, precision: str) -> Timed:
     """Seconds and the dev score, by the functions that a worker calls."""
     registry = Registry()
-    root = root_json(roots.roots(merge(suite, {"precision": precision}), registry)[0])
-    subject = subjects.subject(root, registry)
+    root = root_json(experiment.roots(merge(suite, {"precision": precision}), registry)[0])
+    subject = workspace.subject(root, registry)
     subject.load(subject.theta0)
     where = {"precision": root["precision"], "device": root["device"]}
     started = time.perf_counter()
-    training.train(subject.model, subject.train, subject.protocol, root["seed"], {}, **where)
-    evaluations, _ = records.evaluate(subject, subject.model, root, registry)
+    loop.train(subject.model, subject.train, subject.protocol, root["seed"], {}, **where)
+    evaluations, _ = measurements.evaluate(subject, subject.model, root, registry)
     seconds = time.perf_counter() - started
     return seconds, 100 * evaluations[subject.task.evaluations[0]]["metrics"][subject.task.metrics[0]]
 

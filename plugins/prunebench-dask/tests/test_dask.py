@@ -13,7 +13,7 @@ from distributed import LocalCluster
 from prunebench_dask.cluster import DaskExecutor, room
 
 from prunebench import PrunebenchError, Request
-from prunebench.store import Store
+from prunebench.store.store import Store
 
 WORDS = "run --tasks sentiment --model quick-bert --strategies imp,magnitude --sparsities 0.2 --seeds 2"
 WORDS += " --train-limit 96 --eval-limit 32 --epochs 2 --precision fp32 --device cpu --cpus-per-job 1"

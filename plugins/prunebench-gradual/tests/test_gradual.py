@@ -7,11 +7,14 @@ import random
 import pytest
 import torch
 
-from prunebench import bench, jobs, masks, roots, training, worker
-from prunebench.executors import Here
-from prunebench.registry import Registry
-from prunebench.store import Store
-from prunebench.suite import Suite, merge
+from prunebench.execution import scheduler, worker
+from prunebench.execution.executors.local import Here
+from prunebench.hooks.registry import Registry
+from prunebench.planning import experiment, jobs
+from prunebench.planning.suite import Suite, merge
+from prunebench.pruning import masks
+from prunebench.store.store import Store
+from prunebench.training import loop
 
 WORDS = ("the", "a", "dog", "cat", "bird", "king", "ship", "song", "sees", "finds", "likes", "follows", "old", "young")
 
@@ -50,7 +53,7 @@ def run(model, glue, tmp_path):
         where = {"tasks": "sst2", "seeds": "1", "model": str(model), "glue_dir": str(glue), "device": "cpu"}
         small = {"precision": "fp32", "epochs": "5", "batch_size": "8", "lr": "1e-3"}
         suite = merge(Suite(), {**where, **small, "strategies": strategies, "sparsities": sparsities})
-        plan, store = roots.plan(suite, registry), Store.create(tmp_path / "store")
+        plan, store = experiment.plan(suite, registry), Store.create(tmp_path / "store")
 
         class Silent:
             def started(self, job): ...
@@ -58,7 +61,7 @@ def run(model, glue, tmp_path):
             def finished(self, job, seconds, left, failure): ...
 
         with Here() as pool:
-            report = bench.run(jobs.to_run(plan, store), pool, store, (), Silent())
+            report = scheduler.run(jobs.to_run(plan, store), pool, store, (), Silent())
         assert not report.failures
         return store, plan
 
@@ -88,7 +91,7 @@ def test_counts_are_exact_and_one_training_is_all_it_costs(run):
 def test_the_sparsity_follows_the_cubic_of_the_paper(run, monkeypatch):
     """s_t = s_f + (s_i − s_f)(1 − (t − t₀)/(nΔt))³, written out by hand for 20 updates over 70 % of 25 steps."""
     seen = {}
-    real = training.train
+    real = loop.train
 
     def spy(model, data, protocol, seed, keep, *, events, **kwargs):
         def counted(step, make):
@@ -100,9 +103,9 @@ def test_the_sparsity_follows_the_cubic_of_the_paper(run, monkeypatch):
             return wrapped
 
         masks_ = {step: counted(step, make) for step, make in events.masks.items()}
-        return real(model, data, protocol, seed, keep, events=training.Events(masks_, events.snapshots), **kwargs)
+        return real(model, data, protocol, seed, keep, events=loop.Events(masks_, events.snapshots), **kwargs)
 
-    monkeypatch.setattr(worker.training, "train", spy)
+    monkeypatch.setattr(worker.loop, "train", spy)
     run("gradual", "0.8")
     due = {max(1, round(0.7 * (n + 1) / 20 * 25)): 0.8 - 0.8 * (1 - (n + 1) / 20) ** 3 for n in range(20)}
     assert seen == {step: masks.pruned_count(sparsity, 4096) for step, sparsity in due.items()}
@@ -121,7 +124,7 @@ def test_a_control_takes_its_final_counts(run):
 
 def test_bad_options_are_refused():
     from prunebench import PrunebenchError
-    from prunebench.recipes import Method
+    from prunebench.planning.methods import Method
 
     with pytest.raises(PrunebenchError, match="begin < end"):
         Method("gradual[begin=0.9]", Registry()).steps(0.5)

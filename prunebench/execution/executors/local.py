@@ -1,0 +1,236 @@
+"""Where jobs run. An executor has the interface of `concurrent.futures.Executor`.
+
+A job whose worker died is a future that raises a BrokenExecutor; whoever submitted it may submit it again. Where the
+executor has done so itself it raises a WorkersDied.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import pickle
+import queue
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Any
+
+from prunebench.execution.executors.base import ExecutorSpec, Request, Told, WorkerDied
+from prunebench.hooks.hookspecs import hookimpl
+from prunebench.runtime import progress
+from prunebench.runtime.machine import cores, is_lost, take_gpu, without_collection
+
+
+class Here(Executor):
+    """Runs each job at once, in this process and thread; an interrupt is never caught. `cpus` are threads to use."""
+
+    def __init__(self, cpus: int | None = None) -> None:
+        self._cpus = cpus
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        if self._cpus:
+            import torch
+
+            torch.set_num_threads(self._cpus)
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+class Processes(ThreadPoolExecutor):
+    """Spawned worker processes that share the cores of this machine and end with this process, however it ends.
+
+    A thread for each hands it jobs, and tells the listeners here what it reports of their progress. A worker that dies
+    costs the job that it was at, and another is started for the next one. (A ProcessPoolExecutor loses all that runs.)
+    """
+
+    def __init__(self, request: Request) -> None:
+        jobs = request.jobs
+        # Workers are started from these threads, and are deaf to Ctrl-C from their first moment on: they inherit it,
+        # unless multiprocessing first has to start this helper, which ends the deafness of the thread.
+        resource_tracker.ensure_running()
+        super().__init__(jobs, initializer=signal.pthread_sigmask, initargs=(signal.SIG_BLOCK, {signal.SIGINT}))
+        self._all = [_Worker(number, request.cpus or max(1, cores() // jobs)) for number in range(jobs)]
+        self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+        for worker in self._all:
+            self._idle.put(worker)
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        return super().submit(self._hand_over, fn, args, kwargs)
+
+    def _hand_over(self, *call: Any) -> Any:
+        worker = self._idle.get()
+        try:
+            return worker.call(*call)
+        finally:
+            self._idle.put(worker)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        super().shutdown(wait, cancel_futures=cancel_futures)
+        if wait:
+            for worker in self._all:
+                worker.dismiss()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            for worker in self._all:
+                worker.kill()
+        self.shutdown(cancel_futures=kind is not None)
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What a call gave. `last` says that the worker is of no use any more and ends."""
+
+    value: Any = None
+    error: Exception | None = None
+    details: str = ""
+    last: bool = False
+
+
+class _Worker:
+    """A process that does one call after the other; it is started for its first one, and again once it has died."""
+
+    def __init__(self, number: int, threads: int) -> None:
+        self.number = number
+        self.threads = threads
+        self.process: Any = None
+        self.connection: Connection | None = None
+        self.changing = threading.Lock()
+        self.over = False
+
+    def call(self, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """What `fn` gives or raises there. Raises WorkerDied where the process ends before it has answered."""
+        connection = self._started()
+        answer = None
+        try:
+            self._mortal(connection.send, (fn, args, kwargs))
+            while not isinstance(answer := self._mortal(connection.recv), _Answer):
+                progress.emit(answer)
+        except WorkerDied:
+            raise
+        except BaseException:
+            # Whatever it still says would be taken for the answer to the next call.
+            self.process.kill()
+            self._gone()
+            raise
+        if answer.last:
+            self.process.kill()
+            self._gone()
+        if answer.error is not None:
+            raise answer.error from Told(answer.details)
+        return answer.value
+
+    def _mortal(self, talk: Callable[..., Any], *words: Any) -> Any:
+        try:
+            return talk(*words)
+        except (EOFError, OSError):
+            raise WorkerDied(self._gone()) from None
+
+    def _started(self) -> Connection:
+        with self.changing:
+            if self.over:
+                raise WorkerDied("it was told to end")
+            if self.connection is None:
+                context = multiprocessing.get_context("spawn")
+                self.connection, far = context.Pipe()
+                self.process = context.Process(target=_serve, args=(far, self.number, self.threads))
+                self.process.start()
+                far.close()
+            return self.connection
+
+    def _gone(self) -> str:
+        """Forget the process that has ended, and say how it did."""
+        with self.changing:
+            self.process.join()
+            code = self.process.exitcode
+            if self.connection is not None:
+                self.connection.close()
+                self.connection = None
+        if code >= 0:
+            return f"it ended with status {code}"
+        name = signal.Signals(-code).name
+        return f"it was killed by {name}" + (", as by a system that is short of memory" if name == "SIGKILL" else "")
+
+    def kill(self) -> None:
+        with self.changing:
+            self.over = True
+            if self.process is not None:
+                self.process.kill()
+
+    def dismiss(self) -> None:
+        """Let the process end once it has no more to do."""
+        with self.changing:
+            self.over = True
+            if self.connection is not None:
+                self.connection.close()
+        if self.process is not None:
+            self.process.join()
+
+
+def _serve(connection: Connection, number: int, threads: int) -> None:
+    """What a worker process does: listen, call, answer, until nobody is there any more."""
+    # Ctrl-C reaches the whole group of processes; the parent alone decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with without_collection():
+        import torch
+
+    torch.set_num_threads(threads)
+    take_gpu(number)
+    progress.listen(connection.send)
+    with contextlib.suppress(EOFError, ConnectionError):
+        while True:
+            fn, args, kwargs = connection.recv()
+            connection.send(_answer(fn, args, kwargs))
+    # To take torch and its like apart in good order takes a second, for which the run would have to wait.
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError):  # None where it is closed; its disk may be full
+            stream.flush()
+    os._exit(0)
+
+
+def _answer(fn: Callable[..., Any], args: Any, kwargs: Any) -> _Answer:
+    try:
+        return _Answer(fn(*args, **kwargs))
+    except Exception as error:
+        details = "".join(traceback.format_exception(error))
+        lost = is_lost(error)
+        try:
+            pickle.loads(pickle.dumps(error))
+        except Exception:
+            error = RuntimeError(f"{type(error).__name__}: {error}")
+        return _Answer(error=error, details=details, last=lost)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _here(request: Request) -> Executor:
+    return Here(request.cpus)
+
+
+@hookimpl
+def prunebench_executors() -> Iterable[ExecutorSpec]:
+    return [
+        ExecutorSpec("here", "One job after the other, in this process.", _here, lambda request: 1),
+        ExecutorSpec("processes", "So many worker processes on this machine, each with its share of cores.", Processes),
+    ]

@@ -1,0 +1,163 @@
+"""Jobs as tasks of a Ray cluster. Ray retries what a lost worker or node was at; the store is what all nodes share.
+
+Ray comes with `pip install 'prunebench[ray]'`; it is imported where it is used.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import traceback
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, Future
+from types import TracebackType
+from typing import Any
+
+from prunebench.errors import PrunebenchError
+from prunebench.execution.executors.base import ATTEMPTS, ExecutorSpec, Request, Told, WorkersDied
+from prunebench.hooks.hookspecs import hookimpl
+from prunebench.runtime.machine import cores, is_lost
+
+
+def connect(request: Request) -> Any:
+    """The package ray, connected to the cluster at `request.address`, or to a new one on this machine."""
+    # Read when it is imported: by itself it never stops trying what its memory monitor has killed.
+    os.environ.setdefault("RAY_task_oom_retries", str(ATTEMPTS - 1))
+    try:
+        import ray
+    except ImportError as error:
+        raise PrunebenchError("--executor ray needs Ray", "pip install 'prunebench[ray]'") from error
+    if ray.is_initialized():
+        return ray
+    own = {"num_cpus": max(cores(), (request.cpus or 1) * request.jobs), "include_dashboard": False}
+    words: dict[str, Any] = {"address": request.address} if request.address else {"address": "local", **own}
+    try:
+        if ":" in request.address and "://" not in request.address:
+            # Ray itself keeps trying for a minute or two.
+            host, _, port = request.address.rpartition(":")
+            socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+        # Ray takes SIGTERM for itself, and would end the command as if nothing were to be said.
+        handler = signal.getsignal(signal.SIGTERM)
+        ray.init(**words, log_to_driver=False, logging_level="error")
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise PrunebenchError(
+            f"cannot reach a Ray cluster at {request.address or 'this machine'!r}: {reason}",
+            "`ray start --head` makes one; its address is HOST:6379, or auto on one of its nodes",
+        ) from error
+    return ray
+
+
+def room(request: Request) -> int:
+    """How many jobs all nodes together have room for."""
+    total = connect(request).cluster_resources()
+    room = int(total.get("CPU", 0) // (request.cpus or 1))
+    if request.gpus:
+        room = min(room, int(total.get("GPU", 0) / request.gpus))
+    if not room:
+        has = ", ".join(f"{total.get(name, 0):g} {name}s" for name in ("CPU", "GPU"))
+        raise PrunebenchError("the Ray cluster has no room for a job", f"it has {has}; see --cpus-per-job")
+    return room
+
+
+class RayExecutor(Executor):
+    """Submits calls as Ray tasks of so many CPUs and GPUs each.
+
+    A job that reads weights which another has stored goes to the node of that one, where its files still are at hand,
+    as long as that has room.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self._ray = connect(request)
+        cpus = request.cpus or 1
+        self._threads = cpus
+        share = {"num_cpus": cpus, "num_gpus": request.gpus or 0}
+        # max_calls: or else Ray starts a new process for each job that has a GPU.
+        retries = {"max_retries": ATTEMPTS - 1, "retry_exceptions": False, "max_calls": 0}
+        self._task = self._ray.remote(**share, **retries)(_call)
+        self._running: set[Any] = set()
+        self._nodes: dict[str, str] = {}
+        self._changing = threading.Lock()
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        job = args[0] if args and isinstance(args[0], dict) else {}
+        task = self._near(self._nodes.get(job.get("reads", "")))
+        reference = task.remote(self._threads, fn, args, kwargs)
+        found: Future[Any] = Future()
+        with self._changing:
+            self._running.add(reference)
+
+        def settle(done: Future[Any]) -> None:
+            with self._changing:
+                self._running.discard(reference)
+            error = done.exception()
+            if error is not None:
+                found.set_exception(_plain(error))
+                return
+            node, value = done.result()
+            self._nodes.update(dict.fromkeys(job.get("weights", ()), node))
+            found.set_result(value)
+
+        reference.future().add_done_callback(settle)
+        return found
+
+    def _near(self, node: str | None) -> Any:
+        """The task, at that node where it has room."""
+        if node is None:
+            return self._task
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as At
+
+        return self._task.options(scheduling_strategy=At(node, soft=True, _spill_on_unavailable=True))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            with self._changing:
+                running = list(self._running)
+            for reference in running:
+                self._ray.cancel(reference, force=True)
+        self.shutdown()
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self._ray.shutdown()
+
+
+def _call(threads: int, fn: Callable[..., Any], args: Any, kwargs: Any) -> tuple[str, Any]:
+    """What runs on a node: which one it is, and what `fn` gives."""
+    import ray
+    import torch
+
+    torch.set_num_threads(threads)
+    try:
+        return ray.get_runtime_context().get_node_id(), fn(*args, **kwargs)
+    except Exception as error:
+        if is_lost(error):
+            # Ray would give this process the next job, and it would fail as well.
+            traceback.print_exc()
+            os._exit(1)
+        raise
+
+
+def _plain(error: BaseException) -> BaseException:
+    """The error that a task raised, as it was there; else that Ray has given up on it."""
+    from ray.exceptions import RayError, RayTaskError
+
+    if isinstance(error, RayTaskError):
+        cause: BaseException = error.cause
+        if isinstance(cause, BaseException):
+            cause.__cause__ = Told(str(error))
+            return cause
+    if isinstance(error, RayError):
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        return WorkersDied(reason)
+    return error
+
+
+@hookimpl
+def prunebench_executors() -> Iterable[ExecutorSpec]:
+    return [ExecutorSpec("ray", "Tasks of a Ray cluster: --address, or one of its own here.", RayExecutor, room, True)]

@@ -1,0 +1,143 @@
+"""Strategies become recipes: checked lists of phases, each with what the key of a result must hold of it.
+
+Imports no torch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from prunebench.errors import PrunebenchError
+from prunebench.hooks.registry import Registry, first_line
+from prunebench.recipes.phases import (
+    Compact,
+    PermuteLayers,
+    Phase,
+    Reinit,
+    Rewind,
+    Shuffle,
+    Train,
+    asks_strategy,
+    changes_mask,
+    check_sparsity,
+    last,
+    to_json,
+)
+from prunebench.recipes.strategy import UNITS, Control, label, options_of, track
+
+
+@dataclass(frozen=True)
+class Step:
+    """A phase of a recipe and whom it calls. `token` is what the key holds of it."""
+
+    phase: Phase
+    strategy: str
+    moves: bool
+    code: str
+    token: str
+
+
+def plain(phase: Phase) -> Step:
+    """The step of a phase that calls no strategy."""
+    return Step(phase, "", False, "", json.dumps(to_json(phase), sort_keys=True))
+
+
+class Method:
+    """A strategy in a plan: its recipes, with a control's taken from the method that it controls."""
+
+    def __init__(self, text: str, registry: Registry) -> None:
+        self.strategy = registry.strategy(text)
+        self.registry = registry
+        self.base = self
+        if isinstance(self.strategy, Control):
+            self.base = Method(self.strategy.of, registry)
+            reason = "it is a control itself" if isinstance(self.base.strategy, Control) else "it prunes nothing"
+            if isinstance(self.base.strategy, Control) or not self.base.prunes:
+                raise PrunebenchError(f"{label(self.strategy)} cannot control {self.strategy.of!r}: {reason}")
+        unit = self.base.strategy.unit
+        if unit not in UNITS:
+            raise PrunebenchError(f"strategy {text!r} prunes unknown unit {unit!r}", f"expected {', '.join(UNITS)}")
+        self.about = {
+            "strategy": self.strategy.name,
+            "label": label(self.strategy),
+            "doc": first_line(type(self.strategy)),
+            "options": options_of(self.strategy),
+            "unit": unit,
+            "track": track(unit),
+            "control_of": None if self.base is self else label(self.base.strategy),
+            "source": registry.provenance("strategies", self.strategy.name),
+        }
+
+    @property
+    def prunes(self) -> bool:
+        """Whether the method has levels; the dense model has none."""
+        return any(map(changes_mask, self._recipe(self.base.strategy, 0.5)))
+
+    def steps(self, sparsity: float) -> list[Step]:
+        steps = [self.base._step(phase) for phase in self._recipe(self.base.strategy, sparsity)]
+        if self.base is not self:
+            masked = last([step.phase for step in steps], changes_mask)
+            rest = [step.phase for step in steps[masked + 1 :]]
+            steps = steps[: masked + 1] + [
+                self._step(phase)
+                for phase in _phases(self.strategy.tail(rest), f"the tail of {label(self.strategy)!r}")
+            ]
+        check(steps, self.about)
+        return steps
+
+    def _recipe(self, strategy: Any, sparsity: float) -> list[Phase]:
+        check_sparsity(sparsity)
+        try:
+            return _phases(strategy.recipe(sparsity), f"the recipe of {label(strategy)!r}")
+        except PrunebenchError as error:
+            raise PrunebenchError(f"strategy {strategy.name!r}: {error.message}", error.hint) from error
+        except Exception as error:
+            raise PrunebenchError(
+                f"strategy {strategy.name!r} has no recipe at {sparsity}: {type(error).__name__}: {error}"
+            ) from error
+
+    def _step(self, phase: Phase) -> Step:
+        if not asks_strategy(phase):
+            return plain(phase)
+        if not (hasattr(self.strategy, "score") or hasattr(self.strategy, "prune")):
+            raise PrunebenchError(
+                f"strategy {self.strategy.name!r} prunes, and has no score(ctx)", "see CONTRIBUTING.md"
+            )
+        code = self.registry.identity(self.strategy)
+        token = json.dumps([to_json(phase), self.strategy.name, options_of(self.strategy), code], sort_keys=True)
+        return Step(phase, label(self.strategy), hasattr(self.strategy, "prune"), code["source"], token)
+
+
+def _phases(answer: Any, who: str) -> list[Phase]:
+    phases = list(answer)
+    if not phases or not all(isinstance(phase, Phase) for phase in phases):
+        raise PrunebenchError(f"{who} is no list of phases: {phases}")
+    return phases
+
+
+# What these do to the weights is seen only when the mask is applied again, by what must follow them.
+UNMASKED = (Shuffle, PermuteLayers)
+
+
+def check(steps: Sequence[Step], about: dict[str, Any]) -> None:
+    """Raise where a recipe cannot be run, naming the strategy whose it is."""
+    phases = [step.phase for step in steps]
+    who = f"the recipe of {about['label']!r}"
+    if any(isinstance(phase, Compact) for phase in phases[:-1]):
+        raise PrunebenchError(f"{who} goes on after Compact", "Compact ends a recipe")
+    if isinstance(phases[-1], Compact) and about["track"] == "unstructured":
+        raise PrunebenchError(f"{who} compacts single weights", "only heads and neurons can leave a model")
+    for phase, after in zip(phases, [*phases[1:], None], strict=True):
+        if isinstance(phase, UNMASKED) and not isinstance(after, (Train, Rewind, Reinit, *UNMASKED)):
+            raise PrunebenchError(
+                f"{who} goes on with {type(after).__name__} after {type(phase).__name__}"
+                if after
+                else f"{who} ends in {type(phase).__name__}",
+                "Train, Rewind or Reinit follows it",
+            )
+    for position, phase in enumerate(phases):
+        if isinstance(phase, Rewind) and phase.to and not any(isinstance(p, Train) for p in phases[:position]):
+            raise PrunebenchError(f"{who} rewinds to {phase.to} of a training that it has not had")

@@ -1,0 +1,152 @@
+"""Scores against sparsity, every seed, and what is retained against what is left. Imports `style`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from prunebench.reports.figures.style import GREY, WIDTH, Look, Style, name
+from prunebench.reports.leaderboard.model import Level, Line, Section, Track
+from prunebench.reports.leaderboard.retained import Kept
+from prunebench.reports.render.numbers import level, limits
+from prunebench.reports.render.plots import figure
+from prunebench.results.statistics import Summary
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# What a legend shows, and what it says.
+Entry = tuple[Any, str]
+DENSE = Look("black", "o", "--")
+# Panels side by side, and an inch for each row of one.
+ABREAST, ROW = 3, 0.19
+
+
+def against_sparsity(section: Section, track: Track, column: int, style: Style) -> Figure:
+    """The mean of every method with a band of one sample standard deviation, and the dense runs across."""
+    picture = figure(WIDTH, 3.3)
+    axes = picture.subplots()
+    summaries: dict[str, dict[float, Summary]] = {}
+    for entry in track.levels:
+        for line in entry.lines:
+            summary = line.scores[column].summary
+            if summary is not None:
+                summaries.setdefault(line.label, {})[entry.sparsity] = summary
+    labels = sorted(summaries, key=list(style.looks).index)
+    entries = [(_curve(axes, summaries[label], style.looks[label]), name(label)) for label in labels]
+    entries += _references(axes, section, column)
+    axes.set_xlabel("sparsity")
+    axes.set_ylabel(f"{section.columns[column]} × 100")
+    _legend(picture, entries)
+    return picture
+
+
+def _curve(axes: Axes, found: dict[float, Summary], look: Look) -> Artist:
+    x = sorted(found)
+    mean = [100 * found[sparsity].mean for sparsity in x]
+    std = [100 * (found[sparsity].std or 0.0) for sparsity in x]
+    low, high = ([m + sign * s for m, s in zip(mean, std, strict=True)] for sign in (-1, 1))
+    axes.fill_between(x, low, high, color=look.colour, alpha=0.14, linewidth=0)
+    (line,) = axes.plot(x, mean, look.line, color=look.colour, marker=look.marker, markersize=4.5, linewidth=1.4)
+    return line
+
+
+def _references(axes: Axes, section: Section, column: int) -> list[Entry]:
+    """The dense runs and the majority class."""
+    entries: list[Entry] = []
+    summary, majority = section.dense.scores[column].summary, section.majority[column]
+    if summary is not None:
+        mean, std = 100 * summary.mean, 100 * (summary.std or 0.0)
+        axes.axhspan(mean - std, mean + std, color="black", alpha=0.08, linewidth=0)
+        entries.append((axes.axhline(mean, color="black", linestyle="--", linewidth=1.2), "dense"))
+    if majority is not None:
+        line = axes.axhline(100 * majority, color=GREY, linestyle=":", linewidth=1.2)
+        entries.append((line, "majority class"))
+    return entries
+
+
+def retained(points: Sequence[Kept], style: Style) -> Figure:
+    """The mean retained of every method against the share of the parameters that is left, ± one standard deviation."""
+    picture = figure(WIDTH, 3.3)
+    axes = picture.subplots()
+    by_label: dict[str, list[Kept]] = {}
+    for point in sorted(points, key=lambda point: point.sparsity):
+        by_label.setdefault(point.place.label, []).append(point)
+    entries: list[Entry] = []
+    for label in sorted(by_label, key=list(style.looks).index):
+        look = style.looks[label]
+        found = [(point.share, point.place.summary) for point in by_label[label]]
+        drawn = axes.errorbar(
+            [100 * share for share, _ in found if share is not None],
+            [100 * summary.mean for _, summary in found if summary is not None],
+            yerr=[100 * (summary.std or 0.0) for _, summary in found if summary is not None],
+            color=look.colour,
+            marker=look.marker,
+            linestyle=look.line,
+            markersize=4.5,
+            linewidth=1.4,
+            elinewidth=0.8,
+            capsize=2,
+        )
+        entries.append((drawn, name(label)))
+    entries.append((axes.axhline(100, color="black", linestyle="--", linewidth=1.2), "dense"))
+    axes.invert_xaxis()
+    axes.set_xlabel("parameters left, % of the model")
+    axes.set_ylabel("score retained, %")
+    _legend(picture, entries)
+    return picture
+
+
+def _legend(picture: Figure, entries: Sequence[Entry]) -> None:
+    """Below the axes, in as many columns as there is room for; a longer legend makes a higher figure."""
+    columns = max(1, min(4, len(entries), 60 // (5 + max(len(text) for _, text in entries))))
+    rows = math.ceil(len(entries) / columns)
+    width, height = picture.get_size_inches()
+    picture.set_size_inches(width, height + 0.17 * max(0, rows - 2))
+    style: dict[str, Any] = {"ncols": columns, "fontsize": 8, "handlelength": 2.4}
+    handles, texts = zip(*entries, strict=True)
+    picture.legend(handles, texts, loc="outside lower center", **style)
+
+
+def seeds(section: Section, track: Track, column: int, style: Style) -> Figure:
+    """A panel for each sparsity: every seed of every method, the mean as a tick, its 95 % interval as a bar."""
+    labels = sorted({line.label for entry in track.levels for line in entry.lines}, key=list(style.looks).index)
+    rows = math.ceil(len(track.levels) / ABREAST)
+    columns = min(ABREAST, len(track.levels))
+    picture = figure(1.3 + 2.0 * columns, rows * (0.75 + ROW * (len(labels) + 1)))
+    grid = picture.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat
+    for axes, entry in zip(grid, track.levels, strict=False):
+        _panel(axes, section, entry, column, labels, style)
+    for axes in list(grid)[len(track.levels) :]:
+        axes.set_visible(False)
+    picture.supxlabel(f"{section.columns[column]} × 100", fontsize=9)
+    return picture
+
+
+def _panel(axes: Axes, section: Section, entry: Level, column: int, labels: Sequence[str], style: Style) -> None:
+    lines = {line.label: line for line in entry.lines}
+    _strip(axes, 0, section.dense, column, DENSE)
+    for row, label in enumerate(labels, start=1):
+        if label in lines:
+            _strip(axes, row, lines[label], column, style.looks[label])
+    if section.majority[column] is not None:
+        axes.axvline(100 * (section.majority[column] or 0.0), color=GREY, linestyle=":", linewidth=1)
+    axes.set_yticks(range(len(labels) + 1), ["dense", *map(name, labels)], fontsize=7.5)
+    axes.set_ylim(len(labels) + 0.6, -0.6)
+    axes.set_title(f"sparsity {level(entry.sparsity)}", fontsize=8.5)
+    axes.tick_params(axis="x", labelsize=7.5)
+
+
+def _strip(axes: Axes, row: int, line: Line, column: int, look: Look) -> None:
+    score = line.scores[column]
+    if score.summary is None:
+        return
+    found = limits(score.summary)
+    if found is not None:
+        axes.plot([100 * found.low, 100 * found.high], [row, row], color=look.colour, alpha=0.35, linewidth=3.5)
+    values = [100 * value for value in score.values.values()]
+    axes.plot(values, [row] * len(values), look.marker, color=look.colour, markersize=3.8, alpha=0.75, linestyle="none")
+    axes.plot([100 * score.summary.mean], [row], "|", color="black", markersize=9, markeredgewidth=1.3)

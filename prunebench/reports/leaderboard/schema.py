@@ -1,0 +1,238 @@
+"""What results.json holds, versioned, as pydantic models, and how to read one. Imports `published`.
+
+Scores are fractions from 0 to 1; what is not known is null. A change that a reader must know of makes another FORMAT.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from prunebench.errors import PrunebenchError
+from prunebench.reports.leaderboard.published import Paper
+
+FORMAT = 3
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SettingEntry(_Strict):
+    """What must be equal for two results of one task to stand in one ranking."""
+
+    model: str
+    model_fingerprint: str
+    model_revision: str
+    data: str
+    protocol: str
+    precision: str
+    device: str
+    prunable: str
+    code: str
+
+
+class MethodEntry(_Strict):
+    label: str
+    unit: str
+    control_of: str | None
+    doc: str
+    options: dict[str, Any]
+    sources: list[str]
+
+
+class SummaryEntry(_Strict):
+    """n, mean, sample standard deviation (ddof = 1), extremes and median."""
+
+    n: int
+    mean: float
+    std: float | None
+    minimum: float
+    maximum: float
+    median: float
+
+
+class IntervalEntry(_Strict):
+    """The 95 % interval of a mean, made as `Results.interval` says."""
+
+    low: float
+    high: float
+
+
+class PlaceEntry(_Strict):
+    """`values` and `summary` are of what is ranked by; `rank` is null for what is not ranked, and `gaps` say why."""
+
+    label: str
+    rank: int | None
+    tied: bool
+    values: dict[str, float]
+    summary: SummaryEntry | None
+    gaps: list[str]
+
+
+class AcrossEntry(_Strict):
+    """Average ranks over tasks, Friedman's test and Nemenyi's critical difference; null where there is no test."""
+
+    tasks: list[str]
+    ranks: dict[str, float]
+    groups: list[list[str]]
+    chi2: float | None
+    p: float | None
+    critical_difference: float | None
+    reason: str
+
+
+class StandingEntry(_Strict):
+    sparsity: float
+    places: list[PlaceEntry]
+    across: AcrossEntry
+
+
+class RankingEntry(_Strict):
+    title: str
+    track: str
+    rule: str
+    tasks: list[str]
+    majority: float | None
+    notes: list[str]
+    standings: list[StandingEntry]
+
+
+class MatchEntry(_Strict):
+    """The largest matching sparsity by criterion, smaller ones that do not match, and the largest winning ticket.
+
+    `trains_from_theta0` is null for an average, which no single training stands behind.
+    """
+
+    section: str
+    track: str
+    label: str
+    column: str
+    largest: dict[str, float | None]
+    holes: dict[str, list[float]]
+    trains_from_theta0: bool | None
+    winning_ticket: float | None
+
+
+class CheckEntry(_Strict):
+    what: str
+    held: bool | None
+    found: str
+
+
+class ScoreEntry(_Strict):
+    """A method at a sparsity by one metric (or the average): every seed's value and what derives from them."""
+
+    section: str
+    task: str
+    column: str
+    track: str | None
+    sparsity: float
+    label: str
+    n: int
+    mean: float | None
+    std: float | None
+    minimum: float | None
+    maximum: float | None
+    median: float | None
+    interval: IntervalEntry | None
+    values: dict[str, float]
+    degenerate_seeds: list[int]
+    best: bool
+    difference: SummaryEntry | None
+    difference_interval: IntervalEntry | None
+    majority: float | None
+    gaps: list[str]
+    reasons: list[str]
+
+
+class RowEntry(_Strict):
+    """A row of the long table: a cell, an evaluation and a metric."""
+
+    suite: str
+    benchmark: str
+    task: str
+    split: str
+    evaluation: str
+    metric: str
+    track: str
+    unit: str
+    strategy: str
+    label: str
+    control_of: str | None
+    source: str
+    options: dict[str, Any]
+    sparsity: float
+    seed: int
+    status: str
+    value: float | None
+    dense: float | None
+    majority: float | None
+    degenerate: bool
+    realised: float | None
+    pruned: int | None
+    units: int | None
+    encoder_sparsity_before: float | None
+    encoder_sparsity_after: float | None
+    encoder_weights: int | None
+    parameters: int | None
+    parameters_left: int | None
+    trainings_to_find: int | None
+    trainings_to_train: int | None
+    steps_to_find: int | None
+    steps_to_train: int | None
+    seconds_to_find: float | None
+    seconds_to_train: float | None
+    examples_per_second: float | None
+    from_theta0: bool | None
+    failed_checks: list[str]
+    train_examples: int | None
+    examples: int | None
+    hardware: str | None
+    key: str
+
+
+class Results(_Strict):
+    """The whole file."""
+
+    format: Literal[3]
+    suites: list[str]
+    setting: dict[str, str]
+    tasks: dict[str, list[SettingEntry]]
+    warnings: list[str]
+    commands: list[str]
+    methods: list[MethodEntry]
+    rank_by: str
+    delta: float
+    interval: Literal["t", "bootstrap"]
+    ranking: list[RankingEntry]
+    matching: list[MatchEntry]
+    checklist: list[CheckEntry]
+    published: list[Paper]
+    summary: list[ScoreEntry]
+    rows: list[RowEntry]
+
+
+def read(path: Path) -> Results:
+    """The results in a file that `prunebench leaderboard` wrote; what is of another format is an error that says so."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise PrunebenchError(f"cannot read {str(path)!r}: {(error.strerror or str(error)).lower()}") from None
+    except ValueError:
+        raise PrunebenchError(f"{str(path)!r} is not JSON") from None
+    found = data.get("format") if isinstance(data, dict) else None
+    if found != FORMAT:
+        raise PrunebenchError(
+            f"{str(path)!r} has format {found!r}, and format {FORMAT} is expected",
+            "`prunebench leaderboard` writes it anew from the store",
+        )
+    try:
+        return Results.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise PrunebenchError(f"{str(path)!r} does not fit format {FORMAT}: {where}: {first['msg'].lower()}") from None

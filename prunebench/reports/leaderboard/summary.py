@@ -1,0 +1,49 @@
+"""A page in a few lines for the terminal. Imports `tables` and below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tabulate import tabulate
+
+from prunebench.reports.leaderboard import tables
+from prunebench.reports.leaderboard.model import Page, Section
+from prunebench.reports.render.blocks import Table, one_line
+from prunebench.reports.render.numbers import level, listing
+
+
+def summary(page: Page) -> str:
+    """The first metric of every task, method and sparsity as mean ± std × 100, and what is missing."""
+    parts = [part for section in (*page.sections, *page.averages) for part in _section(section)]
+    return "\n\n".join([*parts, *(f"warning: {one_line(warning)}" for warning in page.warnings)])
+
+
+def _section(section: Section) -> Iterator[str]:
+    seeds = f"seed{'s' if len(section.seeds) > 1 else ''} {listing(section.seeds)}"
+    yield one_line(f"{section.title}: {section.columns[0]} × 100, mean ± std over {seeds}")
+    for track in section.tracks:
+        yield from map(plain, tables.overview(section, track))
+    lines = [
+        (0.0, section.dense),
+        *((entry.sparsity, line) for t in section.tracks for entry in t.levels for line in entry.lines),
+    ]
+    notes = [
+        one_line(f"{line.label} at {level(sparsity)}: {said}")
+        for sparsity, line in lines
+        for said in (*line.reasons, *(gap for gap in line.gaps if gap.startswith("missing") or not line.reasons))
+    ]
+    if any(line.scores[0].degenerate for _, line in lines):
+        notes.append(tables.DEGENERATE)
+    if notes:
+        yield "\n".join(notes)
+
+
+def plain(table: Table) -> str:
+    """A table for a terminal, without title and notes."""
+    return tabulate(
+        [[one_line(text) for text in row] for row in table.body],
+        headers=[one_line(text) for text in table.headers],
+        tablefmt="simple",
+        colalign=["right" if align == "r" else "left" for align in table.aligns],
+        disable_numparse=True,
+    )

@@ -1,0 +1,67 @@
+"""Blocks as Markdown that GitHub and a terminal show alike. Imports `blocks`."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable
+
+from tabulate import tabulate
+
+from prunebench.reports.render.blocks import (
+    Block,
+    Bold,
+    Caution,
+    Commands,
+    Details,
+    Heading,
+    Paragraph,
+    Table,
+    one_line,
+)
+
+_ESCAPES = str.maketrans(
+    {**{mark: f"\\{mark}" for mark in r"\`*_{}[]|~!#"}, "&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;"}
+)
+
+
+def escape(text: str) -> str:
+    """Text that Markdown, its tables, HTML and GitHub's formulas show as it is."""
+    return one_line(text).translate(_ESCAPES)
+
+
+def markdown(blocks: Iterable[Block]) -> str:
+    """The document, with a newline at its end."""
+    return "\n\n".join(_block(block) for block in blocks) + "\n"
+
+
+def _block(block: Block) -> str:
+    match block:
+        case Heading():
+            return f"{'#' * block.depth} {escape(block.text)}"
+        case Paragraph():
+            return escape(block.text)
+        case Caution():
+            return f"> **Warning:** {escape(block.text)}"
+        case Commands():
+            # Indented code ends with its line: no text can break out of it as it could out of a fence.
+            return "\n".join(f"    {one_line(line)}" for line in block.lines)
+        case Details():
+            summary = html.escape(one_line(block.summary), quote=False)
+            inner = "\n\n".join(_block(each) for each in block.blocks)
+            return f"<details>\n<summary>{summary}</summary>\n\n{inner}\n\n</details>"
+        case Table():
+            return "\n\n".join([_table(block), *(f"- {escape(note)}" for note in block.notes)])
+
+
+def _table(table: Table) -> str:
+    return tabulate(
+        [[_entry(text) for text in row] for row in table.body],
+        headers=[escape(text) for text in table.headers],
+        tablefmt="pipe",
+        colalign=["right" if align == "r" else "left" for align in table.aligns],
+        disable_numparse=True,
+    )
+
+
+def _entry(text: str) -> str:
+    return f"**{escape(text)}**" if isinstance(text, Bold) else escape(text)

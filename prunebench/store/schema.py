@@ -1,0 +1,362 @@
+"""The one data model: what stands in a store, in a bundle, on a page and in the job that a worker gets.
+
+Every class is strict: a field that is missing, unknown, of another type or not finite is an error. Records, plans,
+bundles, `results.json` and their JSON schemas derive from these classes. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+
+# The format of records and plans in a store.
+FORMAT = 1
+# Where the seconds of a job went; `predict`, a part of the last, is what prediction alone took.
+SECONDS = ("load", "train", "strategy", "prune", "evaluate")
+# The kind of plan that a leaderboard shows: its cells measure methods, each on its own tasks.
+RUN = "run"
+
+Key = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+Format = Annotated[int, Field(ge=1, le=FORMAT)]
+Count = Annotated[int, Field(ge=0, lt=2**53)]
+Positive = Annotated[int, Field(gt=0, lt=2**53)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Seconds = Annotated[float, Field(ge=0)]
+# JSON has lists where Python code has tuples.
+Names = Annotated[tuple[str, ...], Field(strict=False)]
+Unit = Literal["weight", "head", "neuron"]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, validate_by_name=True, validate_by_alias=True
+    )
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values; fields that were never set are left out, so what was read comes out as it was."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+class Setting(Strict):
+    """What must be equal for two results of one task to stand in one ranking."""
+
+    model: str
+    model_fingerprint: str
+    model_revision: str
+    data: str
+    protocol: str
+    precision: str
+    device: str
+    prunable: str
+    code: str
+
+    def __lt__(self, other: Setting) -> bool:
+        return tuple(vars(self).values()) < tuple(vars(other).values())
+
+
+class Model(Strict):
+    """A pre-trained encoder: where it came from, what its files hold, and its family."""
+
+    name: str
+    revision: str
+    fingerprint: str
+    family: str
+
+
+def _with_train(sizes: dict[str, int]) -> dict[str, int]:
+    if "train" not in sizes:
+        raise ValueError("the size of the training split is missing")
+    return sizes
+
+
+class Experiment(Strict):
+    """Everything that a result depends on but the method: task, data, model, protocol, seed and arithmetic.
+
+    `code` is the version of the engine, with the plugins that gave task, metric and family. `sizes` are the numbers of
+    examples of the splits.
+    """
+
+    task: str
+    code: str
+    data: str
+    sizes: Annotated[dict[str, Positive], AfterValidator(_with_train)]
+    model: Model
+    protocol: dict[str, str | int | float | None]
+    protocol_label: str
+    seed: Count
+    precision: str
+    device: str
+    prunable: str
+
+    @property
+    def key(self) -> str:
+        """A digest of all that a score depends on; names and sizes follow from the fingerprints."""
+        return digest(
+            [
+                *(self.code, self.task, self.data, self.model.fingerprint, self.protocol),
+                *(self.seed, self.precision, self.device, self.prunable),
+            ]
+        )
+
+    @property
+    def setting(self) -> Setting:
+        return Setting(
+            model=self.model.name,
+            model_fingerprint=self.model.fingerprint,
+            model_revision=self.model.revision,
+            data=self.data,
+            protocol=self.protocol_label,
+            precision=self.precision,
+            device=self.device,
+            prunable=self.prunable,
+            code=self.code,
+        )
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of one training."""
+        epochs, batch_size = self.protocol["epochs"], self.protocol["batch_size"]
+        assert isinstance(epochs, int) and isinstance(batch_size, int)
+        return epochs * -(-self.sizes["train"] // batch_size)
+
+
+class Location(Strict):
+    """Where model and data lie on a machine; no result depends on it. None: where the model's name and GLUE say."""
+
+    model: str | None = None
+    glue_dir: str | None = None
+
+
+class WeightsRef(Strict):
+    """Weights of a training: after its last step, or after step `at` (a fraction below 1 is that part of it)."""
+
+    training: str
+    at: int | float | None = None
+
+    @property
+    def name(self) -> str:
+        """What a store calls them."""
+        return self.training if self.at is None else f"{self.training}-at-{self.at}"
+
+    def step(self, steps: int) -> int:
+        """The optimiser step, in a training of so many."""
+        if self.at is None:
+            return steps
+        return self.at if isinstance(self.at, int) else max(1, round(self.at * steps))
+
+
+class PhaseEntry(BaseModel):
+    """A phase as JSON: its name, the strategy that it calls (or ""), and its own fields."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
+
+    phase: str
+    strategy: str
+
+    @property
+    def fields(self) -> dict[str, JsonValue]:
+        """The phase's own fields."""
+        return dict(self.model_extra or {})
+
+
+class Evaluation(Strict):
+    """The scores of one evaluation; `degenerate` are the metrics that these predictions leave undefined."""
+
+    examples: Positive
+    metrics: dict[str, float]
+    degenerate: list[str]
+    majority: dict[str, float]
+
+
+class Sparsity(Strict):
+    """`pruned` of `units` are gone; `encoder_*` are shares of zeros in the prunable matrices."""
+
+    unit: Unit
+    units: Positive
+    pruned: Count
+    realised: Fraction
+    encoder_weights: Positive
+    encoder_before: Fraction
+    encoder_after: Fraction
+
+
+class Encoder(Strict):
+    layers: Positive
+    heads: Positive
+    head_size: Positive
+
+
+class Parameters(Strict):
+    """`left` of `total` parameters are not pruned; `in_model` are those of the model that was scored."""
+
+    total: Positive
+    left: Count
+    in_model: Count
+
+
+class Record(Strict):
+    """The result of one node of a plan: scores, sizes, checks and cost, all measured on the model itself."""
+
+    format: Format
+    key: Key
+    status: Literal["done"]
+    experiment: Experiment = Field(alias="root")
+    phases: list[PhaseEntry] = Field(min_length=1)
+    evaluations: dict[str, Evaluation]
+    steps: Count
+    tokens: Count
+    loss: float | None
+    sparsity: Sparsity
+    encoder: Encoder | None = None
+    parameters: Parameters
+    checks: dict[str, bool | float | None]
+    environment: dict[str, str | int]
+    seconds: dict[str, Seconds]
+    peak_memory_mb: Seconds
+
+    @property
+    def checksum(self) -> str:
+        return hashlib.sha256(text(self.to_json())).hexdigest()
+
+
+class Failure(Strict):
+    """Why the job of a node failed; `details` are a traceback."""
+
+    key: str
+    reason: str
+    details: str = ""
+
+
+class Cell(Strict):
+    """One method at one sparsity on one task with one seed, as it was planned.
+
+    `key` names the record that its score is read from, `trainings` the records of all trainings on its recipe's path.
+    `mask` is the key of its mask in the store: "" where it has none, or a random one, which is drawn again. In a
+    transfer `mask_from` is the task that the mask comes from, or the control.
+    """
+
+    strategy: str
+    label: str
+    options: dict[str, JsonValue]
+    unit: Unit
+    track: Literal["structured", "unstructured"]
+    control_of: str | None
+    source: str
+    doc: str
+    task: str
+    benchmark: str
+    split: str
+    metrics: Annotated[Names, Field(min_length=1)]
+    evaluations: Annotated[Names, Field(min_length=1)]
+    sparsity: Annotated[float, Field(ge=0, lt=1)]
+    seed: Count
+    key: Key
+    trainings: Annotated[tuple[Key, ...], Field(strict=False)]
+    setting: Setting
+    mask: Key | Literal[""] = ""
+    mask_from: str = ""
+
+    @property
+    def is_dense(self) -> bool:
+        return self.strategy == "dense"
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The records of its trainings and its own, each once."""
+        return tuple(dict.fromkeys((*self.trainings, self.key)))
+
+    def suffix(self, evaluation: str) -> str:
+        """What tells an evaluation of this task from its others: "matched", or "" where there is but one."""
+        if len(self.evaluations) < 2:
+            return ""
+        return evaluation.removeprefix("validation").replace("_", " ").strip()
+
+
+class Source(Strict):
+    """Which code something is: its distribution with its version, and a digest of the module's source."""
+
+    distribution: str
+    version: str
+    source: str
+
+
+class StrategyCode(Source):
+    """What the keys of results hold of a strategy that their recipes call."""
+
+    name: str
+    options: dict[str, JsonValue]
+
+    @property
+    def identity(self) -> dict[str, str]:
+        return {"distribution": self.distribution, "version": self.version, "source": self.source}
+
+
+class Command(Strict):
+    """A command that made results: its suite, its words, and when it was given."""
+
+    suite: str = ""
+    command: str = ""
+    written: str = ""
+
+
+class StoredPlan(Command):
+    """What a command asked for: its cells, and the code of every strategy that their keys hold."""
+
+    format: Format = FORMAT
+    kind: str = RUN
+    strategies: dict[str, StrategyCode] = {}
+    cells: list[Cell]
+
+
+class NodeSpec(Strict):
+    """A node of a plan as JSON; `code` is a digest of its strategy's source, `moves` whether that moves weights."""
+
+    key: str
+    phase: dict[str, JsonValue]
+    strategy: str
+    code: str
+    moves: bool
+    parent: str = ""
+
+
+class JobSpec(Strict):
+    """All that a worker needs for one job.
+
+    `path` leads from θ0 to the anchor, `tree` follows it; `scored` are the keys of nodes to be scored. Of `weights` the
+    store keeps what other jobs read, of `models` what was asked for. `plugins` are the paths and texts of plugin files.
+    """
+
+    experiment: Experiment
+    where: Location
+    path: list[NodeSpec]
+    tree: list[NodeSpec]
+    anchor: str
+    resumes: bool = False
+    scored: list[str] = []
+    reads: WeightsRef | None = None
+    weights: list[WeightsRef] = []
+    models: list[str] = []
+    plugins: list[Annotated[tuple[str, str], Field(strict=False)]] = []
+    checkpoint_minutes: float | None = None
+
+
+def text(value: Any) -> bytes:
+    """JSON in which equal values are equal bytes."""
+    return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def digest(parts: Any) -> str:
+    """A key: 128 bits of SHA-256 over JSON."""
+    return hashlib.sha256(_canonical(parts).encode()).hexdigest()[:32]
+
+
+_canonical = json.JSONEncoder(sort_keys=True).encode
+
+
+def records_of(cells: Iterator[Cell], records: Mapping[str, Record]) -> Iterator[Record]:
+    """The records of these cells that are there."""
+    return (records[cell.key] for cell in cells if cell.key in records)

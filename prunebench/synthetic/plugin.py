@@ -1,0 +1,40 @@
+"""All that the generated language gives: tasks, suites, a checkpoint and the command that trains it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from prunebench.hooks.hookspecs import hookimpl
+from prunebench.models.checkpoint import Checkpoint
+from prunebench.synthetic.command import pretrain
+from prunebench.synthetic.tasks import quick_tasks
+from prunebench.tasks.task import Task
+
+HERE = Path(__file__).parent
+QUICK_BERT = Checkpoint(
+    name="quick-bert",
+    doc="A BERT of 0.9 million parameters, pre-trained on a small generated language by `prunebench pretrain`.",
+    folder=HERE / "quick-bert",
+)
+
+
+@hookimpl
+def prunebench_tasks() -> list[Task]:
+    return quick_tasks()
+
+
+@hookimpl
+def prunebench_checkpoints() -> list[Checkpoint]:
+    return [QUICK_BERT]
+
+
+@hookimpl
+def prunebench_suites() -> list[Path]:
+    return sorted((HERE / "suites").glob("*.toml"))
+
+
+@hookimpl
+def prunebench_commands() -> list[click.Command]:
+    return [pretrain]

@@ -1,0 +1,197 @@
+"""What strategies are given, against finite differences, loops and hooks written another way."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+import torch
+
+from prunebench.execution.context import Context
+from prunebench.hooks.registry import Registry
+from prunebench.models import sources
+from prunebench.models.encoder import load, load_tokenizer
+from prunebench.models.families import FAMILIES
+from prunebench.pruning import masks, structures
+from prunebench.tasks.task import DataSource
+from prunebench.training.batching import encode, in_order, shuffled
+
+EXAMPLES = 10
+
+
+@pytest.fixture(scope="module")
+def setting(tiny_models, tiny_glue):
+    """Makes a context on a tiny model and RTE."""
+
+    def make(family="bert", unit="head", mask=None):
+        source = sources.resolve(str(tiny_models[family]), FAMILIES)
+        architecture = next(each for each in FAMILIES if each.name == source.family)
+        subject = load(source, architecture, num_labels=2, regression=False, seed=0)
+        data = Registry().get("tasks", "rte").load(DataSource(tiny_glue)).train
+        encoded = encode(load_tokenizer(source), data, 64)
+        everything = masks.full({name: group.shape for name, group in structures.groups(subject, unit).items()})
+        context = Context(
+            subject,
+            mask or everything,
+            unit,
+            encoded,
+            initial={name: parameter.detach().clone() for name, parameter in subject.model.named_parameters()},
+            seed=0,
+            batch_size=4,
+            precision="fp32",
+            device="cpu",
+        )
+        return context, subject, encoded
+
+    return make
+
+
+def losses(context, subject):
+    """The loss of each example by itself, in the order of `ctx.batches`, in float64."""
+    model = subject.model.eval()
+    each = []
+    for batch in context.batches(EXAMPLES):
+        labels = batch.pop("labels")
+        with torch.no_grad():
+            logits = model(**batch).logits
+        each.append(torch.nn.functional.cross_entropy(logits, labels, reduction="none"))
+    return torch.cat(each)
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "electra"])
+@pytest.mark.parametrize("unit", ["head", "neuron"])
+def test_gate_gradients_are_finite_differences_of_the_gate(setting, family, unit):
+    """Scale one head (or neuron) by 1 ± ε by hand, and see how the loss of every example changes."""
+    context, subject, _ = setting(family, unit)
+    subject.model.double()
+    slopes = context.gate_gradients(EXAMPLES)
+    epsilon = 1e-5
+    for group, point in structures.gate_points(subject, unit).items():
+        linear = subject.model.get_submodule(point)
+        number = context.mask[group].numel()
+        width = linear.in_features // number
+        assert slopes[group].shape == (EXAMPLES, number)
+        for index in range(0, number, max(1, number // 4)):
+            sides = []
+            for gate in (1 + epsilon, 1 - epsilon):
+
+                def scale(module, args, gate=gate, index=index, width=width):
+                    values = args[0].clone()
+                    values[..., index * width : (index + 1) * width] *= gate
+                    return (values,)
+
+                handle = linear.register_forward_pre_hook(scale)
+                sides.append(losses(context, subject))
+                handle.remove()
+            difference = (sides[0] - sides[1]) / (2 * epsilon)
+            torch.testing.assert_close(slopes[group][:, index].double(), difference, rtol=1e-3, atol=1e-6)
+
+
+def test_head_importance_is_the_mean_of_absolute_slopes(setting):
+    """Not the absolute value of the mean, and nothing is left over from an earlier batch or call."""
+    context, _, _ = setting()
+    strategy = Registry().strategy("heads[normalize=false,examples=10]")
+    first, second = strategy.score(context), strategy.score(context)
+    slopes = context.gate_gradients(EXAMPLES)
+    for group in context.mask:
+        torch.testing.assert_close(first[group], slopes[group].abs().sum(dim=0) / EXAMPLES)
+        assert torch.equal(first[group], second[group])
+    normal = Registry().strategy("heads[examples=10]").score(context)
+    for group in context.mask:
+        torch.testing.assert_close(normal[group].norm(), torch.tensor(1.0))
+        torch.testing.assert_close(normal[group] * first[group].norm(), first[group])
+
+
+def test_gradients_are_those_of_the_mean_loss(setting):
+    context, subject, _ = setting(unit="weight")
+    found = context.gradients(EXAMPLES)
+    total = 0
+    for batch in context.batches(EXAMPLES):
+        labels = batch.pop("labels")
+        total = total + torch.nn.functional.cross_entropy(subject.model.eval()(**batch).logits, labels, reduction="sum")
+    (total / EXAMPLES).backward()
+    for name, parameter in subject.model.named_parameters():
+        if name in subject.prunable:
+            torch.testing.assert_close(found[name], parameter.grad, rtol=1e-4, atol=1e-7)
+        else:
+            assert name not in found
+
+
+def test_scoring_leaves_no_trace(setting):
+    context, subject, _ = setting()
+    before = {name: value.clone() for name, value in subject.model.state_dict().items()}
+    hooks = sum(len(module._forward_pre_hooks) for module in subject.model.modules())
+    state = torch.get_rng_state()
+    subject.model.train()
+    context.gate_gradients(EXAMPLES)
+    context.gradients(EXAMPLES)
+    context.input_norms(EXAMPLES)
+    assert subject.model.training
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(parameter.grad is None for parameter in subject.model.parameters())
+    assert all(torch.equal(value, before[name]) for name, value in subject.model.state_dict().items())
+    assert sum(len(module._forward_pre_hooks) for module in subject.model.modules()) == hooks
+
+
+def test_input_norms_against_one_example_at_a_time(setting):
+    context, subject, _ = setting(unit="weight")
+    found = context.input_norms(EXAMPLES)
+    sums = {name: 0.0 for name in subject.prunable}
+    for batch in context.batches(EXAMPLES):
+        for i, real in enumerate(batch["attention_mask"].sum(dim=1).tolist()):
+            alone = {name: value[i : i + 1, :real] for name, value in batch.items() if name != "labels"}
+            for name in subject.prunable:
+                linear = subject.model.get_submodule(name.removesuffix(".weight"))
+                seen = []
+                handle = linear.register_forward_pre_hook(lambda module, args, seen=seen: seen.append(args[0]))
+                with torch.no_grad():
+                    subject.model.eval()(**alone)
+                handle.remove()
+                sums[name] = sums[name] + seen[0][0].square().sum(dim=0)
+    for name in subject.prunable:
+        torch.testing.assert_close(found[name], sums[name].sqrt(), rtol=1e-4, atol=1e-5)
+
+
+def test_batches_are_of_the_training_split_and_follow_the_seed(setting):
+    context, _, encoded = setting()
+
+    def rows_of(batches):
+        return [
+            ids[: sum(real)]
+            for batch in batches
+            for ids, real in zip(batch["input_ids"].tolist(), batch["attention_mask"].tolist(), strict=True)
+        ]
+
+    rows = rows_of(context.batches())
+    texts = zip(encoded.inputs["input_ids"].tolist(), encoded.lengths.tolist(), strict=True)
+    assert sorted(rows) == sorted(ids[:length] for ids, length in texts)
+    again = rows_of(context.batches())
+    assert rows == again
+    assert sum(len(batch["labels"]) for batch in context.batches(7)) == 7
+    assert context.generator("a").initial_seed() != context.generator("b").initial_seed()
+
+
+def test_a_strategy_has_no_way_to_the_evaluation_split(setting):
+    context, _, encoded = setting()
+    assert not [name for name in vars(context) if "eval" in name]
+    held = [value for value in vars(context).values() if type(value) is type(encoded)]
+    assert held == [encoded]
+
+
+def test_batches_hold_every_example_once_and_pad_little(setting):
+    _, _, encoded = setting()
+    epoch = list(shuffled(encoded, 8, torch.Generator().manual_seed(0)))
+    assert sorted(i for batch in epoch for i in batch) == list(range(len(encoded)))
+    assert epoch != list(shuffled(encoded, 8, torch.Generator().manual_seed(1)))
+    assert epoch == list(shuffled(encoded, 8, torch.Generator().manual_seed(0)))
+    every = list(in_order(encoded, 100))
+    assert sorted(i for batch in every for i in batch) == list(range(len(encoded)))
+    assert all(encoded.batch(batch)["input_ids"].numel() <= 100 or len(batch) == 1 for batch in every)
+    assert all(encoded.batch([*batch, after[0]])["input_ids"].numel() > 100 for batch, after in pairwise(every))
+    assert all(max(encoded.lengths[after]) <= min(encoded.lengths[batch]) for batch, after in pairwise(every))
+    for batch in epoch:
+        lengths = encoded.lengths[batch].tolist()
+        tensors = encoded.batch(batch)
+        assert tensors["input_ids"].shape == (len(batch), -(-max(lengths) // 8) * 8)
+        assert tensors["attention_mask"].sum(dim=1).tolist() == lengths
+        assert tensors["labels"].tolist() == encoded.labels[batch].tolist()

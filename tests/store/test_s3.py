@@ -1,0 +1,226 @@
+"""A store on object storage, against an S3-compatible server on this machine: requests, faults and a whole run."""
+
+from __future__ import annotations
+
+import fsspec
+import moto.settings
+import pytest
+import s3fs
+import torch
+from commands import call
+from moto.core.responses import ActionAuthenticatorMixin
+
+from prunebench import PrunebenchError
+from prunebench.execution.executors import local
+from prunebench.store.serialization import FORMAT
+from prunebench.store.store import Store, StoreError
+
+KEYS = [f"{number:02x}" * 16 for number in range(20)]
+
+
+def record(key, **values):
+    return {"format": FORMAT, "key": key, "status": "done", "steps": 3, **values}
+
+
+@pytest.fixture
+def requests(bucket):
+    """The requests since this was last emptied."""
+    bucket.requests.clear()
+    return bucket.requests
+
+
+@pytest.fixture
+def store(bucket):
+    return Store.create(bucket.folder())
+
+
+def test_a_file_is_written_by_one_put(store, requests):
+    store.add_bytes("weights", "w", b"0" * 1000)
+    folder = store.name.removeprefix("s3:/")
+    assert [words for words in requests if words[:3] not in ("GET", "HEA")] == [f"PUT {folder}/weights/w.safetensors"]
+
+
+def test_records_are_asked_for_once_and_listed_together(store, requests):
+    for key in KEYS[::2]:
+        store.add_record(record(key), b"")
+    again = Store.open(store.name)
+    requests.clear()
+    held = again.snapshot(KEYS)
+    assert [held.has("records", key) for key in KEYS] == [True, False] * 10
+    assert sum(words.endswith(".json") for words in requests) == 10
+    assert len(requests) <= 10 + 16, "listings of four folders, whatever there is in them"
+    requests.clear()
+    assert len(list(again.records())) == len(again.fetch(KEYS)) == 10
+    assert all(again.record(key) for key in KEYS[::2])
+    assert [words for words in requests if words.endswith(".json")] == []
+
+
+def test_folders_that_other_tools_mark_are_no_files(bucket):
+    """Consoles mark a folder by an empty object."""
+    url = bucket.folder()
+    root = url.removeprefix("s3://lab/")
+    fs = s3fs.S3FileSystem()
+    fs.call_s3("put_object", Bucket="lab", Key=f"{root}/", Body=b"")
+    store = Store.create(f"{url}/")
+    assert store.name == url
+    fs.call_s3("put_object", Bucket="lab", Key=f"{root}/masks/", Body=b"")
+    assert store.snapshot([]).files == frozenset()
+
+
+@pytest.fixture
+def environment(monkeypatch, bucket):
+    """Changes what the environment says; clients that knew it before are forgotten, here and at the end."""
+
+    def change(**values):
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.delenv(name)
+        # One attempt, and no look at the metadata service of a cloud.
+        for name, value in {"AWS_MAX_ATTEMPTS": "1", "AWS_EC2_METADATA_DISABLED": "true", **values}.items():
+            monkeypatch.setenv(name, value)
+        s3fs.S3FileSystem.clear_instance_cache()
+
+    yield change
+    monkeypatch.undo()
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+KEYED = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({**KEYED, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, "could not connect to the endpoint"),
+        ({**KEYED, "AWS_ENDPOINT_URL": "nonsense"}, "invalid endpoint"),
+        ({"AWS_CONFIG_FILE": "/dev/null"}, "unable to locate credentials"),
+        ({"AWS_ACCESS_KEY_ID": "key"}, "missing: AWS_SECRET_ACCESS_KEY"),
+        ({**KEYED, "AWS_PROFILE": "nobody"}, "profile (nobody) could not be found"),
+    ],
+)
+@pytest.mark.parametrize("way", [Store.open, Store.create])
+def test_a_store_that_cannot_be_reached_is_one_line(store, environment, values, reason, way):
+    environment(AWS_SHARED_CREDENTIALS_FILE="/dev/null", **values)
+    with pytest.raises(StoreError) as caught:
+        way(store.name)
+    assert f"cannot use the store {store.name!r}" in str(caught.value)
+    assert reason in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_store_without_permission_is_one_line(store, monkeypatch):
+    """From the middle on the server looks at keys, and there is nobody whom it knows."""
+    store.add_record(record(KEYS[0]), b"")
+    monkeypatch.setattr(moto.settings, "INITIAL_NO_AUTH_ACTION_COUNT", 0)
+    for attempt in (
+        lambda: Store.open(store.name),
+        lambda: Store.create(store.name),
+        lambda: store.add_bytes("masks", "m", b""),
+        lambda: store.discard_weights("m"),
+        lambda: store.load("masks", "m", bytes),
+        lambda: store.has("masks", "m"),
+        lambda: store.fetch(KEYS),
+        lambda: store.record(KEYS[0]),
+        store.plans,
+    ):
+        with pytest.raises(StoreError, match=f"cannot use the store '{store.name}': no permission"):
+            attempt()
+
+
+def test_records_that_are_listed_but_cannot_be_read_are_no_absence(store, monkeypatch):
+    """One request is allowed, the listing, and those after it are not."""
+    store.add_record(record(KEYS[0]), b"")
+    monkeypatch.setattr(moto.settings, "INITIAL_NO_AUTH_ACTION_COUNT", ActionAuthenticatorMixin.request_count + 1)
+    with pytest.raises(StoreError, match="no permission"):
+        store.fetch(KEYS)
+
+
+@pytest.mark.usefixtures("bucket")
+def test_a_bucket_that_is_not_there_is_one_line():
+    with pytest.raises(StoreError, match=r"cannot use the store 's3://none/lab': the specified bucket does not exist"):
+        Store.create("s3://none/lab")
+    with pytest.raises(PrunebenchError, match="no store in 's3://none/lab'"):
+        Store.open("s3://none/lab")
+
+
+def test_an_unknown_kind_of_url_and_a_missing_package_are_one_line():
+    fsspec.register_implementation("elsewhere", "no_such_package.Elsewhere", clobber=True)
+    for way in (Store.open, Store.create):
+        with pytest.raises(PrunebenchError, match=r"cannot use 's4://lab/x' as a store: protocol not known: s4"):
+            way("s4://lab/x")
+        with pytest.raises(PrunebenchError, match=r"package that is not installed.*pip install no_such_package"):
+            way("elsewhere://lab/x")
+
+
+def test_a_fault_of_the_program_keeps_its_traceback(store):
+    with pytest.raises(TypeError):
+        store.add_bytes("masks", "m", None)
+
+
+# A whole run
+
+
+def done(*words):
+    """What a command says that must end well."""
+    said = call(*words)
+    assert said.status == 0, said.err
+    return said
+
+
+def same(found):
+    """Records without what may differ between two runs of the same thing."""
+    varies = ("seconds", "peak_memory_mb", "environment")
+    return {one["key"]: {name: value for name, value in one.items() if name not in varies} for one in found}
+
+
+@pytest.fixture
+def words(tiny_bert, tiny_glue):
+    what = ["--tasks", "rte", "--strategies", "imp,magnitude", "--sparsities", "0.2", "--seeds", "1", "--epochs", "1"]
+    where = ["--model", tiny_bert, "--glue-dir", tiny_glue, "--device", "cpu", "--precision", "fp32"]
+    return [*what, *where, "--batch-size", "16"]
+
+
+@pytest.fixture
+def one_thread(monkeypatch):
+    """One thread here and one in each of two workers, so that all compute the same bits."""
+    monkeypatch.setattr(local, "cores", lambda: 2)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_whole_run_on_object_storage(bucket, lab_at, words, tmp_path):
+    """As in a folder; then nothing is left to do; then a damaged record and damaged masks are made again."""
+    url, folder = bucket.folder(), tmp_path / "folder"
+    files = lab_at(url)
+    assert f"Results: {url}" in done("run", *words, "--jobs", "2", "--store", url).out
+    done("run", *words, "--executor", "here", "--store", folder)
+    expected = same(Store.open(folder).records())
+    assert len(expected) == 4
+    assert same(Store.open(url).records()) == expected
+    # The name of a plan holds the command, and that the store.
+    without_plan = {name for name in files.names() if not name.startswith("plans/")}
+    paths = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert without_plan == {name for name in paths if not name.startswith("plans/")}
+    masks = {name: files.read(name) for name in without_plan if name.startswith("masks/")}
+    assert masks == {name: (folder / name).read_bytes() for name in masks}
+
+    bucket.requests.clear()
+    assert f"Nothing is left to run: every result is in {url}" in done("run", *words, "--jobs", "2", "--store", url).out
+    root = url.removeprefix("s3:/")
+    written = {request.partition(f"{root}/")[2] for request in bucket.requests if request[:3] == "PUT"}
+    assert written == {".part-probe", *(name for name in files.names() if name.startswith("plans/"))}
+    assert done("leaderboard", "--store", url) == done("leaderboard", "--store", folder)
+
+    [plan] = Store.open(url).plans()
+    spoilt = next(cell["key"] for cell in plan["cells"] if cell["label"] == "imp")
+    name = f"records/{spoilt[:2]}/{spoilt}.json"
+    files.write(name, files.read(name).replace(b'"done"', b'"gone"'))
+    for mask in masks:
+        files.write(mask, masks[mask][:-1])
+    complaints = done("run", *words, "--executor", "here", "--store", url).err
+    assert f"{url}/{name} does not match its checksum" in complaints
+    assert "planning again" in complaints
+    assert same(Store.open(url).records()) == expected
+    assert sum(files.read(mask) == masks[mask] for mask in masks) == 2, "those that imp trains under"
