@@ -52,7 +52,7 @@ class Control(Protocol):
     def tail(self, rest: Sequence[Phase]) -> Sequence[Phase]: ...
 
 
-def track(unit: Unit) -> str:
+def track(unit: Unit) -> Literal["structured", "unstructured"]:
     """Structured and unstructured methods are never ranked together."""
     return "unstructured" if unit == "weight" else "structured"
 
