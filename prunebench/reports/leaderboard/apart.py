@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from prunebench.results.statistics import Summary, summarise
 from prunebench.results.statistics.comparison import ALPHA, LEAST_PAIRS, holm, t_p
-from prunebench.results.statistics.ranks import DIGITS
+from prunebench.results.statistics.ranks import DECIMALS
 
 Values = Mapping[int, float]
 
@@ -64,4 +64,4 @@ def _differences(a: Values, b: Values) -> Summary | None:
     if len(common) < LEAST_PAIRS:
         return None
     # Scores are ratios of small whole numbers: differences that are equal must stay so.
-    return summarise(round(a[seed] - b[seed], DIGITS) + 0.0 for seed in common)
+    return summarise(round(a[seed] - b[seed], DECIMALS) + 0.0 for seed in common)

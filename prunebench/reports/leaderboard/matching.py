@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from prunebench.reports.leaderboard.model import Line, Match, Section, Track
-from prunebench.results.statistics.matching import failing_below, is_winning_ticket, largest
+from prunebench.results.statistics.matching import failing_below, is_winning_ticket, largest_matching
 
 
 def matched(section: Section, delta: float) -> Section:
@@ -31,7 +31,7 @@ def _matches(section: Section, track: Track, delta: float) -> Iterator[Match]:
             yield Match(
                 label,
                 column,
-                largest(values, dense, delta),
+                largest_matching(values, dense, delta),
                 failing_below(values, dense, delta),
                 bool(ticketed) if any(line.outcomes for line in by_label[label].values()) else None,
                 max(tickets, default=None),
