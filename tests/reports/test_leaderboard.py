@@ -25,10 +25,10 @@ from prunebench.reports.leaderboard import FORMATS, Selection, build, choose, pa
 from prunebench.reports.leaderboard.data import to_json
 from prunebench.reports.leaderboard.layout import blocks
 from prunebench.reports.render.blocks import Bold, Caution, Commands, Heading, Paragraph, Table
+from prunebench.reports.render.formatting import confidence
 from prunebench.reports.render.latex import escape as latex_escape
 from prunebench.reports.render.latex import latex
 from prunebench.reports.render.markdown import markdown
-from prunebench.reports.render.numbers import confidence
 from prunebench.results.rows import Row
 from prunebench.results.statistics import summarise
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from prunebench.reports.attention.result import MEASURES, Comparison
-from prunebench.reports.leaderboard.summary import plain
 from prunebench.reports.render.blocks import Block, Caution, Commands, Heading, Paragraph, Table, one_line
-from prunebench.reports.render.numbers import NONE, count, points
+from prunebench.reports.render.formatting import NONE, count, points
+from prunebench.reports.render.terminal import plain
 
 ABOUT = (
     "Attention p_ij is what token i takes from token j in a head; every row sums to 1. A measure is the mean over all "

@@ -17,7 +17,7 @@ from prunebench.reports.figures.style import Style, settings
 from prunebench.reports.leaderboard.model import Page, Section, Track
 from prunebench.reports.leaderboard.retained import kept, sections
 from prunebench.reports.render.files import saved
-from prunebench.reports.render.numbers import level
+from prunebench.reports.render.formatting import level
 from prunebench.reports.render.plots import drawn
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from prunebench.reports.leaderboard.published import papers
 from prunebench.reports.leaderboard.ranking import check_rule
 from prunebench.reports.leaderboard.summary import summary
 from prunebench.reports.leaderboard.web import html
-from prunebench.reports.render.files import chosen_formats, saved
+from prunebench.reports.render import files
 from prunebench.reports.render.latex import latex
 from prunebench.reports.render.markdown import markdown
 from prunebench.results.filters import Selection, nothing, select
@@ -52,7 +52,7 @@ FORMATS: dict[str, tuple[str, Callable[[Page], str]]] = {
 
 def parse_formats(text: str) -> tuple[str, ...]:
     """`md,csv` as names of formats."""
-    return chosen_formats(text, FORMATS)
+    return files.parse_formats(text, FORMATS)
 
 
 def loss_of(points: float) -> float:
@@ -79,7 +79,7 @@ def render(
 
 def write(page: Page, out: Path, formats: Iterable[str]) -> list[Path]:
     """Write `page` into the folder `out`, a file a format, and return the files' paths."""
-    return saved(out, {FORMATS[name][0]: FORMATS[name][1](page) for name in formats})
+    return files.saved(out, {FORMATS[name][0]: FORMATS[name][1](page) for name in formats})
 
 
 def terminal(rows: Sequence[Row]) -> str:

@@ -11,7 +11,7 @@ from typing import Literal
 
 from prunebench.reports.leaderboard.model import Line, Section, Track
 from prunebench.reports.leaderboard.section import ranked, score
-from prunebench.reports.render.numbers import level, listing, seeds
+from prunebench.reports.render.formatting import level, listing, seeds
 from prunebench.results.rows import Row
 
 GLUE = ("cola", "sst2", "mrpc", "qqp", "stsb", "mnli", "qnli", "rte", "wnli")

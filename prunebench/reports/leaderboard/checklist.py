@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from prunebench.reports.leaderboard.model import Check, Line, Section
-from prunebench.reports.render.numbers import listing, seeds
+from prunebench.reports.render.formatting import listing, seeds
 from prunebench.results.rows import Row
 
 # Seeds that a mean and its spread want, and those without which nothing is tested.

@@ -9,7 +9,7 @@ from typing import Any
 
 from prunebench.reports.leaderboard.model import Line, Page, Place, Ranking, Score, Section, Standing
 from prunebench.reports.leaderboard.schema import FORMAT
-from prunebench.reports.render.numbers import limits, steady
+from prunebench.reports.render.formatting import limits, round_digits
 from prunebench.results import export
 from prunebench.results.export import dumps
 from prunebench.results.rows import Setting
@@ -75,8 +75,8 @@ def _standing(standing: Standing) -> dict[str, Any]:
         "across": {
             "tasks": across.blocks,
             **{name: getattr(across, name) for name in ("ranks", "groups")},
-            **{name: steady(getattr(across, name)) for name in ("chi2", "p")},
-            "critical_difference": steady(across.cd),
+            **{name: round_digits(getattr(across, name)) for name in ("chi2", "p")},
+            "critical_difference": round_digits(across.cd),
             "reason": across.reason,
         },
     }
@@ -140,7 +140,7 @@ def _numbers(score: Score) -> dict[str, Any]:
 
 def _interval(summary: Summary | None) -> dict[str, float | None] | None:
     found = limits(summary)
-    return None if found is None else {"low": steady(found.low), "high": steady(found.high)}
+    return None if found is None else {"low": round_digits(found.low), "high": round_digits(found.high)}
 
 
 def _vars(found: Summary | None) -> dict[str, Any] | None:

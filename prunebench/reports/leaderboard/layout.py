@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from prunebench.reports.leaderboard import ranking, standings, tables
 from prunebench.reports.leaderboard.model import Level, Options, Page, Section, Track
 from prunebench.reports.render.blocks import Block, Caution, Commands, Details, Heading, Paragraph, Table
-from prunebench.reports.render.numbers import level
+from prunebench.reports.render.formatting import level
 from prunebench.results.statistics import INTERVALS
 
 # Rows of the long table. With more of them a page is longer than GitHub shows and than anyone reads.

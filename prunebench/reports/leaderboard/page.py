@@ -14,7 +14,7 @@ from prunebench.reports.leaderboard.matching import matched
 from prunebench.reports.leaderboard.model import Method, Options, Page, Section
 from prunebench.reports.leaderboard.ranking import check_rule, rankings
 from prunebench.reports.leaderboard.section import section
-from prunebench.reports.render.numbers import listing
+from prunebench.reports.render.formatting import listing
 from prunebench.results.filters import allow_mixed, environment, nothing, one_setting, warnings
 from prunebench.results.rows import Cell, Row, order
 from prunebench.results.statistics import BOOTSTRAP

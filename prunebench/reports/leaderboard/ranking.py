@@ -24,7 +24,7 @@ from prunebench.reports.leaderboard.model import (
     Standing,
     Track,
 )
-from prunebench.reports.render.numbers import listing, points, seeds
+from prunebench.reports.render.formatting import listing, points, seeds
 from prunebench.results.statistics import Summary, summarise
 from prunebench.results.statistics.ranks import LEAST_BLOCKS, rank
 

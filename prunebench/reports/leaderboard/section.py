@@ -7,12 +7,11 @@ from dataclasses import replace
 
 from prunebench.reports.leaderboard.apart import as_good_as_best
 from prunebench.reports.leaderboard.model import Level, Line, Score, Section, Track
-from prunebench.reports.render.numbers import between, count, listing, percent, seeds
+from prunebench.reports.render.formatting import METRICS, count, listing, percent, seeds, value_range
 from prunebench.results.rows import Cell, Outcome, Row
 from prunebench.results.statistics import paired, summarise
 
 TRACKS = ("unstructured", "structured")
-METRICS = {"f1": "F1", "pearson": "Pearson", "spearmanr": "Spearman", "matthews_correlation": "Matthews"}
 
 Column = tuple[str, str]
 
@@ -135,10 +134,10 @@ def _majority(rows: Sequence[Row], column: Column) -> float | None:
 def _about(rows: Sequence[Row]) -> tuple[str, ...]:
     settings = {row.cell.setting for row in rows}
     protocols, data = ({getattr(setting, name) for setting in settings} for name in ("protocol", "data"))
-    train = between((row.outcome.train_examples for row in rows if row.outcome), count)
+    train = value_range((row.outcome.train_examples for row in rows if row.outcome), count)
     names = dict.fromkeys((row.evaluation, row.split) for row in rows)
     sizes = [
-        f"{between((row.examples for row in rows if row.evaluation == evaluation), count)} {split}"
+        f"{value_range((row.examples for row in rows if row.evaluation == evaluation), count)} {split}"
         for evaluation, split in names
     ]
     return (

@@ -7,10 +7,9 @@ from statistics import fmean
 
 from prunebench.reports.leaderboard.model import RANK, RETAINED, Check, Match, Place, Ranking, Section, Standing, Track
 from prunebench.reports.leaderboard.published import Paper, Reported
-from prunebench.reports.leaderboard.section import METRICS
 from prunebench.reports.leaderboard.tables import DENSE, MAJORITY, abreast
 from prunebench.reports.render.blocks import Bold, Table
-from prunebench.reports.render.numbers import NONE, level, listing, loss, points, spread
+from prunebench.reports.render.formatting import METRICS, NONE, level, listing, loss, points, spread
 from prunebench.results.statistics import Summary
 from prunebench.results.statistics.matching import CRITERIA
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tabulate import tabulate
-
 from prunebench.reports.leaderboard import tables
 from prunebench.reports.leaderboard.model import Page, Section
-from prunebench.reports.render.blocks import Table, one_line
-from prunebench.reports.render.numbers import level, listing
+from prunebench.reports.render.blocks import one_line
+from prunebench.reports.render.formatting import level, listing
+from prunebench.reports.render.terminal import plain
 
 
 def summary(page: Page) -> str:
@@ -36,14 +35,3 @@ def _section(section: Section) -> Iterator[str]:
         notes.append(tables.DEGENERATE)
     if notes:
         yield "\n".join(notes)
-
-
-def plain(table: Table) -> str:
-    """A table for a terminal, without title and notes."""
-    return tabulate(
-        [[one_line(text) for text in row] for row in table.body],
-        headers=[one_line(text) for text in table.headers],
-        tablefmt="simple",
-        colalign=["right" if align == "r" else "left" for align in table.aligns],
-        disable_numparse=True,
-    )

@@ -10,7 +10,17 @@ from statistics import median
 from prunebench.reports.leaderboard.apart import RULE
 from prunebench.reports.leaderboard.model import Level, Line, Method, Score, Section, Track
 from prunebench.reports.render.blocks import Bold, Table
-from prunebench.reports.render.numbers import NONE, between, certain, confidence, count, level, percent, points, spread
+from prunebench.reports.render.formatting import (
+    NONE,
+    confidence,
+    count,
+    difference_with_interval,
+    level,
+    percent,
+    points,
+    spread,
+    value_range,
+)
 
 DENSE = "dense"
 MAJORITY = "majority class"
@@ -56,7 +66,7 @@ def _marks(entry: Level) -> str:
 def _score(score: Score) -> tuple[str, str]:
     text = spread(score.summary) + _star(score)
     n = score.summary.n if score.summary else 0
-    return Bold(text) if score.best else text, certain(score.difference, n)
+    return Bold(text) if score.best else text, difference_with_interval(score.difference, n)
 
 
 def _star(score: Score) -> str:
@@ -123,16 +133,16 @@ def sizes(section: Section, track: Track) -> Table:
 
 def _size(line: Line) -> Iterator[str]:
     found = line.outcomes
-    yield between((outcome.realised for outcome in found), percent)
-    before = between((outcome.encoder_before for outcome in found), percent)
-    after = between((outcome.encoder_after for outcome in found), percent)
+    yield value_range((outcome.realised for outcome in found), percent)
+    before = value_range((outcome.encoder_before for outcome in found), percent)
+    after = value_range((outcome.encoder_after for outcome in found), percent)
     yield f"{before} → {after}" if found else NONE
-    left = between((outcome.parameters_left for outcome in found), count)
-    share = between((outcome.parameters_left / outcome.parameters_total for outcome in found), percent)
+    left = value_range((outcome.parameters_left for outcome in found), count)
+    share = value_range((outcome.parameters_left / outcome.parameters_total for outcome in found), percent)
     yield f"{left} ({share})" if found else NONE
     for amount in ("trainings", "steps"):
-        find = between((getattr(outcome.find, amount) for outcome in found), count)
-        train = between((getattr(outcome.train, amount) for outcome in found), count)
+        find = value_range((getattr(outcome.find, amount) for outcome in found), count)
+        train = value_range((getattr(outcome.train, amount) for outcome in found), count)
         yield f"{find} + {train}" if found else NONE
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from statistics import fmean
 
-from prunebench.reports.leaderboard.summary import plain
 from prunebench.reports.overlap.compare import Mean
 from prunebench.reports.overlap.profile import Head
 from prunebench.reports.overlap.report import Report, Unit
 from prunebench.reports.render.blocks import Block, Caution, Commands, Heading, Paragraph, Table, one_line
-from prunebench.reports.render.numbers import NONE, count, level
+from prunebench.reports.render.formatting import NONE, count, level
+from prunebench.reports.render.terminal import plain
 from prunebench.results.statistics import Summary
 
 ABOUT = (

@@ -18,7 +18,7 @@ from prunebench.reports.leaderboard.layout import INTRODUCTION, about
 from prunebench.reports.leaderboard.model import RANK, RETAINED, Page, Place, Ranking
 from prunebench.reports.leaderboard.web.content import content, to_script
 from prunebench.reports.render.blocks import Table, one_line
-from prunebench.reports.render.numbers import level, points
+from prunebench.reports.render.formatting import level, points
 from prunebench.results.statistics import INTERVALS
 
 if TYPE_CHECKING:

@@ -11,9 +11,8 @@ from typing import Any
 
 from prunebench.reports.leaderboard.model import Page, Ranking, Score, Section
 from prunebench.reports.leaderboard.retained import kept, sections
-from prunebench.reports.leaderboard.section import METRICS
 from prunebench.reports.render.blocks import one_line
-from prunebench.reports.render.numbers import limits, steady
+from prunebench.reports.render.formatting import METRICS, limits, round_digits
 from prunebench.results.statistics import Summary
 
 # What the lists of numbers hold, in this order: the page's script unpacks them by these names.
@@ -149,8 +148,8 @@ def _ranking(ranking: Ranking, methods: Places) -> dict[str, Any]:
                 "sparsity": standing.sparsity,
                 "ranks": [[methods[label], round(mean, 4)] for label, mean in standing.across.ranks.items()],
                 "groups": [[methods[label] for label in group] for group in standing.across.groups],
-                "cd": steady(standing.across.cd),
-                "p": steady(standing.across.p),
+                "cd": round_digits(standing.across.cd),
+                "p": round_digits(standing.across.p),
                 "reason": standing.across.reason,
             }
             for standing in ranking.standings
