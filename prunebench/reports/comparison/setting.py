@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from prunebench.reports.leaderboard.average import by_task
+from prunebench.reports.leaderboard.averages import by_task
 from prunebench.reports.render.formatting import listing
 from prunebench.results.filters import environment
 from prunebench.results.rows import Row
