@@ -17,8 +17,8 @@ from prunebench import PrunebenchError
 from prunebench.reports.figures import pictures, ranks, scores, write
 from prunebench.reports.figures.style import Style, settings
 from prunebench.reports.leaderboard import build
-from prunebench.reports.leaderboard.model import Page
-from prunebench.reports.leaderboard.retained import Kept, kept, sections
+from prunebench.reports.leaderboard.page_model import Page
+from prunebench.reports.leaderboard.retention import Kept, kept, sections
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from prunebench.reports.attention.result import MEASURES, Comparison
-from prunebench.reports.leaderboard.summary import plain
 from prunebench.reports.render.blocks import Block, Caution, Commands, Heading, Paragraph, Table, one_line
-from prunebench.reports.render.numbers import NONE, count, points
+from prunebench.reports.render.formatting import NONE, count, points
+from prunebench.reports.render.terminal import terminal_table
 
 ABOUT = (
     "Attention p_ij is what token i takes from token j in a head; every row sums to 1. A measure is the mean over all "
@@ -90,4 +90,4 @@ def terminal(found: Comparison) -> str:
     """What the models score, and the measures by layer, in a few lines."""
     tables = (models(found), summary(found), by_layer(found))
     head = f"{found.task}, seed {found.seed}: attention over {count(found.examples)} examples of {found.split}"
-    return "\n\n".join([head, *(f"{one_line(table.title)}\n{plain(table)}" for table in tables)])
+    return "\n\n".join([head, *(f"{one_line(table.title)}\n{terminal_table(table)}" for table in tables)])

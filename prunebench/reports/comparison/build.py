@@ -10,9 +10,8 @@ from dataclasses import replace
 from prunebench.errors import PrunebenchError, unknown
 from prunebench.reports.comparison.model import Across, Measured, Place, Ranked, Report
 from prunebench.reports.comparison.setting import setting
-from prunebench.reports.leaderboard.average import by_task, task_order
-from prunebench.reports.leaderboard.section import METRICS
-from prunebench.reports.render.numbers import level, listing, seeds
+from prunebench.reports.leaderboard.averages import by_task, task_order
+from prunebench.reports.render.formatting import METRICS, level, listing, seeds
 from prunebench.results.filters import allow_mixed, nothing, one_setting, warnings
 from prunebench.results.rows import Row, order
 from prunebench.results.statistics.comparison import Comparison, compare, family

@@ -8,7 +8,7 @@ from typing import Any
 
 from prunebench.reports.comparison.model import Across, Examples, Measured, Report
 from prunebench.reports.render.files import csv_table
-from prunebench.reports.render.numbers import listing
+from prunebench.reports.render.formatting import listing
 from prunebench.results.export import dumps
 from prunebench.results.statistics.comparison import ALPHA, Comparison
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from prunebench.reports.comparison import words
 from prunebench.reports.comparison.model import Across, Examples, Measured, Ranked, Report
 from prunebench.reports.render.blocks import Block, Caution, Heading, Paragraph, Table
-from prunebench.reports.render.numbers import NONE, level, listing, points
+from prunebench.reports.render.formatting import NONE, level, listing, points
 from prunebench.results.statistics.ranks import Ranking
 
 MCNEMAR = (

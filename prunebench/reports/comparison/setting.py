@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from prunebench.reports.leaderboard.average import by_task
-from prunebench.reports.render.numbers import listing
+from prunebench.reports.leaderboard.averages import by_task
+from prunebench.reports.render.formatting import listing
 from prunebench.results.filters import environment
 from prunebench.results.rows import Row
 

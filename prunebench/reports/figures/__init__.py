@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from prunebench.reports.figures import ranks, scores
 from prunebench.reports.figures.style import Style, settings
-from prunebench.reports.leaderboard.model import Page, Section, Track
-from prunebench.reports.leaderboard.retained import kept, sections
+from prunebench.reports.leaderboard.page_model import Page, Section, Track
+from prunebench.reports.leaderboard.retention import kept, sections
 from prunebench.reports.render.files import saved
-from prunebench.reports.render.numbers import level
+from prunebench.reports.render.formatting import level
 from prunebench.reports.render.plots import drawn
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from prunebench.errors import PrunebenchError
 from prunebench.reports.comparison.model import Ranked, Report
 from prunebench.reports.figures.ranks import critical_differences
 from prunebench.reports.figures.style import settings
-from prunebench.reports.render.numbers import level, listing
+from prunebench.reports.render.formatting import level, listing
 from prunebench.reports.render.plots import drawn
 from prunebench.results.statistics.ranks import LEAST_BLOCKS, LEAST_METHODS
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from prunebench.reports.figures.style import GREY, WIDTH, Look, Style, name
-from prunebench.reports.leaderboard.model import Level, Line, Section, Track
-from prunebench.reports.leaderboard.retained import Kept
-from prunebench.reports.render.numbers import level, limits
+from prunebench.reports.leaderboard.page_model import Level, Line, Section, Track
+from prunebench.reports.leaderboard.retention import Kept
+from prunebench.reports.render.formatting import level, limits
 from prunebench.reports.render.plots import figure
 from prunebench.results.statistics import Summary
 

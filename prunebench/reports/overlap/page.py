@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from statistics import fmean
 
-from prunebench.reports.leaderboard.summary import plain
 from prunebench.reports.overlap.compare import Mean
 from prunebench.reports.overlap.profile import Head
 from prunebench.reports.overlap.report import Report, Unit
 from prunebench.reports.render.blocks import Block, Caution, Commands, Heading, Paragraph, Table, one_line
-from prunebench.reports.render.numbers import NONE, count, level
+from prunebench.reports.render.formatting import NONE, count, level
+from prunebench.reports.render.terminal import terminal_table
 from prunebench.results.statistics import Summary
 
 ABOUT = (
@@ -234,5 +234,5 @@ def terminal(report: Report) -> str:
     for unit in report.units:
         tables = [between_tasks(unit, method) for method in unit.methods]
         tables += [between_methods(unit)] if len(unit.methods) > 1 else []
-        parts += ["\n".join([plain(table), *map(one_line, table.notes)]) for table in tables]
+        parts += ["\n".join([terminal_table(table), *map(one_line, table.notes)]) for table in tables]
     return "\n\n".join([*parts, *(f"warning: {one_line(said)}" for said in report.warnings)])

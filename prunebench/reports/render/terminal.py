@@ -44,12 +44,12 @@ def _parts(block: Block, colour: bool, width: int) -> Iterator[str]:
         case Commands():
             yield "\n".join(f"    {one_line(line)}" for line in block.lines)
         case Table():
-            yield "\n".join([table_text(block, colour), *(_note(note, width) for note in block.notes)])
+            yield "\n".join([terminal_table(block, colour), *(_note(note, width) for note in block.notes)])
         case Details():
             pass
 
 
-def table_text(table: Table, colour: bool = False) -> str:
+def terminal_table(table: Table, colour: bool = False) -> str:
     """A table without its title and notes; entries that a page prints bold are bold where there is colour."""
     return tabulate(
         [[_entry(text, colour) for text in row] for row in table.body],

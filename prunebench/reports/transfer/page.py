@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from prunebench.planning.transfer import THETA0
-from prunebench.reports.leaderboard.summary import plain
 from prunebench.reports.render.blocks import Block, Bold, Caution, Commands, Heading, Paragraph, Table, one_line
-from prunebench.reports.render.numbers import NONE, difference, level, listing, loss, points, spread
-from prunebench.reports.render.numbers import seeds as seeds_of
+from prunebench.reports.render.formatting import NONE, difference, level, listing, loss, points, spread
+from prunebench.reports.render.formatting import seeds as seeds_of
 from prunebench.reports.render.provenance import environment, made_with, setting, splits
+from prunebench.reports.render.terminal import terminal_table
 from prunebench.reports.transfer.grid import Grid, Scores, Target
 from prunebench.results.statistics.matching import CRITERIA
 
@@ -161,6 +161,6 @@ def _setting(grid: Grid) -> Iterator[tuple[str, str]]:
 
 def terminal(grid: Grid) -> str:
     """The matrix and the universal masks in a few lines."""
-    parts = ["\n".join([one_line(table.title), plain(table), *map(one_line, table.notes)])
+    parts = ["\n".join([one_line(table.title), terminal_table(table), *map(one_line, table.notes)])
              for table in (matrix(grid), universal(grid))]  # fmt: skip
     return "\n\n".join([*parts, *(f"warning: {one_line(said)}" for said in cautions(grid))])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from prunebench.reports.render.numbers import difference, level, spread
+from prunebench.reports.render.formatting import difference, level, spread
 from prunebench.reports.render.plots import DIVERGING, figure, lines_between, number, plain
 from prunebench.reports.transfer.grid import Grid
 

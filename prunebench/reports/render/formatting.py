@@ -1,4 +1,4 @@
-"""How numbers are printed: scores × 100 with two decimals, counts in full. Imports `stats`."""
+"""Numbers as text: scores × 100 with two decimals, counts in full, sparsities as short as they are."""
 
 from __future__ import annotations
 
@@ -8,6 +8,12 @@ from typing import Any
 from prunebench.results.statistics import Interval, Summary, interval
 
 NONE = "—"
+# How metrics are printed; the others are printed under their own name.
+METRICS = {"f1": "F1", "pearson": "Pearson", "spearmanr": "Spearman", "matthews_correlation": "Matthews"}
+
+
+def metric_name(metric: str) -> str:
+    return METRICS.get(metric, metric)
 
 
 def points(value: float | None) -> str:
@@ -18,12 +24,12 @@ def points(value: float | None) -> str:
 
 
 def loss(delta: float) -> str:
-    """`2 points of 100`: the δ that non-inferiority allows."""
+    """`2 points of 100`: the loss δ that non-inferiority allows."""
     return f"{100 * delta:g} point{'' if delta == 0.01 else 's'} of 100"
 
 
 def spread(summary: Summary | None, n: bool = True) -> str:
-    """`59.21 ± 1.02 (3)`: mean, sample standard deviation, number of seeds; one seed has no deviation."""
+    """`59.21 ± 1.02 (3)`: mean, sample standard deviation, number of seeds. A single seed has no deviation."""
     if summary is None:
         return NONE
     deviation = "" if summary.std is None else f" ± {points(summary.std)}"
@@ -31,8 +37,10 @@ def spread(summary: Summary | None, n: bool = True) -> str:
 
 
 def limits(summary: Summary | None) -> Interval | None:
-    """The 95 % interval of the mean, t unless another was made. Numbers that are all equal have none: a point would
-    claim to be certain."""
+    """The 95 % interval of the mean: `summary.bounds`, or the t interval if there are none.
+
+    None if all numbers are equal, because their interval would be a point, which claims certainty.
+    """
     if summary is None or summary.minimum == summary.maximum:
         return None
     return summary.bounds or interval(summary)
@@ -40,24 +48,24 @@ def limits(summary: Summary | None) -> Interval | None:
 
 def confidence(summary: Summary | None) -> str:
     """`[56.67, 61.75]`: the 95 % interval of the mean."""
-    found = limits(summary)
-    return f"[{points(found.low)}, {points(found.high)}]" if found else NONE
+    bounds = limits(summary)
+    return f"[{points(bounds.low)}, {points(bounds.high)}]" if bounds else NONE
 
 
-def certain(summary: Summary | None, n: int) -> str:
+def difference_with_interval(summary: Summary | None, n: int) -> str:
     """`−1.20 [−1.95, −0.45]`: a mean difference, signed, with its 95 % interval.
 
-    The number of pairs is added where it is not the `n` of the row.
+    The number of pairs is added if it is not the row's `n`.
     """
     if summary is None:
         return NONE
-    found = limits(summary)
-    between = f" [{signed(found.low)}, {signed(found.high)}]" if found else ""
-    return f"{signed(summary.mean)}{between}{'' if summary.n == n else f' ({summary.n})'}"
+    bounds = limits(summary)
+    brackets = f" [{signed(bounds.low)}, {signed(bounds.high)}]" if bounds else ""
+    return f"{signed(summary.mean)}{brackets}{'' if summary.n == n else f' ({summary.n})'}"
 
 
 def difference(summary: Summary | None, n: int) -> str:
-    """`−1.20 ± 0.30`: as `certain`, with the standard deviation instead of an interval."""
+    """`−1.20 ± 0.30`: as `difference_with_interval`, with the standard deviation in place of the interval."""
     if summary is None:
         return NONE
     deviation = "" if summary.std is None else f" ± {points(summary.std)}"
@@ -70,8 +78,8 @@ def signed(value: float) -> str:
     return "0.00" if text.strip("+−") == "0.00" else text
 
 
-def steady(value: float | None) -> float | None:
-    """A number of a statistical function without its last digits, which need not be the same on every machine."""
+def round_digits(value: float | None) -> float | None:
+    """A number to 12 significant digits. The last digits of statistical functions differ between machines."""
     return None if value is None else float(f"{value:.12g}")
 
 
@@ -87,10 +95,10 @@ def level(sparsity: float) -> str:
     return f"{sparsity:g}"
 
 
-def between(values: Iterable[float | None], show: Callable[[Any], str]) -> str:
-    """The one value, or the least and the greatest: seeds need not agree in size or cost."""
-    found = sorted({value for value in values if value is not None})
-    texts = list(dict.fromkeys(show(value) for value in (found[:1] + found[-1:])))
+def value_range(values: Iterable[float | None], show: Callable[[Any], str]) -> str:
+    """The value if all are equal, otherwise the least and the greatest: seeds may differ in size or cost."""
+    known = sorted({value for value in values if value is not None})
+    texts = list(dict.fromkeys(show(value) for value in (known[:1] + known[-1:])))
     return " to ".join(texts) or NONE
 
 
@@ -100,8 +108,8 @@ def listing(names: Iterable[object]) -> str:
 
 def seeds(numbers: Iterable[int]) -> str:
     """`seed 1`, or `seeds 1, 2`."""
-    found = sorted(numbers)
-    return f"seed{'s' if len(found) > 1 else ''} {listing(found)}"
+    ordered = sorted(numbers)
+    return f"seed{'s' if len(ordered) > 1 else ''} {listing(ordered)}"
 
 
 def _minus(text: str) -> str:

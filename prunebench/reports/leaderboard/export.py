@@ -1,4 +1,4 @@
-"""The long table as CSV, and the whole page as JSON. Imports `model`, `schema`, `table` and `stats`."""
+"""The long table as CSV, and the whole page as JSON (see `schema`)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from prunebench.reports.leaderboard.model import Line, Page, Place, Ranking, Score, Section, Standing
+from prunebench.reports.leaderboard.page_model import Check, Line, Page, Placement, Ranking, Score, Section, Standing
 from prunebench.reports.leaderboard.schema import FORMAT
-from prunebench.reports.render.numbers import limits, steady
+from prunebench.reports.render.formatting import limits, round_digits
 from prunebench.results import export
 from prunebench.results.export import dumps
 from prunebench.results.statistics import Summary
@@ -22,7 +22,7 @@ def to_csv(page: Page) -> str:
 
 
 def to_json(page: Page) -> str:
-    """One object, as `schema.Results` describes it."""
+    """One object, as described by `schema.Results`."""
     head = {
         "format": FORMAT,
         "suites": page.suites,
@@ -34,7 +34,7 @@ def to_json(page: Page) -> str:
         "rank_by": page.options.rank_by,
         "delta": page.options.delta,
         "interval": page.options.interval,
-        "checklist": [dataclasses.asdict(check) for check in page.checklist],
+        "checklist": [_check(check) for check in page.checklist],
         "published": [paper.model_dump() for paper in page.options.published],
     }
     sections = (*page.averages, *page.sections)
@@ -45,7 +45,7 @@ def to_json(page: Page) -> str:
         "rows": [export.flat(row) for row in page.rows],
     }
     parts = [f"{json.dumps(name)}: {dumps(value)}" for name, value in head.items()]
-    # An entry a line: quick to write, and a difference between two pages shows which entries changed.
+    # One entry per line is quick to write, and a diff of two pages shows which entries changed.
     for name, entries in lists.items():
         lines = ",\n".join(map(dumps, entries))
         parts.append(f"{json.dumps(name)}: [\n{lines}\n]")
@@ -53,11 +53,15 @@ def to_json(page: Page) -> str:
 
 
 def _settings(page: Page) -> dict[str, list[dict[str, str]]]:
-    """The settings of every task's rows: one, unless what differs was put together on purpose."""
-    found: dict[str, set[Setting]] = {section.name: set() for section in page.sections}
+    """The settings of each task's rows: one, unless the page is mixed."""
+    by_task: dict[str, set[Setting]] = {section.name: set() for section in page.sections}
     for row in page.rows:
-        found[row.cell.task].add(row.cell.setting)
-    return {task: [dict(vars(setting)) for setting in sorted(settings)] for task, settings in found.items()}
+        by_task[row.cell.task].add(row.cell.setting)
+    return {task: [dict(vars(setting)) for setting in sorted(settings)] for task, settings in by_task.items()}
+
+
+def _check(check: Check) -> dict[str, Any]:
+    return {"what": check.question, "held": check.passed, "found": check.details}
 
 
 def _ranking(ranking: Ranking) -> dict[str, Any]:
@@ -71,21 +75,21 @@ def _standing(standing: Standing) -> dict[str, Any]:
     across = standing.across
     return {
         "sparsity": standing.sparsity,
-        "places": [_place(place) for place in standing.places],
+        "places": [_placement(placement) for placement in standing.placements],
         "across": {
             "tasks": across.blocks,
             **{name: getattr(across, name) for name in ("ranks", "groups")},
-            **{name: steady(getattr(across, name)) for name in ("chi2", "p")},
-            "critical_difference": steady(across.cd),
+            **{name: round_digits(getattr(across, name)) for name in ("chi2", "p")},
+            "critical_difference": round_digits(across.cd),
             "reason": across.reason,
         },
     }
 
 
-def _place(place: Place) -> dict[str, Any]:
+def _placement(placement: Placement) -> dict[str, Any]:
     return {
-        **{name: getattr(place, name) for name in ("label", "rank", "tied", "values", "gaps")},
-        "summary": _vars(place.summary),
+        **{name: getattr(placement, name) for name in ("label", "rank", "tied", "values", "gaps")},
+        "summary": _summary_fields(placement.summary),
     }
 
 
@@ -95,9 +99,9 @@ def _matching(section: Section) -> Iterator[dict[str, Any]]:
             yield {
                 "section": section.title,
                 "track": track.name,
-                **{name: getattr(match, name) for name in ("label", "column", "largest", "holes")},
-                "trains_from_theta0": match.ticketed,
-                "winning_ticket": match.ticket,
+                **{name: getattr(match, name) for name in ("label", "column", "largest")},
+                "holes": match.failing_below,
+                **{name: getattr(match, name) for name in ("trains_from_theta0", "winning_ticket")},
             }
 
 
@@ -128,21 +132,21 @@ def _entries(section: Section, track: str | None, sparsity: float, line: Line) -
 def _numbers(score: Score) -> dict[str, Any]:
     empty = {"n": 0, "mean": None, "std": None, "minimum": None, "maximum": None, "median": None}
     return {
-        **(_vars(score.summary) or empty),
+        **(_summary_fields(score.summary) or empty),
         "interval": _interval(score.summary),
         "values": score.values,
         "degenerate_seeds": sorted(score.degenerate),
         "best": score.best,
-        "difference": _vars(score.difference),
+        "difference": _summary_fields(score.difference),
         "difference_interval": _interval(score.difference),
     }
 
 
 def _interval(summary: Summary | None) -> dict[str, float | None] | None:
-    found = limits(summary)
-    return None if found is None else {"low": steady(found.low), "high": steady(found.high)}
+    bounds = limits(summary)
+    return None if bounds is None else {"low": round_digits(bounds.low), "high": round_digits(bounds.high)}
 
 
-def _vars(found: Summary | None) -> dict[str, Any] | None:
-    # Its bounds stand beside it, as the interval.
-    return None if found is None else {name: value for name, value in vars(found).items() if name != "bounds"}
+def _summary_fields(summary: Summary | None) -> dict[str, Any] | None:
+    # The bounds are written beside the summary, as its interval.
+    return None if summary is None else {name: value for name, value in vars(summary).items() if name != "bounds"}

@@ -1,6 +1,6 @@
-"""What the page in a browser draws from: every number of the leaderboard, as compact lists.
+"""The numbers that the scripts of the HTML page draw from, as compact lists.
 
-Imports `model`, `retained`, `section` and `stats`. Names are passed as they are: what shows them escapes them.
+Names are passed as they are; the scripts escape them where they show them.
 """
 
 from __future__ import annotations
@@ -9,64 +9,56 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from prunebench.reports.leaderboard.model import Page, Ranking, Score, Section
-from prunebench.reports.leaderboard.retained import kept, sections
-from prunebench.reports.leaderboard.section import METRICS
+from prunebench.reports.leaderboard.page_model import Page, Ranking, Score, Section
+from prunebench.reports.leaderboard.retention import kept, sections
 from prunebench.reports.render.blocks import one_line
-from prunebench.reports.render.numbers import limits, steady
+from prunebench.reports.render.formatting import limits, metric_name, round_digits
 from prunebench.results.statistics import Summary
 
-# What the lists of numbers hold, in this order: the page's script unpacks them by these names.
+# The fields of the lists of numbers, in order. `page.js` turns each list into an object with these names.
 ENTRY = (
     *("section", "column", "track", "sparsity", "method", "mean", "std", "n", "low", "high"),
     *("delta", "deltaLow", "deltaHigh", "best", "note", "values", "degenerate"),
 )
-KEPT = (
-    "section",
-    "track",
-    "sparsity",
-    "method",
-    "mean",
-    "std",
-    "values",
-    "share",
-    "parameters",
-    "steps",
-    "seconds",
-    "speed",
+RETENTION = (
+    *("section", "track", "sparsity", "method", "mean", "std", "values"),
+    *("share", "parameters", "steps", "seconds", "speed"),
 )
 DENSE = "dense"
 
-Places = Mapping[str, int]
+# Numbers that stand for names.
+Indices = Mapping[str, int]
 
 
-def content(page: Page) -> dict[str, Any]:
-    """Everything, as JSON takes it. Scores are × 100, and numbers have a few more digits than are shown."""
-    found = sections(page)
+def chart_data(page: Page) -> dict[str, Any]:
+    """All data of the page as JSON values. Scores are × 100, with a few more digits than are shown."""
+    with_tasks = sections(page)
     controls = {DENSE: False, **{method.label: bool(method.control_of) for method in page.methods}}
     labels = sorted(controls, key=lambda label: (label != DENSE, controls[label], label))
-    tracks = list(dict.fromkeys([*(track.name for section, _ in found for track in section.tracks), DENSE]))
-    method_at = {label: i for i, label in enumerate(labels)}
-    track_at = {track: i for i, track in enumerate(tracks)}
+    tracks = list(dict.fromkeys([*(track.name for section, _ in with_tasks for track in section.tracks), DENSE]))
+    methods_at = {label: i for i, label in enumerate(labels)}
+    tracks_at = {track: i for i, track in enumerate(tracks)}
     return {
-        "entry": ENTRY,
-        "keptEntry": KEPT,
+        "entryFields": ENTRY,
+        "retentionFields": RETENTION,
         "tracks": tracks,
         "methods": [{"label": one_line(label), "control": controls[label]} for label in labels],
-        "sections": [_section(section) for section, _ in found],
+        "sections": [_section(section) for section, _ in with_tasks],
         "entries": [
-            entry for i, (section, _) in enumerate(found) for entry in _entries(i, section, method_at, track_at)
+            entry for i, (section, _) in enumerate(with_tasks) for entry in _entries(i, section, methods_at, tracks_at)
         ],
-        "kept": [
-            entry for i, (section, group) in enumerate(found) for entry in _kept(i, section, group, method_at, track_at)
+        "retention": [
+            entry
+            for i, (section, group) in enumerate(with_tasks)
+            for entry in _retention(i, section, group, methods_at, tracks_at)
         ],
-        "rankings": [_ranking(ranking, method_at) for ranking in page.rankings],
+        "rankings": [_ranking(ranking, methods_at) for ranking in page.rankings],
         "reported": list(_reported(page)),
     }
 
 
 def to_script(value: Any) -> str:
-    """JSON that neither ends a script element nor begins a comment in it."""
+    """JSON that can neither end a script element nor begin a comment in it."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
@@ -83,7 +75,7 @@ def _section(section: Section) -> dict[str, Any]:
     }
 
 
-def _entries(number: int, section: Section, methods: Places, tracks: Places) -> Iterator[list[Any]]:
+def _entries(number: int, section: Section, methods: Indices, tracks: Indices) -> Iterator[list[Any]]:
     lines = [
         (track.name, level.sparsity, line) for track in section.tracks for level in track.levels for line in level.lines
     ]
@@ -105,28 +97,28 @@ def _numbers(score: Score) -> Iterator[float | int | None]:
 
 
 def _limits(summary: Summary | None) -> tuple[float | None, float | None]:
-    found = limits(summary)
-    return (_points(found.low), _points(found.high)) if found else (None, None)
+    bounds = limits(summary)
+    return (_points(bounds.low), _points(bounds.high)) if bounds else (None, None)
 
 
 def _seeds(seeds: Sequence[int], score: Score) -> tuple[list[float | None], list[int]]:
-    """Every seed's value in the order of the section's seeds, and the places of the degenerate ones."""
+    """The value of each of the section's seeds, and the indices of the degenerate ones."""
     values = [_points(score.values.get(seed)) for seed in seeds]
     return values, [i for i, seed in enumerate(seeds) if seed in score.degenerate]
 
 
-def _kept(
-    number: int, section: Section, group: Sequence[Section], methods: Places, tracks: Places
+def _retention(
+    number: int, section: Section, group: Sequence[Section], methods: Indices, tracks: Indices
 ) -> Iterator[list[Any]]:
-    for found in kept(section, group):
-        summary = found.place.summary
+    for entry in kept(section, group):
+        summary = entry.place.summary
         yield [
-            *(number, tracks[found.track], found.sparsity, methods[found.place.label]),
+            *(number, tracks[entry.track], entry.sparsity, methods[entry.place.label]),
             _points(summary.mean if summary else None),
             _points(summary.std if summary else None),
-            [_points(found.place.values.get(seed)) for seed in section.seeds],
-            _points(found.share),
-            *(_rounded(amount) for amount in (found.parameters, found.steps, found.seconds, found.speed)),
+            [_points(entry.place.values.get(seed)) for seed in section.seeds],
+            _points(entry.share),
+            *(_rounded(amount) for amount in (entry.parameters, entry.steps, entry.seconds, entry.speed)),
         ]
 
 
@@ -138,7 +130,7 @@ def _points(value: float | None) -> float | None:
     return None if value is None else round(100 * value, 4) + 0.0
 
 
-def _ranking(ranking: Ranking, methods: Places) -> dict[str, Any]:
+def _ranking(ranking: Ranking, methods: Indices) -> dict[str, Any]:
     """Average ranks over tasks at each sparsity, for the critical-difference diagram."""
     return {
         "title": one_line(ranking.title),
@@ -149,8 +141,8 @@ def _ranking(ranking: Ranking, methods: Places) -> dict[str, Any]:
                 "sparsity": standing.sparsity,
                 "ranks": [[methods[label], round(mean, 4)] for label, mean in standing.across.ranks.items()],
                 "groups": [[methods[label] for label in group] for group in standing.across.groups],
-                "cd": steady(standing.across.cd),
-                "p": steady(standing.across.p),
+                "cd": round_digits(standing.across.cd),
+                "p": round_digits(standing.across.p),
                 "reason": standing.across.reason,
             }
             for standing in ranking.standings
@@ -165,7 +157,7 @@ def _reported(page: Page) -> Iterator[dict[str, Any]]:
                 if row.mean[i] is not None:
                     yield {
                         **{"source": paper.citation, "setting": f"{paper.model}, {paper.split}, n = {paper.seeds}"},
-                        **{"task": column.task, "metric": METRICS.get(column.metric, column.metric)},
+                        **{"task": column.task, "metric": metric_name(column.metric)},
                         **{"method": row.method, "track": row.track, "sparsity": column.sparsity},
                         **{"mean": row.mean[i], "std": row.std[i] if row.std else None},
                     }
