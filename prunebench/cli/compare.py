@@ -75,7 +75,7 @@ def compare(
 
 
 def _picture(report: Report, name: str) -> bytes:
-    from prunebench.reports.figures.compared import left_out, picture
+    from prunebench.reports.figures.comparison import left_out, picture
 
     data = picture(report, name)
     for said in left_out(report):

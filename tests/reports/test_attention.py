@@ -20,7 +20,7 @@ from prunebench.models.encoder import load, load_tokenizer
 from prunebench.models.families import FAMILIES
 from prunebench.models.fast.attention import put_on
 from prunebench.models.sources import resolve
-from prunebench.reports.attention import picture, terminal, write
+from prunebench.reports.attention import plots, terminal, write
 from prunebench.reports.attention.measure import attentions, maps, measures, of_batch, showing
 from prunebench.reports.attention.result import MEASURES, Comparison, Map, Model
 from prunebench.store.store import Store
@@ -190,10 +190,10 @@ def test_files_are_the_same_each_time(found, tmp_path):
 
 def test_both_models_are_drawn_on_one_scale(tmp_path):
     found = comparison(gone=True)
-    for figure in (picture.text(found, 0), picture.text(found, 0, [(0, 1), (1, 2)])):
+    for figure in (plots.text(found, 0), plots.text(found, 0, [(0, 1), (1, 2)])):
         limits = {image.get_clim() for axes in figure.axes for image in axes.get_images()}
         assert len(limits) == 1
-    axes = picture.summary(found).axes
+    axes = plots.summary(found).axes
     panels = [panel for panel in axes if panel.get_images()]
     assert len(panels) == 3 * len(MEASURES)
     for dense, pruned, apart in (panels[i : i + 3] for i in range(0, len(panels), 3)):

@@ -23,7 +23,7 @@ from lab import Lab
 
 from prunebench import PrunebenchError
 from prunebench.reports.comparison import FORMATS, Report, build
-from prunebench.reports.comparison.model import Measured
+from prunebench.reports.comparison.report import Measured
 from prunebench.results.rows import Row
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "compare"

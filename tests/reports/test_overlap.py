@@ -25,12 +25,12 @@ from prunebench.hooks.registry import Registry
 from prunebench.models.families import FAMILIES
 from prunebench.pruning import bitmask
 from prunebench.reports.overlap import chance, choose, masks, report
-from prunebench.reports.overlap.compare import mean, pairs
+from prunebench.reports.overlap.files import write
 from prunebench.reports.overlap.found import Found, Place, place
 from prunebench.reports.overlap.page import blocks, by_layer, terminal
+from prunebench.reports.overlap.pairs import mean, pairs
 from prunebench.reports.overlap.profile import heads
 from prunebench.reports.overlap.report import Report, Unit
-from prunebench.reports.overlap.write import write
 from prunebench.reports.render.blocks import Paragraph
 from prunebench.results.rows import stored
 from prunebench.store.store import Store

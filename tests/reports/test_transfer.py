@@ -35,9 +35,9 @@ from prunebench.recipes.phases import Adopt
 from prunebench.reports.leaderboard import loss_of
 from prunebench.reports.render.blocks import Paragraph, Table
 from prunebench.reports.transfer import Question, build, default_controls, terminal, write
+from prunebench.reports.transfer.files import to_csv
 from prunebench.reports.transfer.page import blocks, opening
-from prunebench.reports.transfer.picture import heat_map
-from prunebench.reports.transfer.write import to_csv
+from prunebench.reports.transfer.plots import heat_map
 from prunebench.results.rows import Cell, Row, Setting, stored
 from prunebench.store.store import Store
 from prunebench.training import loop
@@ -649,7 +649,7 @@ def test_names_are_escaped(tmp_path):
 
 
 def test_no_torch_is_loaded_to_draw():
-    code = "import sys, prunebench.reports.transfer, prunebench.reports.transfer.picture; print('torch' in sys.modules)"
+    code = "import sys, prunebench.reports.transfer, prunebench.reports.transfer.plots; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
 
 

@@ -5,8 +5,8 @@ Torch-free but for `measure` and `look`.
 
 from __future__ import annotations
 
+from prunebench.reports.attention.files import TEXTS, write
 from prunebench.reports.attention.page import terminal
 from prunebench.reports.attention.result import Comparison
-from prunebench.reports.attention.write import TEXTS, write
 
 __all__ = ["TEXTS", "Comparison", "terminal", "write"]

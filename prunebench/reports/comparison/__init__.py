@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from prunebench.reports.comparison.build import INTERVALS, build
-from prunebench.reports.comparison.data import to_csv, to_json
-from prunebench.reports.comparison.document import blocks
-from prunebench.reports.comparison.model import Report
+from prunebench.reports.comparison.export import to_csv, to_json
+from prunebench.reports.comparison.page import blocks
+from prunebench.reports.comparison.report import Report
 from prunebench.reports.render.markdown import markdown
 
 __all__ = ["FORMATS", "INTERVALS", "Report", "build"]

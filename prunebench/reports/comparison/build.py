@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import replace
 
 from prunebench.errors import PrunebenchError, unknown
-from prunebench.reports.comparison.model import Across, Measured, Place, Ranked, Report
+from prunebench.reports.comparison.report import Across, Measured, Place, Ranked, Report
 from prunebench.reports.comparison.setting import setting
 from prunebench.reports.leaderboard.average import by_task, task_order
 from prunebench.reports.leaderboard.section import METRICS

@@ -14,7 +14,7 @@ import numpy as np
 
 from prunebench.errors import PrunebenchError
 from prunebench.hooks.registry import Registry
-from prunebench.reports.comparison.model import Examples, Report
+from prunebench.reports.comparison.report import Examples, Report
 from prunebench.results.rows import Row
 from prunebench.results.statistics.comparison import holm, mcnemar
 from prunebench.tasks.task import DataSource, Task, TaskData

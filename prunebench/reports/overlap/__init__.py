@@ -5,9 +5,9 @@ Torch-free.
 
 from __future__ import annotations
 
+from prunebench.reports.overlap.files import TEXTS, write
 from prunebench.reports.overlap.found import choose, masks
 from prunebench.reports.overlap.page import terminal
 from prunebench.reports.overlap.report import Report, report
-from prunebench.reports.overlap.write import TEXTS, write
 
 __all__ = ["TEXTS", "Report", "choose", "masks", "report", "terminal", "write"]

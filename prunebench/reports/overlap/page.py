@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from statistics import fmean
 
 from prunebench.reports.leaderboard.summary import plain
-from prunebench.reports.overlap.compare import Mean
+from prunebench.reports.overlap.pairs import Mean
 from prunebench.reports.overlap.profile import Head
 from prunebench.reports.overlap.report import Report, Unit
 from prunebench.reports.render.blocks import Block, Caution, Commands, Heading, Paragraph, Table, one_line

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from prunebench.reports.overlap.compare import Mean, Pair, between_methods, between_tasks, mean, pairs, places
 from prunebench.reports.overlap.found import Found, Place, has_mask
+from prunebench.reports.overlap.pairs import Mean, Pair, between_methods, between_tasks, mean, pairs, places
 from prunebench.reports.overlap.profile import Head, heads, profile
 from prunebench.reports.render.provenance import setting
 from prunebench.results.rows import Row

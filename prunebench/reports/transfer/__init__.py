@@ -6,8 +6,8 @@ Torch-free.
 from __future__ import annotations
 
 from prunebench.planning.transfer import Question, default_controls, plan
+from prunebench.reports.transfer.files import TEXTS, write
 from prunebench.reports.transfer.grid import Grid, build
 from prunebench.reports.transfer.page import terminal
-from prunebench.reports.transfer.write import TEXTS, write
 
 __all__ = ["TEXTS", "Grid", "Question", "build", "default_controls", "plan", "terminal", "write"]

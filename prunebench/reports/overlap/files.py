@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from prunebench.reports.overlap.compare import Pair, Part
 from prunebench.reports.overlap.page import blocks
-from prunebench.reports.overlap.picture import pictures
+from prunebench.reports.overlap.pairs import Pair, Part
+from prunebench.reports.overlap.plots import pictures
 from prunebench.reports.overlap.profile import sparsity
 from prunebench.reports.overlap.report import Report, Unit
 from prunebench.reports.render.files import csv_table, saved

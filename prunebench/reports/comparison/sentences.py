@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prunebench.reports.comparison.model import Across, Measured, Ranked, Report
+from prunebench.reports.comparison.report import Across, Measured, Ranked, Report
 from prunebench.reports.leaderboard.section import METRICS
 from prunebench.reports.render.numbers import NONE, level, listing, points
 from prunebench.results.statistics.comparison import ALIKE, ALPHA, BETTER, FEW, LEAST_PAIRS, WORSE, Comparison, least_p

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from prunebench.reports.attention import picture
+from prunebench.reports.attention import plots
 from prunebench.reports.attention.page import blocks
 from prunebench.reports.attention.result import MEASURES, Comparison
 from prunebench.reports.render.files import csv_table, saved
@@ -20,12 +20,12 @@ TEXTS = ("md", "csv")
 
 
 def write(
-    found: Comparison, out: Path, formats: Sequence[str], command: str, heads: Sequence[picture.Head] = ()
+    found: Comparison, out: Path, formats: Sequence[str], command: str, heads: Sequence[plots.Head] = ()
 ) -> list[Path]:
     """Write the files into the folder `out`, and return their paths."""
-    makes: dict[str, Any] = {"summary": functools.partial(picture.summary, found)}
+    makes: dict[str, Any] = {"summary": functools.partial(plots.summary, found)}
     for number in range(len(found.texts)):
-        makes[f"text-{number + 1}"] = functools.partial(picture.text, found, number, heads)
+        makes[f"text-{number + 1}"] = functools.partial(plots.text, found, number, heads)
     files: dict[str, bytes] = {}
     for name, make in makes.items():
         files |= drawn(name, make, formats)

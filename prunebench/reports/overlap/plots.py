@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from prunebench.reports.overlap.compare import Mean
 from prunebench.reports.overlap.page import layer_name
+from prunebench.reports.overlap.pairs import Mean
 from prunebench.reports.overlap.report import Unit
 from prunebench.reports.render.plots import SEQUENTIAL, figure, lines_between, number, plain
 

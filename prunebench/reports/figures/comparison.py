@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from prunebench.errors import PrunebenchError
-from prunebench.reports.comparison.model import Ranked, Report
+from prunebench.reports.comparison.report import Ranked, Report
 from prunebench.reports.figures.ranks import critical_differences
 from prunebench.reports.figures.style import settings
 from prunebench.reports.render.numbers import level, listing

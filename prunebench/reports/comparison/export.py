@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from prunebench.reports.comparison.model import Across, Examples, Measured, Report
+from prunebench.reports.comparison.report import Across, Examples, Measured, Report
 from prunebench.reports.render.files import csv_table
 from prunebench.reports.render.numbers import listing
 from prunebench.results.export import dumps

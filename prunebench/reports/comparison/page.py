@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from prunebench.reports.comparison import words
-from prunebench.reports.comparison.model import Across, Examples, Measured, Ranked, Report
+from prunebench.reports.comparison import sentences
+from prunebench.reports.comparison.report import Across, Examples, Measured, Ranked, Report
 from prunebench.reports.render.blocks import Block, Caution, Heading, Paragraph, Table
 from prunebench.reports.render.numbers import NONE, level, listing, points
 from prunebench.results.statistics.ranks import Ranking
@@ -23,7 +23,7 @@ def blocks(report: Report) -> Iterator[Block]:
     yield Heading(1, f"{listing(every[:-1])} and {every[-1]} compared")
     yield Table("Setting", ("setting", "value"), "ll", report.setting)
     yield from map(Caution, report.warnings)
-    yield from map(Paragraph, words.about(report))
+    yield from map(Paragraph, sentences.about(report))
     yield from map(Paragraph, report.notes)
     pairs = list(dict.fromkeys((found.a, found.b) for found in report.measured))
     for a, b in pairs:
@@ -34,7 +34,7 @@ def blocks(report: Report) -> Iterator[Block]:
         yield from _across(a, b, [found for found in report.across if (found.a, found.b) == (a, b)], report)
     if report.ranked:
         yield Heading(2, "Ranks over tasks")
-        yield Paragraph(words.RANKS)
+        yield Paragraph(sentences.RANKS)
         for entry in report.ranked:
             yield from _ranks(entry)
 
@@ -52,7 +52,7 @@ def _task(a: str, b: str, task: str, measured: Sequence[Measured], report: Repor
         ),
         aligns="rl" + "r" * 11,
         body=tuple(_row(found) for found in measured),
-        notes=tuple(words.sentence(found, report.tests) for found in measured),
+        notes=tuple(sentences.sentence(found, report.tests) for found in measured),
     )
     yield from _examples([found for found in report.examples if (found.a, found.b, found.place.task) == (a, b, task)])
 
@@ -62,14 +62,14 @@ def _row(found: Measured) -> tuple[str, ...]:
     assert made.summary is not None
     return (
         level(found.place.sparsity),
-        words.title(found),
+        sentences.title(found),
         str(made.n),
         points(found.mean_a),
         points(found.mean_b),
-        words.signed(made.summary.mean),
-        words.between(made.interval),
+        sentences.signed(made.summary.mean),
+        sentences.between(made.interval),
         NONE if made.effect is None else f"{made.effect:.2f}".replace("-", "−"),
-        *map(words.probability, (made.p.t, made.p.wilcoxon, made.p.permutation, made.holm.t)),
+        *map(sentences.probability, (made.p.t, made.p.wilcoxon, made.p.permutation, made.holm.t)),
         points(made.detectable),
     )
 
@@ -88,8 +88,8 @@ def _examples(found: Sequence[Examples]) -> Iterator[Block]:
                     entry.place.split,
                     str(entry.seed),
                     *(str(getattr(entry.counts, name)) for name in ("both", "only_a", "only_b", "neither")),
-                    words.probability(entry.counts.p),
-                    words.probability(entry.holm),
+                    sentences.probability(entry.counts.p),
+                    sentences.probability(entry.holm),
                 )
                 for entry in found
             ),
@@ -105,7 +105,7 @@ def _across(a: str, b: str, found: Sequence[Across], report: Report) -> Iterator
             headers=("sparsity", "tasks", "difference", "d_z", "p (Wilcoxon)", "p (Wilcoxon, Holm)"),
             aligns="r" * 6,
             body=tuple(_across_row(entry) for entry in found),
-            notes=tuple(words.across(entry, len(report.across)) for entry in found),
+            notes=tuple(sentences.across(entry, len(report.across)) for entry in found),
         )
 
 
@@ -115,10 +115,10 @@ def _across_row(entry: Across) -> tuple[str, ...]:
     return (
         level(entry.sparsity),
         str(made.n),
-        words.signed(made.summary.mean),
+        sentences.signed(made.summary.mean),
         NONE if made.effect is None else f"{made.effect:.2f}".replace("-", "−"),
-        words.probability(made.p.wilcoxon),
-        words.probability(made.holm.wilcoxon),
+        sentences.probability(made.p.wilcoxon),
+        sentences.probability(made.holm.wilcoxon),
     )
 
 
@@ -133,7 +133,7 @@ def _ranks(entry: Ranked) -> Iterator[Block]:
         body=tuple(
             (str(made.places[name]), name, f"{made.ranks[name]:.2f}", _letters(made, name)) for name in made.ranks
         ),
-        notes=(words.ranking(entry),),
+        notes=(sentences.ranking(entry),),
     )
 
 

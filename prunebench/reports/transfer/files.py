@@ -11,7 +11,7 @@ from prunebench.reports.render.markdown import markdown
 from prunebench.reports.render.plots import drawn, shown
 from prunebench.reports.transfer.grid import Grid
 from prunebench.reports.transfer.page import blocks, opening
-from prunebench.reports.transfer.picture import heat_map
+from prunebench.reports.transfer.plots import heat_map
 
 TEXTS = ("md", "csv")
 PICTURE = "transfer"
