@@ -1,143 +1,175 @@
-"""A comparison from top to bottom as blocks of text. Imports `words` and below."""
+"""A comparison as a page: headings, tables and sentences from top to bottom."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from prunebench.reports.comparison import sentences
-from prunebench.reports.comparison.report import Across, Examples, Measured, Ranked, Report
+from prunebench.reports.comparison.report import (
+    ExampleComparison,
+    Report,
+    SeedComparison,
+    TaskComparison,
+    TaskRanking,
+)
 from prunebench.reports.render.blocks import Block, Caution, Heading, Paragraph, Table
-from prunebench.reports.render.numbers import NONE, level, listing, points
+from prunebench.reports.render.numbers import NONE, level, listing, points, signed
+from prunebench.results.statistics.comparison import Comparison
 from prunebench.results.statistics.ranks import Ranking
 
 MCNEMAR = (
-    "McNemar's exact test of two runs of one seed on the same examples: how many both have right, the first alone, the "
-    "second alone, and neither. It speaks of these two trained models and of examples like these. Another seed may "
-    "show otherwise: whether a method is better is for the seeds to say, above."
+    "McNemar's exact test of two runs of one seed on the same examples: how many examples both get right, only the "
+    "first, only the second, and neither. It is about these two trained models and examples like these. Another seed "
+    "may give another result, so whether a method is better is for the comparison over seeds to say."
 )
 
 
 def blocks(report: Report) -> Iterator[Block]:
-    """The whole document."""
-    every = [*report.methods, *([report.reference] if report.reference else [])]
-    yield Heading(1, f"{listing(every[:-1])} and {every[-1]} compared")
+    """The whole page."""
+    methods = [*report.methods, *([report.reference] if report.reference else [])]
+    yield Heading(1, f"Comparison of {listing(methods[:-1])} and {methods[-1]}")
     yield Table("Setting", ("setting", "value"), "ll", report.setting)
     yield from map(Caution, report.warnings)
-    yield from map(Paragraph, sentences.about(report))
+    yield from map(Paragraph, sentences.introduction(report))
     yield from map(Paragraph, report.notes)
-    pairs = list(dict.fromkeys((found.a, found.b) for found in report.measured))
-    for a, b in pairs:
+    for a, b in dict.fromkeys((entry.a, entry.b) for entry in report.over_seeds):
         yield Heading(2, f"{a} − {b}")
-        measured = [found for found in report.measured if (found.a, found.b) == (a, b)]
-        for task in dict.fromkeys(found.place.task for found in measured):
-            yield from _task(a, b, task, [found for found in measured if found.place.task == task], report)
-        yield from _across(a, b, [found for found in report.across if (found.a, found.b) == (a, b)], report)
-    if report.ranked:
+        yield from _pair(a, b, report)
+    if report.rankings:
         yield Heading(2, "Ranks over tasks")
         yield Paragraph(sentences.RANKS)
-        for entry in report.ranked:
-            yield from _ranks(entry)
+        for ranking in report.rankings:
+            yield from _ranks(ranking)
 
 
-def _task(a: str, b: str, task: str, measured: Sequence[Measured], report: Report) -> Iterator[Block]:
-    benchmark, split = measured[0].place.benchmark, measured[0].pairs[0][0].cell.split
+def _pair(a: str, b: str, report: Report) -> Iterator[Block]:
+    """Two methods: first each task, then over tasks."""
+    over_seeds = [entry for entry in report.over_seeds if (entry.a, entry.b) == (a, b)]
+    over_examples = [entry for entry in report.over_examples if (entry.a, entry.b) == (a, b)]
+    for task in dict.fromkeys(entry.condition.task for entry in over_seeds):
+        yield from _seeds([entry for entry in over_seeds if entry.condition.task == task], report.tests)
+        yield from _examples([entry for entry in over_examples if entry.condition.task == task])
+    over_tasks = [entry for entry in report.over_tasks if (entry.a, entry.b) == (a, b)]
+    yield from _tasks(over_tasks, len(report.over_tasks))
+
+
+def _seeds(entries: Sequence[SeedComparison], tests: int) -> Iterator[Block]:
+    """Two methods on one task."""
+    first = entries[0]
+    benchmark, split = first.condition.benchmark, first.pairs[0][0].cell.split
     where = split if benchmark in ("", "GLUE") else f"{benchmark}, {split}"
-    title = f"{a} − {b}: {task} ({where})"
+    title = f"{first.a} − {first.b}: {first.condition.task} ({where})"
     yield Heading(3, title)
     yield Table(
         title=title,
         headers=(
-            *("sparsity", "metric", "seeds", a, b, "difference", "95 % interval", "d_z", "p (t)", "p (Wilcoxon)"),
-            *("p (flips)", "p (t, Holm)", "could show"),
+            *("sparsity", "metric", "seeds", first.a, first.b, "difference", "95 % interval", "d_z", "p (t)"),
+            *("p (Wilcoxon)", "p (sign flips)", "p (t, Holm)", "detectable"),
         ),
         aligns="rl" + "r" * 11,
-        body=tuple(_row(found) for found in measured),
-        notes=tuple(sentences.sentence(found, report.tests) for found in measured),
+        body=tuple(map(_seed_row, entries)),
+        notes=tuple(sentences.seed_verdict(entry, tests) for entry in entries),
     )
-    yield from _examples([found for found in report.examples if (found.a, found.b, found.place.task) == (a, b, task)])
 
 
-def _row(found: Measured) -> tuple[str, ...]:
-    made = found.comparison
-    assert made.summary is not None
+def _seed_row(entry: SeedComparison) -> tuple[str, ...]:
+    comparison = entry.comparison
+    assert comparison.summary is not None
+    p = comparison.p
     return (
-        level(found.place.sparsity),
-        sentences.title(found),
-        str(made.n),
-        points(found.mean_a),
-        points(found.mean_b),
-        sentences.signed(made.summary.mean),
-        sentences.between(made.interval),
-        NONE if made.effect is None else f"{made.effect:.2f}".replace("-", "−"),
-        *map(sentences.probability, (made.p.t, made.p.wilcoxon, made.p.permutation, made.holm.t)),
-        points(made.detectable),
+        level(entry.condition.sparsity),
+        sentences.metric_name(entry),
+        str(comparison.n),
+        points(entry.mean_a),
+        points(entry.mean_b),
+        signed(comparison.summary.mean),
+        sentences.limits(comparison.interval),
+        _effect(comparison),
+        *map(sentences.probability, (p.t, p.wilcoxon, p.permutation, comparison.holm.t)),
+        points(comparison.detectable),
     )
 
 
-def _examples(found: Sequence[Examples]) -> Iterator[Block]:
-    if found:
+def _effect(comparison: Comparison) -> str:
+    return NONE if comparison.effect is None else f"{comparison.effect:.2f}".replace("-", "−")
+
+
+def _examples(entries: Sequence[ExampleComparison]) -> Iterator[Block]:
+    if entries:
         yield Paragraph(MCNEMAR)
-        first = found[0]
+        first = entries[0]
         yield Table(
-            title=f"{first.a} and {first.b} on the examples of {first.place.task}",
-            headers=("sparsity", "split", "seed", "both", first.a, first.b, "neither", "p (McNemar)", "p (Holm)"),
-            aligns="rl" + "r" * 7,
-            body=tuple(
-                (
-                    level(entry.place.sparsity),
-                    entry.place.split,
-                    str(entry.seed),
-                    *(str(getattr(entry.counts, name)) for name in ("both", "only_a", "only_b", "neither")),
-                    sentences.probability(entry.counts.p),
-                    sentences.probability(entry.holm),
-                )
-                for entry in found
+            title=f"{first.a} and {first.b} on the examples of {first.condition.task}",
+            headers=(
+                *("sparsity", "split", "seed", "both right", f"only {first.a}", f"only {first.b}", "neither"),
+                *("p (McNemar)", "p (Holm)"),
             ),
+            aligns="rl" + "r" * 7,
+            body=tuple(map(_example_row, entries)),
         )
 
 
-def _across(a: str, b: str, found: Sequence[Across], report: Report) -> Iterator[Block]:
-    if found:
-        title = f"{a} − {b}: over tasks ({listing(sorted({split for entry in found for split in entry.splits}))})"
+def _example_row(entry: ExampleComparison) -> tuple[str, ...]:
+    counts = entry.counts
+    return (
+        level(entry.condition.sparsity),
+        entry.condition.split,
+        str(entry.seed),
+        *map(str, (counts.both, counts.only_a, counts.only_b, counts.neither)),
+        sentences.probability(counts.p),
+        sentences.probability(entry.holm),
+    )
+
+
+def _tasks(entries: Sequence[TaskComparison], tests: int) -> Iterator[Block]:
+    """Two methods over tasks."""
+    if entries:
+        first = entries[0]
+        splits = sorted({split for entry in entries for split in entry.splits})
+        title = f"{first.a} − {first.b}: over tasks ({listing(splits)})"
         yield Heading(3, title)
         yield Table(
             title=title,
             headers=("sparsity", "tasks", "difference", "d_z", "p (Wilcoxon)", "p (Wilcoxon, Holm)"),
             aligns="r" * 6,
-            body=tuple(_across_row(entry) for entry in found),
-            notes=tuple(sentences.across(entry, len(report.across)) for entry in found),
+            body=tuple(map(_task_row, entries)),
+            notes=tuple(sentences.task_verdict(entry, tests) for entry in entries),
         )
 
 
-def _across_row(entry: Across) -> tuple[str, ...]:
-    made = entry.comparison
-    assert made.summary is not None
+def _task_row(entry: TaskComparison) -> tuple[str, ...]:
+    comparison = entry.comparison
+    assert comparison.summary is not None
     return (
         level(entry.sparsity),
-        str(made.n),
-        sentences.signed(made.summary.mean),
-        NONE if made.effect is None else f"{made.effect:.2f}".replace("-", "−"),
-        sentences.probability(made.p.wilcoxon),
-        sentences.probability(made.holm.wilcoxon),
+        str(comparison.n),
+        signed(comparison.summary.mean),
+        _effect(comparison),
+        sentences.probability(comparison.p.wilcoxon),
+        sentences.probability(comparison.holm.wilcoxon),
     )
 
 
-def _ranks(entry: Ranked) -> Iterator[Block]:
+def _ranks(entry: TaskRanking) -> Iterator[Block]:
     title = f"Ranks over tasks at sparsity {level(entry.sparsity)} ({listing(entry.splits)})"
     yield Heading(3, title)
-    made = entry.ranking
+    ranking = entry.ranking
     yield Table(
         title=title,
-        headers=("rank", "method", "average rank", "not told apart"),
+        headers=("rank", "method", "average rank", "group"),
         aligns="rlrl",
         body=tuple(
-            (str(made.places[name]), name, f"{made.ranks[name]:.2f}", _letters(made, name)) for name in made.ranks
+            (str(ranking.places[method]), method, f"{rank:.2f}", _letters(ranking, method))
+            for method, rank in ranking.ranks.items()
         ),
-        notes=(sentences.ranking(entry),),
+        notes=(sentences.rank_verdict(entry),),
     )
 
 
-def _letters(made: Ranking, name: str) -> str:
-    """The groups that the method stands in, the best being a, each at its place: what shares a letter is one column."""
-    letters = (chr(ord("a") + i % 26) * (1 + i // 26) for i in range(len(made.groups)))
-    return " ".join(letter if name in group else "·" for letter, group in zip(letters, made.groups, strict=True))
+def _letters(ranking: Ranking, method: str) -> str:
+    """The groups of a method as letters, `a` for the best group. Each letter has a position of its own: `a ·`, `· b`.
+
+    After `z` come `aa`, `bb` and so on.
+    """
+    letters = (chr(ord("a") + i % 26) * (1 + i // 26) for i in range(len(ranking.groups)))
+    return " ".join(letter if method in group else "·" for letter, group in zip(letters, ranking.groups, strict=True))

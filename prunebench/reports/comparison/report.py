@@ -1,4 +1,7 @@
-"""What a comparison consists of. Every format is rendered from it. Imports `results` and `stats`."""
+"""The data classes of a comparison. Every output format is rendered from one `Report`.
+
+Differences are always the first method minus the second, A − B. Scores are fractions; pages print them × 100.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ from prunebench.results.statistics.ranks import Ranking
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where two methods were compared: on a task, at a sparsity, by one metric of one evaluation."""
+class Condition:
+    """What two methods are compared on: one metric of one evaluation of a task, at one sparsity."""
 
     task: str
     benchmark: str
@@ -22,24 +25,32 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A − B over the seeds that both have. `left_out` are seeds that only one of them has; `pairs` are the rows."""
+class SeedComparison:
+    """A − B under one condition, paired by seed.
+
+    `pairs` holds the rows of the seeds that both methods have; `unpaired_seeds` lists the seeds of only one of them.
+    """
 
     a: str
     b: str
-    place: Place
+    condition: Condition
     mean_a: float
     mean_b: float
     comparison: Comparison
-    left_out: tuple[int, ...]
+    unpaired_seeds: tuple[int, ...]
     pairs: tuple[tuple[Row, Row], ...]
+
+    @property
+    def same_trainings(self) -> bool:
+        """Whether A and B read their scores from the same records, as IMP at sparsity 0 and dense do."""
+        return all(a.cell.key == b.cell.key for a, b in self.pairs)
 
 
 @dataclass(frozen=True)
-class Across:
-    """A − B over tasks at a sparsity: the pairs are tasks, and their scores means over metrics and seeds.
+class TaskComparison:
+    """A − B at one sparsity, paired by task. The score of a task is its mean over metrics, then over seeds.
 
-    `splits` are those that the scores are of, on whichever task.
+    `splits` names every split that some score was measured on.
     """
 
     a: str
@@ -50,8 +61,8 @@ class Across:
 
 
 @dataclass(frozen=True)
-class Ranked:
-    """All methods over tasks at a sparsity. `splits` are those that the scores are of."""
+class TaskRanking:
+    """All methods ranked over tasks at one sparsity. `splits` is as in `TaskComparison`."""
 
     splits: tuple[str, ...]
     sparsity: float
@@ -59,12 +70,12 @@ class Ranked:
 
 
 @dataclass(frozen=True)
-class Examples:
-    """Two runs of one seed on the same examples."""
+class ExampleComparison:
+    """Two runs of one seed on the same examples, with McNemar's test; `holm` is its corrected p."""
 
     a: str
     b: str
-    place: Place
+    condition: Condition
     seed: int
     counts: McNemar
     holm: float
@@ -72,9 +83,10 @@ class Examples:
 
 @dataclass(frozen=True)
 class Report:
-    """All that is printed. `notes` say what was left out, `warnings` what may make a number untrue.
+    """Everything that a page prints.
 
-    `interval` is the kind of the intervals over seeds, T or BOOTSTRAP.
+    `interval` is the kind of the intervals over seeds, `T` or `BOOTSTRAP`. `warnings` lists what may make a number
+    wrong, `notes` what was left out and why.
     """
 
     methods: tuple[str, ...]
@@ -83,12 +95,12 @@ class Report:
     setting: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
-    measured: tuple[Measured, ...]
-    across: tuple[Across, ...]
-    ranked: tuple[Ranked, ...]
-    examples: tuple[Examples, ...] = ()
+    over_seeds: tuple[SeedComparison, ...]
+    over_tasks: tuple[TaskComparison, ...]
+    rankings: tuple[TaskRanking, ...]
+    over_examples: tuple[ExampleComparison, ...] = ()
 
     @property
     def tests(self) -> int:
-        """How many comparisons over seeds have a test, and are corrected for each other."""
-        return sum(found.comparison.p.t is not None for found in self.measured)
+        """The number of comparisons over seeds that have a t test; Holm's correction is for all of them."""
+        return sum(entry.comparison.p.t is not None for entry in self.over_seeds)
