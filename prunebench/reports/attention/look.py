@@ -1,4 +1,4 @@
-"""Take trained models out of a store, see whether they are what their records say, and look at their attention."""
+"""The trained models of a store: loaded, compared with their records, and measured."""
 
 from __future__ import annotations
 
@@ -19,12 +19,15 @@ from prunebench.reports.attention.result import Comparison, Map, Model
 from prunebench.store.store import Store
 from prunebench.tasks.task import load_data
 
-# Texts that are shown where none are named: so many of the first ones of at most so many tokens.
+# Without named texts, the first TEXTS texts of at most TOKENS tokens are shown.
 TEXTS, TOKENS = 3, 24
 
 
 def look(cells: Sequence[Cell], store: Store, registry: Registry, texts: Sequence[tuple[str, ...]]) -> Comparison:
-    """The two cells, the dense one first, whose models are in the store; without `texts`, on some of their dev."""
+    """Compare the attention of two cells, the dense one first, whose trained models are in the store.
+
+    `texts` holds texts or pairs of texts to draw maps of; empty means some short ones of dev.
+    """
     root = root_json(cells[0].leaf.root)
     of_task = subject(root, registry)
     tokenizer = load_tokenizer(model_source(root["where"]["model"], registry))
@@ -55,7 +58,7 @@ def look(cells: Sequence[Cell], store: Store, registry: Registry, texts: Sequenc
 
 
 def some_texts(of_task: Subject, root: Mapping[str, Any], tokenizer: Any) -> list[tuple[str, ...]]:
-    """The first short texts of dev, or the first ones where all are long."""
+    """The first short texts of dev, or simply the first ones if none is short."""
     data = load_data(of_task.task, root["where"]["glue_dir"])
     data = data.limited(of_task.protocol.train_limit, of_task.protocol.eval_limit)
     texts = list(zip(*next(iter(data.evaluations.values())).texts, strict=True))
@@ -64,7 +67,7 @@ def some_texts(of_task: Subject, root: Mapping[str, Any], tokenizer: Any) -> lis
 
 
 def heads_gone(cell: Cell, model: Subject, store: Store) -> np.ndarray:
-    """Which heads were taken out, shape (layers, heads); where weights or neurons were, none."""
+    """Which heads are pruned, as booleans of shape (layers, heads); all False unless the method prunes heads."""
     gone = np.zeros((len(model.prunable.layers), model.prunable.heads), dtype=bool)
     if cell.method["unit"] == "head" and mask_of(cell.leaf):
         mask = store.load("masks", mask_of(cell.leaf), masks.unpack)
