@@ -1,6 +1,13 @@
-"""Masks that were found on one task, trained on another (Chen et al. 2020, section 4.1): the plan, and what comes out.
+"""Masks found on one task and trained on another (Chen et al. 2020, section 4.1).
 
-Torch-free.
+The report on a transfer, beside `planning.transfer`, which plans it.
+
+In reading order:
+
+- `grid`: the scores of each mask on each target, and which masks match or are universal
+- `page`: the tables of the page and of the terminal
+- `plots`: the heat map
+- `files`: everything written to a folder
 """
 
 from __future__ import annotations
