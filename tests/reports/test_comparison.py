@@ -167,8 +167,8 @@ def test_a_failed_check_and_an_undefined_metric_are_warnings() -> None:
     result = report(lab.rows(), "imp", "random-pruning")
     assert result.warnings == (
         "imp failed the check pruned_weights_zero on rte at 0.3, seed 2.",
-        "On mrpc, F1 is undefined for some runs of random-pruning and counts as 0 there, for example because they "
-        "predict one class for all examples.",
+        "On mrpc, F1 is undefined for some runs of random-pruning, for example because all predictions are the same; "
+        "it counts as 0 there.",
     )
 
 

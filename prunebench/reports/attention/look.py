@@ -68,8 +68,8 @@ def some_texts(of_task: Subject, root: Mapping[str, Any], tokenizer: Any) -> lis
 
 def heads_gone(cell: Cell, model: Subject, store: Store) -> np.ndarray:
     """Which heads are pruned, as booleans of shape (layers, heads); all False unless the method prunes heads."""
-    gone = np.zeros((len(model.prunable.layers), model.prunable.heads), dtype=bool)
+    pruned = np.zeros((len(model.prunable.layers), model.prunable.heads), dtype=bool)
     if cell.method["unit"] == "head" and mask_of(cell.leaf):
         mask = store.load("masks", mask_of(cell.leaf), masks.unpack)
-        gone = np.stack([~mask[f"layer.{layer.index}.heads"].numpy() for layer in model.prunable.layers])
-    return gone
+        pruned = np.stack([~mask[f"layer.{layer.index}.heads"].numpy() for layer in model.prunable.layers])
+    return pruned

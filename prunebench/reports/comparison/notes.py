@@ -37,6 +37,6 @@ def doubts(comparisons: Iterable[SeedComparison]) -> Iterator[str]:
             undefined.setdefault((row.cell.task, row.metric), {})[row.cell.label] = None
     for (task, metric), labels in undefined.items():
         yield (
-            f"On {task}, {METRICS.get(metric, metric)} is undefined for some runs of {listing(labels)} and counts as 0 "
-            "there, for example because they predict one class for all examples."
+            f"On {task}, {METRICS.get(metric, metric)} is undefined for some runs of {listing(labels)}, for example "
+            "because all predictions are the same; it counts as 0 there."
         )

@@ -12,7 +12,9 @@ from prunebench.reports.render.provenance import environment, made_with, setting
 from prunebench.reports.transfer.grid import Grid, Scores, Target
 from prunebench.results.statistics.matching import CRITERIA
 
-DEGENERATE = "* For some seed's predictions a metric is undefined (for example, one class for all) and counts as 0."
+DEGENERATE = (
+    "* A metric is undefined for some seed's predictions, for example because all are the same; it counts as 0 there."
+)
 ABOUT = (
     "Each row is a mask: the one that the method found on that task, or a control. Each column is the task on which θ0 "
     "was trained under that mask, with a new task head. All trainings of a seed start from the same head and see the "
