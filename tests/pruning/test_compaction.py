@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from prunebench import PrunebenchError
-from prunebench.models.encoder import load, load_tokenizer, reinitialise
+from prunebench.models.encoder import load, load_tokenizer
+from prunebench.models.initialisation import reinitialise
 from prunebench.models.plugin import prunebench_models
 from prunebench.models.sources import resolve
 from prunebench.pruning import structures
