@@ -120,7 +120,7 @@ def _suite(suite: str | None, options: dict[str, Any], cell: dict[str, Any], reg
     task = chosen.tasks[0] if cell["task"] is None else cell["task"]
     registry.get("tasks", task)
     seed = chosen.seeds[0] if cell["seed"] is None else cell["seed"]
-    from prunebench.recipes.phases import check_sparsity
+    from prunebench.recipes.schedules import check_sparsity
 
     check_sparsity(cell["sparsity"])
     levels = {"": (cell["sparsity"],)}

@@ -13,7 +13,8 @@ import click
 from prunebench.cli.execute import open_if_there
 from prunebench.cli.options import plugin_option, registry_of, store_option
 from prunebench.errors import PrunebenchError
-from prunebench.hooks.registry import KINDS, Registry
+from prunebench.hooks.entries import KINDS
+from prunebench.hooks.registry import Registry
 
 if TYPE_CHECKING:
     from prunebench.store.store import Store
@@ -51,18 +52,20 @@ def doctor(ctx: click.Context, store: str, plugins: tuple[str, ...]) -> None:
 
 def installation() -> Iterator[str]:
     """Versions, hardware, and what is chosen where a person chooses nothing."""
-    from prunebench.runtime import machine
+    from prunebench.runtime import devices
+    from prunebench.runtime.environment import environment
+    from prunebench.runtime.memory import free_memory
 
-    device = machine.resolve_device("auto")
-    about = machine.environment(device)
+    device = devices.resolve_device("auto")
+    about = environment(device)
     names = ("prunebench", "python", "torch", "transformers", "datasets", "numpy")
     yield f"versions:   {', '.join(f'{name} {about[name]}' for name in names)}"
-    memory = machine.free_memory()
+    memory = free_memory()
     yield f"hardware:   {about['hardware']}" + (f", {memory / 1e9:.1f} GB of memory free" if memory else "")
     weights = 4_000_000  # bytes: a model as small as quick-bert
     yield (
-        f"chosen:     --device {device}, --precision {machine.resolve_precision('auto', device)},"
-        f" --jobs {machine.default_jobs(device, weights)} for a small model"
+        f"chosen:     --device {device}, --precision {devices.resolve_precision('auto', device)},"
+        f" --jobs {devices.default_jobs(device, weights)} for a small model"
     )
     for name, what in EXTRAS.items():
         yield f"{name + ':':<11} {'installed' if importlib.util.find_spec(name) else f'not installed ({what})'}"

@@ -64,7 +64,7 @@ def execute(made: Plan, chosen: Suite, registry: Registry, wish: Wish, kind: str
     from prunebench.cli.display import make_display
     from prunebench.execution import scheduler
     from prunebench.planning import jobs
-    from prunebench.runtime.machine import without_collection
+    from prunebench.runtime.memory import without_collection
     from prunebench.runtime.progress import many
     from prunebench.store.store import Store
 

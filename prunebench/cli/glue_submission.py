@@ -56,7 +56,7 @@ def glue_submission(
     the diagnostic set. No training and no pruning ever sees those. Weights are not kept by a run: the models are
     trained once more, from the masks that are stored, and compared with their records.
     """
-    from prunebench.recipes.phases import check_sparsity
+    from prunebench.recipes.schedules import check_sparsity
     from prunebench.sharing.glue_server import server
 
     check_sparsity(options["sparsity"])

@@ -144,29 +144,29 @@ def running_of(options: dict[str, Any], registry: Registry) -> Running:
 
 def request_for(chosen: Suite, registry: Registry, running: Running, jobs: int) -> Request:
     """What to ask of the executor for `jobs`."""
-    from prunebench.runtime import machine
+    from prunebench.runtime import devices
 
     spec: ExecutorSpec = registry.get("executors", running.executor or DEFAULT_EXECUTOR)
-    device = machine.resolve_device(chosen.device)
+    device = devices.resolve_device(chosen.device)
     if not spec.elsewhere:
-        machine.check_device(device)
+        devices.check_device(device)
     gpus = 1.0 if running.gpus is None and device == "cuda" else running.gpus
     request = Request(running.slots or 0, running.cpus, gpus, running.address)
     room = request.jobs or (spec.jobs(request) if spec.jobs else _room_here(chosen, registry))
     if spec.name == DEFAULT_EXECUTOR and not request.cpus:
         # Of the room, not of the jobs that are left: with other threads sums round otherwise, and a run that goes on
         # is to give what it would have given without a break.
-        request = replace(request, cpus=max(1, machine.cores() // room))
+        request = replace(request, cpus=max(1, devices.cores() // room))
     return replace(request, jobs=max(1, min(room, jobs)))
 
 
 def _room_here(chosen: Suite, registry: Registry) -> int:
     from prunebench.models.loading import model_source
     from prunebench.models.sources import weight_files
-    from prunebench.runtime import machine
+    from prunebench.runtime import devices
 
     weights = sum(path.stat().st_size for path in weight_files(model_source(chosen.model, registry).folder))
-    return machine.default_jobs(machine.resolve_device(chosen.device), weights)
+    return devices.default_jobs(devices.resolve_device(chosen.device), weights)
 
 
 def executor_of(registry: Registry, name: str | None, request: Request) -> Executor:

@@ -69,10 +69,10 @@ def chosen(
     place: Store | Bundle, plans: Sequence[Mapping[str, Any]], tasks: str, strategies: str = "", **setting: str
 ) -> list[Row]:
     """The rows of these plans that the options ask for; what is wrong with the place is said."""
-    from prunebench.recipes.strategy import split_list
+    from prunebench.recipes.options import split_list
     from prunebench.results.filters import Selection, select
     from prunebench.results.rows import stored
-    from prunebench.runtime.machine import without_collection
+    from prunebench.runtime.memory import without_collection
 
     selection = Selection(tuple(split_list(tasks)), tuple(split_list(strategies)), **setting)
     # All of it lives until the command ends: to look through it for garbage takes as long as reading it.

@@ -98,7 +98,7 @@ def _show(grid: Grid, command: str, out: Path | None, kinds: tuple[str, ...]) ->
 
 def _bundled(path: Path, question: Question, registry: Registry, loss: float) -> tuple[Grid, str]:
     """The grid of what a bundle holds of the question, and the commands that made it."""
-    from prunebench.recipes.strategy import label
+    from prunebench.recipes.options import label
     from prunebench.reports import transfer as analysis
     from prunebench.results.rows import stored
     from prunebench.sharing.bundle.reader import open_bundle
@@ -125,7 +125,7 @@ def _question(
     suite: str | None, options: dict[str, Any], asked: dict[str, Any], registry: Registry
 ) -> tuple[Suite, Question]:
     """The suite, and the question that is asked of it."""
-    from prunebench.recipes.strategy import split_list
+    from prunebench.recipes.options import split_list
     from prunebench.reports.transfer import Question, default_controls
 
     sources, targets = (tuple(dict.fromkeys(split_list(asked[name]))) for name in ("sources", "targets"))

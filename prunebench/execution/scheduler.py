@@ -18,7 +18,7 @@ from prunebench.execution.executors.base import ATTEMPTS, WorkersDied
 from prunebench.planning.graph import Node
 from prunebench.planning.jobs import RESULTS, Failure, Job, begun_elsewhere, describe, pieces
 from prunebench.runtime import progress
-from prunebench.runtime.machine import without_collection
+from prunebench.runtime.memory import without_collection
 from prunebench.store.claims import POLL, Presence
 from prunebench.store.serialization import SECONDS
 from prunebench.store.store import InputMissing, Store, StoreError

@@ -22,13 +22,15 @@ from prunebench.execution.checkpoints import Checkpoints
 from prunebench.execution.context import Context
 from prunebench.execution.replay import State, Step, first_after, snapshots
 from prunebench.execution.workspace import Subject, forget, subject
-from prunebench.hooks.registry import Registry, at_hand
+from prunebench.hooks.plugins import at_hand
+from prunebench.hooks.registry import Registry
 from prunebench.models.encoder import permute_layers, reinitialise
 from prunebench.planning.jobs import Failure, weights_before
 from prunebench.pruning import compaction, masks, structures
 from prunebench.recipes import phases
 from prunebench.recipes.phases import Adopt, Compact, PermuteLayers, Prune, Reinit, Shuffle, Train
-from prunebench.runtime import machine, progress
+from prunebench.runtime import devices, memory, progress
+from prunebench.runtime.environment import environment
 from prunebench.runtime.seeds import derive
 from prunebench.store.serialization import FORMAT
 from prunebench.store.store import InputMissing, Store, StoreError
@@ -44,14 +46,14 @@ def _registry(plugins: tuple[tuple[str, str], ...]) -> Registry:
 
 def run(job: dict[str, Any], store: str) -> list[Failure]:
     """Run a job and put all that it makes into the store; return the branches that failed, if any."""
-    machine.keep_memory()
+    memory.keep_memory()
     with progress.working_on(job["anchor"]):
         try:
             worker = Worker(job, Store.open(store))
             worker.run()
         except BaseException as error:
             forget()
-            if machine.out_of_memory(error):
+            if memory.out_of_memory(error):
                 raise PrunebenchError(
                     "it ran out of memory", "fewer --jobs or a smaller --batch-size need less"
                 ) from error
@@ -68,13 +70,13 @@ class Worker:
         self.root = job["root"]
         self.seed = self.root["seed"]
         self.registry = _registry(tuple((path, text) for path, text in job["plugins"]))
-        machine.check_device(self.root["device"])
-        machine.reset_peak_memory(self.root["device"])
+        devices.check_device(self.root["device"])
+        memory.reset_peak_memory(self.root["device"])
         self.seconds = measurements.Seconds()
         self.failures: list[Failure] = []
         self.scores: tuple[tuple[str, str], Mapping[str, Tensor]] = ("", ""), {}
         self.kept: tuple[masks.Mask | None, Weights] = None, {}
-        with machine.without_collection():
+        with memory.without_collection():
             self.subject: Subject = subject(self.root, self.registry)
         self.path = [Step.read(data) for data in job["path"]]
         self.tree = [Step.read(data) for data in job["tree"]]
@@ -293,7 +295,7 @@ class Worker:
                 **measurements.checks(self.subject, [step.phase for step in path], state.mask, self.keep(state)),
                 **measurements.agreement(self.subject, model, self.root["device"]),
             },
-            "environment": machine.environment(self.root["device"]),
+            "environment": environment(self.root["device"]),
             "seconds": {"predict": round(seconds, 4)},
         }
         self.seconds.add("prune")
@@ -301,7 +303,7 @@ class Worker:
 
     def keep_record(self, record: dict[str, Any], logits: bytes) -> None:
         """Store a record with the seconds since the last one was stored, and the job's peak memory until now."""
-        peak = round(machine.peak_memory_mb(self.root["device"]), 1)
+        peak = round(memory.peak_memory_mb(self.root["device"]), 1)
         seconds = self.seconds.to_json() | record["seconds"]
         self.store.add_record({**record, "seconds": seconds, "peak_memory_mb": peak}, logits)
         self.seconds = measurements.Seconds()

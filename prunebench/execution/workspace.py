@@ -16,7 +16,7 @@ from prunebench.hooks.registry import Registry
 from prunebench.models import sources
 from prunebench.models.encoder import PrunableModel, draw_head, load, load_tokenizer
 from prunebench.models.loading import model_source, positions
-from prunebench.runtime import machine
+from prunebench.runtime import devices
 from prunebench.tasks.metrics import Scorer
 from prunebench.tasks.protocol import Protocol
 from prunebench.tasks.task import Task, load_data
@@ -60,7 +60,7 @@ class Subject:
 
 def subject(root: Mapping[str, Any], registry: Registry) -> Subject:
     """The subject of a root; what the last job of this process had loaded is used again."""
-    machine.check_device(root["device"])
+    devices.check_device(root["device"])
     task: Task = registry.get("tasks", root["task"])
     protocol = Protocol(**root["protocol"])
     where = json.dumps(root["where"], sort_keys=True)

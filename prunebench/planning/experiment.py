@@ -9,14 +9,14 @@ from prunebench.hooks.registry import Registry
 from prunebench.models.loading import model_source
 from prunebench.planning.graph import ENGINE, Plan, Root, build
 from prunebench.planning.suite import Suite
-from prunebench.runtime import machine
+from prunebench.runtime import devices
 from prunebench.tasks.task import load_data
 
 
 def roots(suite: Suite, registry: Registry) -> list[Root]:
     """One root for each task and seed. Reads all data and the model's files."""
-    device = machine.resolve_device(suite.device)
-    precision = machine.resolve_precision(suite.precision, device) + _compiled(suite.compile, device)
+    device = devices.resolve_device(suite.device)
+    precision = devices.resolve_precision(suite.precision, device) + _compiled(suite.compile, device)
     tasks = {name: registry.entry("tasks", name) for name in suite.tasks}
     source = model_source(suite.model, registry)
     model = {
@@ -53,7 +53,7 @@ def _compiled(choice: str, device: str) -> str:
         return ""
     if device != "cuda":
         raise PrunebenchError("--compile on needs --device cuda", "on a CPU its first minute is never made up for")
-    return machine.COMPILED
+    return devices.COMPILED
 
 
 def _code(registry: Registry, used: dict[str, str]) -> str:

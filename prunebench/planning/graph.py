@@ -16,7 +16,7 @@ from prunebench.hooks.registry import Registry
 from prunebench.planning.methods import Method, Step, plain
 from prunebench.recipes.phases import Adopt, Phase, Rewind, Shuffle, Train, level, to_json
 from prunebench.recipes.strategy import Unit
-from prunebench.runtime.machine import without_collection
+from prunebench.runtime.memory import without_collection
 
 # Raised whenever the same plan would give other numbers: every key changes with it.
 ENGINE = 4

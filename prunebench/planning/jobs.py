@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from prunebench.planning.graph import Node, Plan, root_json
 from prunebench.recipes.phases import Adopt, Prune, Rewind, Train, sets_weights
-from prunebench.runtime.machine import without_collection
+from prunebench.runtime.memory import without_collection
 
 # The kinds of things that stay in a store, of those that a job makes.
 RESULTS = ("records", "masks", "models")

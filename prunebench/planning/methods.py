@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from prunebench.errors import PrunebenchError
-from prunebench.hooks.registry import Registry, first_line
+from prunebench.hooks.entries import first_line
+from prunebench.hooks.registry import Registry
+from prunebench.recipes.options import label, options_of
 from prunebench.recipes.phases import (
     Compact,
     PermuteLayers,
@@ -22,11 +24,11 @@ from prunebench.recipes.phases import (
     Train,
     asks_strategy,
     changes_mask,
-    check_sparsity,
     last,
     to_json,
 )
-from prunebench.recipes.strategy import UNITS, Control, label, options_of, track
+from prunebench.recipes.schedules import check_sparsity
+from prunebench.recipes.strategy import UNITS, Control, track
 
 
 @dataclass(frozen=True)

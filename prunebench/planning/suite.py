@@ -10,8 +10,8 @@ from typing import Any
 
 from prunebench.errors import PrunebenchError, unknown
 from prunebench.hooks.registry import Registry
-from prunebench.recipes.phases import check_sparsity
-from prunebench.recipes.strategy import split_list
+from prunebench.recipes.options import split_list
+from prunebench.recipes.schedules import check_sparsity
 from prunebench.tasks.protocol import Protocol
 
 DEFAULT_STRATEGIES = ("imp", "magnitude", "random-pruning", "random-reinit", "heads")

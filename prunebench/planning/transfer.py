@@ -14,9 +14,11 @@ from prunebench.errors import PrunebenchError
 from prunebench.hooks.registry import Registry
 from prunebench.planning.graph import Cell, Node, Plan, Root, adopt, check_rewinds, grow, leaf
 from prunebench.planning.methods import Method, Step, check, plain
-from prunebench.recipes.phases import Compact, Phase, Rewind, Shuffle, Train, asks_strategy, check_sparsity, last
-from prunebench.recipes.strategy import Control, label
-from prunebench.runtime.machine import without_collection
+from prunebench.recipes.options import label
+from prunebench.recipes.phases import Compact, Phase, Rewind, Shuffle, Train, asks_strategy, last
+from prunebench.recipes.schedules import check_sparsity
+from prunebench.recipes.strategy import Control
+from prunebench.runtime.memory import without_collection
 
 # How the cells of a transfer are called in a store, whatever method found the masks.
 STRATEGY = "transfer"

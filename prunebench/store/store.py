@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from prunebench.errors import PrunebenchError
-from prunebench.runtime.machine import version
+from prunebench.runtime.environment import version
 from prunebench.store import backends, claims
 from prunebench.store.backends import Place
 from prunebench.store.backends import StoreError as StoreError

@@ -41,7 +41,7 @@ def pretrain(
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise PrunebenchError(f"{str(out)!r} is there and not empty", "expected a new folder: nothing is written over")
-    from prunebench.runtime import machine
+    from prunebench.runtime import devices
     from prunebench.synthetic import pretraining
 
     if start is not None and not (start / pretraining.REPORT).is_file():
@@ -50,11 +50,11 @@ def pretrain(
         )
     asked: dict[str, Any] = {"steps": steps, "seed": seed, "opinionated": opinionated}
     chosen = {name: value for name, value in asked.items() if value is not None}
-    device = machine.resolve_device(device)
-    machine.check_device(device)
+    device = devices.resolve_device(device)
+    devices.check_device(device)
     with _shown():
         report = pretraining.pretrain(
-            out, pretraining.Settings(**chosen), device, machine.resolve_precision(precision, device), start
+            out, pretraining.Settings(**chosen), device, devices.resolve_precision(precision, device), start
         )
     click.echo(pretraining.summary(report))
     click.echo(f"The model is in {out}. Try it: prunebench run quick --model {out}")

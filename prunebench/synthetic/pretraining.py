@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 from transformers import BertConfig, BertForPreTraining, BertTokenizer, get_cosine_schedule_with_warmup
 
-from prunebench.runtime import machine, progress
+from prunebench.runtime import progress
+from prunebench.runtime.environment import environment
 from prunebench.runtime.seeds import derive
 from prunebench.synthetic.corpus import Pair, pairs
 from prunebench.synthetic.lexicon import vocabulary
@@ -164,7 +165,7 @@ def pretrain(
         "held_out_corpus": asdict(figures),
         "seconds": round(seconds, 1),
         "precision": precision,
-        "environment": machine.environment(device),
+        "environment": environment(device),
         **before,
     }
     (folder / REPORT).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")

@@ -19,7 +19,7 @@ from prunebench.models.encoder import load, load_tokenizer
 from prunebench.models.families import FAMILIES
 from prunebench.models.fast import dropout, embedding_subset
 from prunebench.models.fast.attention import attend_as_on, put_on
-from prunebench.runtime import machine, progress
+from prunebench.runtime import devices, memory, progress
 from prunebench.runtime.seeds import derive
 from prunebench.tasks.task import DataSource
 from prunebench.training import batching, loop
@@ -399,33 +399,33 @@ def test_attention_for_a_gpu_says_what_transformers_own_says(setting):
 @pytest.mark.parametrize(("version", "device"), [("2.13.0+cpu", "cpu"), ("2.13.0+cu130", "cuda"), ("2.13.0", "cuda")])
 def test_a_gpu_is_looked_for_where_the_build_may_use_one(monkeypatch, version, device):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(machine.importlib.metadata, "version", lambda name: version)
-    assert machine.resolve_device("auto") == device
-    assert machine.resolve_device("cpu") == "cpu"
-    machine.check_device(device)
+    monkeypatch.setattr(devices.importlib.metadata, "version", lambda name: version)
+    assert devices.resolve_device("auto") == device
+    assert devices.resolve_device("cpu") == "cpu"
+    devices.check_device(device)
     if device == "cpu":
         with pytest.raises(PrunebenchError, match="there is no CUDA device here"):
-            machine.check_device("cuda")
+            devices.check_device("cuda")
 
 
 FREED = """
 from pathlib import Path
-from prunebench.runtime import machine
+from prunebench.runtime import memory
 
 def held():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 // 1_000_000
 
-machine.keep_memory()
+memory.keep_memory()
 start = held()
 blocks = [bytearray(b"1" * 1_000_000) for _ in range(200)]
 del blocks
 print(held() - start)
-machine.reset_peak_memory("cpu")
+memory.reset_peak_memory("cpu")
 print(held() - start)
 """
 
 
-@pytest.mark.skipif(machine._libc() is None, reason="the C library is not glibc")
+@pytest.mark.skipif(memory._libc() is None, reason="the C library is not glibc")
 def test_what_a_worker_frees_it_keeps_until_its_next_job():
     done = subprocess.run([sys.executable, "-c", FREED], capture_output=True, text=True, check=True)
     kept, left = map(int, done.stdout.split())
@@ -438,6 +438,6 @@ def test_workers_share_the_gpus_that_there_are(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "set_device", taken.append)
     for number in range(5):
-        machine.take_gpu(number)
+        devices.take_gpu(number)
     assert taken == [0, 1, 0, 1, 0]
-    assert machine.default_jobs("cuda", 1) == 2
+    assert devices.default_jobs("cuda", 1) == 2

@@ -14,7 +14,7 @@ from distributed import Client, KilledWorker, LocalCluster, get_worker
 from distributed.cfexecutor import ClientExecutor
 
 from prunebench import PrunebenchError, Request, WorkersDied
-from prunebench.runtime.machine import take_gpu
+from prunebench.runtime.devices import take_gpu
 
 # A job sets the one model and the generators of its process: two at a time in one would mix them up.
 _ONE_AT_A_TIME = threading.Lock()

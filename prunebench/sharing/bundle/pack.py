@@ -18,7 +18,7 @@ from prunebench.pruning import bitmask
 from prunebench.recipes.phases import asks_strategy
 from prunebench.results import rows
 from prunebench.results.rows import Row
-from prunebench.runtime.machine import version
+from prunebench.runtime.environment import version
 from prunebench.sharing.bundle import archive, predictions, reader, schema, strict
 from prunebench.sharing.bundle.schema import Cell, MaskLine, Plan, StrategyCode
 from prunebench.sharing.bundle.trees import Trees

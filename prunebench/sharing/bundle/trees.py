@@ -13,7 +13,8 @@ from prunebench.errors import PrunebenchError
 from prunebench.planning.graph import Node, Root, grow, key_below
 from prunebench.planning.methods import Step, plain
 from prunebench.recipes import phases
-from prunebench.recipes.phases import Adopt, Cubic, Phase, Prune, Train, asks_strategy
+from prunebench.recipes.phases import Adopt, Phase, Prune, Train, asks_strategy
+from prunebench.recipes.schedules import Cubic
 from prunebench.sharing.bundle.schema import StrategyCode
 from prunebench.sharing.bundle.strict import check_fields
 from prunebench.tasks.protocol import Protocol
