@@ -1,4 +1,4 @@
-"""The plugin as it is installed: found by its entry point, run by the suite, measured against the paper's equation."""
+"""The installed plugin: its entry point, its runs, and its sparsities against the equation of the paper."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WORDS = ("the", "a", "dog", "cat", "bird", "king", "ship", "song", "sees", "find
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """A random BERT of 2 layers × 16 with a word tokenizer."""
+    """A random BERT with 2 layers of width 16 and a tokenizer of whole words."""
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
@@ -36,23 +36,23 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def glue(tmp_path_factory):
-    """SST-2 with 40 and 16 rows, in the official layout."""
+    """SST-2 with 40 training rows and 16 dev rows, in the official layout."""
     folder = tmp_path_factory.mktemp("glue")
     (folder / "SST-2").mkdir()
-    draw = random.Random(0)
+    rng = random.Random(0)
     for split, rows in (("train", 40), ("dev", 16)):
-        lines = [f"{' '.join(draw.choices(WORDS, k=5))}\t{i % 2}" for i in range(rows)]
+        lines = [f"{' '.join(rng.choices(WORDS, k=5))}\t{i % 2}" for i in range(rows)]
         (folder / "SST-2" / f"{split}.tsv").write_text("\n".join(["sentence\tlabel", *lines]) + "\n")
     return folder
 
 
 @pytest.fixture
 def run(model, glue, tmp_path):
-    def go(strategies, sparsities):
+    def run(strategies, sparsities):
         registry = Registry()
-        where = {"tasks": "sst2", "seeds": "1", "model": str(model), "glue_dir": str(glue), "device": "cpu"}
-        small = {"precision": "fp32", "epochs": "5", "batch_size": "8", "lr": "1e-3"}
-        suite = merge(Suite(), {**where, **small, "strategies": strategies, "sparsities": sparsities})
+        options = {"tasks": "sst2", "seeds": "1", "model": str(model), "glue_dir": str(glue), "device": "cpu"}
+        options |= {"precision": "fp32", "epochs": "5", "batch_size": "8", "lr": "1e-3"}
+        suite = merge(Suite(), {**options, "strategies": strategies, "sparsities": sparsities})
         plan, store = experiment.plan(suite, registry), Store.create(tmp_path / "store")
 
         class Silent:
@@ -65,10 +65,10 @@ def run(model, glue, tmp_path):
         assert not report.failures
         return store, plan
 
-    return go
+    return run
 
 
-def test_it_is_found_by_its_entry_point():
+def test_the_entry_point_provides_the_strategy():
     entry = Registry().entry("strategies", "gradual")
     assert (entry.plugin.distribution, entry.plugin.origin) == (
         "prunebench-gradual",
@@ -76,7 +76,7 @@ def test_it_is_found_by_its_entry_point():
     )
 
 
-def test_counts_are_exact_and_one_training_is_all_it_costs(run):
+def test_counts_are_exact_and_a_cell_costs_one_training(run):
     store, plan = run("gradual", "0.3,0.5,0.83")
     for cell in plan.cells:
         record = store.record(cell.leaf.key)
@@ -89,40 +89,40 @@ def test_counts_are_exact_and_one_training_is_all_it_costs(run):
 
 
 def test_the_sparsity_follows_the_cubic_of_the_paper(run, monkeypatch):
-    """s_t = s_f + (s_i − s_f)(1 − (t − t₀)/(nΔt))³, written out by hand for 20 updates over 70 % of 25 steps."""
-    seen = {}
+    """s_t = s_f + (s_i − s_f)(1 − (t − t₀)/(nΔt))³ for 20 updates over 70 % of 25 steps."""
+    pruned = {}
     real = loop.train
 
     def spy(model, data, protocol, seed, keep, *, events, **kwargs):
         def counted(step, make):
-            def wrapped():
-                keep = make()
-                seen[step] = sum(int((~kept).sum()) for kept in keep.values())
-                return keep
+            def wrapper():
+                mask = make()
+                pruned[step] = sum(int((~keep).sum()) for keep in mask.values())
+                return mask
 
-            return wrapped
+            return wrapper
 
         masks_ = {step: counted(step, make) for step, make in events.masks.items()}
         return real(model, data, protocol, seed, keep, events=loop.Events(masks_, events.snapshots), **kwargs)
 
     monkeypatch.setattr(worker.loop, "train", spy)
     run("gradual", "0.8")
-    due = {max(1, round(0.7 * (n + 1) / 20 * 25)): 0.8 - 0.8 * (1 - (n + 1) / 20) ** 3 for n in range(20)}
-    assert seen == {step: masks.pruned_count(sparsity, 4096) for step, sparsity in due.items()}
+    sparsities = {max(1, round(0.7 * (n + 1) / 20 * 25)): 0.8 - 0.8 * (1 - (n + 1) / 20) ** 3 for n in range(20)}
+    assert pruned == {step: masks.pruned_count(sparsity, 4096) for step, sparsity in sparsities.items()}
 
 
-def test_a_control_takes_its_final_counts(run):
+def test_a_control_has_the_same_final_counts(run):
     store, plan = run("gradual,random-pruning[of=gradual]", "0.5")
     own, control = (
         store.record(cell.leaf.key)["sparsity"] for cell in plan.cells if cell.method["strategy"] != "dense"
     )
     counts = ("units", "pruned", "realised", "encoder_after")
     assert [own[name] for name in counts] == [control[name] for name in counts]
-    # The ramp starts dense; its control has the final mask from its first step on.
+    # The ramp starts dense, and its control with the final mask.
     assert (own["encoder_before"], control["encoder_before"]) == (0.0, 0.5)
 
 
-def test_bad_options_are_refused():
+def test_bad_options_are_errors():
     from prunebench import PrunebenchError
     from prunebench.planning.methods import Method
 
