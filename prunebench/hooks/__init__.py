@@ -1,8 +1,8 @@
-"""Plugins: the hooks that they implement, how they are loaded, and how their things are found by name.
+"""Plugins: the hooks that they implement, how they are loaded, and how the objects that they provide are looked up.
 
 - `hookspecs`: every hook, one sentence each
 - `plugins`: load the built-in plugins, the installed ones and single files
-- `entries`: the things that plugins provide, and their names
-- `identity`: which version of which code provides a thing
-- `registry`: look things up by name
+- `entries`: the objects that plugins provide, by kind and name
+- `identity`: which code defines an object, for the keys of results
+- `registry`: look up objects by kind and name
 """

@@ -1,4 +1,4 @@
-"""Entries: the things that plugins provide, each with a name."""
+"""The objects that plugins provide, by kind and name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SINGULAR = {"strategies": "strategy"} | {kind: kind[:-1] for kind in KINDS if ki
 
 @dataclass(frozen=True)
 class Entry:
-    """A thing that a plugin provides."""
+    """An object that a plugin provides."""
 
     name: str
     value: Any
@@ -26,9 +26,9 @@ class Entry:
 
 
 def entry_name(kind: str, value: Any) -> str:
-    """The name of a thing: of a suite the stem of its path, of anything else its attribute `name`.
+    """The name of an object: its attribute `name`, or for a suite the stem of its path.
 
-    Raises PrunebenchError for a thing without a name, and for a strategy that is not a dataclass with the attributes
+    Raises PrunebenchError for an object without a name, and for a strategy that is not a dataclass with the attributes
     of a strategy or a control.
     """
     if kind == "suites":
@@ -52,9 +52,9 @@ def _dataclass_attributes(value: Any) -> set[str]:
     return {*dir(value), *(field.name for field in dataclasses.fields(value))}
 
 
-def first_line(thing: Any) -> str:
-    """The first line of the documentation of a class or an object."""
-    doc = getattr(thing, "doc", None) or inspect.getdoc(thing) or ""
+def first_line(value: Any) -> str:
+    """The first line of an object's attribute `doc` or of its docstring."""
+    doc = getattr(value, "doc", None) or inspect.getdoc(value) or ""
     return str(doc).strip().partition("\n")[0]
 
 

@@ -1,4 +1,4 @@
-"""Which code provides a thing. The key of a result contains this, so that results of changed code are never reused."""
+"""Which code defines an object. The key of a result contains this, so results of changed code are never reused."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from prunebench.hooks.entries import Entry
 
 
 def code(entry: Entry) -> dict[str, str]:
-    """The distribution, the version and a digest of the source of the module that defines a thing.
+    """Distribution, version and digest of the source of the module that defines an object.
 
-    The version of a file is left empty: it is a digest of the whole file, and would say the same as the source.
+    For a file the version is empty, because it is a digest of the same source.
     """
     module = entry.value.__module__ if isinstance(entry.value, type) else entry.plugin.module.__name__
     return {
@@ -23,7 +23,7 @@ def code(entry: Entry) -> dict[str, str]:
 
 
 def provenance(entry: Entry) -> str:
-    """The same as text for a page: `my-plugin 1.0 (3f2a91c0)`, or `mine.py 3f2a91c0` for a file."""
+    """The same as text: `my-plugin 1.0 (3f2a91c0)`, or `mine.py 3f2a91c0` for a file."""
     if entry.plugin.is_file:
         return entry.plugin.source
     return f"{entry.plugin.source} ({code(entry)['source'][:8]})"

@@ -1,4 +1,4 @@
-"""The registry: everything that plugins provide, by kind and name."""
+"""The registry: look up what plugins provide, by kind and name."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from prunebench.recipes.options import build, options_of, parse_spec
 class Registry:
     """All plugins: the built-in ones, the installed ones (entry-point group `prunebench`), and the given files.
 
-    A hook is called when something of its kind is first looked up. Errors of an installed plugin are kept in
-    `plugins`. Errors of a file raise PrunebenchError, because its user asked for it.
+    The hook of a kind is called at the first look-up of that kind. The error of an installed plugin is kept in
+    `plugins`; the error of a file is raised as PrunebenchError, because the user has named the file.
     """
 
     def __init__(self, files: Sequence[Path | str] = ()) -> None:
@@ -56,6 +56,7 @@ class Registry:
                     "it has no hooks", "expected a function such as prunebench_strategies, marked with @hookimpl"
                 )
         except pluggy.PluginValidationError as error:
+            # Pluggy rejects a hook of a plugin, but leaves the plugin registered.
             if self._manager.is_registered(plugin.module):
                 self._manager.unregister(plugin.module)
             return replace(plugin, error=" ".join(str(error).split()), module=None)
@@ -84,15 +85,15 @@ class Registry:
         return collected
 
     def entries(self, kind: str) -> dict[str, list[Entry]]:
-        """All things of a kind by name. A name with more than one entry is an error only when it is looked up."""
+        """All objects of a kind by name. A name with several entries is an error only when `entry` looks it up."""
         if kind not in self._entries:
             self._entries[kind] = self._collect(kind)
         return self._entries[kind]
 
     def entry(self, kind: str, name: str) -> Entry:
-        """The one thing with this name.
+        """The one object with this name.
 
-        Raises PrunebenchError if there is none, with the nearest name and all broken plugins, or more than one.
+        Raises PrunebenchError if there is none, with the nearest name and all broken plugins, or if there are several.
         """
         entries = self.entries(kind)
         if name not in entries:
@@ -119,7 +120,7 @@ class Registry:
         return build(self.get("strategies", name), options)
 
     def code(self, kind: str, name: str) -> dict[str, str]:
-        """The code that provides a thing, for the key of a result: distribution, version and digest of the source."""
+        """The code that defines an object, for the key of a result: distribution, version and digest of the source."""
         return identity.code(self.entry(kind, name))
 
     def identity(self, strategy: Any) -> dict[str, str]:
@@ -132,7 +133,7 @@ class Registry:
         return {"name": strategy.name, "options": options_of(strategy), **self.identity(strategy)}
 
     def provenance(self, kind: str, name: str) -> str:
-        """Distribution, version and source of a thing, for a page: `my-plugin 1.0 (3f2a91c0)`."""
+        """The code that defines an object, for a page: `my-plugin 1.0 (3f2a91c0)`."""
         return identity.provenance(self.entry(kind, name))
 
 

@@ -94,7 +94,7 @@ class Shuffle(Phase):
 class Adopt(Phase):
     """Take the mask that another recipe found on another task.
 
-    `mask` is the key of the node whose mask it is; the mask prunes the fraction `sparsity` of units of the kind `unit`.
+    `mask` is the key of the node that found it. The mask prunes the fraction `sparsity` of all units of kind `unit`.
     Only the plan of a transfer creates this phase, as the first one of a recipe, where the weights are θ0.
     """
 
@@ -167,7 +167,7 @@ def trains_from_theta0(phases: Sequence[Mapping[str, Any]]) -> bool:
 
     Only such a subnetwork can be a winning ticket. The weights are θ0 after a `Rewind` to 0 and at the start of a
     recipe that has not trained yet. They are not θ0 after a re-initialisation, a permutation of layers or a rewind to
-    a later step. A last training that prunes as it goes does not start from a subnetwork.
+    a later step. A last training with a growing sparsity does not start from a subnetwork.
     """
     kinds = [phase["phase"] for phase in phases]
     if "Train" not in kinds:

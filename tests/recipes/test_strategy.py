@@ -36,7 +36,7 @@ def test_recipes_of_the_built_in_strategies(registry):
     assert recipe("heads[rescore=true,step=0.25]", 0.5, registry) == [
         *(train, Prune(0.25), Prune(0.5), train, Compact())
     ]
-    # A control follows its method's recipe after the mask, except for the one thing that it changes.
+    # A control follows its method's recipe after the mask, except for one change.
     assert recipe("random-pruning[of=magnitude]", 0.5, registry) == [train, Prune(0.5), Shuffle("layer"), train]
     assert recipe("random-pruning[of=heads]", 0.5, registry) == [
         *(train, Prune(0.5), Shuffle("layer"), train, Compact())
