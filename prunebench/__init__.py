@@ -1,7 +1,31 @@
 """prunebench: a benchmark suite for pruning methods on pre-trained transformers.
 
-This module exports everything that a plugin may import. None of it imports torch.
+`run`, `plan` and `load` are the front door (see `prunebench.api`); everything else here is what a plugin imports.
+
+The packages, lowest first; each one imports only those above it in this list:
+
+    runtime     this process and machine: devices, memory, seeds, progress
+    recipes     the words of a method: phases, schedules, strategies, options
+    hooks       plugins: the hooks, and the registry of everything that they give
+    tasks       tasks, metrics and protocols; GLUE
+    models      encoders, and how they are loaded; faster parts for a CPU
+    pruning     masks, and what they remove: weights, heads, neurons
+    training    batches, the training loop, evaluation
+    store       results on disk or in object storage, and the one data model
+    planning    suites become experiments, plans and jobs
+    execution   jobs run: the worker, the scheduler, executors
+    results     the long table of all scores, filters, statistics
+    reports     leaderboards, comparisons, transfer, overlap, attention, figures
+    sharing     bundles that others can check; GLUE's test server
+    strategies  the built-in methods, which import only what this module exports
+    synthetic   the generated language: tasks, a model and suites without a download
+    cli         the command line
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from prunebench.errors import PrunebenchError
 from prunebench.execution.executors.base import ExecutorSpec, Request, WorkersDied
@@ -16,6 +40,9 @@ from prunebench.tasks.metrics import MetricSpec
 from prunebench.tasks.protocol import Protocol
 from prunebench.tasks.task import DataSource, Split, Task, TaskData
 
+if TYPE_CHECKING:
+    from prunebench.api import Preview, Results, load, plan, run
+
 __version__ = version()
 
 __all__ = [
@@ -28,11 +55,13 @@ __all__ = [
     "MetricSpec",
     "PermuteLayers",
     "Phase",
+    "Preview",
     "Protocol",
     "Prune",
     "PrunebenchError",
     "Reinit",
     "Request",
+    "Results",
     "Rewind",
     "Shuffle",
     "Split",
@@ -43,4 +72,14 @@ __all__ = [
     "WorkersDied",
     "hookimpl",
     "ladder",
+    "load",
+    "plan",
+    "run",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the front door when it is first used: plugins and the command line start without it."""
+    if name in ("Preview", "Results", "load", "plan", "run"):
+        return getattr(importlib.import_module("prunebench.api"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from prunebench.cli.execute import (
-    Wish,
-    alike,
-    command_line,
-    conclude,
-    execute,
-    execution_options,
-    open_if_there,
-    preview,
-)
-from prunebench.cli.options import announce, cell_options, read_suite, registry_of, running_of
+from prunebench.cli.options import cell_options, command_line, execution_options, pop_resources, registry_of
 from prunebench.errors import PrunebenchError
-
-if TYPE_CHECKING:
-    from prunebench.hooks.registry import Registry
-    from prunebench.planning.graph import Cell
-    from prunebench.planning.suite import Suite
-    from prunebench.reports.attention import Comparison
 
 
 @click.command()
@@ -71,67 +53,35 @@ def attention(
     """Show what a pruned model attends to.
 
     Maps of chosen sentences, and entropy, distance and attention to [SEP] and [CLS] of every head over dev, of the
-    dense and the pruned model. Weights are not kept by a run: the two models are trained once more, from the masks that
-    are stored, and stay in the store.
+    dense and the pruned model. A run keeps no weights: the two models are trained once more, from the stored masks, and
+    stay in the store.
     """
-    from prunebench.reports.attention import TEXTS
+    from prunebench.execution.display import Console
+    from prunebench.execution.executors.resources import executor_spec
+    from prunebench.execution.runner import RunOptions
+    from prunebench.reports.attention import TEXTS, terminal, workflow, write
     from prunebench.reports.render import plots
 
     kinds = plots.parse_formats(formats, TEXTS)
     texts, chosen_heads = [_text(sentence) for sentence in sentences], [_head(head) for head in heads]
-    registry = registry_of(ctx, plugins)
-    running = running_of(options, registry)
+    registry, resources, console = registry_of(ctx, plugins), pop_resources(options), Console()
+    executor_spec(resources, registry)
     cell = {name: options.pop(name) for name in ("task", "seed", "strategy", "sparsity")}
-    chosen = _suite(suite, options, cell, registry)
-    announce(chosen)
-    _check_heads(chosen_heads, chosen, registry)
-    from prunebench.planning import experiment
-
-    made = experiment.plan(chosen, registry)
-    cells = _two(made.cells)
-    keep = {found.leaf for found in cells}
-    wish = Wish(store, alike(cells, open_if_there(store), running), retry_failed, checkpoint_minutes)
+    resolved = workflow.suite_of_cell(suite, options, registry, **cell)
+    if resolved.doc:
+        console.say(f"Suite {resolved.name}: {resolved.doc}")
+    workflow.check_heads(chosen_heads, resolved, registry)
+    run_options = RunOptions(store, resources, retry_failed, checkpoint_minutes, command_line())
     if dry_run:
-        preview(made, chosen, registry, wish, keep)
+        workflow.dry_run(resolved, registry, run_options, console)
         return
-    done = execute(made, chosen, registry, wish, "attention", keep)
-    if done.failed or done.report.failures:
-        conclude(done)
-    from prunebench.reports.attention.look import look
-
-    _show(look(cells, done.place, registry, texts), out, kinds, chosen_heads)
-
-
-def _show(found: Comparison, out: Path | None, kinds: Sequence[str], heads: Sequence[tuple[int, int]]) -> None:
-    from prunebench.reports.attention import terminal, write
-
-    click.echo(f"\n{terminal(found)}\n")
+    comparison = workflow.compare(resolved, registry, run_options, console, texts)
+    click.echo(f"\n{terminal(comparison)}\n")
     if out is None:
         click.echo(f"Nothing is written; --out DIR writes {', '.join(kinds)} there")
     else:
-        click.echo(f"Written: {', '.join(map(str, write(found, out, kinds, command_line(), heads)))}")
-
-
-def _suite(suite: str | None, options: dict[str, Any], cell: dict[str, Any], registry: Registry) -> Suite:
-    """The suite with nothing but the cell and its dense run in it."""
-    if suite is None and cell["task"] is not None:
-        options["tasks"] = cell["task"]
-    chosen = read_suite(suite, options, registry)
-    task = chosen.tasks[0] if cell["task"] is None else cell["task"]
-    registry.get("tasks", task)
-    seed = chosen.seeds[0] if cell["seed"] is None else cell["seed"]
-    from prunebench.recipes.schedules import check_sparsity
-
-    check_sparsity(cell["sparsity"])
-    levels = {"": (cell["sparsity"],)}
-    return replace(chosen, tasks=(task,), seeds=(seed,), strategies=(cell["strategy"],), sparsities=levels)
-
-
-def _two(cells: Sequence[Cell]) -> list[Cell]:
-    """The dense cell and the pruned one."""
-    if len(cells) < 2:
-        raise PrunebenchError("the dense model alone has nothing to be compared with", "--strategy names a method")
-    return list(cells[:2])
+        files = write(comparison, out, kinds, command_line(), chosen_heads)
+        click.echo(f"Written: {', '.join(map(str, files))}")
 
 
 def _text(sentence: str) -> tuple[str, ...]:
@@ -146,20 +96,3 @@ def _head(text: str) -> tuple[int, int]:
     if not (layer.isdecimal() and head.isdecimal()):
         raise PrunebenchError(f"cannot read head {text!r}", "expected LAYER.HEAD, such as 0.3")
     return int(layer), int(head)
-
-
-def _check_heads(heads: Sequence[tuple[int, int]], chosen: Suite, registry: Registry) -> None:
-    """Raise for a head that the model does not have, before anything is trained for it."""
-    if not heads:
-        return
-    from prunebench.models.loading import model_source
-    from prunebench.models.sources import read_config
-
-    config = read_config(model_source(chosen.model, registry).folder)
-    layers = config.get("num_hidden_layers", config.get("n_layers", 0))
-    width = config.get("num_attention_heads", config.get("n_heads", 0))
-    for layer, head in heads:
-        if layer >= layers or head >= width:
-            raise PrunebenchError(
-                f"the model has no head {layer}.{head}", f"it has {layers} layers of {width} heads, from 0.0 on"
-            )

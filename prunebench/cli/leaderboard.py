@@ -1,4 +1,4 @@
-"""`prunebench leaderboard`: render what a store holds."""
+"""`prunebench leaderboard`: ranking and tables of stored results."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from typing import Any
 
 import click
 
-from prunebench.cli.selecting import selected, selection_options, strategies_option
+from prunebench.cli.selecting import load_results, selection_options
 
 
 @click.command()
 @selection_options
-@strategies_option
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write to; without it nothing is written.")
 @click.option("--format", "formats", default="md,csv,json,tex,html", show_default=True, help="What to write.")
 @click.option("--rank-by", default="retained", show_default=True, help="Rule of the ranking: retained, score or rank.")
@@ -20,26 +19,22 @@ from prunebench.cli.selecting import selected, selection_options, strategies_opt
 @click.option("--interval", default="t", show_default=True, help="How intervals over seeds are made: t, or bootstrap.")
 @click.option("--published", default="", help="Tables of papers to show as reported: chen2020, prasanna2020 or all.")
 def leaderboard(
-    out: Path | None,
-    formats: str,
-    rank_by: str,
-    delta: float,
-    interval: str,
-    published: str,
-    mixed: bool,
-    **selection: Any,
+    out: Path | None, formats: str, rank_by: str, delta: float, interval: str, published: str, mixed: bool, **which: Any
 ) -> None:
-    """Show or write what a store holds, as mean ± std tables.
+    """Show or write mean ± std tables of results.
 
-    From the stored records alone: README.md, table.tex, results.csv, results.json, and index.html for a browser.
+    Of SUITE, or of the last run of the store. The files are README.md, table.tex, results.csv, results.json, and
+    index.html for a browser.
     """
-    from prunebench.reports.leaderboard import FORMATS, build, choose, parse_formats, summary, write
+    from prunebench.reports.leaderboard import FORMATS, parse_formats
 
-    names, options = parse_formats(formats), choose(rank_by, delta, published, interval)
-    page = build(selected(**selection), options, mixed=mixed)
-    click.echo(summary(page) + "\n")
+    names = parse_formats(formats)
+    view = load_results(**which).leaderboard(
+        rank_by=rank_by, delta=delta, interval=interval, published=published, mixed=mixed
+    )
+    click.echo(f"{view}\n")
     if out is None:
         files = ", ".join(FORMATS[name][0] for name in names)
         click.echo(f"Nothing is written; --out DIR writes {files} there")
         return
-    click.echo(f"Written: {', '.join(map(str, write(page, out, names)))}")
+    click.echo(f"Written: {', '.join(map(str, view.write(out, names)))}")

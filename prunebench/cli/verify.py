@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-import tempfile
-from collections import Counter
-from collections.abc import Sequence
-from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,17 +9,13 @@ import click
 
 from prunebench.cli.options import plugin_option, registry_of
 from prunebench.errors import PrunebenchError
-from prunebench.execution.executors.base import Request
 from prunebench.sharing.bundle.archive import shown
 
 if TYPE_CHECKING:
-    from prunebench.hooks.registry import Registry
     from prunebench.sharing.bundle.reader import Bundle
-    from prunebench.sharing.bundle.rerun import Comparison
-    from prunebench.sharing.bundle.schema import Cell
     from prunebench.sharing.bundle.verify import Verdict
 
-# So many sentences about what is wrong are enough.
+# Complaints beyond this number are only counted.
 SHOWN = 20
 
 
@@ -52,12 +43,12 @@ def verify(
     no_data: bool,
     rerun: int | None,
     plugins: tuple[str, ...],
-    **again: Any,
+    **options: Any,
 ) -> None:
-    """Check that everything is in a bundle, and true.
+    """Check that a bundle is complete and true.
 
     Keys, counts, checksums and cells are checked, and every metric is computed anew from the predictions and the task's
-    own data. Exit status 0 says that all of that holds; 2 that something does not, or could not be checked.
+    own data. The exit status is 0 if all of that holds, and 2 if something does not, or could not be checked.
     """
     from prunebench.sharing.bundle.reader import open_bundle
     from prunebench.sharing.bundle.verify import verify as judge
@@ -68,7 +59,10 @@ def verify(
         click.echo(shown(line))
     verdict = judge(bundle, registry, glue_dir)
     if rerun is not None and not verdict.wrong:
-        _again(bundle, verdict, registry, rerun, {"glue_dir": glue_dir, **again})
+        from prunebench.execution.display import Console
+        from prunebench.sharing.bundle.retrain import RetrainOptions, retrain
+
+        retrain(bundle, verdict, registry, RetrainOptions(rerun, glue_dir=glue_dir, **options), Console())
     _say(verdict)
     if verdict.wrong:
         number = len(verdict.wrong)
@@ -107,65 +101,3 @@ def _say(verdict: Verdict) -> None:
         click.echo(f"wrong: {shown(line)}", err=True)
     if len(verdict.wrong) > SHOWN:
         click.echo(f"wrong: and {len(verdict.wrong) - SHOWN} more", err=True)
-
-
-def _again(bundle: Bundle, verdict: Verdict, registry: Registry, number: int, options: dict[str, Any]) -> None:
-    """Train cells again, and add to the verdict what came out."""
-    from prunebench.sharing.bundle import rerun
-
-    obstacles = rerun.Obstacles(bundle, verdict.trees, registry, verdict.without_data, options["model"])
-    reasons = Counter(obstacles.of(cell) for cell in bundle.cells)
-    for reason, cells in sorted(reasons.items()):
-        if reason:
-            click.echo(f"not for a rerun: {cells} cells: {shown(reason)}", err=True)
-    able = [cell for cell in bundle.cells if not obstacles.of(cell)]
-    seed = secrets.randbelow(2**31) if options["seed"] is None else options["seed"]
-    drawn = rerun.draw(able, number, seed)
-    if len(drawn) < number:
-        raise PrunebenchError(f"{number} cells were to be trained again, and {len(drawn)} can be here", "see above")
-    click.echo(f"rerun:    {number} of {len(able)} cells, drawn with --seed {seed}")
-    for cell in drawn:
-        click.echo(shown(f"          {cell.label} at {cell.sparsity:g} on {cell.task}, seed {cell.seed}"))
-    compared = _trained(bundle, verdict, registry, drawn, options)
-    verdict.wrong += [line for comparison in compared for line in comparison.wrong]
-    most, middle, wrong = rerun.drifted(compared, options["tolerance"])
-    verdict.wrong += [wrong] if wrong else []
-    exact = sum(comparison.exact for comparison in compared)
-    if exact:
-        verdict.held.append(f"{exact} records were made again bit for bit: the same hardware, threads and versions")
-    if exact < len(compared):
-        verdict.held.append(
-            f"{len(compared) - exact} records were made again on other hardware, threads or versions: their counts are"
-            f" the same, and their scores at most {most:.4f} away, half of them at most {middle:.4f}"
-        )
-
-
-def _trained(
-    bundle: Bundle, verdict: Verdict, registry: Registry, drawn: Sequence[Cell], options: dict[str, Any]
-) -> list[Comparison]:
-    """Run the plan of these cells in a store that is thrown away, and compare each record."""
-    from prunebench.cli.display import make_display
-    from prunebench.execution import scheduler
-    from prunebench.planning import jobs
-    from prunebench.sharing.bundle import rerun
-    from prunebench.store.store import Store
-
-    with tempfile.TemporaryDirectory(prefix="prunebench-verify-") as folder:
-        store = Store.create(Path(folder) / "store")
-        where = {name: options[name] for name in ("model", "glue_dir") if name == "glue_dir" or options[name]}
-        made = rerun.plan(bundle, verdict.trees, drawn, registry, where)
-        todo = jobs.to_run(made, store.snapshot([]))
-        with _pool(registry, rerun.threads(bundle, drawn)) as pool, make_display(todo) as display:
-            report = scheduler.run(todo, pool, store, registry.files, display)
-        for branch, reason in report.failures.items():
-            click.echo(shown(f"failed: {branch}: {reason}"), err=True)
-        if report.unexpected is not None:
-            raise report.unexpected
-        keys = rerun.keys(drawn)
-        return [rerun.compare(bundle, verdict.trees, key, store, options["tolerance"]) for key in keys]
-
-
-def _pool(registry: Registry, threads: int | None) -> Executor:
-    """One worker process with as many threads as the records name: with others, sums round otherwise."""
-    pool: Executor = registry.get("executors", "processes").make(Request(1, cpus=threads))
-    return pool

@@ -1,4 +1,4 @@
-"""When the state of a training under way is kept in the store, and taken up again by another run."""
+"""Checkpoints of a long training: when its state is written to the store, and how another run takes it up again."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """Those of one training; with `minutes` None there are none."""
+    """The checkpoints of one training. With `minutes` None there are none."""
 
     store: Store
     key: str
     minutes: float | None
 
-    def begun(self, on_the_way: Iterable[str]) -> tuple[bytes | None, Mask]:
-        """The last one and its mask, if the training was under way before.
+    def load(self, snapshots: Iterable[str]) -> tuple[bytes | None, Mask]:
+        """The last checkpoint and the mask in it, if an earlier run wrote one.
 
-        Not where the weights that it had kept `on_the_way` are gone since: they are only made again from the start.
+        Not where `snapshots`, weights that the training had stored on its way, are gone since: only a training from
+        the start makes these again.
         """
-        if self.minutes is None or not all(self.store.has("weights", name) for name in on_the_way):
+        if self.minutes is None or not all(self.store.has("weights", name) for name in snapshots):
             return None, {}
         try:
             return self.store.load("checkpoints", self.key, lambda data: (data, mask_in(data)))
@@ -36,20 +37,20 @@ class Checkpoints:
             return None, {}
 
     def midway(self, mask: Callable[[], Mask], data: bytes | None) -> Midway | None:
-        """What keeps the state every so many minutes, with the `mask` of that moment, from that of `data` on."""
+        """What writes the state every few minutes, with the `mask` of that moment; `data` is where it resumes."""
         if self.minutes is None:
             return None
         pause, last = 60 * self.minutes, time.perf_counter()
 
         def keep(state: bytes) -> None:
             nonlocal last
-            self.store.keep_checkpoint(self.key, state)
+            self.store.write_checkpoint(self.key, state)
             last = time.perf_counter()
 
         return Midway(lambda: time.perf_counter() - last >= pause, keep, mask, data)
 
-    def guarding(self, train: Callable[[], T]) -> T:
-        """What `train` gives. Where it fails by itself, as by diverging, its state before is of no use any more."""
+    def discard_on_failure(self, train: Callable[[], T]) -> T:
+        """What `train` returns. Where it fails by itself, as by diverging, its checkpoint is useless and discarded."""
         try:
             return train()
         except (StoreError, InputMissing):

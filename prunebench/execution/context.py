@@ -1,4 +1,4 @@
-"""All that a strategy may see and do when it scores: weights, mask, training examples. No evaluation data."""
+"""What a strategy may see and do when it scores: weights, mask, training examples. No evaluation data."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""What a record says: scores, sizes, checks, cost. Everything is read off the model, nothing off what was asked for."""
+"""What a record says: scores, sizes, checks and cost. All is measured on the model, nothing taken from the request."""
 
 from __future__ import annotations
 
 import contextlib
-import io
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,26 +12,28 @@ import numpy as np
 from torch import Tensor, nn
 
 from prunebench.errors import PrunebenchError
-from prunebench.execution.workspace import Subject
+from prunebench.execution.workspace import Workspace
 from prunebench.pruning import masks, structures
 from prunebench.recipes.phases import Phase, level
 from prunebench.recipes.strategy import Unit
-from prunebench.store.serialization import SECONDS
+from prunebench.store.schema import SECONDS, Encoder, Evaluation, Experiment, Parameters, Sparsity
+from prunebench.store.serialization import encode_arrays
 from prunebench.tasks.metrics import filled, majority, undefined
 from prunebench.training.evaluation import decide, predict
 from prunebench.training.loop import Outcome
 
 # The largest difference of a logit between a compacted and a masked model, in float32, that counts as agreement.
 TOLERANCE = 1e-5
-# On so many examples it is seen whether two models say the same.
+# The number of examples on which two models are compared.
 COMPARED = 64
 
 
 @dataclass
-class Seconds:
-    """Where the time of a job went since its last record.
+class Stopwatch:
+    """Where the time of a job went since its last record, in seconds.
 
-    `strategy` is what its own code took, `prune` masks, their storing, and checks, as of a compacted model.
+    `strategy` is the strategy's own code; `prune` is masks, their storing, and checks such as that of a compacted
+    model.
     """
 
     load: float = 0.0
@@ -50,12 +51,12 @@ class Seconds:
 
     @contextlib.contextmanager
     def of(self, part: str) -> Iterator[None]:
-        """Book the time of the block under `part`, and what was before it where it will be booked."""
-        began = time.perf_counter()
+        """Book the time of the block under `part`; the time before it stays to be booked."""
+        start = time.perf_counter()
         try:
             yield
         finally:
-            spent = time.perf_counter() - began
+            spent = time.perf_counter() - start
             setattr(self, part, getattr(self, part) + spent)
             self._since += spent
 
@@ -63,92 +64,94 @@ class Seconds:
         return {name: round(getattr(self, name), 4) for name in SECONDS}
 
 
-def evaluate(subject: Subject, model: nn.Module, root: Mapping[str, Any]) -> tuple[dict[str, Any], bytes, float]:
-    """The scores of `model` on every evaluation of its task, the logits behind them as an npz file, and the seconds
-    that it took to predict alone."""
+def evaluate(
+    workspace: Workspace, model: nn.Module, experiment: Experiment
+) -> tuple[dict[str, Evaluation], bytes, float]:
+    """Score `model` on every evaluation of its task.
+
+    Returns the scores, the logits as an npz file, and the seconds of prediction alone. Raises PrunebenchError where
+    logits are not finite.
+    """
     evaluations, logits = {}, {}
     seconds = 0.0
-    for name, data in subject.evaluations.items():
-        begun = time.perf_counter()
-        logits[name] = predict(model, data, precision=root["precision"], device=root["device"])
-        seconds += time.perf_counter() - begun
+    for name, data in workspace.evaluations.items():
+        start = time.perf_counter()
+        logits[name] = predict(model, data, precision=experiment.precision, device=experiment.device)
+        seconds += time.perf_counter() - start
         if not np.isfinite(logits[name]).all():
             raise PrunebenchError("the model's logits are not finite: its training diverged")
         labels = data.labels.tolist()
-        found = subject.scorer(decide(subject.task, logits[name]), labels)
-        evaluations[name] = {
-            "examples": len(data),
-            "metrics": filled(found),
-            "degenerate": undefined(found),
-            "majority": majority(subject.train.labels.tolist(), labels, subject.scorer),
-        }
-    with io.BytesIO() as file:
-        np.savez_compressed(file, allow_pickle=False, **logits)
-        return evaluations, file.getvalue(), seconds
+        scores = workspace.scorer(decide(workspace.task, logits[name]), labels)
+        evaluations[name] = Evaluation(
+            examples=len(data),
+            metrics=filled(scores),
+            degenerate=undefined(scores),
+            majority=majority(workspace.train.labels.tolist(), labels, workspace.scorer),
+        )
+    return evaluations, encode_arrays(logits), seconds
 
 
 def cost(outcome: Outcome | None) -> dict[str, Any]:
-    """What the node itself was trained for; a node that is no training cost none."""
+    """What the training of the node itself cost; a node that does not train costs nothing."""
     if outcome is None:
         return {"steps": 0, "tokens": 0, "loss": None}
     return {"steps": outcome.steps, "tokens": outcome.tokens, "loss": outcome.loss}
 
 
 def sizes(
-    subject: Subject,
+    workspace: Workspace,
     mask: masks.Mask | None,
     unit: Unit,
-    keep: Mapping[str, Tensor],
+    kept: Mapping[str, Tensor],
     model: nn.Module,
     encoder_before: float,
 ) -> dict[str, Any]:
-    """Units, encoder weights and parameters: how many there are, and how many are gone.
+    """Units, encoder weights and parameters: how many there are, and how many are pruned.
 
-    `encoder_before` and `encoder_after` are the shares of exact zeros in the prunable matrices where the job's
-    training began, and now.
+    `kept` are the entries of each parameter that stay, `encoder_before` the share of zeros in the prunable matrices
+    when the job's training began.
     """
-    prunable = subject.prunable
+    prunable = workspace.prunable
     mask = mask or masks.full({name: group.shape for name, group in structures.groups(prunable, unit).items()})
     named = dict(prunable.model.named_parameters())
-    weights = sum(named[name].numel() for name in prunable.prunable)
     total = sum(parameter.numel() for parameter in named.values())
     return {
-        "sparsity": {
-            "unit": unit,
-            "units": masks.units(mask),
-            "pruned": masks.pruned(mask),
-            "realised": masks.pruned(mask) / masks.units(mask),
-            "encoder_weights": weights,
-            "encoder_before": encoder_before,
-            "encoder_after": structures.encoder_sparsity(prunable),
-        },
-        "encoder": {"layers": len(prunable.layers), "heads": prunable.heads, "head_size": prunable.head_size},
-        "parameters": {
-            "total": total,
-            "left": total - sum(int((~kept).sum()) for kept in keep.values()),
-            "in_model": sum(parameter.numel() for parameter in model.parameters()),
-        },
+        "sparsity": Sparsity(
+            unit=unit,
+            units=masks.units(mask),
+            pruned=masks.pruned(mask),
+            realised=masks.pruned(mask) / masks.units(mask),
+            encoder_weights=sum(named[name].numel() for name in prunable.prunable),
+            encoder_before=encoder_before,
+            encoder_after=structures.encoder_sparsity(prunable),
+        ),
+        "encoder": Encoder(layers=len(prunable.layers), heads=prunable.heads, head_size=prunable.head_size),
+        "parameters": Parameters(
+            total=total,
+            left=total - sum(int((~keep).sum()) for keep in kept.values()),
+            in_model=sum(parameter.numel() for parameter in model.parameters()),
+        ),
     }
 
 
 def checks(
-    subject: Subject, path: Sequence[Phase], mask: masks.Mask | None, keep: Mapping[str, Tensor]
-) -> dict[str, Any]:
-    """What must hold of every cell: the count that was asked for is met, and what is pruned is exactly zero."""
-    named = dict(subject.model.named_parameters())
-    zero = not any(named[name].detach().ne(0).gt(kept).any() for name, kept in keep.items())
-    wanted = masks.pruned_count(level(path), masks.units(mask)) if mask else 0
-    return {"count_exact": (masks.pruned(mask) if mask else 0) == wanted, "pruned_weights_zero": zero}
+    workspace: Workspace, path: Sequence[Phase], mask: masks.Mask | None, kept: Mapping[str, Tensor]
+) -> dict[str, bool | float | None]:
+    """What must hold of every cell: the requested count is met, and pruned weights are exactly zero."""
+    named = dict(workspace.model.named_parameters())
+    zero = not any(named[name].detach().ne(0).gt(keep).any() for name, keep in kept.items())
+    requested = masks.pruned_count(level(path), masks.units(mask)) if mask else 0
+    return {"count_exact": (masks.pruned(mask) if mask else 0) == requested, "pruned_weights_zero": zero}
 
 
-def agreement(subject: Subject, model: nn.Module, device: str) -> dict[str, Any]:
-    """Whether a compacted model says what the masked one says: the largest difference of a logit, in float32.
+def agreement(workspace: Workspace, model: nn.Module, device: str) -> dict[str, bool | float | None]:
+    """Whether a compacted model agrees with the masked one: the largest difference of a logit, in float32.
 
-    That is over the first `COMPARED` examples of the first evaluation.
+    Compared on the first `COMPARED` examples of the first evaluation.
     """
-    if model is subject.model:
+    if model is workspace.model:
         return {}
-    data = next(iter(subject.evaluations.values())).first(COMPARED)
-    compact, masked = (predict(each, data, precision="fp32", device=device) for each in (model, subject.model))
+    data = next(iter(workspace.evaluations.values())).first(COMPARED)
+    compact, masked = (predict(each, data, precision="fp32", device=device) for each in (model, workspace.model))
     difference = float(np.abs(compact - masked).max())
     return {"compact_difference": difference, "compact_agrees": difference <= TOLERANCE}

@@ -1,62 +1,66 @@
-"""The words of a job at work: its steps read back from JSON, and the state between them."""
+"""Put the model into the state at the end of a path of phases, from what is stored and without training anything.
+
+For `Train Prune(.1) Rewind Train Prune(.2)`, the last stored weights (those of the second training) and the last stored
+mask (which contains the earlier ones) are enough. What the stored weights do not hold, such as a `Reinit` behind them,
+is done again.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
+from prunebench.execution.session import Session, State
+from prunebench.models.encoder import permute_layers, reinitialise
+from prunebench.planning.graph import Node, phases_of
+from prunebench.planning.jobs import weights_before
 from prunebench.pruning import masks
 from prunebench.recipes import phases
-from prunebench.recipes.phases import Phase, Rewind
-from prunebench.recipes.strategy import Unit
+from prunebench.recipes.phases import Adopt, PermuteLayers, Reinit, Rewind, Shuffle
+from prunebench.store.schema import WeightsRef
 
 
-@dataclass
-class State:
-    """Where a recipe stands: the mask, what its units are, and whether the weights are θ0 as the mask leaves it."""
-
-    mask: masks.Mask | None = None
-    unit: Unit = "weight"
-    rewound: bool = False
-
-
-@dataclass
-class Step:
-    """A node of a job, read back from JSON."""
-
-    key: str
-    phase: Phase
-    strategy: str
-    code: str
-    moves: bool
-    parent: str = ""
-
-    @classmethod
-    def read(cls, data: Mapping[str, Any]) -> Step:
-        return cls(**{**data, "phase": phases.from_json(data["phase"])})
+def replay(session: Session, path: Sequence[Node]) -> State:
+    """Set the model's weights to those at the end of `path`; returns the mask and its unit."""
+    weights = weights_before(path)
+    session.workspace.load(session.load_weights(weights) if weights else session.workspace.theta0)
+    start = first_after(path, weights)
+    state = State(rewound=weights is None)
+    masked = phases.last(phases_of(path), phases.stores_mask)
+    for i, node in enumerate(path):
+        # Each stored mask contains those before it, so only the last one is loaded.
+        if node.phase is not None and (i >= masked or not phases.changes_mask(node.phase)):
+            _replay_node(session, node, state, weights=i >= start)
+    session.apply_mask(state)
+    return state
 
 
-def first_after(path: Sequence[Step], name: str | None) -> int:
-    """The place in `path` of the first step whose change of the weights is not in the stored weights `name`.
+def _replay_node(session: Session, node: Node, state: State, weights: bool) -> None:
+    """Repeat a phase: its mask, and what it did to the weights unless the stored ones hold that."""
+    phase = node.phase
+    assert phase is not None
+    if phases.asks_strategy(phase):
+        state.unit = session.registry.strategy(node.strategy).unit
+        state.mask = session.store.load("masks", node.key, masks.unpack)
+    elif isinstance(phase, Adopt):
+        state.unit = phase.unit
+        state.mask = session.store.load("masks", phase.mask, masks.unpack)
+    elif isinstance(phase, Shuffle):
+        session.shuffle(phase, state)
+    elif isinstance(phase, Reinit) and weights:
+        reinitialise(session.workspace.prunable, session.experiment.seed)
+        state.rewound = False
+    elif isinstance(phase, PermuteLayers) and weights:
+        permute_layers(session.workspace.prunable, session.experiment.seed)
+        state.rewound = False
 
-    None are the weights that `path` starts from, be it θ0 or those that it sets anew.
+
+def first_after(path: Sequence[Node], weights: WeightsRef | None) -> int:
+    """The index in `path` of the first node whose change of the weights is not in the stored `weights`.
+
+    None stands for the weights that `path` starts from: θ0, or those that it sets anew.
     """
-    followed = [step.phase for step in path]
-    if name is None:
-        return max(0, phases.last(followed, phases.sets_weights))
-    source, middle, _ = name.partition("-at-")
-    if middle:
-        return phases.last(followed, lambda phase: isinstance(phase, Rewind)) + 1
-    return [step.key for step in path].index(source) + 1
-
-
-def snapshots(weights: Iterable[str], training: str, steps: int) -> dict[int, list[str]]:
-    """Which of the stored `weights` are of that training, of so many steps, by step; two rewinds may want one step."""
-    found: dict[int, list[str]] = defaultdict(list)
-    for name in weights:
-        source, middle, at = name.partition("-at-")
-        if source == training and middle:
-            found[int(at) if at.isdigit() else max(1, round(float(at) * steps))].append(name)
-    return found
+    if weights is None:
+        return max(0, phases.last(phases_of(path), phases.sets_weights))
+    if weights.at is not None:
+        return phases.last(phases_of(path), lambda phase: isinstance(phase, Rewind)) + 1
+    return [node.key for node in path].index(weights.training) + 1

@@ -1,4 +1,4 @@
-"""Ask a strategy for scores or a mask. What goes wrong in its code is told as its own, in one line."""
+"""Call a strategy for scores or a mask. An error in its code is reported under its name, in one line."""
 
 from __future__ import annotations
 
@@ -28,40 +28,45 @@ class StrategyError(PrunebenchError):
 
 
 def scores(strategy: Any, context: Context) -> dict[str, Tensor]:
-    """What `strategy.score` says of every group. It may look at the weights, and must leave them as they are."""
+    """The scores of every group by `strategy.score`, which may look at the weights and must not change them."""
     versions = [weight._version for weight in context.weights.values()]
-    found: dict[str, Tensor] = _ask(strategy, lambda: strategy.score(context))
-    if not isinstance(found, Mapping):
-        raise PrunebenchError(f"strategy {strategy.name!r} gave {found!r} as scores", "expected a tensor for each name")
+    answer: dict[str, Tensor] = _call(strategy, lambda: strategy.score(context))
+    if not isinstance(answer, Mapping):
+        raise PrunebenchError(
+            f"strategy {strategy.name!r} gave {answer!r} as scores", "expected a tensor for each name"
+        )
     if [weight._version for weight in context.weights.values()] != versions:
         raise PrunebenchError(f"strategy {strategy.name!r} changed weights in score()", "prune(ctx, sparsity) may")
-    return found
+    return answer
 
 
-def lowest(strategy: Any, found: Mapping[str, Tensor], mask: masks.Mask, gone: int) -> masks.Mask:
-    """The mask without the `gone` units of lowest score."""
-    kept: masks.Mask = _ask(strategy, masks.top_k, found, mask, gone)
-    return kept
+def keep_highest(strategy: Any, scores: Mapping[str, Tensor], mask: masks.Mask, pruned: int) -> masks.Mask:
+    """The mask in which exactly `pruned` units are gone, those of lowest score."""
+    result: masks.Mask = _call(strategy, masks.top_k, scores, mask, pruned)
+    return result
 
 
-def moved(strategy: Any, context: Context, sparsity: float, gone: int) -> masks.Mask:
-    """The mask of a strategy that prunes by itself and may move the weights that stay: `prune(ctx, sparsity)`."""
-    # Whatever it does to its mask in place, that of its siblings stays.
+def prune_with(strategy: Any, context: Context, sparsity: float, pruned: int) -> masks.Mask:
+    """The mask of a strategy that defines `prune(ctx, sparsity)`, which may also move the weights that stay.
+
+    Raises PrunebenchError unless exactly `pruned` units are gone, among them all that were gone before.
+    """
+    # The strategy gets a copy: what it does to its mask in place must not reach other branches.
     before, context.mask = context.mask, {name: keep.clone() for name, keep in context.mask.items()}
-    answer = _ask(strategy, strategy.prune, context, sparsity)
+    answer = _call(strategy, strategy.prune, context, sparsity)
     mask = {name: keep.cpu().bool() for name, keep in answer.items()}
     if {name: keep.shape for name, keep in mask.items()} != {name: keep.shape for name, keep in before.items()}:
         raise PrunebenchError(f"strategy {strategy.name!r} gave a mask of other names or shapes than ctx.mask")
-    if masks.pruned(mask) != gone:
-        raise PrunebenchError(f"strategy {strategy.name!r} pruned {masks.pruned(mask)} units", f"expected {gone}")
+    if masks.pruned(mask) != pruned:
+        raise PrunebenchError(f"strategy {strategy.name!r} pruned {masks.pruned(mask)} units", f"expected {pruned}")
     if any((keep & ~before[name]).any() for name, keep in mask.items()):
         raise PrunebenchError(f"strategy {strategy.name!r} brought pruned units back", "what is gone stays gone")
     return mask
 
 
-def _ask(strategy: Any, question: Callable[..., Any], *arguments: Any) -> Any:
+def _call(strategy: Any, function: Callable[..., Any], *arguments: Any) -> Any:
     try:
-        return question(*arguments)
+        return function(*arguments)
     except PrunebenchError as error:
         raise PrunebenchError(f"strategy {strategy.name!r}: {error.message}", error.hint) from error
     except Exception as error:

@@ -1,12 +1,10 @@
-"""What a job works on: the model with its θ0 and the encoded data, kept between jobs of one process."""
+"""What a job works on: the model with its θ0 and the encoded data, cached between the jobs of one process."""
 
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +15,7 @@ from prunebench.models import sources
 from prunebench.models.encoder import PrunableModel, draw_head, load, load_tokenizer
 from prunebench.models.loading import model_source, positions
 from prunebench.runtime import devices
+from prunebench.store.schema import Experiment, Location
 from prunebench.tasks.metrics import Scorer
 from prunebench.tasks.protocol import Protocol
 from prunebench.tasks.task import Task, load_data
@@ -24,8 +23,8 @@ from prunebench.training import batching
 
 
 @dataclass
-class Subject:
-    """A model, θ0 with the head of one seed, and the splits of a task as token ids."""
+class Workspace:
+    """The one model of the process, θ0 with the head of one seed, and the splits of a task as token ids."""
 
     prunable: PrunableModel
     theta0: dict[str, Tensor]
@@ -41,7 +40,7 @@ class Subject:
 
     @torch.no_grad()
     def load(self, weights: Mapping[str, Tensor]) -> None:
-        """Copy `weights` into the model; they stay what they are."""
+        """Copy `weights` into the model; the given tensors are never changed later."""
         for name, parameter in self.model.named_parameters():
             parameter.copy_(weights[name])
             parameter.grad = None
@@ -51,43 +50,47 @@ class Subject:
         return {name: parameter.detach().clone() for name, parameter in self.model.named_parameters()}
 
     def is_rewound(self, keep: Mapping[str, Tensor]) -> bool:
-        """Whether the model is θ0 where `keep` says so and zero elsewhere, bit for bit, the task head included."""
+        """Whether the model is θ0 where `keep` is True and zero elsewhere, bit for bit, the task head included."""
         return all(
             torch.equal(weight, self.theta0[name] * keep[name] if name in keep else self.theta0[name])
             for name, weight in self.model.named_parameters()
         )
 
 
-def subject(root: Mapping[str, Any], registry: Registry) -> Subject:
-    """The subject of a root; what the last job of this process had loaded is used again."""
-    devices.check_device(root["device"])
-    task: Task = registry.get("tasks", root["task"])
-    protocol = Protocol(**root["protocol"])
-    where = json.dumps(root["where"], sort_keys=True)
-    source = model_source(root["where"]["model"], registry)
-    _same(f"model {root['model']['name']!r}", source.fingerprint, root["model"]["fingerprint"])
+def workspace(experiment: Experiment, where: Location, registry: Registry) -> Workspace:
+    """The workspace of an experiment. Whatever the last job of this process had loaded is used again.
+
+    Raises PrunebenchError where device, model or data are not what the experiment was planned with.
+    """
+    devices.check_device(experiment.device)
+    task: Task = registry.get("tasks", experiment.task)
+    protocol = Protocol(**experiment.protocol)  # type: ignore[arg-type]
+    source = model_source(where.model or experiment.model.name, registry)
+    _check_unchanged(f"model {experiment.model.name!r}", source.fingerprint, experiment.model.fingerprint)
     limits = (protocol.max_length, protocol.train_limit, protocol.eval_limit)
-    train, evaluations = _encoded(task.name, where, root["data"], *limits, root["device"], registry, source)
-    network = _network(source, len(task.labels) or 1, root["prunable"], root["device"], registry)
+    train, evaluations = _encoded(
+        task.name, where.glue_dir, experiment.data, *limits, experiment.device, registry, source
+    )
+    network = _network(source, len(task.labels) or 1, experiment.prunable, experiment.device, registry)
     scorer = Scorer.of(task, registry.get("metrics", task.metric))
-    return Subject(network.prunable, network.theta0(root["seed"]), train, evaluations, task, protocol, scorer)
+    return Workspace(network.prunable, network.theta0(experiment.seed), train, evaluations, task, protocol, scorer)
 
 
-def forget() -> None:
-    """Load the model anew for the next job: something may have stopped half way in what it does to it."""
+def forget_model() -> None:
+    """Load the model anew for the next job: the last one may have stopped halfway through changing it."""
     _network.cache_clear()
 
 
 @dataclass
 class _Network:
-    """A model that is loaded once for all seeds, and so is compiled once; what θ0 is of it, but for the head."""
+    """A model that is loaded once for all seeds, and so is compiled once; `pretrained` is θ0 without the head."""
 
     prunable: PrunableModel
     pretrained: dict[str, Tensor]
     head: tuple[int | None, dict[str, Tensor]] = None, {}
 
     def theta0(self, seed: int) -> dict[str, Tensor]:
-        """θ0 with the head of that seed. What the model holds itself is for `Subject.load` to set."""
+        """θ0 with the head of that seed. It is not loaded into the model; `Workspace.load` does that."""
         if self.head[0] != seed:
             draw_head(self.prunable, seed)
             named = dict(self.prunable.model.named_parameters())
@@ -105,7 +108,7 @@ def _network(source: sources.ModelSource, labels: int, prunable: str, device: st
         seed=0,
         prune_pooler=prunable == "encoder+pooler",
     )
-    # Here, because the modelling code of transformers takes 130 MB, which whoever only plans does not need.
+    # Imported here, because the modelling code of transformers takes 130 MB, which planning does not need.
     from prunebench.models.fast.attention import put_on
 
     put_on(model.model, device)
@@ -116,7 +119,7 @@ def _network(source: sources.ModelSource, labels: int, prunable: str, device: st
 @functools.lru_cache(maxsize=2)
 def _encoded(
     task: str,
-    where: str,
+    glue_dir: str | None,
     fingerprint: str,
     max_length: int,
     train_limit: int | None,
@@ -125,8 +128,8 @@ def _encoded(
     registry: Registry,
     source: sources.ModelSource,
 ) -> tuple[batching.Encoded, dict[str, batching.Encoded]]:
-    data = load_data(registry.get("tasks", task), json.loads(where)["glue_dir"])
-    _same(f"data of task {task!r}", data.fingerprint(), fingerprint)
+    data = load_data(registry.get("tasks", task), glue_dir)
+    _check_unchanged(f"data of task {task!r}", data.fingerprint(), fingerprint)
     tokenizer = load_tokenizer(source)
     data = data.limited(train_limit, eval_limit)
     evaluations = {name: batching.encode(tokenizer, split, max_length) for name, split in data.evaluations.items()}
@@ -140,6 +143,6 @@ def _encoded(
     return train.to(device), {name: split.to(device) for name, split in evaluations.items()}
 
 
-def _same(what: str, found: str, planned: str) -> None:
-    if found != planned:
+def _check_unchanged(what: str, fingerprint: str, planned: str) -> None:
+    if fingerprint != planned:
         raise PrunebenchError(f"the {what} has changed since it was planned", "run the same command again")

@@ -1,8 +1,14 @@
-"""A plan becomes jobs: what is run together, what each needs from others, and what the store already holds.
+"""A plan becomes jobs: what runs together, what each job needs from others, and what the store already holds.
 
-A stretch of a tree starts at a Train, or where weights are set anew, and ends before the next of these. So a job is at
-most one training with all the pruning that follows it directly, and hands on masks and scores; full weights go
-through the store only where another job trains on from them.
+A job is a stretch of a tree. It starts at an *anchor*, a `Train` or a phase that sets the weights anew, and ends before
+the next anchor. So a job is at most one training with all the pruning that directly follows it:
+
+    Train ─┬─ Prune(.1) ─┬─ Rewind ── Train ── …          job 1: Train, Prune(.1), Prune(.5)
+           │             └─ Reinit ── Train               job 2: (Rewind) Train …
+           └─ Prune(.5) ─── Train                         job 3: (Reinit) Train      job 4: Train
+
+Jobs hand on masks and scores. Full weights go through the store only where another job trains on from them, as job 4
+does; a `Rewind` or a `Reinit` without results of its own is replayed by the job behind it, as its `lead`.
 """
 
 from __future__ import annotations
@@ -11,22 +17,23 @@ from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from prunebench.planning.graph import Node, Plan, root_json
-from prunebench.recipes.phases import Adopt, Prune, Rewind, Train, sets_weights
+from prunebench.planning.graph import Node, Plan, phases_of
+from prunebench.recipes.phases import Adopt, Phase, Prune, Rewind, Train, sets_weights
 from prunebench.runtime.memory import without_collection
+from prunebench.store.schema import JobSpec, Location, WeightsRef
 
 # The kinds of things that stay in a store, of those that a job makes.
 RESULTS = ("records", "masks", "models")
 
 
 class Contents(Protocol):
-    """What the store can say without opening anything."""
+    """What a store can answer without opening a file."""
 
     def has(self, kind: str, name: str) -> bool: ...
 
 
-class Failed(Contents, Protocol):
-    """What the store can also say: why things failed, by key."""
+class ContentsWithFailures(Contents, Protocol):
+    """The same, and why jobs failed, by key."""
 
     @property
     def failures(self) -> Mapping[str, str]: ...
@@ -34,21 +41,30 @@ class Failed(Contents, Protocol):
 
 @dataclass(eq=False)
 class Job:
-    """A stretch of a tree: its first node, all its nodes, and the names of the weights that others want of it.
+    """A stretch of a tree: its anchor, all its nodes, and the weights that other jobs want from it.
 
-    `lead` are the phases before it that no job of their own runs: a rewind that a training follows. `reads` is the
-    name of the stored weights that it starts from. `models` are the keys of nodes whose weights are kept for good.
-    Of a job in pieces one `resumes` where another has left its anchor, which is then not among its nodes.
+    `lead` are the phases before the anchor that no other job runs, such as a rewind. `reads` are the stored weights
+    that it starts from, `models` the keys of nodes whose weights are kept for good. Of a job that was split, the parts
+    that follow the anchor set `resumes`, because its training ran in another part; the anchor is not among their nodes.
     """
 
     anchor: Node
     nodes: list[Node]
-    weights: set[str] = field(default_factory=set)
+    weights: set[WeightsRef] = field(default_factory=set)
     needs: set[Job] = field(default_factory=set)
-    reads: str = ""
+    reads: WeightsRef | None = None
     lead: list[Node] = field(default_factory=list)
     models: set[str] = field(default_factory=set)
     resumes: bool = False
+
+    @property
+    def key(self) -> str:
+        return self.anchor.key
+
+    @property
+    def after_training(self) -> WeightsRef:
+        """The weights at the anchor."""
+        return WeightsRef(training=self.anchor.key)
 
     @property
     def trains(self) -> bool:
@@ -56,12 +72,12 @@ class Job:
 
     @property
     def first(self) -> list[Node]:
-        """The nodes that follow none of the job's: of a job that resumes there may be several."""
+        """The nodes whose parent is not in the job; of a job that resumes there may be several."""
         return [node for node in self.nodes if node.parent not in self.nodes]
 
     @property
     def phases(self) -> list[Node]:
-        return [node for node in [*self.lead, *self.nodes] if node.phase is not None]
+        return [node for node in [*self.lead, *self.nodes] if node.step is not None]
 
     @property
     def records(self) -> list[str]:
@@ -73,60 +89,65 @@ class Job:
 
     def missing(self, store: Contents, kinds: Sequence[str] = (*RESULTS, "weights")) -> bool:
         """Whether the store lacks anything of these kinds that the job makes."""
-        made = {"records": self.records, "masks": self.masks, "models": self.models, "weights": self.weights}
-        return any(not store.has(kind, name) for kind in kinds for name in made[kind])
-
-    def to_json(self, plugins: Sequence[tuple[str, str]] = (), minutes: float | None = None) -> dict[str, Any]:
-        """All that a worker needs, with nothing but names in it; of `plugins` in files, their paths and texts.
-
-        `minutes` lie between two checkpoints of a training; None keeps none.
-        """
-        return {
-            "root": root_json(self.anchor.root),
-            "path": [node.to_json() for node in self.anchor.path()],
-            "tree": [
-                {**node.to_json(), "parent": node.parent.key}
-                for node in self.nodes
-                if node is not self.anchor and node.parent
-            ],
-            "anchor": self.anchor.key,
-            "resumes": self.resumes,
-            "scored": [node.key for node in self.nodes if node.scored],
-            "reads": self.reads,
-            "weights": sorted(self.weights),
-            "models": sorted(self.models),
-            "plugins": list(plugins),
-            "checkpoint_minutes": minutes,
+        outputs: dict[str, Collection[str]] = {
+            "records": self.records,
+            "masks": self.masks,
+            "models": self.models,
+            "weights": [weights.name for weights in self.weights],
         }
+        return any(not store.has(kind, name) for kind in kinds for name in outputs[kind])
+
+    def to_spec(
+        self, where: Location, plugins: Sequence[tuple[str, str]] = (), minutes: float | None = None
+    ) -> JobSpec:
+        """All that a worker needs. `plugins` are paths and texts of plugin files.
+
+        `minutes` lie between two checkpoints of a training; None writes none.
+        """
+        return JobSpec(
+            experiment=self.anchor.experiment,
+            where=where,
+            path=[node.to_spec() for node in self.anchor.path()],
+            tree=[node.to_spec() for node in self.nodes if node is not self.anchor],
+            anchor=self.anchor.key,
+            resumes=self.resumes,
+            scored=[node.key for node in self.nodes if node.scored],
+            reads=self.reads,
+            weights=sorted(self.weights, key=lambda weights: weights.name),
+            models=sorted(self.models),
+            plugins=list(plugins),
+            checkpoint_minutes=minutes,
+        )
 
 
-def pieces(job: Job) -> list[Job]:
-    """The same work in smaller jobs: the anchor by itself, and of each strategy, which may share scores, what follows.
+def split(job: Job) -> list[Job]:
+    """The same work in smaller jobs: the anchor alone, and one job for each strategy's phases behind it.
 
-    Of pruning whose end is not scored no record tells the seconds any more.
+    For pruning whose end is not scored, no record tells the seconds any more.
     """
     branches: dict[Any, list[Node]] = {}
     branch: dict[Node, Any] = {}
     for node in job.nodes[1:]:
         assert node.parent is not None
+        # Phases of one strategy may share its scores, so they stay together.
         branch[node] = branch.get(node.parent, node.strategy or node)
         branches.setdefault(branch[node], []).append(node)
-    start = _piece(job, [job.anchor], lead=job.lead, reads=job.reads, needs=set(job.needs))
+    start = _part(job, [job.anchor], lead=job.lead, reads=job.reads, needs=set(job.needs))
     if job.trains and branches:
-        start.weights.add(job.anchor.key)
-    begun = [start] if start.records or start.masks or start.models else []
-    reads = job.anchor.key if job.trains else job.reads
-    needs = {*job.needs, *begun}
-    rest = [_piece(job, nodes, reads=reads, needs=set(needs), resumes=True) for nodes in branches.values()]
-    if not begun:
+        start.weights.add(job.after_training)
+    started = [start] if start.records or start.masks or start.models else []
+    reads = job.after_training if job.trains else job.reads
+    needs = {*job.needs, *started}
+    rest = [_part(job, nodes, reads=reads, needs=set(needs), resumes=True) for nodes in branches.values()]
+    if not started:
         rest[0].lead = [*job.lead, job.anchor]
-    return begun + rest
+    return started + rest
 
 
-def _piece(job: Job, nodes: list[Node], **others: Any) -> Job:
+def _part(job: Job, nodes: list[Node], **fields: Any) -> Job:
     keys = {node.key for node in nodes}
-    weights = {name for name in job.weights if name.partition("-at-")[0] in keys}
-    return Job(job.anchor, nodes, weights=weights, models=job.models & keys, **others)
+    weights = {weights for weights in job.weights if weights.training in keys}
+    return Job(job.anchor, nodes, weights=weights, models=job.models & keys, **fields)
 
 
 @dataclass(frozen=True)
@@ -143,56 +164,49 @@ def is_anchor(node: Node) -> bool:
 
 
 def makes_mask(node: Node) -> bool:
-    """Whether the mask after the node is kept: a shuffled one is drawn again from the one before it."""
+    """Whether the mask after the node is stored; a shuffled one is drawn again from the one before it."""
     return bool(node.strategy)
 
 
-def snapshot_name(first_training: str, to: int | float) -> str:
-    return f"{first_training}-at-{to}"
-
-
-def weights_before(path: list[Any]) -> str | None:
-    """The stored weights that the state at the end of `path` starts from, or None if it starts from θ0 or anew.
-
-    `path` holds nodes or their JSON-like twins: objects with `phase`, `key` and `moves`.
-    """
+def weights_before(path: Sequence[Node]) -> WeightsRef | None:
+    """The stored weights that the state at the end of `path` starts from; None where it starts from θ0 or anew."""
     first = next((node.key for node in path if isinstance(node.phase, Train)), "")
     for node in reversed(path):
         if isinstance(node.phase, Rewind) and node.phase.to:
-            return snapshot_name(first, node.phase.to)
+            return WeightsRef(training=first, at=node.phase.to)
         if node.phase is not None and sets_weights(node.phase):
             return None
         if isinstance(node.phase, Train) or node.moves:
-            return str(node.key)
+            return WeightsRef(training=node.key)
     return None
 
 
-def given_up(plan: Plan, store: Failed) -> dict[Node, str]:
-    """The nodes that failed in an earlier run and those that come after such, with the reason."""
+def failed_before(plan: Plan, store: ContentsWithFailures) -> dict[Node, str]:
+    """The nodes that failed in an earlier run and those behind them, with the reason."""
     reasons = store.failures
-    found: dict[Node, str] = {}
-    for root in plan.roots if reasons else ():
-        for node in root.walk():
-            lost = node.parent if node.parent in found else node.adopts
-            if lost in found:
-                found[node] = found[lost]
+    failed: dict[Node, str] = {}
+    for tree in plan.trees if reasons else ():
+        for node in tree.walk():
+            cause = node.parent if node.parent in failed else node.mask_source
+            if cause in failed:
+                failed[node] = failed[cause]
             elif node.key in reasons and not store.has("records", node.key):
-                found[node] = reasons[node.key]
-    return found
+                failed[node] = reasons[node.key]
+    return failed
 
 
 @without_collection()
-def to_run(plan: Plan, store: Contents, without: Container[Node] = (), keep: Collection[Node] = ()) -> list[Job]:
-    """The jobs that the store cannot answer for, each after those that it needs. `without` these nodes.
+def jobs_to_run(plan: Plan, store: Contents, skip: Container[Node] = (), keep: Collection[Node] = ()) -> list[Job]:
+    """The jobs whose results the store lacks, each after those that it needs; nodes in `skip` are left out.
 
     `keep` are nodes whose weights are wanted for good.
     """
-    jobs, owner = _split(plan, without)
+    jobs, owner = _stretches(plan, skip)
     for node in keep:
         if node in owner:
             owner[node].models.add(node.key)
     needed: list[Job] = []
-    # Later jobs first: whether a training must run again for its weights depends on those that train on from them.
+    # Later jobs first: whether a training must run again for its weights depends on the jobs that train on from them.
     for job in reversed(jobs):
         if not job.missing(store):
             continue
@@ -201,39 +215,36 @@ def to_run(plan: Plan, store: Contents, without: Container[Node] = (), keep: Col
         before = path[:-1] if job.trains else path
         weights = weights_before(before)
         if weights is not None:
-            source = _node(before, weights.partition("-at-")[0])
+            source = next(node for node in before if node.key == weights.training)
             owner[source].weights.add(weights)
             job.reads = weights
             job.needs.add(owner[source])
         job.needs.update(owner[node] for node in before if makes_mask(node) and owner[node] is not job)
-        job.needs.update(owner[node.adopts] for node in before if node.adopts)
+        job.needs.update(owner[node.mask_source] for node in before if node.mask_source)
     running = set(needed)
     for job in needed:
         job.needs &= running
     return needed[::-1]
 
 
-def begun_elsewhere(jobs: list[Job], before: int, runs: int) -> list[Job]:
-    """The same jobs, but each of so many `runs` on one store begins with other trees, and finds much done in the end.
+def stagger(jobs: list[Job], earlier: int, runs: int) -> list[Job]:
+    """The same jobs in an order in which each of so many concurrent `runs` begins with different trees.
 
-    `before` is how many of them began earlier.
+    `earlier` is how many of the runs began before this one. Each then finds much of the rest done by the others.
     """
-    trees = list(dict.fromkeys(id(job.anchor.root) for job in jobs))
-    first = before * len(trees) // runs
+    trees = list(dict.fromkeys(id(job.anchor.experiment) for job in jobs))
+    first = earlier * len(trees) // runs
     order = {tree: number for number, tree in enumerate(trees[first:] + trees[:first])}
-    return sorted(jobs, key=lambda job: order[id(job.anchor.root)])
+    return sorted(jobs, key=lambda job: order[id(job.anchor.experiment)])
 
 
-def _node(path: list[Node], key: str) -> Node:
-    return next(node for node in path if node.key == key)
-
-
-def _split(plan: Plan, without: Container[Node]) -> tuple[list[Job], dict[Node, Job]]:
+def _stretches(plan: Plan, skip: Container[Node]) -> tuple[list[Job], dict[Node, Job]]:
+    """All jobs that make results, and the job of every node."""
     jobs: list[Job] = []
     owner: dict[Node, Job] = {}
-    for root in plan.roots:
-        for node in root.walk():
-            if node in without:
+    for tree in plan.trees:
+        for node in tree.walk():
+            if node in skip:
                 continue
             if is_anchor(node):
                 owner[node] = Job(node, [node])
@@ -242,6 +253,7 @@ def _split(plan: Plan, without: Container[Node]) -> tuple[list[Job], dict[Node, 
                 assert node.parent is not None
                 owner[node] = owner[node.parent]
                 owner[node].nodes.append(node)
+    # A stretch without results is replayed by the job behind it.
     idle = {job.anchor: job for job in jobs if not (job.records or job.masks)}
     working = [job for job in jobs if job.anchor not in idle]
     for job in working:
@@ -254,7 +266,7 @@ def _split(plan: Plan, without: Container[Node]) -> tuple[list[Job], dict[Node, 
 
 @dataclass(frozen=True)
 class Count:
-    """How a plan's work divides up."""
+    """How a plan's work divides up. `again` trainings run once more, for masks or weights that are not stored."""
 
     asked: int
     asked_trainings: int
@@ -268,12 +280,12 @@ class Count:
 
 
 @without_collection()
-def count(plan: Plan, jobs: list[Job], store: Contents, without: Collection[Node] = ()) -> Count:
-    """Phases asked for by all cells, distinct ones, those in the store, and the trainings that are left.
+def count(plan: Plan, jobs: list[Job], store: Contents, skip: Collection[Node] = ()) -> Count:
+    """Phases that all cells ask for, distinct phases, those in the store, and the trainings that are left.
 
-    `without` are the nodes that failed in an earlier run, and are not run again.
+    `skip` are the nodes that failed in an earlier run, and are not run again.
     """
-    spent = _spent(plan)
+    spent = _phases_and_trainings(plan)
     nodes = list(plan.nodes())
     left = {node for job in jobs for node in job.phases}
     return Count(
@@ -281,30 +293,32 @@ def count(plan: Plan, jobs: list[Job], store: Contents, without: Collection[Node
         asked_trainings=sum(spent[cell.leaf][1] for cell in plan.cells),
         distinct=len(nodes),
         distinct_trainings=sum(isinstance(node.phase, Train) for node in nodes),
-        stored=sum(node not in left and node not in without for node in nodes),
-        failed=len(without),
+        stored=sum(node not in left and node not in skip for node in nodes),
+        failed=len(skip),
         jobs=len(jobs),
         trainings=sum(job.trains for job in jobs),
         again=sum(job.trains and all(store.has("records", key) for key in job.records) for job in jobs),
     )
 
 
-def _spent(plan: Plan) -> dict[Node, tuple[int, int]]:
-    """How many phases each node's lineage has, and how many trainings."""
-    found: dict[Node, tuple[int, int]] = {}
-    for root in plan.roots:
-        for node in root.walk():
-            phases, trainings = found[node.parent] if node.parent is not None else (0, 0)
-            own = [*(node.adopts.lineage() if node.adopts else ()), *([node] if node.phase is not None else ())]
-            found[node] = phases + len(own), trainings + sum(isinstance(step.phase, Train) for step in own)
-    return found
+def _phases_and_trainings(plan: Plan) -> dict[Node, tuple[int, int]]:
+    """How many phases each node's lineage has, and how many of them are trainings."""
+    spent: dict[Node, tuple[int, int]] = {}
+    for tree in plan.trees:
+        for node in tree.walk():
+            phases, trainings = spent[node.parent] if node.parent is not None else (0, 0)
+            adopted = node.mask_source.lineage() if node.mask_source else []
+            own = phases_of([*adopted, node])
+            spent[node] = phases + len(own), trainings + sum(isinstance(phase, Train) for phase in own)
+    return spent
 
 
 def describe(node: Node) -> str:
-    """A few words for a progress line: the task, the seed, whom the work is for, and the last phases."""
-    words = [_word(step.phase) for step in node.path()][-3:]
-    return f"{node.root.task}, seed {node.root.seed}, {node.made_for or 'θ0'}: {' '.join(words) or 'untrained'}"
+    """A few words for a progress line: the task, the seed, the cell that the work is for, and the last phases."""
+    words = [_word(phase) for phase in phases_of(node.path())][-3:]
+    experiment = node.experiment
+    return f"{experiment.task}, seed {experiment.seed}, {node.purpose or 'θ0'}: {' '.join(words) or 'untrained'}"
 
 
-def _word(phase: Any) -> str:
+def _word(phase: Phase) -> str:
     return f"Prune({phase.sparsity:g})" if isinstance(phase, Prune) else type(phase).__name__

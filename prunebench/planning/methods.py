@@ -1,18 +1,15 @@
-"""Strategies become recipes: checked lists of phases, each with what the key of a result must hold of it.
-
-Imports no torch.
-"""
+"""Strategies become recipes: checked lists of steps, each with what the key of a result must hold of it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from prunebench.errors import PrunebenchError
 from prunebench.hooks.entries import first_line
 from prunebench.hooks.registry import Registry
+from prunebench.planning.graph import RecipeStep
 from prunebench.recipes.options import label, options_of
 from prunebench.recipes.phases import (
     Compact,
@@ -29,26 +26,14 @@ from prunebench.recipes.phases import (
 )
 from prunebench.recipes.schedules import check_sparsity
 from prunebench.recipes.strategy import UNITS, Control, track
+from prunebench.store.schema import MethodInfo
 
-
-@dataclass(frozen=True)
-class Step:
-    """A phase of a recipe and whom it calls. `token` is what the key holds of it."""
-
-    phase: Phase
-    strategy: str
-    moves: bool
-    code: str
-    token: str
-
-
-def plain(phase: Phase) -> Step:
-    """The step of a phase that calls no strategy."""
-    return Step(phase, "", False, "", json.dumps(to_json(phase), sort_keys=True))
+# The effect of these on the weights shows only when the mask is applied again, by the phase that must follow them.
+UNMASKED = (Shuffle, PermuteLayers)
 
 
 class Method:
-    """A strategy in a plan: its recipes, with a control's taken from the method that it controls."""
+    """A strategy in a plan. A control takes its recipe from the method that it controls, its `base`."""
 
     def __init__(self, text: str, registry: Registry) -> None:
         self.strategy = registry.strategy(text)
@@ -62,32 +47,31 @@ class Method:
         unit = self.base.strategy.unit
         if unit not in UNITS:
             raise PrunebenchError(f"strategy {text!r} prunes unknown unit {unit!r}", f"expected {', '.join(UNITS)}")
-        self.about = {
-            "strategy": self.strategy.name,
-            "label": label(self.strategy),
-            "doc": first_line(type(self.strategy)),
-            "options": options_of(self.strategy),
-            "unit": unit,
-            "track": track(unit),
-            "control_of": None if self.base is self else label(self.base.strategy),
-            "source": registry.provenance("strategies", self.strategy.name),
-        }
+        self.info = MethodInfo(
+            strategy=self.strategy.name,
+            label=label(self.strategy),
+            options=options_of(self.strategy),
+            unit=unit,
+            track=track(unit),
+            control_of=None if self.base is self else label(self.base.strategy),
+            source=registry.provenance("strategies", self.strategy.name),
+            doc=first_line(type(self.strategy)),
+        )
 
     @property
     def prunes(self) -> bool:
-        """Whether the method has levels; the dense model has none."""
+        """Whether the method has levels of sparsity; the dense model has none."""
         return any(map(changes_mask, self._recipe(self.base.strategy, 0.5)))
 
-    def steps(self, sparsity: float) -> list[Step]:
+    def steps(self, sparsity: float) -> list[RecipeStep]:
+        """The recipe at that sparsity. Raises PrunebenchError where it cannot be run."""
         steps = [self.base._step(phase) for phase in self._recipe(self.base.strategy, sparsity)]
         if self.base is not self:
-            masked = last([step.phase for step in steps], changes_mask)
-            rest = [step.phase for step in steps[masked + 1 :]]
-            steps = steps[: masked + 1] + [
-                self._step(phase)
-                for phase in _phases(self.strategy.tail(rest), f"the tail of {label(self.strategy)!r}")
-            ]
-        check(steps, self.about)
+            end = last([step.phase for step in steps], changes_mask) + 1
+            rest = [step.phase for step in steps[end:]]
+            tail = _phases(self.strategy.tail(rest), f"the tail of {label(self.strategy)!r}")
+            steps = steps[:end] + [self._step(phase) for phase in tail]
+        check(steps, self.info)
         return steps
 
     def _recipe(self, strategy: Any, sparsity: float) -> list[Phase]:
@@ -101,16 +85,16 @@ class Method:
                 f"strategy {strategy.name!r} has no recipe at {sparsity}: {type(error).__name__}: {error}"
             ) from error
 
-    def _step(self, phase: Phase) -> Step:
+    def _step(self, phase: Phase) -> RecipeStep:
         if not asks_strategy(phase):
-            return plain(phase)
+            return RecipeStep.plain(phase)
         if not (hasattr(self.strategy, "score") or hasattr(self.strategy, "prune")):
             raise PrunebenchError(
                 f"strategy {self.strategy.name!r} prunes, and has no score(ctx)", "see CONTRIBUTING.md"
             )
         code = self.registry.identity(self.strategy)
         token = json.dumps([to_json(phase), self.strategy.name, options_of(self.strategy), code], sort_keys=True)
-        return Step(phase, label(self.strategy), hasattr(self.strategy, "prune"), code["source"], token)
+        return RecipeStep(phase, label(self.strategy), hasattr(self.strategy, "prune"), code["source"], token)
 
 
 def _phases(answer: Any, who: str) -> list[Phase]:
@@ -120,17 +104,13 @@ def _phases(answer: Any, who: str) -> list[Phase]:
     return phases
 
 
-# What these do to the weights is seen only when the mask is applied again, by what must follow them.
-UNMASKED = (Shuffle, PermuteLayers)
-
-
-def check(steps: Sequence[Step], about: dict[str, Any]) -> None:
-    """Raise where a recipe cannot be run, naming the strategy whose it is."""
+def check(steps: Sequence[RecipeStep], method: MethodInfo) -> None:
+    """Raise PrunebenchError where a recipe cannot be run, naming the method."""
     phases = [step.phase for step in steps]
-    who = f"the recipe of {about['label']!r}"
+    who = f"the recipe of {method.label!r}"
     if any(isinstance(phase, Compact) for phase in phases[:-1]):
         raise PrunebenchError(f"{who} goes on after Compact", "Compact ends a recipe")
-    if isinstance(phases[-1], Compact) and about["track"] == "unstructured":
+    if isinstance(phases[-1], Compact) and method.track == "unstructured":
         raise PrunebenchError(f"{who} compacts single weights", "only heads and neurons can leave a model")
     for phase, after in zip(phases, [*phases[1:], None], strict=True):
         if isinstance(phase, UNMASKED) and not isinstance(after, (Train, Rewind, Reinit, *UNMASKED)):

@@ -1,4 +1,4 @@
-"""What is to be run: a TOML file, the options of the command line, or both. Imports no torch."""
+"""What is to be run: a suite in a TOML file, options, or both."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from typing import Any
 
 from prunebench.errors import PrunebenchError, unknown
 from prunebench.hooks.registry import Registry
+from prunebench.planning.methods import Method
 from prunebench.recipes.options import split_list
 from prunebench.recipes.schedules import check_sparsity
 from prunebench.tasks.protocol import Protocol
 
+# What runs if neither a suite, tasks nor a model are named: it needs no download and takes two minutes.
+DEFAULT_SUITE = "quick"
 DEFAULT_STRATEGIES = ("imp", "magnitude", "random-pruning", "random-reinit", "heads")
 PROTOCOL_OPTIONS = ("epochs", "lr", "batch_size", "max_length", "train_limit", "eval_limit")
 CHOICES = {
@@ -146,3 +149,23 @@ def _number(value: Any, kind: type[Any], what: str) -> Any:
         raise PrunebenchError(
             f"bad {what} {value!r}", f"expected {'a whole number' if kind is int else 'a number'}"
         ) from None
+
+
+def resolve(name: str | None, options: Mapping[str, Any], registry: Registry) -> Suite:
+    """The suite of that name or file, with `options` above it. All its names are looked up before any download."""
+    if name is None and options.get("tasks") is None and options.get("model") is None:
+        name = DEFAULT_SUITE
+    suite = merge(load(name, registry) if name else Suite(), options)
+    if not suite.tasks:
+        suites = ", ".join(sorted(registry.entries("suites")))
+        raise PrunebenchError("nothing to run: no tasks are given", f"--tasks rte,mrpc or a suite: {suites}")
+    for task in (*suite.tasks, *filter(None, suite.sparsities)):
+        registry.get("tasks", task)
+    for text in suite.strategies:
+        Method(text, registry)
+    for task in suite.tasks:
+        if task not in suite.sparsities and "" not in suite.sparsities:
+            raise PrunebenchError(
+                f"suite {suite.name!r} has no sparsities for task {task!r}", "--sparsities names some"
+            )
+    return suite

@@ -1,7 +1,7 @@
-"""Which masks are trained on which tasks, as a plan like any other: what it shares with other plans is run once.
+"""Which masks are trained on which tasks, as a plan like any other: what it shares with other plans runs once.
 
-The mask is found in the tree of its own task, and adopted in a tree of the target; on the task that it was found on
-it is rewound there, which for IMP is what IMP does anyway. Imports no torch.
+A mask is found in the tree of its own task, and adopted in a second tree of the target. On its own task the mask is
+rewound where it was found, which for IMP is what IMP does anyway.
 """
 
 from __future__ import annotations
@@ -12,26 +12,28 @@ from typing import Any
 
 from prunebench.errors import PrunebenchError
 from prunebench.hooks.registry import Registry
-from prunebench.planning.graph import Cell, Node, Plan, Root, adopt, check_rewinds, grow, leaf
-from prunebench.planning.methods import Method, Step, check, plain
+from prunebench.planning.compile import check_rewinds
+from prunebench.planning.graph import Node, Plan, PlannedCell, RecipeStep, add_leaf, add_steps, adopt
+from prunebench.planning.methods import Method, check
 from prunebench.recipes.options import label
 from prunebench.recipes.phases import Compact, Phase, Rewind, Shuffle, Train, asks_strategy, last
 from prunebench.recipes.schedules import check_sparsity
 from prunebench.recipes.strategy import Control
 from prunebench.runtime.memory import without_collection
+from prunebench.store.schema import Experiment, Location, MethodInfo
 
-# How the cells of a transfer are called in a store, whatever method found the masks.
+# The strategy of all cells of a transfer, whatever method found the masks.
 STRATEGY = "transfer"
-# The method whose mask θ0 alone gives: one mask for all tasks, unlike what other controls have.
+# The method that finds its mask on θ0 alone: one mask for all tasks, unlike the other controls.
 THETA0 = "magnitude-init"
 
 
 @dataclass(frozen=True)
 class Question:
-    """Masks that `strategy` finds on each of the tasks `sources` at `sparsity`, trained on each of `targets`.
+    """Masks that `strategy` finds on each task of `sources` at `sparsity`, trained on each task of `targets`.
 
-    Each target is asked for its own mask too, and for `controls`: a control of `strategy` (random-pruning) of the
-    target's own mask, any other method as it is.
+    Each target's own mask is trained too, and `controls`: a control (random-pruning) of the target's own mask, any
+    other method as it is.
     """
 
     sources: tuple[str, ...]
@@ -42,23 +44,24 @@ class Question:
 
     @property
     def masks(self) -> tuple[str, ...]:
-        """The tasks whose masks are wanted, those for their own task alone last."""
+        """All tasks; those whose masks are wanted for themselves alone come last."""
         return tuple(dict.fromkeys((*self.sources, *self.targets)))
 
 
 def default_controls(strategy: str, registry: Registry) -> tuple[str, ...]:
-    """A random mask with as many units, and, where single weights go, the mask that θ0 alone gives."""
-    unit = Method(strategy, registry).about["unit"]
+    """A random mask with as many units and, where single weights are pruned, the mask that θ0 alone gives."""
+    unit = Method(strategy, registry).info.unit
     return ("random-pruning", THETA0) if unit == "weight" else ("random-pruning",)
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table: the task that its mask is found on, or "", and the steps by which a target has its own."""
+    """A row of the table: the task that its mask comes from, or "", and the steps that train it on that very task."""
 
     task: str
-    about: dict[str, Any]
-    own: list[Step]
+    method: MethodInfo
+    mask_from: str
+    own_steps: list[RecipeStep]
 
 
 class _Finder:
@@ -76,91 +79,90 @@ class _Finder:
         if not self.method.prunes or not question.sparsity:
             raise PrunebenchError(f"{question.strategy!r} finds no mask at sparsity {question.sparsity:g}")
         steps = self.method.steps(question.sparsity)
-        found = last([step.phase for step in steps], asks_strategy)
-        if found < 0:
+        end = last([step.phase for step in steps], asks_strategy)
+        if end < 0:
             raise PrunebenchError(f"{question.strategy!r} finds no mask at sparsity {question.sparsity:g}")
-        self.find = steps[: found + 1]
-        self.shuffles = [step for step in steps[found + 1 :] if isinstance(step.phase, Shuffle)]
+        self.find = steps[: end + 1]
+        self.shuffles = [step for step in steps[end + 1 :] if isinstance(step.phase, Shuffle)]
         compact: list[Phase] = [Compact()] if any(isinstance(step.phase, Compact) for step in steps) else []
         self.training: list[Phase] = [Rewind(), Train(), *compact]
 
     def rows(self) -> Iterator[Row]:
-        """A row for each task whose mask is wanted and each control, with the steps of a target's own."""
-        own = [*self.find, *self.shuffles, *map(plain, self.training)]
-        check(own, self.method.about)
+        """A row for each task's mask and for each control."""
+        own_steps = [*self.find, *self.shuffles, *map(RecipeStep.plain, self.training)]
+        check(own_steps, self.method.info)
         for source in self.question.masks:
-            doc = f"The mask that {self.method.about['label']} finds on {source}, trained from θ0 with a fresh head."
-            yield Row(source, self._about(source, doc), own)
+            doc = f"The mask that {self.method.info.label} finds on {source}, trained from θ0 with a fresh head."
+            yield Row(source, self._info(source, doc), source, own_steps)
         yield from map(self._control, self.question.controls)
 
     @property
-    def words(self) -> str:
-        return f"{self.method.about['label']} {self.question.sparsity:g}"
+    def purpose(self) -> str:
+        return f"{self.method.info.label} {self.question.sparsity:g}"
 
     def transferred(self, source: Node, target: Node) -> Node:
         """The leaf below `target` where the mask that is found below `source` has been trained."""
-        found = grow(source, self.find, self.words)
-        words = f"{self.words} of {source.root.task}"
-        start = adopt(target, found, self.method.about["unit"], words)
-        return leaf(start, [*self.shuffles, *map(plain, self.training[1:])], words)
+        mask = add_steps(source, self.find, self.purpose)
+        purpose = f"{self.purpose} of {source.experiment.task}"
+        start = adopt(target, mask, self.method.info.unit, purpose)
+        return add_leaf(start, [*self.shuffles, *map(RecipeStep.plain, self.training[1:])], purpose)
 
     def _control(self, text: str) -> Row:
         strategy = self.registry.strategy(text)
         if not isinstance(strategy, Control):
-            method = Method(text, self.registry)
-            if method.about["unit"] != self.method.about["unit"]:
-                raise PrunebenchError(
-                    f"{text!r} prunes {method.about['unit']}s and {self.question.strategy!r} "
-                    f"{self.method.about['unit']}s",
-                    "expected controls that prune the same units",
-                )
-            doc = f"{method.about['label']} on the target itself: {method.about['doc']}"
-            steps = method.steps(self.question.sparsity)
-            return Row("", self._about(method.about["label"], doc), steps)
+            return self._other_method(Method(text, self.registry), text)
         control: Any = strategy
         control = replace(control, of=self.question.strategy)
-        steps = [*self.find, *self.shuffles, *map(plain, control.tail(self.training))]
+        steps = [*self.find, *self.shuffles, *map(RecipeStep.plain, control.tail(self.training))]
         name = label(replace(control, of=type(control).of)) if hasattr(type(control), "of") else label(control)
-        check(steps, {**self.method.about, "label": name})
-        doc = f"{name} of the mask that {self.method.about['label']} finds on the target itself."
-        return Row("", self._about(name, doc), steps)
+        check(steps, self.method.info.model_copy(update={"label": name}))
+        doc = f"{name} of the mask that {self.method.info.label} finds on the target itself."
+        return Row("", self._info(name, doc), name, steps)
 
-    def _about(self, name: str, doc: str) -> dict[str, Any]:
-        found = self.method.about["label"]
-        return {
-            **self.method.about,
+    def _other_method(self, method: Method, text: str) -> Row:
+        if method.info.unit != self.method.info.unit:
+            raise PrunebenchError(
+                f"{text!r} prunes {method.info.unit}s and {self.question.strategy!r} {self.method.info.unit}s",
+                "expected controls that prune the same units",
+            )
+        doc = f"{method.info.label} on the target itself: {method.info.doc}"
+        return Row("", self._info(method.info.label, doc), method.info.label, method.steps(self.question.sparsity))
+
+    def _info(self, mask_from: str, doc: str) -> MethodInfo:
+        finder = self.method.info.label
+        changes = {
             "strategy": STRATEGY,
-            "label": f"{STRATEGY}[of={found},mask={name}]",
+            "label": f"{STRATEGY}[of={finder},mask={mask_from}]",
             "doc": doc,
-            "options": {"of": found, "mask": name},
-            "mask_from": name,
+            "options": {"of": finder, "mask": mask_from},
         }
+        return self.method.info.model_copy(update=changes)
 
 
 @without_collection()
-def plan(roots: Sequence[Root], question: Question, registry: Registry) -> Plan:
-    """The plan that answers `question`: `roots` holds one for each of its tasks and each seed."""
+def plan_transfer(experiments: Sequence[Experiment], question: Question, registry: Registry, where: Location) -> Plan:
+    """The plan that answers `question`. `experiments` holds one for each of its tasks and each seed."""
     finder = _Finder(question, registry)
     dense = Method("dense", registry)
     rows = list(finder.rows())
     for row in rows:
-        for root in roots:
-            check_rewinds(row.own, root, row.about["label"])
-    trees = {(root.task, root.seed): Node(root.key(), root) for root in roots}
-    adopting = {(root.task, root.seed): Node(root.key(), root) for root in roots if root.task in question.targets}
-    made = Plan([*trees.values(), *adopting.values()], [])
+        for experiment in experiments:
+            check_rewinds(row.own_steps, experiment, row.method.label)
+    trees = {(each.task, each.seed): Node(each.key, each) for each in experiments}
+    adopting = {(each.task, each.seed): Node(each.key, each) for each in experiments if each.task in question.targets}
+    plan = Plan([*trees.values(), *adopting.values()], [], where)
     for (target, seed), tree in adopting.items():
         own = trees[target, seed]
         task = registry.get("tasks", target)
-        names = (task.benchmark, task.split, task.metrics, task.evaluations)
-        made.cells.append(Cell(dense.about, 0.0, leaf(own, dense.steps(0.0), "dense"), *names))
+        splits = (task.benchmark, task.split, task.metrics, task.evaluations)
+        plan.cells.append(PlannedCell(dense.info, 0.0, add_leaf(own, dense.steps(0.0), "dense"), *splits))
         for row in rows:
             if row.task in ("", target):
-                words = finder.words if row.task else f"{row.about['mask_from']} {question.sparsity:g}"
-                end = leaf(own, row.own, words)
+                purpose = finder.purpose if row.task else f"{row.mask_from} {question.sparsity:g}"
+                leaf = add_leaf(own, row.own_steps, purpose)
             elif row.task in question.sources:
-                end = finder.transferred(trees[row.task, seed], tree)
+                leaf = finder.transferred(trees[row.task, seed], tree)
             else:
                 continue
-            made.cells.append(Cell(row.about, question.sparsity, end, *names))
-    return made
+            plan.cells.append(PlannedCell(row.method, question.sparsity, leaf, *splits, row.mask_from))
+    return plan

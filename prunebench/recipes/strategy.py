@@ -48,6 +48,6 @@ class Control(Protocol):
     def tail(self, rest: Sequence[Phase]) -> Sequence[Phase]: ...
 
 
-def track(unit: Unit) -> str:
+def track(unit: Unit) -> Literal["structured", "unstructured"]:
     """The ranking that a unit belongs to. Structured and unstructured methods are never ranked together."""
     return "unstructured" if unit == "weight" else "structured"

@@ -33,7 +33,9 @@ def flat(row: Row) -> dict[str, Any]:
     """A row of the long table. Scores are fractions, not × 100; what is not known is None."""
     cell, outcome = row.cell, row.outcome
     return {
-        **{name: getattr(cell, name) for name in ("suite", "benchmark", "task")},
+        "suite": row.command.suite,
+        "benchmark": cell.benchmark,
+        "task": cell.task,
         "split": row.split,
         "evaluation": row.evaluation,
         "metric": row.metric,
@@ -75,7 +77,7 @@ def _text(row: Row) -> dict[str, Any]:
     values = flat(row)
     values["options"] = json.dumps(values["options"], sort_keys=True, ensure_ascii=False)
     values["failed_checks"] = " ".join(values["failed_checks"])
-    return values | vars(row.cell.setting)
+    return values | dict(row.cell.setting)
 
 
 def frame(rows: Sequence[Row]) -> pd.DataFrame:
@@ -106,7 +108,7 @@ def _csv_line(row: Row) -> dict[str, Any]:
 
 def to_json(rows: Sequence[Row]) -> str:
     """One object whose `rows` are the long table, an entry a line, each with its setting."""
-    lines = ",\n".join(dumps(flat(row) | vars(row.cell.setting)) for row in rows)
+    lines = ",\n".join(dumps(flat(row) | dict(row.cell.setting)) for row in rows)
     return f'{{\n"format": {FORMAT},\n"rows": [\n{lines}\n]\n}}\n'
 
 

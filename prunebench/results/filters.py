@@ -12,7 +12,8 @@ from functools import partial
 from pathlib import Path
 
 from prunebench.errors import PrunebenchError, unknown
-from prunebench.results.rows import Cell, Row, Setting
+from prunebench.results.rows import Row
+from prunebench.store.schema import Cell, Setting, StoredPlan
 
 # A field of the setting: what several of its values are called, and the option that chooses one.
 WORDS = {
@@ -26,6 +27,20 @@ WORDS = {
     "prunable": ("sets of prunable weights", "--prunable"),
     "code": ("versions of the code", "--code"),
 }
+
+
+def choose_plans(
+    plans: Sequence[StoredPlan], suite: str | None, everything: bool = False, *, must_exist: bool = True
+) -> list[StoredPlan]:
+    """The plans that a page shows: all runs of `suite` (a name or a TOML file), everything, or the last run."""
+    if suite is None:
+        return list(plans if everything else plans[-1:])
+    name = Path(suite).stem if suite.endswith(".toml") else suite
+    named = [plan for plan in plans if plan.suite == name]
+    if not named and must_exist:
+        known = {plan.suite for plan in plans} - {""}
+        raise unknown("suite", name, known, "only suites with results in the store can be shown")
+    return named
 
 
 @dataclass(frozen=True)
@@ -199,7 +214,7 @@ def _named(cell: Cell, usual: Setting) -> Cell:
     said = ",".join(f"{field}={getattr(cell.setting, field)}" for field in _fields({cell.setting, usual}))
     # A dense run of another setting is no reference for the usual one: it loses the name by which it would be.
     strategy = f"{cell.strategy} {{{said}}}" if cell.is_dense else cell.strategy
-    return replace(cell, label=f"{cell.label} {{{said}}}", strategy=strategy)
+    return cell.model_copy(update={"label": f"{cell.label} {{{said}}}", "strategy": strategy})
 
 
 def environment(rows: Iterable[Row]) -> dict[str, list[str]]:

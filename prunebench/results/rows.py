@@ -1,7 +1,4 @@
-"""The long table: one row for each cell, evaluation and metric, from stored plans and records alone.
-
-Torch-free. Imports `phases`.
-"""
+"""The long table: one row for each cell, evaluation and metric, from stored plans and records alone."""
 
 from __future__ import annotations
 
@@ -9,86 +6,28 @@ import functools
 import itertools
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from prunebench.recipes.phases import trains_from_theta0
+from prunebench.store.schema import Cell, Command, Failure, Record, StoredPlan
 
-Fetch = Callable[[str], Mapping[str, Any] | None]
-
-
-class Store(Protocol):
-    """What gives records and failures, as many as there are of those keys."""
-
-    def fetch(self, keys: Collection[str]) -> Mapping[str, Mapping[str, Any]]: ...
-    def failures(self, keys: Collection[str]) -> Mapping[str, Mapping[str, Any]]: ...
+FetchRecord = Callable[[str], Record | None]
+FetchFailure = Callable[[str], Failure | None]
 
 
-@dataclass(frozen=True, order=True)
-class Setting:
-    """What must be equal for two results of one task to stand in one ranking."""
+class Results(Protocol):
+    """A store or a bundle: gives the records and failures of those keys, as many as there are."""
 
-    model: str = ""
-    model_fingerprint: str = ""
-    model_revision: str = ""
-    data: str = ""
-    protocol: str = ""
-    precision: str = ""
-    device: str = ""
-    prunable: str = ""
-    code: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One method at one sparsity on one task with one seed, as it was planned.
-
-    `key` names the record that its score is read from, `trainings` those of all trainings on its recipe's path.
-    `mask` is that of its mask in the store: "" where it has none, or one drawn at random, which is not kept, or was
-    planned before masks were named. `mask_from` is set in a transfer only: the task that the mask was found on, or the
-    control that it comes from.
-    """
-
-    suite: str
-    command: str
-    written: str
-    strategy: str
-    label: str
-    options: Mapping[str, Any]
-    unit: str
-    track: str
-    control_of: str | None
-    source: str
-    doc: str
-    task: str
-    benchmark: str
-    split: str
-    metrics: tuple[str, ...]
-    evaluations: tuple[str, ...]
-    sparsity: float
-    seed: int
-    key: str
-    trainings: tuple[str, ...]
-    setting: Setting
-    mask: str = ""
-    mask_from: str = ""
-
-    @property
-    def is_dense(self) -> bool:
-        return self.strategy == "dense"
-
-    def suffix(self, evaluation: str) -> str:
-        """What tells an evaluation of this task from its others: "matched", or "" where there is but one."""
-        if len(self.evaluations) < 2:
-            return ""
-        return evaluation.removeprefix("validation").replace("_", " ").strip()
+    def fetch(self, keys: Collection[str]) -> Mapping[str, Record]: ...
+    def failures(self, keys: Collection[str]) -> Mapping[str, Failure]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Trainings, the optimiser steps in them, and the seconds that they took on the `hardware` that records name.
+    """Trainings, their optimiser steps, and the seconds that they took on the `hardware` that records name.
 
-    Steps and seconds are None where a record is lost, or knows of none.
+    Steps and seconds are None where a record is lost, or does not know them.
     """
 
     trainings: int
@@ -101,11 +40,11 @@ class Cost:
 class Outcome:
     """What the record of a cell says beside its scores.
 
-    Realised sparsity is `pruned` of `units` (weights, heads or neurons); encoder sparsities are fractions of
-    `encoder_weights` that are zero or gone, before and after the last training. `find` is what was spent until the
-    last mask stood, `train` what was spent on the weights that are scored. `from_theta0`: what is scored is a
-    subnetwork of θ0 that was trained, which can be a winning ticket. `speed` is how many examples a second the scored
-    model predicted, where that was measured.
+    Realised sparsity is `pruned` of `units` (weights, heads or neurons). Encoder sparsities are fractions of
+    `encoder_weights` that are zero or gone, before and after the last training. `find` is the cost until the last mask
+    stood, `train` the cost of training the weights that are scored. `from_theta0`: what is scored is a subnetwork of θ0
+    that was trained, which can be a winning ticket. `speed` is how many examples a second the scored model predicted,
+    where that was measured.
     """
 
     units: int
@@ -127,7 +66,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One metric of one evaluation of a cell.
+    """One metric of one evaluation of a cell, and the `command` that asked for the cell.
 
     `value` is None unless `status` is "done"; else `status` is "missing" or "failed: reason". `dense` is the value of
     the unpruned model of the same seed, `majority` that of the most frequent class. `degenerate`: the metric is
@@ -135,6 +74,7 @@ class Row:
     """
 
     cell: Cell
+    command: Command
     outcome: Outcome | None
     evaluation: str
     metric: str
@@ -150,24 +90,23 @@ class Row:
         return f"{self.cell.split} {self.cell.suffix(self.evaluation)}".strip()
 
 
-def rows(plans: Iterable[Mapping[str, Any]], record: Fetch, failure: Fetch) -> list[Row]:
+def rows(plans: Iterable[StoredPlan], record: FetchRecord, failure: FetchFailure) -> list[Row]:
     """The long table of all cells of `plans` (the newest last), in an order that depends on their content only.
 
-    `record` and `failure` give what the store holds under a key, or None. Where two plans have the same method, task,
+    `record` and `failure` return what the store holds under a key, or None. Where two plans have the same method, task,
     sparsity, seed and setting, the newer one's cell counts.
     """
     fetch = functools.cache(record)
-    table = [row for cell in _cells(plans) for row in _rows(cell, fetch, failure)]
+    table = [row for cell, command in _newest(plans) for row in _rows(cell, command, fetch, failure)]
     dense = {_pair(row): row.value for row in table if row.cell.is_dense and row.value is not None}
     return sorted((replace(row, dense=dense.get(_pair(row))) for row in table), key=order)
 
 
-def stored(plans: Sequence[Mapping[str, Any]], store: Store) -> list[Row]:
+def stored_rows(plans: Sequence[StoredPlan], results: Results) -> list[Row]:
     """The long table of all cells of `plans`, from a store that is asked for everything at once."""
-    cells = [cell for plan in plans for cell in plan["cells"]]
-    keys = {key for cell in cells for key in (cell["key"], *cell["trainings"])}
-    records = store.fetch(keys)
-    return rows(plans, records.get, store.failures(keys - records.keys()).get)
+    keys = {key for plan in plans for cell in plan.cells for key in cell.keys}
+    records = results.fetch(keys)
+    return rows(plans, records.get, results.failures(keys - records.keys()).get)
 
 
 def order(row: Row) -> tuple[Any, ...]:
@@ -179,103 +118,86 @@ def order(row: Row) -> tuple[Any, ...]:
     return (cell.task, cell.track, cell.sparsity, *method, cell.seed, evaluation, metric, cell.setting)
 
 
-def _cells(plans: Iterable[Mapping[str, Any]]) -> list[Cell]:
-    newest: dict[tuple[Any, ...], Cell] = {}
+def _newest(plans: Iterable[StoredPlan]) -> list[tuple[Cell, Command]]:
+    newest: dict[tuple[Any, ...], tuple[Cell, Command]] = {}
     for plan in plans:
-        # Within one plan the order of the cells must not matter, not even if it holds one twice.
-        for data in sorted(plan["cells"], key=lambda data: str(data["key"])):
-            cell = _cell(plan, data)
-            newest[cell.label, cell.task, cell.sparsity, cell.seed, cell.setting] = cell
+        command = Command(suite=plan.suite, command=plan.command, written=plan.written)
+        # The order of the cells in a plan must not matter, not even if it holds one twice.
+        for cell in sorted(plan.cells, key=lambda cell: cell.key):
+            newest[cell.label, cell.task, cell.sparsity, cell.seed, cell.setting] = cell, command
     return list(newest.values())
 
 
-_OF_PLAN = ("suite", "command", "written")
-# What plans of earlier versions lack.
-_LATER = ("mask", "mask_from")
-_OF_CELL = [field.name for field in fields(Cell) if field.name not in (*_OF_PLAN, *_LATER)]
-_OF_SETTING = [field.name for field in fields(Setting)]
-
-
-def _cell(plan: Mapping[str, Any], data: Mapping[str, Any]) -> Cell:
-    values = {name: data[name] for name in _OF_CELL}
-    for name in ("metrics", "evaluations", "trainings"):
-        values[name] = tuple(values[name])
-    values["setting"] = Setting(**{name: data["setting"].get(name) or "" for name in _OF_SETTING})
-    values |= {name: data.get(name) or "" for name in _LATER}
-    return Cell(**{name: plan[name] for name in _OF_PLAN}, **values)
-
-
-def _rows(cell: Cell, fetch: Fetch, failure: Fetch) -> Iterable[Row]:
+def _rows(cell: Cell, command: Command, fetch: FetchRecord, failure: FetchFailure) -> Iterable[Row]:
     record = fetch(cell.key)
     pairs = [(evaluation, metric) for evaluation in cell.evaluations for metric in cell.metrics]
     if record is None:
-        status = _failed(cell, failure)
-        return [Row(cell, None, evaluation, metric, status) for evaluation, metric in pairs]
+        status = _status(cell, failure)
+        return [Row(cell, command, None, evaluation, metric, status) for evaluation, metric in pairs]
     outcome = _outcome(cell, record, fetch)
-    return [_row(cell, outcome, record, evaluation, metric) for evaluation, metric in pairs]
+    return [_row(cell, command, outcome, record, evaluation, metric) for evaluation, metric in pairs]
 
 
-def _failed(cell: Cell, failure: Fetch) -> str:
-    """The first failure on the recipe's path: what was never started because of it says less about the reason."""
-    for key in dict.fromkeys((*cell.trainings, cell.key)):
-        failed = failure(key)
-        if failed is not None:
-            return f"failed: {failed['reason']}"
-    return "missing"
+def _status(cell: Cell, failure: FetchFailure) -> str:
+    """The first failure on the recipe's path, which is the cause of those behind it."""
+    failures = (failure(key) for key in cell.keys)
+    first = next((each for each in failures if each is not None), None)
+    return f"failed: {first.reason}" if first else "missing"
 
 
-def _row(cell: Cell, outcome: Outcome, record: Mapping[str, Any], evaluation: str, metric: str) -> Row:
-    scores = record["evaluations"].get(evaluation, {})
-    value = scores.get("metrics", {}).get(metric)
-    if value is None:
-        return Row(cell, outcome, evaluation, metric, f"failed: the record has no {metric} of {evaluation}")
-    if not math.isfinite(value):
-        return Row(cell, outcome, evaluation, metric, f"failed: {metric} of {evaluation} is {value}")
+def _row(cell: Cell, command: Command, outcome: Outcome, record: Record, evaluation: str, metric: str) -> Row:
+    scores = record.evaluations.get(evaluation)
+    if scores is None or metric not in scores.metrics:
+        return Row(cell, command, outcome, evaluation, metric, f"failed: the record has no {metric} of {evaluation}")
     return Row(
         cell,
+        command,
         outcome,
         evaluation,
         metric,
         status="done",
-        value=float(value),
-        majority=scores.get("majority", {}).get(metric),
-        degenerate=metric in scores.get("degenerate", ()),
-        examples=scores.get("examples"),
+        value=scores.metrics[metric],
+        majority=scores.majority.get(metric),
+        degenerate=metric in scores.degenerate,
+        examples=scores.examples,
     )
 
 
-def _outcome(cell: Cell, record: Mapping[str, Any], fetch: Fetch) -> Outcome:
-    sparsity, parameters = record["sparsity"], record["parameters"]
+def _outcome(cell: Cell, record: Record, fetch: FetchRecord) -> Outcome:
+    sparsity, parameters = record.sparsity, record.parameters
     find, train = _costs(cell, record, fetch)
     return Outcome(
-        **{name: sparsity[name] for name in ("units", "pruned", "realised", "encoder_weights")},
-        encoder_before=sparsity["encoder_before"],
-        encoder_after=sparsity["encoder_after"],
-        parameters_total=parameters["total"],
-        parameters_left=parameters["left"],
-        train_examples=record["root"]["sizes"]["train"],
+        units=sparsity.units,
+        pruned=sparsity.pruned,
+        realised=sparsity.realised,
+        encoder_before=sparsity.encoder_before,
+        encoder_after=sparsity.encoder_after,
+        encoder_weights=sparsity.encoder_weights,
+        parameters_total=parameters.total,
+        parameters_left=parameters.left,
+        train_examples=record.experiment.sizes["train"],
         find=find,
         train=train,
-        from_theta0=trains_from_theta0(record["phases"]),
-        environment={name: str(value) for name, value in record.get("environment", {}).items()},
-        failed_checks=tuple(sorted(name for name, held in record.get("checks", {}).items() if held is False)),
+        from_theta0=trains_from_theta0([{"phase": entry.phase, **entry.fields} for entry in record.phases]),
+        environment={name: str(value) for name, value in record.environment.items()},
+        failed_checks=tuple(sorted(name for name, held in record.checks.items() if held is False)),
         speed=_speed(record),
     )
 
 
-def _speed(record: Mapping[str, Any]) -> float | None:
-    seconds = record.get("seconds", {}).get("predict")
-    return sum(found["examples"] for found in record["evaluations"].values()) / seconds if seconds else None
+def _speed(record: Record) -> float | None:
+    seconds = record.seconds.get("predict")
+    return sum(scores.examples for scores in record.evaluations.values()) / seconds if seconds else None
 
 
-def _costs(cell: Cell, record: Mapping[str, Any], fetch: Fetch) -> tuple[Cost, Cost]:
+def _costs(cell: Cell, record: Record, fetch: FetchRecord) -> tuple[Cost, Cost]:
     """What was spent to find the mask, and to train it.
 
     The last training trained what is scored only if nothing but `Compact` follows it: a model that is pruned and left
     as it is has cost all its trainings to find, and none to train.
     """
-    last_first = (phase["phase"] for phase in reversed(record["phases"]))
-    after = set(itertools.takewhile(lambda word: word != "Train", last_first))
+    last_first = (entry.phase for entry in reversed(record.phases))
+    after = set(itertools.takewhile(lambda phase: phase != "Train", last_first))
     split = len(cell.trainings) - (1 if cell.trainings and after <= {"Compact"} else 0)
     find, train = cell.trainings[:split], cell.trainings[split:]
     # A record has the seconds since the one before it: those of a training that `Compact` follows stand in its record.
@@ -284,14 +206,14 @@ def _costs(cell: Cell, record: Mapping[str, Any], fetch: Fetch) -> tuple[Cost, C
     return _cost(find, find, fetch), _cost(train, (*train, cell.key), fetch)
 
 
-def _cost(keys: Sequence[str], timed: Sequence[str], fetch: Fetch) -> Cost:
-    steps = [record["steps"] for key in keys if (record := fetch(key)) is not None]
-    found = [record for key in dict.fromkeys(timed) if "seconds" in (record := fetch(key) or {})]
+def _cost(keys: Sequence[str], timed: Sequence[str], fetch: FetchRecord) -> Cost:
+    steps = [record.steps for key in keys if (record := fetch(key)) is not None]
+    records = [record for key in dict.fromkeys(timed) if (record := fetch(key)) is not None]
     return Cost(
         len(keys),
         sum(steps) if len(steps) == len(keys) else None,
-        math.fsum(record["seconds"]["train"] for record in found) if len(found) == len(set(timed)) else None,
-        frozenset(str(name) for record in found if (name := record.get("environment", {}).get("hardware"))),
+        math.fsum(record.seconds["train"] for record in records) if len(records) == len(set(timed)) else None,
+        frozenset(str(name) for record in records if (name := record.environment.get("hardware"))),
     )
 
 

@@ -1,6 +1,6 @@
-"""Where the files of a store lie: a folder of this machine, or whatever else fsspec reaches by a URL.
+"""Where the files of a store lie: a folder of this machine, or anything else that fsspec reaches by a URL.
 
-Names are paths below the place, with slashes. A file is there whole or not at all. Imports nothing heavy by itself.
+Names are relative paths with slashes. A file is there whole or not at all.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from prunebench.errors import PrunebenchError
 
 PART = ".part-"
 STALE_SECONDS = 24 * 3600
-# Where more files than that are asked for, their folders are listed first.
+# To read more files than this, their folders are listed first.
 FEW = 16
-# What fsspec's drivers raise of Python's own errors, beside errors of their own.
-_OF_DRIVERS = (OSError, ValueError, NotImplementedError)
+# Python's own errors that fsspec's drivers raise, beside errors of their own.
+_DRIVER_ERRORS = (OSError, ValueError, NotImplementedError)
 
 
-class Place(Protocol):
-    """What a store needs of the place where it lies. `url` is what the user calls it."""
+class Backend(Protocol):
+    """The files of a store. `url` is the folder or URL that the user named."""
 
     url: str
 
-    def where(self, name: str) -> str:
-        """What the user calls that file."""
+    def location(self, name: str) -> str:
+        """The full path or URL of a file, for messages."""
 
     def prepare(self) -> None:
-        """Raise StoreError unless files can be written here, and clear away what killed writers have left."""
+        """Raise StoreError unless files can be written here, and remove old files of killed writers."""
 
     def is_empty(self) -> bool:
-        """Whether nothing is here, but for what killed writers have left."""
+        """Whether nothing is here, temporary files of killed writers aside."""
 
     def names(self, folder: str) -> list[str]:
         """The names of all files below that folder, sorted."""
@@ -47,41 +47,41 @@ class Place(Protocol):
         """The bytes of a file. Raises FileNotFoundError."""
 
     def read_all(self, names: Collection[str]) -> dict[str, bytes]:
-        """The bytes of those of the files that are there, by name."""
+        """The bytes of those files that exist, by name."""
 
     def write(self, name: str, data: bytes) -> None: ...
 
     def remove(self, name: str) -> None:
-        """Remove a file, if it is there."""
+        """Remove a file if it exists."""
 
     def set_aside(self, name: str) -> str:
-        """Rename a damaged file, and say how."""
+        """Rename a damaged file, and return its new name."""
 
 
 class StoreError(PrunebenchError):
     """The store cannot be written or reached: no job can go on."""
 
 
-def at(text: str | Path) -> Place:
-    """The place that the user names: a folder or a URL."""
+def at(text: str | Path) -> Backend:
+    """The backend for a folder or a URL."""
     scheme, _, rest = str(text).rpartition("://")
     if not scheme:
-        return Local(Path(text))
-    return Local(Path(rest)) if scheme in ("file", "local") else Remote(str(text))
+        return LocalBackend(Path(text))
+    return LocalBackend(Path(rest)) if scheme in ("file", "local") else RemoteBackend(str(text))
 
 
-class Local:
-    """A folder. A file is written under a temporary name beside its own, flushed to disk, and renamed."""
+class LocalBackend:
+    """A folder. A file is written under a temporary name in the same folder, flushed to disk and renamed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.url = str(folder)
 
-    def where(self, name: str) -> str:
+    def location(self, name: str) -> str:
         return str(self.folder / name)
 
     def prepare(self) -> None:
-        with self._explained():
+        with self._errors_explained():
             handle, probe = tempfile.mkstemp(dir=self.folder, prefix=PART)
             os.close(handle)
             os.unlink(probe)
@@ -91,7 +91,7 @@ class Local:
                         part.unlink()
 
     def is_empty(self) -> bool:
-        with self._explained():
+        with self._errors_explained():
             return not self.folder.is_dir() or all(path.name.startswith(PART) for path in self.folder.iterdir())
 
     def names(self, folder: str) -> list[str]:
@@ -103,7 +103,7 @@ class Local:
         return sorted(found)
 
     def exists(self, name: str) -> bool:
-        with self._explained():
+        with self._errors_explained():
             return (self.folder / name).exists()
 
     def read(self, name: str) -> bytes:
@@ -122,7 +122,7 @@ class Local:
 
     def write(self, name: str, data: bytes) -> None:
         path = self.folder / name
-        with self._explained():
+        with self._errors_explained():
             path.parent.mkdir(parents=True, exist_ok=True)
             handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=PART)
             try:
@@ -130,7 +130,7 @@ class Local:
                     file.write(data)
                     file.flush()
                     os.fsync(file.fileno())
-                # A temporary file is its owner's alone; results are for everybody whom the folder lets in.
+                # Temporary files are private to their owner; results are for everybody who may read the folder.
                 os.chmod(temporary, 0o644)
                 os.replace(temporary, path)
             except BaseException:
@@ -139,7 +139,7 @@ class Local:
                 raise
 
     def remove(self, name: str) -> None:
-        with self._explained():
+        with self._errors_explained():
             (self.folder / name).unlink(missing_ok=True)
 
     def set_aside(self, name: str) -> str:
@@ -149,7 +149,7 @@ class Local:
         return aside
 
     @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _errors_explained(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
@@ -170,17 +170,17 @@ class Local:
             ) from error
 
 
-class Remote:
-    """Object storage, by fsspec. A file is written by one put, which makes it appear whole."""
+class RemoteBackend:
+    """Object storage, through fsspec. One put writes a file, which then appears whole."""
 
     def __init__(self, url: str) -> None:
         self.url = url if url.endswith("://") else url.rstrip("/")
-        with self._explained():
+        with self._errors_explained():
             self.root: str = self._look_up()[1]
 
     @property
     def fs(self) -> Any:
-        # Looked up each time: fsspec keeps one for each process, and none survives a fork.
+        # Looked up each time: fsspec caches one per process, and none survives a fork.
         return self._look_up()[0]
 
     def _look_up(self) -> tuple[Any, str]:
@@ -202,7 +202,7 @@ class Remote:
     def _path(self, name: str) -> str:
         return f"{self.root}/{name}"
 
-    def where(self, name: str) -> str:
+    def location(self, name: str) -> str:
         return f"{self.url}/{name}"
 
     def prepare(self) -> None:
@@ -210,7 +210,7 @@ class Remote:
         self.remove(f"{PART}probe")
 
     def is_empty(self) -> bool:
-        with self._explained():
+        with self._errors_explained():
             try:
                 paths = self._fresh().ls(self.root, detail=False)
             except FileNotFoundError:
@@ -218,7 +218,7 @@ class Remote:
         return all(name.startswith(PART) for name in self._names(paths))
 
     def names(self, folder: str) -> list[str]:
-        with self._explained():
+        with self._errors_explained():
             try:
                 paths = self._fresh().find(self._path(folder))
             except FileNotFoundError:
@@ -226,8 +226,8 @@ class Remote:
         return sorted(self._names(paths))
 
     def exists(self, name: str) -> bool:
-        # Not fs.exists, which takes any error for an absence.
-        with self._explained():
+        # Not fs.exists, which takes any error for absence.
+        with self._errors_explained():
             try:
                 self._fresh().info(self._path(name))
             except FileNotFoundError:
@@ -235,14 +235,14 @@ class Remote:
         return True
 
     def read(self, name: str) -> bytes:
-        with self._explained():
+        with self._errors_explained():
             return bytes(self._fresh().cat_file(self._path(name)))
 
     def read_all(self, names: Collection[str]) -> dict[str, bytes]:
         folders = {name.partition("/")[0] for name in names}
         wanted = sorted({name for folder in folders for name in self.names(folder)}.intersection(names))
         found = {}
-        with self._explained():
+        with self._errors_explained():
             paths = [self._path(name) for name in wanted]
             results = self.fs.cat_ranges(paths, None, None, on_error="return")
             for name, data in zip(wanted, results, strict=True):
@@ -253,14 +253,14 @@ class Remote:
         return found
 
     def write(self, name: str, data: bytes) -> None:
-        with self._explained():
+        with self._errors_explained():
             try:
                 self.fs.pipe_file(self._path(name), data)
             except FileNotFoundError as error:
                 raise self._failed(error) from error
 
     def remove(self, name: str) -> None:
-        with self._explained(), contextlib.suppress(FileNotFoundError):
+        with self._errors_explained(), contextlib.suppress(FileNotFoundError):
             self.fs.rm_file(self._path(name))
 
     def set_aside(self, name: str) -> str:
@@ -271,24 +271,24 @@ class Remote:
         return aside
 
     def _fresh(self) -> Any:
-        """The file system without what it remembers of listings: other processes write here too."""
+        """The file system without its cached listings, because other processes write here too."""
         fs = self.fs
         fs.invalidate_cache()
         return fs
 
     def _names(self, paths: list[str]) -> list[str]:
-        """The names of files; some tools mark a folder by an empty object whose path ends in a slash."""
+        """The names of files. Some tools mark a folder by an empty object whose path ends in a slash."""
         return [path.removeprefix(f"{self.root}/") for path in paths if not path.endswith("/") and path != self.root]
 
     @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turn what the drivers raise into one line: errors of the system, and errors of their own."""
+    def _errors_explained(self) -> Iterator[None]:
+        """Turn errors of the system and of the drivers into one line."""
         try:
             yield
         except (FileNotFoundError, PrunebenchError):
             raise
         except Exception as error:
-            if type(error).__module__ == "builtins" and not isinstance(error, _OF_DRIVERS):
+            if type(error).__module__ == "builtins" and not isinstance(error, _DRIVER_ERRORS):
                 raise
             raise self._failed(error) from error
 
@@ -304,7 +304,7 @@ def _damaged(name: str) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """What a driver's error says, as the end of a line."""
+    """The text of a driver's error, as the end of a line."""
     text = " ".join(str(getattr(error, "strerror", None) or error).split()).rstrip(".") or type(error).__name__
     text = text if text[1:2].isupper() else text[:1].lower() + text[1:]
     return f"no permission: {text}" if isinstance(error, PermissionError) else text

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
@@ -92,7 +92,7 @@ class Experiment(Strict):
     device: str
     prunable: str
 
-    @property
+    @cached_property
     def key(self) -> str:
         """A digest of all that a score depends on; names and sizes follow from the fingerprints."""
         return digest(
@@ -102,7 +102,7 @@ class Experiment(Strict):
             ]
         )
 
-    @property
+    @cached_property
     def setting(self) -> Setting:
         return Setting(
             model=self.model.name,
@@ -219,6 +219,12 @@ class Record(Strict):
     peak_memory_mb: Seconds
 
     @property
+    def eval_limit(self) -> int | None:
+        """The largest number of examples of an evaluation, where the protocol limits it."""
+        limit = self.experiment.protocol.get("eval_limit")
+        return limit if isinstance(limit, int) else None
+
+    @property
     def checksum(self) -> str:
         return hashlib.sha256(text(self.to_json())).hexdigest()
 
@@ -231,13 +237,8 @@ class Failure(Strict):
     details: str = ""
 
 
-class Cell(Strict):
-    """One method at one sparsity on one task with one seed, as it was planned.
-
-    `key` names the record that its score is read from, `trainings` the records of all trainings on its recipe's path.
-    `mask` is the key of its mask in the store: "" where it has none, or a random one, which is drawn again. In a
-    transfer `mask_from` is the task that the mask comes from, or the control.
-    """
+class MethodInfo(Strict):
+    """A method as pages show it: `label` names its strategy with the options that differ from their defaults."""
 
     strategy: str
     label: str
@@ -247,6 +248,16 @@ class Cell(Strict):
     control_of: str | None
     source: str
     doc: str
+
+
+class Cell(MethodInfo):
+    """One method at one sparsity on one task with one seed, as it was planned.
+
+    `key` names the record that its score is read from, `trainings` the records of all trainings on its recipe's path.
+    `mask` is the key of its mask in the store: "" where it has none, or a random one, which is drawn again. In a
+    transfer `mask_from` is the task that the mask comes from, or the control.
+    """
+
     task: str
     benchmark: str
     split: str
@@ -355,8 +366,3 @@ def digest(parts: Any) -> str:
 
 
 _canonical = json.JSONEncoder(sort_keys=True).encode
-
-
-def records_of(cells: Iterator[Cell], records: Mapping[str, Record]) -> Iterator[Record]:
-    """The records of these cells that are there."""
-    return (records[cell.key] for cell in cells if cell.key in records)

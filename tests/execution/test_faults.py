@@ -6,12 +6,12 @@ import types
 
 import pytest
 import torch
+from prunebench.cli.display import Lines
 
 from prunebench import PrunebenchError
-from prunebench.cli.display import Lines
 from prunebench.execution import measurements, scheduler, strategy_calls, worker
 from prunebench.execution.checkpoints import Checkpoints
-from prunebench.execution.executors.local import Here
+from prunebench.execution.executors.local import SerialExecutor
 from prunebench.execution.workspace import Subject, subject
 from prunebench.hooks.registry import Registry
 from prunebench.models.encoder import load
@@ -74,7 +74,7 @@ def planned(tiny_bert, tiny_glue, tmp_path):
 
         def finish():
             todo = jobs.to_run(plan, store)
-            with Here() as pool:
+            with SerialExecutor() as pool:
                 return scheduler.run(todo, pool, store, registry.files, Lines(todo))
 
         return plan, store, finish
@@ -270,7 +270,7 @@ def test_a_mask_that_is_damaged_or_gone_is_made_again(planned, kind):
     todo = jobs.to_run(plan, store)
     for path in (store.place.folder / "masks").glob("*"):
         path.write_bytes(b"nothing") if kind == "damaged" else path.unlink()
-    with Here() as pool:
+    with SerialExecutor() as pool:
         report = scheduler.run(todo, pool, store, (), Lines(todo))
     assert report.again
     assert not report.failures
@@ -302,7 +302,7 @@ def test_a_job_that_another_run_is_at_is_left_to_it(planned, monkeypatch, end):
 
     display.held_up = elsewhere
     monkeypatch.setattr(claims, "POLL", 0.0)
-    with Store.open(store.name).announced() as other, Here() as pool:
+    with Store.open(store.name).announced() as other, SerialExecutor() as pool:
         assert other.claim(dense.anchor.key)
         report = scheduler.run(todo, pool, store, (), display)
     assert held_up == [dense]
@@ -329,7 +329,7 @@ def test_what_another_run_does_while_this_one_claims_it_is_not_done_again(planne
         return real(here, key, beside)
 
     monkeypatch.setattr(claims.Presence, "claim", late)
-    with Here() as pool:
+    with SerialExecutor() as pool:
         report = scheduler.run(todo, pool, store, (), Lines(todo))
     assert (report.done, report.failures) == (len(todo) - 1, {})
     assert all(store.record(cell.leaf.key) for cell in plan.cells)
@@ -342,7 +342,7 @@ def test_weights_that_another_run_threw_away_are_made_again(planned):
     todo = jobs.to_run(plan, store)
     display = Lines(todo)
     display.started = lambda job: [real(store, path.stem) for path in (store.place.folder / "weights").glob("*")]
-    with Here() as pool:
+    with SerialExecutor() as pool:
         report = scheduler.run(todo, pool, store, (), display)
     assert report.again
     assert not report.failures

@@ -16,14 +16,14 @@ from types import SimpleNamespace
 import pytest
 import safetensors.torch
 import torch
-
 from prunebench.cli.display import Lines
+
 from prunebench.cli.options import Running, executor_of, request_for
 from prunebench.errors import PrunebenchError
 from prunebench.execution import measurements, scheduler, worker
 from prunebench.execution.executors import local
 from prunebench.execution.executors.base import WorkersDied
-from prunebench.execution.executors.local import Here, Processes, Request
+from prunebench.execution.executors.local import ProcessExecutor, Request, SerialExecutor
 from prunebench.hooks.registry import Registry
 from prunebench.models.fast import embedding_subset
 from prunebench.planning import experiment, jobs
@@ -61,7 +61,7 @@ def run(tiny_bert, tiny_glue, tmp_path):
         place = Store.create(tmp_path / store)
         plan = experiment.plan(suite, registry)
         todo = jobs.to_run(plan, place, keep=[cell.leaf for cell in plan.cells] if keep else ())
-        with executor or Here() as pool:
+        with executor or SerialExecutor() as pool:
             report = scheduler.run(todo, pool, place, registry.files, Lines(todo), slots=2 if executor else 1)
         if report.unexpected:
             raise report.unexpected
@@ -408,7 +408,9 @@ def test_worker_processes_give_the_same_records_bit_for_bit(run, monkeypatch, pr
         torch.set_num_threads(threads)
     seen = []
     with progress.listening(seen.append):
-        there, _, _ = run("imp,magnitude", "0.2", store="there", executor=Processes(Request(2)), precision=precision)
+        there, _, _ = run(
+            "imp,magnitude", "0.2", store="there", executor=ProcessExecutor(Request(2)), precision=precision
+        )
     trained = {node.key for node in plan.nodes() if there.record(node.key) and there.record(node.key)["steps"]}
     assert {moment.job for moment in seen if moment.step == moment.steps} == trained
     for cell in plan.cells:
@@ -503,7 +505,7 @@ def test_what_is_wanted_only_for_what_another_run_has_done_is_not_done_again(run
         fresh.add_record(record, b"")
     for path in (tmp_path / "store" / "masks").iterdir():
         fresh.add_bytes("masks", path.stem, path.read_bytes())
-    with Here() as pool:
+    with SerialExecutor() as pool:
         report = scheduler.run(todo, pool, fresh, (), Lines(todo))
     assert report.done == 0
     assert not report.failures
@@ -600,9 +602,9 @@ def test_a_worker_that_is_killed_costs_no_result(run, tmp_path, monkeypatch, cap
     """kill -9 in the middle of a job, twice: the records are those of a run that nobody disturbed."""
     (tmp_path / "dies.py").write_text(DIES)
     words = {"strategies": "dies[times=2],imp", "plugins": [tmp_path / "dies.py"]}
-    there, plan, _ = run(**words, store="whole", executor=Processes(Request(2)))
+    there, plan, _ = run(**words, store="whole", executor=ProcessExecutor(Request(2)))
     monkeypatch.setenv("DIES", str(tmp_path / "log"))
-    store, plan, report = run(**words, executor=Processes(Request(2)))
+    store, plan, report = run(**words, executor=ProcessExecutor(Request(2)))
     assert report.failures == {}
     assert (tmp_path / "log").read_text() == "xxx"
     assert capsys.readouterr().err.count("its worker died: it was killed by SIGKILL") == 2
@@ -615,9 +617,9 @@ def test_a_strategy_that_always_kills_its_worker_costs_nobody_else_anything(run,
     (tmp_path / "dies.py").write_text(DIES)
     words = {"plugins": [tmp_path / "dies.py"], "seeds": "2"}
     others = "imp,magnitude,random-pruning,random-pruning[of=heads],heads"
-    there, plan, _ = run(others, **words, store="whole", executor=Processes(Request(2)))
+    there, plan, _ = run(others, **words, store="whole", executor=ProcessExecutor(Request(2)))
     monkeypatch.setenv("DIES", str(tmp_path / "log"))
-    store, mixed, report = run(f"dies[times=99],{others}", **words, executor=Processes(Request(2)))
+    store, mixed, report = run(f"dies[times=99],{others}", **words, executor=ProcessExecutor(Request(2)))
     assert set(report.failures) == {f"rte, seed {seed}, dies[times=99] 0.2: Train Prune(0.2)" for seed in (0, 1)}
     [reason] = set(report.failures.values())
     assert reason.startswith("its worker died 3 times: it was killed by SIGKILL")
@@ -630,7 +632,7 @@ def test_a_strategy_that_always_kills_its_worker_costs_nobody_else_anything(run,
     assert capsys.readouterr().err.count("the job is run again") == 4
 
 
-class _Deadly(Here):
+class _Deadly(SerialExecutor):
     """Dies of a job where `dies(job, times)` says so; so many times one of its anchor was submitted before."""
 
     def __init__(self, dies, error=local.WorkerDied):
@@ -728,20 +730,20 @@ def test_threads_go_by_the_room_and_not_by_the_jobs_that_are_left(monkeypatch):
     for left, jobs_at_once in ((10, 2), (1, 1)):
         request = request_for(chosen, registry, running, left)
         assert (request.jobs, request.cpus) == (jobs_at_once, 4)
-    assert isinstance(executor_of(registry, None, request), Processes), "a lone job too may die"
+    assert isinstance(executor_of(registry, None, request), ProcessExecutor), "a lone job too may die"
 
 
 def test_a_job_in_this_process_has_the_threads_that_it_was_given():
     before = torch.get_num_threads()
     try:
-        assert Here(cpus=3).submit(torch.get_num_threads).result() == 3
+        assert SerialExecutor(cpus=3).submit(torch.get_num_threads).result() == 3
     finally:
         torch.set_num_threads(before)
 
 
 def test_what_a_worker_has_printed_is_there_after_it_has_ended(capfd, monkeypatch):
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
-    with Processes(Request(1, cpus=1)) as pool:
+    with ProcessExecutor(Request(1, cpus=1)) as pool:
         pool.submit(exec, "print('half a line', end='')").result()
     assert capfd.readouterr().out == "half a line"
 
@@ -749,10 +751,10 @@ def test_what_a_worker_has_printed_is_there_after_it_has_ended(capfd, monkeypatc
 FIRST_MOMENTS = """
 import multiprocessing
 from pathlib import Path
-from prunebench.execution.executors.local import Processes, Request
+from prunebench.execution.executors.local import ProcessExecutor, Request
 
 if __name__ == "__main__":
-    with Processes(Request(1)) as pool:
+    with ProcessExecutor(Request(1)) as pool:
         done = pool.submit(abs, -1)
         while not (workers := multiprocessing.active_children()):
             pass
@@ -774,7 +776,9 @@ def test_a_worker_is_deaf_to_ctrl_c_from_its_first_moment_on(tmp_path):
 
 def test_a_worker_ends_in_silence_where_its_output_is_closed():
     code = (
-        "from prunebench.execution.executors.local import *; pool = Processes(Request(1, 1)); pool.submit(int).result()"
+        "from prunebench.execution.executors.base import Request\n"
+        "from prunebench.execution.executors.local import ProcessExecutor\n"
+        "pool = ProcessExecutor(Request(1, 1)); pool.submit(int).result()"
     )
     closed = ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-c", f"{code}; pool.shutdown()"]
     ended = subprocess.run(closed, capture_output=True, text=True)
@@ -784,7 +788,7 @@ def test_a_worker_ends_in_silence_where_its_output_is_closed():
 def test_a_worker_that_has_lost_its_gpu_costs_one_job_and_is_replaced():
     """CUDA would give the same error again for every later job of that process."""
     lose = "import torch; raise torch.AcceleratorError('an illegal memory access was encountered')"
-    with Processes(Request(1, cpus=1)) as pool:
+    with ProcessExecutor(Request(1, cpus=1)) as pool:
         first = pool.submit(os.getpid).result()
         assert pool.submit(os.getpid).result() == first
         with pytest.raises(torch.AcceleratorError, match="illegal memory access"):
@@ -801,7 +805,7 @@ def test_an_executor_that_is_broken_ends_the_run_with_one_line(run):
         run("dense", executor=_Broken(1))
 
 
-class _Broken(Here):
+class _Broken(SerialExecutor):
     def __init__(self, jobs):
         self.jobs = jobs
 

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from prunebench import Protocol, PrunebenchError, Train
 from prunebench.cli.display import Lines
 from prunebench.execution import scheduler, worker
-from prunebench.execution.executors.local import Here, Processes, Request
+from prunebench.execution.executors.local import ProcessExecutor, Request, SerialExecutor
 from prunebench.hooks.registry import Registry
 from prunebench.planning import experiment, jobs
 from prunebench.planning.graph import Root
@@ -236,7 +236,7 @@ def run(tiny_bert, tiny_glue, tmp_path):
         todo = jobs.to_run(made, place, jobs.given_up(made, place.snapshot([node.key for node in made.nodes()])))[
             :first
         ]
-        with executor or Here() as pool:
+        with executor or SerialExecutor() as pool:
             report = scheduler.run(todo, pool, place, registry.files, Lines(todo), slots=2 if executor else 1)
         if report.unexpected:
             raise report.unexpected
@@ -336,7 +336,7 @@ def test_stopped_anywhere_in_processes_or_here_it_ends_with_the_same_records(run
             assert {r["key"]: same(r) for r in cut.records()} == {r["key"]: same(r) for r in whole.records()}
     finally:
         torch.set_num_threads(threads)
-    there, _, _ = run(asked, "there", executor=Processes(Request(2, cpus=1)))
+    there, _, _ = run(asked, "there", executor=ProcessExecutor(Request(2, cpus=1)))
     assert {r["key"]: same(r) for r in there.records()} == {r["key"]: same(r) for r in whole.records()}
     assert run(asked, "whole")[2].done == 0
 

@@ -13,7 +13,7 @@ import pytest
 from commands import call
 
 from prunebench.cli import verify as command
-from prunebench.execution.executors.local import Here
+from prunebench.execution.executors.local import SerialExecutor
 from prunebench.sharing.bundle import archive, predictions, reader, rerun
 from prunebench.store.serialization import checksum
 
@@ -45,7 +45,7 @@ def lab(tiny_bert, tiny_glue):
 @pytest.fixture
 def here(monkeypatch):
     """Reruns in this process, which is as a worker of one thread, and quicker to start."""
-    monkeypatch.setattr(command, "_pool", lambda registry, threads: Here())
+    monkeypatch.setattr(command, "_pool", lambda registry, threads: SerialExecutor())
 
 
 def forged(path, into, change):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from prunebench.execution import scheduler, worker
-from prunebench.execution.executors.local import Here
+from prunebench.execution.executors.local import SerialExecutor
 from prunebench.hooks.registry import Registry
 from prunebench.planning import experiment, jobs
 from prunebench.planning.suite import Suite, merge
@@ -60,7 +60,7 @@ def run(model, glue, tmp_path):
             def moment(self, moment): ...
             def finished(self, job, seconds, left, failure): ...
 
-        with Here() as pool:
+        with SerialExecutor() as pool:
             report = scheduler.run(jobs.to_run(plan, store), pool, store, (), Silent())
         assert not report.failures
         return store, plan

@@ -51,7 +51,7 @@ class WorkersDied(WorkerDied):
     """One worker after the other ended in the middle of a job, which the executor itself had run again and again."""
 
 
-class Told(Exception):
+class RemoteTraceback(Exception):
     """Stands as the cause of an error from another process: the traceback as it was there."""
 
     def __str__(self) -> str:

@@ -23,14 +23,14 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any
 
-from prunebench.execution.executors.base import ExecutorSpec, Request, Told, WorkerDied
+from prunebench.execution.executors.base import ExecutorSpec, RemoteTraceback, Request, WorkerDied
 from prunebench.hooks.hookspecs import hookimpl
 from prunebench.runtime import progress
 from prunebench.runtime.devices import cores, is_lost, take_gpu
 from prunebench.runtime.memory import without_collection
 
 
-class Here(Executor):
+class SerialExecutor(Executor):
     """Runs each job at once, in this process and thread; an interrupt is never caught. `cpus` are threads to use."""
 
     def __init__(self, cpus: int | None = None) -> None:
@@ -49,7 +49,7 @@ class Here(Executor):
         return future
 
 
-class Processes(ThreadPoolExecutor):
+class ProcessExecutor(ThreadPoolExecutor):
     """Spawned worker processes that share the cores of this machine and end with this process, however it ends.
 
     A thread for each hands it jobs, and tells the listeners here what it reports of their progress. A worker that dies
@@ -132,7 +132,7 @@ class _Worker:
             self.process.kill()
             self._gone()
         if answer.error is not None:
-            raise answer.error from Told(answer.details)
+            raise answer.error from RemoteTraceback(answer.details)
         return answer.value
 
     def _mortal(self, talk: Callable[..., Any], *words: Any) -> Any:
@@ -225,13 +225,15 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _here(request: Request) -> Executor:
-    return Here(request.cpus)
+def _serial(request: Request) -> Executor:
+    return SerialExecutor(request.cpus)
 
 
 @hookimpl
 def prunebench_executors() -> Iterable[ExecutorSpec]:
     return [
-        ExecutorSpec("here", "One job after the other, in this process.", _here, lambda request: 1),
-        ExecutorSpec("processes", "So many worker processes on this machine, each with its share of cores.", Processes),
+        ExecutorSpec("here", "One job after the other, in this process.", _serial, lambda request: 1),
+        ExecutorSpec(
+            "processes", "So many worker processes on this machine, each with its share of cores.", ProcessExecutor
+        ),
     ]

@@ -16,9 +16,10 @@ from types import TracebackType
 from typing import Any
 
 from prunebench.errors import PrunebenchError
-from prunebench.execution.executors.base import ATTEMPTS, ExecutorSpec, Request, Told, WorkersDied
+from prunebench.execution.executors.base import ATTEMPTS, ExecutorSpec, RemoteTraceback, Request, WorkersDied
 from prunebench.hooks.hookspecs import hookimpl
 from prunebench.runtime.devices import cores, is_lost
+from prunebench.store.schema import JobSpec, WeightsRef
 
 
 def connect(request: Request) -> Any:
@@ -80,12 +81,12 @@ class RayExecutor(Executor):
         retries = {"max_retries": ATTEMPTS - 1, "retry_exceptions": False, "max_calls": 0}
         self._task = self._ray.remote(**share, **retries)(_call)
         self._running: set[Any] = set()
-        self._nodes: dict[str, str] = {}
+        self._nodes: dict[WeightsRef, str] = {}
         self._changing = threading.Lock()
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        job = args[0] if args and isinstance(args[0], dict) else {}
-        task = self._near(self._nodes.get(job.get("reads", "")))
+        job = JobSpec.model_validate(args[0]) if args and isinstance(args[0], dict) else None
+        task = self._near(self._nodes.get(job.reads) if job and job.reads else None)
         reference = task.remote(self._threads, fn, args, kwargs)
         found: Future[Any] = Future()
         with self._changing:
@@ -99,14 +100,14 @@ class RayExecutor(Executor):
                 found.set_exception(_plain(error))
                 return
             node, value = done.result()
-            self._nodes.update(dict.fromkeys(job.get("weights", ()), node))
+            self._nodes.update(dict.fromkeys(job.weights if job else (), node))
             found.set_result(value)
 
         reference.future().add_done_callback(settle)
         return found
 
     def _near(self, node: str | None) -> Any:
-        """The task, at that node where it has room."""
+        """The task, placed on that node if it has room."""
         if node is None:
             return self._task
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as At
@@ -150,7 +151,7 @@ def _plain(error: BaseException) -> BaseException:
     if isinstance(error, RayTaskError):
         cause: BaseException = error.cause
         if isinstance(cause, BaseException):
-            cause.__cause__ = Told(str(error))
+            cause.__cause__ = RemoteTraceback(str(error))
             return cause
     if isinstance(error, RayError):
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from prunebench.execution import trained_models
-from prunebench.execution.workspace import Subject, subject
+from prunebench.execution.workspace import Workspace, workspace
 from prunebench.hooks.registry import Registry
 from prunebench.models.encoder import load_tokenizer
 from prunebench.models.loading import model_source
-from prunebench.planning.graph import Cell, mask_of, root_json
+from prunebench.planning.graph import PlannedCell, mask_key
 from prunebench.pruning import masks
 from prunebench.reports.attention.measure import maps, measures
 from prunebench.reports.attention.result import Comparison, Map, Model
+from prunebench.store.schema import Location
 from prunebench.store.store import Store
 from prunebench.tasks.task import load_data
 
@@ -23,21 +24,27 @@ from prunebench.tasks.task import load_data
 TEXTS, TOKENS = 3, 24
 
 
-def look(cells: Sequence[Cell], store: Store, registry: Registry, texts: Sequence[tuple[str, ...]]) -> Comparison:
+def look(
+    cells: Sequence[PlannedCell],
+    where: Location,
+    store: Store,
+    registry: Registry,
+    texts: Sequence[tuple[str, ...]],
+) -> Comparison:
     """The two cells, the dense one first, whose models are in the store; without `texts`, on some of their dev."""
-    root = root_json(cells[0].leaf.root)
-    of_task = subject(root, registry)
-    tokenizer = load_tokenizer(model_source(root["where"]["model"], registry))
-    chosen = list(texts) or some_texts(of_task, root, tokenizer)
+    experiment = cells[0].leaf.experiment
+    of_task = workspace(experiment, where, registry)
+    tokenizer = load_tokenizer(model_source(where.model or experiment.model.name, registry))
+    chosen = list(texts) or some_texts(of_task, where, tokenizer)
     name, data = next(iter(of_task.evaluations.items()))
     found = []
     for cell in cells:
-        model = trained_models.take_out(cell, store, registry)
-        score, check = trained_models.compared(cell, model, store)
+        model = trained_models.load_model(cell, where, store, registry)
+        score, check = trained_models.compare_with_record(cell, model, store)
         said = measures(model.model, data, tokenizer.sep_token_id, tokenizer.cls_token_id)
-        shown = maps(model.model, tokenizer, chosen, model.protocol.max_length, root["device"])
+        shown = maps(model.model, tokenizer, chosen, model.protocol.max_length, experiment.device)
         gone = heads_gone(cell, model, store)
-        label = f"{cell.method['label']} {cell.sparsity:g}" if cell.sparsity else str(cell.method["label"])
+        label = f"{cell.method.label} {cell.sparsity:g}" if cell.sparsity else cell.method.label
         found.append(
             Model(
                 label,
@@ -48,25 +55,31 @@ def look(cells: Sequence[Cell], store: Store, registry: Registry, texts: Sequenc
             )
         )
     dense, pruned = found
-    setting = tuple((key, value) for key, value in cells[0].leaf.root.setting().items() if value)
+    setting = tuple((key, value) for key, value in experiment.setting if value)
     return Comparison(
-        root["task"], root["seed"], name, len(data), setting, tuple(map(" [SEP] ".join, chosen)), (dense, pruned)
+        experiment.task,
+        experiment.seed,
+        name,
+        len(data),
+        setting,
+        tuple(map(" [SEP] ".join, chosen)),
+        (dense, pruned),
     )
 
 
-def some_texts(of_task: Subject, root: Mapping[str, Any], tokenizer: Any) -> list[tuple[str, ...]]:
+def some_texts(of_task: Workspace, where: Location, tokenizer: Any) -> list[tuple[str, ...]]:
     """The first short texts of dev, or the first ones where all are long."""
-    data = load_data(of_task.task, root["where"]["glue_dir"])
+    data = load_data(of_task.task, where.glue_dir)
     data = data.limited(of_task.protocol.train_limit, of_task.protocol.eval_limit)
     texts = list(zip(*next(iter(data.evaluations.values())).texts, strict=True))
     short = [text for text in texts[:200] if len(tokenizer(*text)["input_ids"]) <= TOKENS]
     return (short or texts)[:TEXTS]
 
 
-def heads_gone(cell: Cell, model: Subject, store: Store) -> np.ndarray:
+def heads_gone(cell: PlannedCell, model: Workspace, store: Store) -> np.ndarray:
     """Which heads were taken out, shape (layers, heads); where weights or neurons were, none."""
     gone = np.zeros((len(model.prunable.layers), model.prunable.heads), dtype=bool)
-    if cell.method["unit"] == "head" and mask_of(cell.leaf):
-        mask = store.load("masks", mask_of(cell.leaf), masks.unpack)
+    if cell.method.unit == "head" and mask_key(cell.leaf):
+        mask = store.load("masks", mask_key(cell.leaf), masks.unpack)
         gone = np.stack([~mask[f"layer.{layer.index}.heads"].numpy() for layer in model.prunable.layers])
     return gone

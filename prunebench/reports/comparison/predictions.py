@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -17,14 +17,15 @@ from prunebench.hooks.registry import Registry
 from prunebench.reports.comparison.model import Examples, Report
 from prunebench.results.rows import Row
 from prunebench.results.statistics.comparison import holm, mcnemar
+from prunebench.store.schema import Record
 from prunebench.tasks.task import DataSource, Task, TaskData
 
 
 class Store(Protocol):
     """What gives records and predictions, as a store and a bundle do."""
 
-    def fetch(self, keys: Collection[str]) -> Mapping[str, Mapping[str, Any]]: ...
-    def decided(self, key: str) -> Mapping[str, np.ndarray]: ...
+    def fetch(self, keys: Collection[str]) -> Mapping[str, Record]: ...
+    def predictions(self, key: str) -> Mapping[str, np.ndarray]: ...
 
 
 def with_examples(report: Report, store: Store, registry: Registry, glue_dir: str | None) -> Report:
@@ -78,16 +79,16 @@ class Labels:
         return self._right[key]
 
     def _decide(self, row: Row) -> np.ndarray:
-        decided = self._store.decided(row.cell.key).get(row.evaluation)
+        decided = self._store.predictions(row.cell.key).get(row.evaluation)
         where = f"of {row.cell.label} at {row.cell.sparsity:g} on {row.cell.task}, seed {row.cell.seed}"
         record = self._store.fetch([row.cell.key]).get(row.cell.key)
         if decided is None or record is None:
             raise PrunebenchError(f"the predictions {where} are not in the store", "leave out --mcnemar")
-        gold = self._labels(row, record["root"]["protocol"]["eval_limit"])
+        gold = self._labels(row, record.eval_limit)
         if len(decided) != len(gold):
             raise PrunebenchError(f"the predictions {where} are {len(decided)}, and the data has {len(gold)} examples")
         right: np.ndarray = decided == gold
-        accuracy = record["evaluations"][row.evaluation]["metrics"].get("accuracy", right.mean())
+        accuracy = record.evaluations[row.evaluation].metrics.get("accuracy", right.mean())
         if abs(right.mean() - accuracy) > 1e-9:
             said = f"have an accuracy of {right.mean():.4f}, and their record says {accuracy:.4f}"
             raise PrunebenchError(f"the predictions {where} {said}", "one of both was changed")

@@ -12,8 +12,8 @@ from prunebench.reports.leaderboard.schema import FORMAT
 from prunebench.reports.render.numbers import limits, steady
 from prunebench.results import export
 from prunebench.results.export import dumps
-from prunebench.results.rows import Setting
 from prunebench.results.statistics import Summary
+from prunebench.store.schema import Setting
 
 
 def to_csv(page: Page) -> str:

@@ -16,8 +16,9 @@ from prunebench.reports.leaderboard.ranking import check_rule, rankings
 from prunebench.reports.leaderboard.section import section
 from prunebench.reports.render.numbers import listing
 from prunebench.results.filters import allow_mixed, environment, nothing, one_setting, warnings
-from prunebench.results.rows import Cell, Row, order
+from prunebench.results.rows import Row, order
 from prunebench.results.statistics import BOOTSTRAP
+from prunebench.store.schema import Cell
 
 SETTING = {
     "model": "model",
@@ -48,14 +49,16 @@ def build(rows: Sequence[Row], options: Options | None = None, *, mixed: bool = 
     cells = list({id(row.cell): row.cell for row in kept}.values())
     methods = _methods(cells)
     return Page(
-        suites=tuple(sorted({cell.suite for cell in cells if cell.suite})),
+        suites=tuple(sorted({row.command.suite for row in kept if row.command.suite})),
         setting=tuple(_setting(kept, sections)),
         warnings=(*said, *warnings(tasks)),
         sections=sections,
         averages=means,
         methods=methods,
         commands=tuple(
-            dict.fromkeys(command for _, command in sorted({(cell.written, cell.command) for cell in cells}))
+            dict.fromkeys(
+                command for _, command in sorted({(row.command.written, row.command.command) for row in kept})
+            )
         ),
         rows=tuple(row for found in tasks.values() for row in found),
         rankings=rankings(sections, means, rule),

@@ -8,8 +8,9 @@ from dataclasses import replace
 from prunebench.reports.leaderboard.apart import as_good_as_best
 from prunebench.reports.leaderboard.model import Level, Line, Score, Section, Track
 from prunebench.reports.render.numbers import between, count, listing, percent, seeds
-from prunebench.results.rows import Cell, Outcome, Row
+from prunebench.results.rows import Outcome, Row
 from prunebench.results.statistics import paired, summarise
+from prunebench.store.schema import Cell
 
 TRACKS = ("unstructured", "structured")
 METRICS = {"f1": "F1", "pearson": "Pearson", "spearmanr": "Spearman", "matthews_correlation": "Matthews"}

@@ -12,7 +12,8 @@ from prunebench.hooks.registry import Registry
 from prunebench.models.architecture import LINEARS, Architecture
 from prunebench.models.sources import read_config
 from prunebench.pruning.bitmask import Packed, unpack
-from prunebench.results.rows import Cell, Row
+from prunebench.results.rows import Row
+from prunebench.store.schema import Cell, Record
 
 # Where no sparsity is named: that of the paper's transfer.
 USUAL = 0.7
@@ -23,7 +24,7 @@ class Store(Protocol):
 
     def load(self, kind: str, name: str, read: Any) -> Any: ...
     def has(self, kind: str, name: str) -> bool: ...
-    def record(self, key: str) -> Mapping[str, Any] | None: ...
+    def record(self, key: str) -> Record | None: ...
 
 
 @dataclass(frozen=True, order=True)
@@ -76,9 +77,11 @@ def masks(rows: Iterable[Row], sparsity: float, store: Store, registry: Registry
     for cell in sorted(cells.values(), key=lambda cell: (cell.unit, cell.label, cell.task, cell.seed)):
         if not store.has("masks", cell.mask):
             continue
-        record = store.record(cell.key) or {}
+        record = store.record(cell.key)
+        if record is None:
+            continue
         packed: Packed = store.load("masks", cell.mask, unpack)
-        family = registry.get("models", record["root"]["model"]["family"])
+        family = registry.get("models", record.experiment.model.family)
         places = {name: place(name, family) for name in packed.shapes}
         heads = _heads(cell, record, packed, registry)
         found.append(Found(cell.label, cell.task, cell.seed, cell.unit, packed, places, heads))
@@ -103,12 +106,12 @@ def place(name: str, family: Architecture) -> Place:
     return Place(-1, name)
 
 
-def _heads(cell: Cell, record: Mapping[str, Any], packed: Packed, registry: Registry) -> int:
+def _heads(cell: Cell, record: Record, packed: Packed, registry: Registry) -> int:
     """How many heads a layer has: by the mask itself, by the record, or by the checkpoint that a plugin brings."""
     if cell.unit == "head":
         return max(shape[0] for shape in packed.shapes.values())
-    if "encoder" in record:
-        return int(record["encoder"]["heads"])
+    if record.encoder is not None:
+        return record.encoder.heads
     if cell.setting.model in registry.entries("checkpoints"):
         config = read_config(registry.get("checkpoints", cell.setting.model).folder)
         return int(config.get("num_attention_heads", 0))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from prunebench.reports.render.numbers import listing
-from prunebench.results.rows import Cell, Row
+from prunebench.results.rows import Row
+from prunebench.store.schema import Cell
 
 SETTING = ("model", "model_revision", "model_fingerprint", "precision", "device", "prunable", "code")
 ENVIRONMENT = ("hardware", "prunebench", "torch", "transformers", "threads")

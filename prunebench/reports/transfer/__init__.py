@@ -5,7 +5,8 @@ Torch-free.
 
 from __future__ import annotations
 
-from prunebench.planning.transfer import Question, default_controls, plan
+from prunebench.planning.transfer import Question, default_controls
+from prunebench.planning.transfer import plan_transfer as plan
 from prunebench.reports.transfer.grid import Grid, build
 from prunebench.reports.transfer.page import terminal
 from prunebench.reports.transfer.write import TEXTS, write

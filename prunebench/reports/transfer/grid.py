@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from prunebench.planning.transfer import THETA0, Question
-from prunebench.results.rows import Cell, Row, order
+from prunebench.results.rows import Row, order
 from prunebench.results.statistics import Summary, paired, summarise
 from prunebench.results.statistics.matching import CRITERIA, DELTA, matches
+from prunebench.store.schema import Cell
 
 Values = Mapping[int, float]
 # A task's score: the mean of all its metrics on all its evaluations, as GLUE averages.

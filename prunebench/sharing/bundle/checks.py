@@ -11,16 +11,14 @@ from typing import Any
 
 from prunebench.errors import PrunebenchError
 from prunebench.hooks.registry import Registry
-from prunebench.planning.graph import Node, mask_of
+from prunebench.planning.graph import Node, mask_key, phases_of
 from prunebench.planning.methods import Method
 from prunebench.recipes.phases import Adopt, Compact, Train, asks_strategy, level, pruned_count
 from prunebench.recipes.strategy import track
 from prunebench.sharing.bundle.reader import Bundle
-from prunebench.sharing.bundle.schema import Cell, Record
 from prunebench.sharing.bundle.strict import dumps
 from prunebench.sharing.bundle.trees import Trees
-from prunebench.store.serialization import checksum
-from prunebench.store.store import RUN
+from prunebench.store.schema import RUN, Cell, Experiment, Record
 from prunebench.tasks.protocol import Protocol
 
 
@@ -28,7 +26,7 @@ def grow(bundle: Bundle, trees: Trees) -> Iterator[str]:
     """Grow `trees` from the records: the key of each is computed anew from its root and its phases."""
     for key, record in bundle.records.items():
         try:
-            node = trees.add(record["root"], record["phases"])
+            node = trees.add(record.experiment, record.phases)
         except PrunebenchError as error:
             yield f"the record {key} has a root or phases that cannot be read: {error}"
             continue
@@ -36,7 +34,7 @@ def grow(bundle: Bundle, trees: Trees) -> Iterator[str]:
             yield f"the record {key} has phases, a root or a strategy whose key is {node.key}"
     for node in list(trees.nodes.values()):
         try:
-            trees.adopted(node)
+            trees.mask_source(node)
         except PrunebenchError as error:
             yield str(error)
 
@@ -70,7 +68,7 @@ def cells(bundle: Bundle, trees: Trees, registry: Registry) -> Iterator[str]:
             yield f"the cell of {name(cell)} is {cell.track} and prunes {cell.unit}s"
         if cell.key in bundle.lines and cell.key in trees.nodes:
             yield from _cell(cell, bundle.lines[cell.key].record, trees.nodes[cell.key], cell.plan in naming)
-            source = trees.nodes[cell.key].lineage()[0].root.task
+            source = trees.nodes[cell.key].lineage()[0].experiment.task
             if cell.mask_from in tasks and cell.mask_from != source:
                 yield f"the cell of {name(cell)} says that its mask is of {cell.mask_from}, and it is of {source}"
     yield from _recipes(bundle, trees, registry)
@@ -78,18 +76,18 @@ def cells(bundle: Bundle, trees: Trees, registry: Registry) -> Iterator[str]:
 
 def _cell(cell: Cell, record: Record, node: Node, names_masks: bool) -> Iterator[str]:
     path = node.lineage()
-    phases = [step.phase for step in path if step.phase is not None]
+    phases = phases_of(path)
     trainings = [step.key for step in path if isinstance(step.phase, Train)]
     said = {
-        "trainings": (cell.trainings, trainings),
+        "trainings": (list(cell.trainings), trainings),
         "sparsity": (cell.sparsity, level(phases)),
-        "task": (cell.task, node.root.task),
-        "seed": (cell.seed, node.root.seed),
-        "setting": (cell.setting.model_dump(), node.root.setting()),
+        "task": (cell.task, node.experiment.task),
+        "seed": (cell.seed, node.experiment.seed),
+        "setting": (dict(cell.setting), dict(node.experiment.setting)),
         "evaluations": (sorted(cell.evaluations), sorted(record.evaluations)),
     }
     if names_masks:
-        said["mask"] = (cell.mask, mask_of(node))
+        said["mask"] = (cell.mask, mask_key(node))
     if any(step.strategy or isinstance(step.phase, Adopt) for step in path):
         said["unit"] = (cell.unit, record.sparsity.unit)
     for what, (here, there) in said.items():
@@ -110,8 +108,9 @@ def _recipes(bundle: Bundle, trees: Trees, registry: Registry) -> Iterator[str]:
         if method is None or node is None or cell.mask_from:
             continue
         for what in ("strategy", "label", "options", "unit", "track", "control_of"):
-            if getattr(cell, what) != method.about[what]:
-                yield f"the cell of {name(cell)} says {what} {getattr(cell, what)}, and its code {method.about[what]}"
+            here, there = getattr(cell, what), getattr(method.info, what)
+            if here != there:
+                yield f"the cell of {name(cell)} says {what} {here}, and its code {there}"
         called = [(step.phase, step.strategy) for step in method.steps(cell.sparsity if method.prunes else 0.0)]
         if called != [(step.phase, step.strategy) for step in node.path()]:
             yield f"the record of {name(cell)} went through other phases than the recipe has"
@@ -139,7 +138,7 @@ def records(bundle: Bundle, trees: Trees) -> Iterator[str]:
     sizes: dict[tuple[str, ...], dict[Any, str]] = defaultdict(dict)
     for key, line in bundle.lines.items():
         record = line.record
-        if checksum(bundle.records[key]) != line.checksum:
+        if record.checksum != line.checksum:
             yield f"the record {key} was altered: it does not match its checksum"
         if key in trees.nodes:
             yield from (f"the record {key} {what}" for what in _counts(record, trees.nodes[key]))
@@ -154,25 +153,24 @@ def records(bundle: Bundle, trees: Trees) -> Iterator[str]:
 def _same_for_all(record: Record, node: Node | None) -> Iterator[tuple[tuple[str, ...], Any]]:
     """What a record has to share with all others of the same model, of the same seed, or of the same strategy."""
     sparsity, parameters = record.sparsity, record.parameters
-    model = record.root.model.fingerprint, record.root.prunable, record.root.task
+    model = record.experiment.model.fingerprint, record.experiment.prunable, record.experiment.task
     yield ("encoder and parameters", *model), (sparsity.encoder_weights, parameters.total)
     yield (f"number of {sparsity.unit}s", *model), sparsity.units
     if sparsity.pruned:
         yield (f"size of a {sparsity.unit}", *model), (parameters.total - parameters.left) / sparsity.pruned
     if node is None:
         return
-    yield ("root", node.root.key()), record.root.model_dump_json()
+    yield ("root", node.experiment.key), record.experiment.model_dump_json()
     if record.steps:
         # All trainings of one seed see the same batches.
-        yield ("tokens", node.root.key()), record.tokens
+        yield ("tokens", node.experiment.key), record.tokens
     for label in {step.strategy for step in node.lineage()} - {""}:
         yield ("unit", label), sparsity.unit
 
 
 def _counts(record: Record, node: Node) -> Iterator[str]:
-    sparsity, parameters, root = record.sparsity, record.parameters, node.root
-    phases = [step.phase for step in node.lineage() if step.phase is not None]
-    wanted = pruned_count(level(phases), sparsity.units)
+    sparsity, parameters = record.sparsity, record.parameters
+    wanted = pruned_count(level(phases_of(node.lineage())), sparsity.units)
     if sparsity.pruned != wanted:
         yield f"has {sparsity.pruned} of {sparsity.units} units pruned, and {wanted} were asked for"
     if sparsity.realised != sparsity.pruned / sparsity.units:
@@ -187,7 +185,7 @@ def _counts(record: Record, node: Node) -> Iterator[str]:
     compact = isinstance(node.phase, Compact)
     if parameters.left > parameters.total or parameters.in_model != (parameters.left if compact else parameters.total):
         yield "has more parameters left than there were, or others in its model than are left"
-    steps = root.steps if isinstance(node.phase, Train) else 0
+    steps = node.experiment.steps if isinstance(node.phase, Train) else 0
     if record.steps != steps:
         yield f"says {record.steps} steps, and its protocol has {steps}"
 
@@ -195,10 +193,10 @@ def _counts(record: Record, node: Node) -> Iterator[str]:
 def roots(bundle: Bundle, trees: Trees, registry: Registry) -> Iterator[str]:
     """What roots and cells say of their task and protocol, where the task is at hand."""
     for node in trees.roots.values():
-        root, task = node.root, task_at_hand(node.root.task, registry)
-        protocol = Protocol(**root.protocol).label(task.protocol) if task else root.protocol_label
-        if protocol != root.protocol_label:
-            yield f"the protocol {root.protocol_label!r} of {root.task} is {protocol!r}"
+        experiment, task = node.experiment, task_at_hand(node.experiment.task, registry)
+        protocol = _protocol(experiment).label(task.protocol) if task else experiment.protocol_label
+        if protocol != experiment.protocol_label:
+            yield f"the protocol {experiment.protocol_label!r} of {experiment.task} is {protocol!r}"
     for cell in bundle.cells:
         task = task_at_hand(cell.task, registry)
         if task is None:
@@ -206,12 +204,16 @@ def roots(bundle: Bundle, trees: Trees, registry: Registry) -> Iterator[str]:
         said = {
             "benchmark": (cell.benchmark, task.benchmark),
             "split": (cell.split, task.split),
-            "metrics": (cell.metrics, list(task.metrics)),
-            "evaluations": (cell.evaluations, list(task.evaluations)),
+            "metrics": (cell.metrics, task.metrics),
+            "evaluations": (cell.evaluations, task.evaluations),
         }
         for what, (here, there) in said.items():
             if here != there:
                 yield f"the cell of {name(cell)} says {what} {here}, and its task {there}"
+
+
+def _protocol(experiment: Experiment) -> Protocol:
+    return Protocol(**experiment.protocol)  # type: ignore[arg-type]
 
 
 def task_at_hand(task: str, registry: Registry) -> Any:
@@ -234,7 +236,7 @@ def masks(bundle: Bundle, trees: Trees) -> Iterator[str]:
         mask = bundle.masks.get(key)
         if mask is None:
             continue
-        wanted = pruned_count(level([step.phase for step in node.path() if step.phase is not None]), mask.units)
+        wanted = pruned_count(level(phases_of(node.path())), mask.units)
         if mask.pruned != wanted:
             yield f"the mask {key} has {mask.pruned} of {mask.units} units pruned, and {wanted} were asked for"
         if units[key] - {mask.units}:

@@ -1,31 +1,62 @@
-"""From a store to a bundle: what was selected, with all that it takes to recompute it, in the same bytes each time.
-
-Imports no torch.
-"""
+"""From a store to a bundle: cells with all that it takes to recompute them. The same cells give the same bytes."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from prunebench.errors import PrunebenchError
 from prunebench.hooks.registry import Registry
 from prunebench.planning.graph import Node
 from prunebench.pruning import bitmask
+from prunebench.recipes.options import split_list
 from prunebench.recipes.phases import asks_strategy
-from prunebench.results import rows
-from prunebench.results.rows import Row
+from prunebench.reports.render.files import written
+from prunebench.results.filters import Selection, choose_plans, nothing, one_setting, select
+from prunebench.results.rows import Row, stored_rows
 from prunebench.runtime.environment import version
 from prunebench.sharing.bundle import archive, predictions, reader, schema, strict
-from prunebench.sharing.bundle.schema import Cell, MaskLine, Plan, StrategyCode
+from prunebench.sharing.bundle.schema import CellLine, MaskLine, PlanHead
 from prunebench.sharing.bundle.trees import Trees
-from prunebench.store.serialization import checksum
+from prunebench.store.schema import RUN, Cell, Record, StrategyCode
 from prunebench.store.store import InputMissing, Store
 
-_OF_PLAN = ("suite", "command", "written")
+
+def write_bundle(
+    registry: Registry,
+    out: Path,
+    *,
+    suite: str | None = None,
+    store: str,
+    everything: bool = False,
+    transfers: bool = False,
+    mixed: bool = False,
+    tasks: str = "",
+    strategies: str = "",
+    **setting: str,
+) -> tuple[Path, int]:
+    """Write the bundle of the selected results of a store; returns its path and its size in bytes.
+
+    The results are those of `suite`, of everything, or of the last run; with `transfers` those of `prunebench transfer`
+    of the same suite, too.
+    """
+    opened = Store.open(store)
+    selection = Selection(tuple(split_list(tasks)), tuple(split_list(strategies)), **setting)
+    rows = {}
+    for kind in (RUN, "transfer") if transfers else (RUN,):
+        # A suite may have runs without transfers.
+        plans = choose_plans(opened.plans(kind), suite, everything, must_exist=kind == RUN)
+        selected = select(stored_rows(plans, opened), selection)
+        rows[kind] = selected if mixed else one_setting(selected)
+    if not any(row.status == "done" for each in rows.values() for row in each):
+        raise nothing([row for each in rows.values() for row in each])
+    if out.suffix != ".zip":
+        raise PrunebenchError(f"cannot write a bundle to {str(out)!r}", "expected the name of a zip file")
+    data = pack(rows, opened, registry)
+    return written(out, data), len(data)
 
 
 def pack(rows: Mapping[str, Sequence[Row]], store: Store, registry: Registry) -> bytes:
@@ -33,16 +64,15 @@ def pack(rows: Mapping[str, Sequence[Row]], store: Store, registry: Registry) ->
 
     Raises PrunebenchError where something is missing, or was made by a strategy that is another one by now.
     """
-    by_kind = {kind: list({id(row.cell): row.cell for row in found}.values()) for kind, found in rows.items()}
-    plans, cells = _cells(by_kind)
+    plans, cells = _cells(rows)
     records, reasons = _records(cells, store)
     codes = _strategies(plans, cells, records.values(), store, registry)
     masks = _masks(_nodes(records, codes), store)
-    arrays, places = _predictions(records, store)
+    arrays, array_rows = _predictions(records, store)
     members = {
         reader.CELLS: _lines(cell.model_dump() for cell in cells),
         reader.RECORDS: _lines(
-            {"checksum": checksum(record), "record": record, "predictions": places[key]}
+            {"checksum": record.checksum, "record": record.to_json(), "predictions": array_rows[key]}
             for key, record in sorted(records.items())
         ),
         reader.MASKS: _lines(mask.model_dump() for mask in masks.values()),
@@ -70,77 +100,66 @@ def _lines(values: Iterable[Any]) -> bytes:
     return b"".join(map(strict.dumps, values))
 
 
-def _cells(by_kind: Mapping[str, Sequence[rows.Cell]]) -> tuple[list[Plan], list[Cell]]:
-    """The plans that the cells come from, the oldest first, and the cells in an order that is theirs."""
-    heads = {
-        (cell.written, kind, cell.suite, cell.command): Plan(
-            kind=kind, suite=cell.suite, command=cell.command, written=cell.written
-        )
-        for kind, cells in by_kind.items()
-        for cell in cells
+def _cells(by_kind: Mapping[str, Sequence[Row]]) -> tuple[list[PlanHead], list[CellLine]]:
+    """The plans that the cells come from, the oldest first, and the cells in a fixed order."""
+    cells = {
+        id(row.cell): (row.cell, PlanHead(kind=kind, **dict(row.command)))
+        for kind, rows in by_kind.items()
+        for row in rows
     }
-    number = {head: i for i, head in enumerate(sorted(heads))}
-    lines = []
-    for kind, cells in by_kind.items():
-        for cell in cells:
-            values = {name: value for name, value in asdict(cell).items() if name not in _OF_PLAN}
-            lists = {name: list(values[name]) for name in ("metrics", "evaluations", "trainings")}
-            plan = number[cell.written, kind, cell.suite, cell.command]
-            lines.append(strict.read(Cell, {**values, **lists, "plan": plan}, "a cell of the store"))
-    return [heads[head] for head in number], sorted(lines, key=_place)
+    heads = sorted({head for _, head in cells.values()}, key=lambda head: (head.written, head.kind, head.suite))
+    number = {head: i for i, head in enumerate(heads)}
+    lines = [CellLine(**dict(cell), plan=number[head]) for cell, head in cells.values()]
+    return heads, sorted(lines, key=_order)
 
 
-def _place(cell: Cell) -> tuple[Any, ...]:
+def _order(cell: CellLine) -> tuple[Any, ...]:
     return cell.task, cell.seed, cell.track, cell.label, cell.sparsity, cell.key, cell.plan
 
 
-def _records(cells: Sequence[Cell], store: Store) -> tuple[dict[str, Mapping[str, Any]], dict[str, str]]:
-    keys = {key for cell in cells for key in (cell.key, *cell.trainings)}
+def _records(cells: Sequence[Cell], store: Store) -> tuple[dict[str, Record], dict[str, str]]:
+    keys = {key for cell in cells for key in cell.keys}
     records = store.fetch(keys)
     failed = store.failures(keys - records.keys())
     for cell in cells:
-        wanted = {cell.key, *cell.trainings}
-        if wanted - records.keys() and not wanted & failed.keys():
+        if set(cell.keys) - records.keys() and not set(cell.keys) & failed.keys():
             raise PrunebenchError(
                 f"{cell.label} at {cell.sparsity:g} on {cell.task} with seed {cell.seed} is planned and not done",
                 "`prunebench run` goes on with it; or choose less with --tasks and --strategies",
             )
-    return records, {key: str(failure["reason"]) for key, failure in failed.items()}
+    return records, {key: failure.reason for key, failure in failed.items()}
 
 
 def _strategies(
-    plans: Sequence[Plan],
+    plans: Sequence[PlanHead],
     cells: Sequence[Cell],
-    records: Iterable[Mapping[str, Any]],
+    records: Iterable[Record],
     store: Store,
     registry: Registry,
 ) -> dict[str, StrategyCode]:
     """The code of every strategy by its label, as the run knew it that planned it, or else as it is now."""
     labels = {cell.label for cell in cells if not cell.mask_from}
-    labels |= {str(phase["strategy"]) for record in records for phase in record["phases"] if phase["strategy"]}
-    known: dict[str, Any] = {}
+    labels |= {entry.strategy for record in records for entry in record.phases if entry.strategy}
+    known: dict[str, StrategyCode] = {}
     meant = {(plan.written, plan.command) for plan in plans}
     for kind in {plan.kind for plan in plans}:
         for plan in store.plans(kind):
-            known |= plan["strategies"] if (plan["written"], plan["command"]) in meant else {}
-    return {
-        label: strict.read(StrategyCode, known.get(label) or registry.called(label), f"the strategy {label!r}")
-        for label in sorted(labels)
-    }
+            known |= plan.strategies if (plan.written, plan.command) in meant else {}
+    return {label: known.get(label) or StrategyCode.model_validate(registry.called(label)) for label in sorted(labels)}
 
 
-def _nodes(records: Mapping[str, Mapping[str, Any]], codes: Mapping[str, StrategyCode]) -> list[Node]:
+def _nodes(records: Mapping[str, Record], codes: Mapping[str, StrategyCode]) -> list[Node]:
     """All nodes of the trees that the records stand in; the key of each record must come out."""
     trees = Trees(codes)
     for key, record in sorted(records.items()):
-        if trees.add(record["root"], record["phases"]).key != key:
-            called = sorted({str(phase["strategy"]) for phase in record["phases"]} - {""})
+        if trees.add(record.experiment, record.phases).key != key:
+            called = sorted({entry.strategy for entry in record.phases} - {""})
             raise PrunebenchError(
                 f"the record {key} was made by another version of {', '.join(called) or 'prunebench'} than is here",
                 "bundle with the plugins that made it, or run it again",
             )
     for node in list(trees.nodes.values()):
-        trees.adopted(node)
+        trees.mask_source(node)
     return list(trees.nodes.values())
 
 
@@ -155,39 +174,36 @@ def _masks(nodes: Iterable[Node], store: Store) -> dict[str, MaskLine]:
     return found
 
 
-def _predictions(
-    records: Mapping[str, Mapping[str, Any]], store: Store
-) -> tuple[dict[str, bytes], dict[str, dict[str, Any]]]:
+def _predictions(records: Mapping[str, Record], store: Store) -> tuple[dict[str, bytes], dict[str, dict[str, Any]]]:
     """An array for each split of a task, and where the predictions of each record stand in them."""
     groups: dict[tuple[Any, ...], list[str]] = defaultdict(list)
     for key, record in sorted(records.items()):
-        root = record["root"]
-        for name, scores in record["evaluations"].items():
-            groups[root["task"], root["data"], name, scores["examples"]].append(key)
+        for name, scores in record.evaluations.items():
+            groups[record.experiment.task, record.experiment.data, name, scores.examples].append(key)
     arrays: dict[str, bytes] = {}
-    places: dict[str, dict[str, Any]] = defaultdict(dict)
+    rows: dict[str, dict[str, Any]] = defaultdict(dict)
     for number, ((_, _, evaluation, _), keys) in enumerate(sorted(groups.items())):
         name = f"predictions/{number}.npy"
-        arrays[name] = predictions.pack([_decided(key, evaluation, store) for key in keys])
+        arrays[name] = predictions.pack([_stored_predictions(key, evaluation, store) for key in keys])
         for row, key in enumerate(keys):
-            places[key][evaluation] = {"array": name, "row": row}
-    return arrays, places
+            rows[key][evaluation] = {"array": name, "row": row}
+    return arrays, rows
 
 
-def _decided(key: str, evaluation: str, store: Store) -> predictions.Array:
-    found = store.decided(key)
-    if evaluation not in found:
+def _stored_predictions(key: str, evaluation: str, store: Store) -> predictions.Array:
+    stored = store.predictions(key)
+    if evaluation not in stored:
         raise PrunebenchError(f"the predictions of the record {key} are gone", "remove the record, and run it again")
-    return found[evaluation]
+    return stored[evaluation]
 
 
-def sources(records: Iterable[Mapping[str, Any]], registry: Registry) -> dict[str, dict[str, dict[str, str]]]:
+def sources(records: Iterable[Record], registry: Registry) -> dict[str, dict[str, dict[str, str]]]:
     """Where the tasks, metrics and families of encoders of these records come from."""
-    roots = [record["root"] for record in records]
-    tasks = sorted({str(root["task"]) for root in roots})
+    experiments = [record.experiment for record in records]
+    tasks = sorted({experiment.task for experiment in experiments})
     names = {
         "tasks": tasks,
         "metrics": sorted({registry.get("tasks", task).metric for task in tasks}),
-        "models": sorted({str(root["model"]["family"]) for root in roots}),
+        "models": sorted({experiment.model.family for experiment in experiments}),
     }
     return {kind: {name: registry.code(kind, name) for name in found} for kind, found in names.items()}

@@ -17,8 +17,8 @@ from typing import Any
 from prunebench.sharing.bundle import archive, predictions, schema, strict
 from prunebench.sharing.bundle.archive import BadBundle
 from prunebench.sharing.bundle.predictions import Array
-from prunebench.sharing.bundle.schema import Cell, FailureLine, Manifest, MaskLine, RecordLine, Summary
-from prunebench.store.store import RUN
+from prunebench.sharing.bundle.schema import CellLine, FailureLine, Manifest, MaskLine, RecordLine, Summary
+from prunebench.store.schema import RUN, Cell, Failure, Record, StoredPlan
 
 MANIFEST, CELLS, RECORDS = "manifest.json", "cells.jsonl", "records.jsonl"
 MASKS, FAILURES = "masks.jsonl", "failures.jsonl"
@@ -31,43 +31,38 @@ class Bundle:
     """What a bundle holds. `plans`, `fetch` and `failures` are those of a store."""
 
     manifest: Manifest
-    cells: Sequence[Cell]
+    cells: Sequence[CellLine]
     lines: Mapping[str, RecordLine]
-    records: Mapping[str, Mapping[str, Any]]
+    records: Mapping[str, Record]
     masks: Mapping[str, MaskLine]
     reasons: Mapping[str, str]
     arrays: Mapping[str, Array]
     sha256: str
     complaints: list[str] = field(default_factory=list)
 
-    def plans(self, kind: str = RUN) -> list[dict[str, Any]]:
+    def plans(self, kind: str = RUN) -> list[StoredPlan]:
         """All plans of that kind with their cells, the newest last."""
-        cells: dict[int, list[dict[str, Any]]] = defaultdict(list)
+        cells: dict[int, list[Cell]] = defaultdict(list)
         for cell in self.cells:
-            cells[cell.plan].append(cell.model_dump(exclude={"plan"}))
+            cells[cell.plan].append(cell)
         plans = [
-            {"format": 1, **plan.model_dump(exclude={"kind"}), "cells": cells[i]}
+            StoredPlan(**dict(plan), strategies=self.manifest.strategies, cells=cells[i])
             for i, plan in enumerate(self.manifest.plans)
             if plan.kind == kind
         ]
-        return sorted(plans, key=lambda plan: str(plan["written"]))
+        return sorted(plans, key=lambda plan: plan.written)
 
-    def fetch(self, keys: Collection[str]) -> dict[str, Mapping[str, Any]]:
-        """Those of the records that are there, by key."""
+    def fetch(self, keys: Collection[str]) -> dict[str, Record]:
+        """The records of these keys that are there."""
         return {key: self.records[key] for key in keys if key in self.records}
 
-    def failures(self, keys: Collection[str]) -> dict[str, Mapping[str, Any]]:
-        return {key: {"key": key, "reason": self.reasons[key]} for key in keys if key in self.reasons}
+    def failures(self, keys: Collection[str]) -> dict[str, Failure]:
+        return {key: Failure(key=key, reason=self.reasons[key]) for key in keys if key in self.reasons}
 
-    def decided(self, key: str) -> dict[str, Array]:
-        """What the model of that record said of every example, by evaluation."""
-        return {evaluation: self.predictions(key, evaluation) for evaluation in self.lines[key].predictions}
-
-    def predictions(self, key: str, evaluation: str) -> Array:
-        """What the model of that record said of every example: classes, or scores in single precision."""
-        place = self.lines[key].predictions[evaluation]
-        row: Array = self.arrays[place.array][place.row]
-        return row
+    def predictions(self, key: str) -> dict[str, Array]:
+        """The predicted class or score of every example, by evaluation; empty where there is no such record."""
+        rows = self.lines[key].predictions if key in self.lines else {}
+        return {evaluation: self.arrays[row.array][row.row] for evaluation, row in rows.items()}
 
 
 def open_bundle(path: Path) -> Bundle:
@@ -79,19 +74,18 @@ def load(data: bytes) -> Bundle:
     """The bundle of these bytes. Raises BadBundle, with the reason, unless it is whole and as `pack` writes it."""
     members = archive.read(data)
     manifest = _manifest(members)
-    records: dict[str, Mapping[str, Any]] = {}
     lines: dict[str, RecordLine] = {}
-    for value, line in strict.lines(members[RECORDS], RecordLine, RECORDS):
+    for line in strict.lines(members[RECORDS], RecordLine, RECORDS):
         if line.record.key in lines:
             raise BadBundle(f"the record {line.record.key} is there twice")
         lines[line.record.key] = line
-        records[line.record.key] = value["record"]
+    records = {key: line.record for key, line in lines.items()}
     bundle = Bundle(
         manifest=manifest,
-        cells=[cell for _, cell in strict.lines(members[CELLS], Cell, CELLS)],
+        cells=list(strict.lines(members[CELLS], CellLine, CELLS)),
         lines=lines,
         records=records,
-        masks=_keyed(mask for _, mask in strict.lines(members[MASKS], MaskLine, MASKS)),
+        masks=_keyed(strict.lines(members[MASKS], MaskLine, MASKS)),
         reasons={key: line.reason for key, line in _failures(members).items()},
         arrays={name: predictions.unpack(members[name], name) for name in members if _ARRAY.fullmatch(name)},
         sha256=hashlib.sha256(data).hexdigest(),
@@ -132,7 +126,7 @@ def _keyed(lines: Iterable[Any]) -> dict[str, Any]:
 
 
 def _failures(members: Mapping[str, bytes]) -> dict[str, FailureLine]:
-    return _keyed(line for _, line in strict.lines(members[FAILURES], FailureLine, FAILURES))
+    return _keyed(strict.lines(members[FAILURES], FailureLine, FAILURES))
 
 
 def _check_references(bundle: Bundle) -> None:
@@ -174,14 +168,14 @@ def _check_predictions(bundle: Bundle) -> None:
 
 def summarised(
     cells: Sequence[Cell],
-    records: Mapping[str, Mapping[str, Any]],
+    records: Mapping[str, Record],
     reasons: Mapping[str, str],
     masks: Mapping[str, MaskLine],
 ) -> Summary:
     """What these hold, in short."""
     environment: dict[str, set[str]] = defaultdict(set)
     for record in records.values():
-        for name, value in record["environment"].items():
+        for name, value in record.environment.items():
             environment[name].add(str(value))
     return Summary(
         cells=len(cells),

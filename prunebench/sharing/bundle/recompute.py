@@ -17,7 +17,7 @@ import numpy as np
 from prunebench.errors import PrunebenchError
 from prunebench.hooks.registry import Registry
 from prunebench.sharing.bundle.reader import Bundle
-from prunebench.sharing.bundle.schema import Evaluation, Record
+from prunebench.store.schema import Evaluation, Record
 from prunebench.tasks.metrics import Scorer, filled, majority, undefined
 from prunebench.tasks.task import DataSource, Split, Task, TaskData
 
@@ -40,9 +40,10 @@ def recompute(bundle: Bundle, registry: Registry, glue_dir: str | None) -> Recom
     found = Recomputed()
     groups: dict[tuple[Any, ...], list[Record]] = defaultdict(list)
     for line in bundle.lines.values():
-        root = line.record.root
-        limits = root.protocol.get("train_limit"), root.protocol.get("eval_limit")
-        groups[root.task, root.data, limits, tuple(sorted(root.sizes.items()))].append(line.record)
+        experiment = line.record.experiment
+        limits = experiment.protocol.get("train_limit"), experiment.protocol.get("eval_limit")
+        group = experiment.task, experiment.data, limits, tuple(sorted(experiment.sizes.items()))
+        groups[group].append(line.record)
     for (task, data, limits, sizes), records in sorted(groups.items(), key=lambda group: str(group[0])):
         try:
             checker = Checker.load(registry, task, data, limits, glue_dir)
@@ -100,7 +101,7 @@ class Checker:
         self, bundle: Bundle, key: str, evaluation: str, said: Evaluation, split: Split
     ) -> Iterator[tuple[str, Any, Any]]:
         """What is said, what comes out, and what was said."""
-        array = bundle.predictions(key, evaluation)
+        array = bundle.predictions(key)[evaluation]
         if (array.dtype.kind == "f") != self.task.is_regression or len(array) != len(split):
             yield "predictions of", f"{len(split)} examples of another kind", f"{len(array)} examples"
             return

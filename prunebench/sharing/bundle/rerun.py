@@ -12,9 +12,8 @@ from __future__ import annotations
 import functools
 import random
 import statistics
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -26,8 +25,8 @@ from prunebench.recipes import phases
 from prunebench.recipes.phases import Adopt, stores_mask
 from prunebench.sharing.bundle import checks
 from prunebench.sharing.bundle.reader import Bundle
-from prunebench.sharing.bundle.schema import Cell, Record
 from prunebench.sharing.bundle.trees import Trees
+from prunebench.store.schema import Cell, Location, PhaseEntry, Record
 from prunebench.store.store import Store
 
 # Two runs that agree in these do the same arithmetic.
@@ -59,13 +58,13 @@ class Obstacles:
         if cell.key not in self.bundle.records:
             return "it has failed where it was made"
         path = self.trees.nodes[cell.key].lineage()
-        root = path[0].root
+        experiment = path[0].experiment
         for node in path:
-            if node.root.task in self.without_data:
-                return f"the data of {node.root.task} is not at hand"
+            if node.experiment.task in self.without_data:
+                return f"the data of {node.experiment.task} is not at hand"
             if node.strategy and not self.is_here(node.strategy):
                 return f"{node.strategy} is not here as it was there"
-        return self.lacks(root.model["name"], root.model["fingerprint"], root.device)
+        return self.lacks(experiment.model.name, experiment.model.fingerprint, experiment.device)
 
 
 def _lacks(name: str, fingerprint: str, device: str, *, registry: Registry, model: str | None) -> str:
@@ -83,19 +82,19 @@ def _lacks(name: str, fingerprint: str, device: str, *, registry: Registry, mode
     return ""
 
 
-def plan(bundle: Bundle, trees: Trees, cells: Sequence[Cell], registry: Registry, where: Mapping[str, Any]) -> Plan:
+def plan(bundle: Bundle, trees: Trees, cells: Sequence[Cell], registry: Registry, where: Location) -> Plan:
     """A plan of these cells alone, whose keys are those of the bundle."""
     moving = [label for label in bundle.manifest.strategies if _moves(label, registry)]
-    finding, adopting = (Trees(bundle.manifest.strategies, where) for _ in range(2))
+    finding, adopting = (Trees(bundle.manifest.strategies) for _ in range(2))
     for cell in cells:
         path = trees.nodes[cell.key].path()
-        adopts = path[0].adopts
-        found = _copy(finding, adopts.path(), moving) if adopts else None
-        leaf = _copy(adopting if adopts else finding, path, moving)
+        source = path[0].mask_source
+        mask = _copy(finding, source.path(), moving) if source else None
+        leaf = _copy(adopting if source else finding, path, moving)
         leaf.scored = True
-        if found:
-            leaf.path()[0].adopts = found
-    return Plan([*finding.roots.values(), *adopting.roots.values()], [])
+        if mask:
+            leaf.path()[0].mask_source = mask
+    return Plan([*finding.roots.values(), *adopting.roots.values()], [], where)
 
 
 def _moves(label: str, registry: Registry) -> bool:
@@ -106,14 +105,13 @@ def _moves(label: str, registry: Registry) -> bool:
 
 
 def _copy(trees: Trees, path: Sequence[Node], moving: Sequence[str]) -> Node:
-    root = {name: value for name, value in vars(path[0].root).items() if name != "where"}
-    steps = [{**phases.to_json(node.phase), "strategy": node.strategy} for node in path if node.phase]
-    return trees.add(root, steps, moving)
+    entries = [PhaseEntry(**phases.to_json(node.phase), strategy=node.strategy) for node in path if node.phase]
+    return trees.add(path[0].experiment, entries, moving)
 
 
 def keys(cells: Sequence[Cell]) -> list[str]:
     """The records of these cells and of the trainings on their way."""
-    return list(dict.fromkeys(key for cell in cells for key in (*cell.trainings, cell.key)))
+    return list(dict.fromkeys(key for cell in cells for key in cell.keys))
 
 
 @dataclass(frozen=True)
@@ -136,7 +134,7 @@ def compare(bundle: Bundle, trees: Trees, key: str, store: Store, tolerance: flo
         return Comparison(key, False, [f"the record {key} could not be made again"], 0.0)
     exact = _is_alike(there, here)
     distance = max(
-        abs(value - here["evaluations"][name]["metrics"][metric])
+        abs(value - here.evaluations[name].metrics[metric])
         for name, scores in there.evaluations.items()
         for metric, value in scores.metrics.items()
     )
@@ -146,14 +144,14 @@ def compare(bundle: Bundle, trees: Trees, key: str, store: Store, tolerance: flo
     return Comparison(key, exact, [f"the record {key}, made again, {what}" for what in wrong], distance)
 
 
-def _is_alike(there: Record, here: Mapping[str, Any]) -> bool:
+def _is_alike(there: Record, here: Record) -> bool:
     """On a GPU sums are not always taken in the same order, so that only a processor is held to every bit."""
-    same = all(str(there.environment.get(name)) == str(here["environment"].get(name)) for name in ALIKE)
-    return same and there.root.device == "cpu" and there.root.code.partition(",")[0] == f"engine {ENGINE}"
+    same = all(str(there.environment.get(name)) == str(here.environment.get(name)) for name in ALIKE)
+    return same and there.experiment.device == "cpu" and there.experiment.code.partition(",")[0] == f"engine {ENGINE}"
 
 
-def _counts(there: Record, here: Mapping[str, Any]) -> Iterator[str]:
-    said, found = there.model_dump(), here
+def _counts(there: Record, here: Record) -> Iterator[str]:
+    said, found = there.model_dump(), here.model_dump()
     for what in ("steps", "tokens"):
         if said[what] != found[what]:
             yield f"has {found[what]} {what} instead of {said[what]}"
@@ -167,10 +165,11 @@ def _bits(bundle: Bundle, trees: Trees, key: str, store: Store) -> Iterator[str]
     """What must be the same to the last bit where the arithmetic is: predictions, masks, sizes."""
     there, here = bundle.lines[key].record, store.record(key)
     assert here is not None
-    for name, said in store.decided(key).items():
-        if not np.array_equal(said, bundle.predictions(key, name)):
+    bundled = bundle.predictions(key)
+    for name, predictions in store.predictions(key).items():
+        if not np.array_equal(predictions, bundled[name]):
             yield f"has other predictions for {name}"
-    if there.sparsity.model_dump() != here["sparsity"] or there.parameters.model_dump() != here["parameters"]:
+    if there.sparsity != here.sparsity or there.parameters != here.parameters:
         yield "has other sizes"
     for node in trees.nodes[key].path():
         asked = node.phase.mask if isinstance(node.phase, Adopt) else node.key

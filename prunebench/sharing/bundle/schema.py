@@ -1,7 +1,7 @@
-"""What a bundle says, as pydantic models: the manifest and the lines of its JSON files. Imports `strict`.
+"""The manifest of a bundle and the lines of its JSON files, around the classes of the store.
 
-Everything is typed strictly, has a name that is known, and is finite; what is not so is refused. Every change of these
-models raises SCHEMA.
+Everything is typed strictly, has a known name and is finite; anything else is refused. A change of these classes, or of
+the store's, raises SCHEMA.
 """
 
 from __future__ import annotations
@@ -9,47 +9,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import Field
 
 from prunebench.sharing.bundle.archive import BadBundle
 from prunebench.sharing.bundle.strict import parse, read
+from prunebench.store.schema import Cell, Command, Count, Key, Positive, Record, Source, StrategyCode, Strict
 
 KIND = "prunebench bundle"
 SCHEMA = 1
 
-Key = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 One = Annotated[int, Field(ge=1, le=1)]
-Count = Annotated[int, Field(ge=0, lt=2**53)]
-Positive = Annotated[int, Field(gt=0, lt=2**53)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Seconds = Annotated[float, Field(ge=0)]
 
 
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-
-class Source(Strict):
-    """Which code something is: its distribution with its version, and a digest of the module's source."""
-
-    distribution: str
-    version: str
-    source: str
-
-
-class StrategyCode(Source):
-    """What the keys of results hold of a strategy that their recipes call."""
-
-    name: str
-    options: dict[str, JsonValue]
-
-    def identity(self) -> dict[str, str]:
-        return {"distribution": self.distribution, "version": self.version, "source": self.source}
-
-
-class Plan(Strict):
-    """A command that made results, and when it was given; `kind` is what the store calls it."""
+class PlanHead(Command):
+    """A command that made results; `kind` is what the store calls its plan."""
 
     kind: str
     suite: str
@@ -85,133 +59,22 @@ class Manifest(Strict):
     kind: Literal["prunebench bundle"]
     schema_: One = Field(alias="schema")
     prunebench: str
-    plans: list[Plan]
+    plans: list[PlanHead]
     strategies: dict[str, StrategyCode]
     sources: dict[str, dict[str, Source]]
     summary: Summary
     members: dict[str, Content]
 
 
-class Setting(Strict):
-    """As `results.Setting`."""
-
-    model: str
-    model_fingerprint: str
-    model_revision: str
-    data: str
-    protocol: str
-    precision: str
-    device: str
-    prunable: str
-    code: str
-
-
-class Cell(Strict):
-    """As `results.Cell`; `plan` is the number of its plan in the manifest."""
+class CellLine(Cell):
+    """A cell, and the number of its plan in the manifest."""
 
     plan: Count
-    strategy: str
-    label: str
-    options: dict[str, JsonValue]
-    unit: Literal["weight", "head", "neuron"]
-    track: Literal["structured", "unstructured"]
-    control_of: str | None
-    source: str
-    doc: str
-    task: str
-    benchmark: str
-    split: str
-    metrics: list[str] = Field(min_length=1)
-    evaluations: list[str] = Field(min_length=1)
-    sparsity: Annotated[float, Field(ge=0, lt=1)]
-    seed: Count
-    key: Key
-    trainings: list[Key]
-    setting: Setting
     mask: Key | Literal[""]
     mask_from: str
 
 
-class Model(Strict):
-    name: str
-    revision: str
-    fingerprint: str
-    family: str
-
-
-def _with_train(sizes: dict[str, int]) -> dict[str, int]:
-    if "train" not in sizes:
-        raise ValueError("the size of the training split is missing")
-    return sizes
-
-
-class Root(Strict):
-    """As `plan.Root`, without where things lay."""
-
-    task: str
-    code: str
-    data: str
-    sizes: Annotated[dict[str, Positive], AfterValidator(_with_train)]
-    model: Model
-    protocol: dict[str, str | int | float | None]
-    protocol_label: str
-    seed: Count
-    precision: str
-    device: str
-    prunable: str
-
-
-class Evaluation(Strict):
-    examples: Positive
-    metrics: dict[str, float]
-    degenerate: list[str]
-    majority: dict[str, float]
-
-
-class Sparsity(Strict):
-    unit: Literal["weight", "head", "neuron"]
-    units: Positive
-    pruned: Count
-    realised: Fraction
-    encoder_weights: Positive
-    encoder_before: Fraction
-    encoder_after: Fraction
-
-
-class Encoder(Strict):
-    layers: Positive
-    heads: Positive
-    head_size: Positive
-
-
-class Parameters(Strict):
-    total: Positive
-    left: Count
-    in_model: Count
-
-
-class Record(Strict):
-    """As the worker writes it."""
-
-    format: One
-    key: Key
-    status: Literal["done"]
-    root: Root
-    phases: list[dict[str, JsonValue]] = Field(min_length=1)
-    evaluations: dict[str, Evaluation]
-    steps: Count
-    tokens: Count
-    loss: float | None
-    sparsity: Sparsity
-    encoder: Encoder | None = None
-    parameters: Parameters
-    checks: dict[str, bool | float | None]
-    environment: dict[str, str | int]
-    seconds: dict[str, Seconds]
-    peak_memory_mb: Seconds
-
-
-class Place(Strict):
+class ArrayRow(Strict):
     """Where the predictions of an evaluation stand: a row of an array."""
 
     array: str
@@ -223,7 +86,7 @@ class RecordLine(Strict):
 
     checksum: Sha256
     record: Record
-    predictions: dict[str, Place]
+    predictions: dict[str, ArrayRow]
 
 
 class MaskLine(Strict):

@@ -66,14 +66,13 @@ def check_fields(kind: type[Any], value: Mapping[str, Any], where: str) -> None:
         raise BadBundle(f"{where} does not fit: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
-def lines(data: bytes, model: type[M], name: str) -> Iterator[tuple[Any, M]]:
-    """The lines of a JSON lines file: each as it stands there, and as a model."""
+def lines(data: bytes, model: type[M], name: str) -> Iterator[M]:
+    """The lines of a JSON lines file as models."""
     if data and not data.endswith(b"\n"):
         raise BadBundle(f"{name} ends within a line")
     for number, line in enumerate(data.split(b"\n")[:-1], 1):
         where = f"{name}, line {number}"
-        value = parse(line, where)
-        yield value, read(model, value, where)
+        yield read(model, parse(line, where), where)
 
 
 def dumps(value: Any) -> bytes:

@@ -12,8 +12,8 @@ from prunebench.sharing.bundle import checks
 from prunebench.sharing.bundle.archive import BadBundle
 from prunebench.sharing.bundle.reader import Bundle
 from prunebench.sharing.bundle.recompute import Recomputed, recompute
-from prunebench.sharing.bundle.schema import Source
 from prunebench.sharing.bundle.trees import Trees
+from prunebench.store.schema import Source
 
 
 @dataclass

@@ -1,48 +1,58 @@
-"""What a person sees while a plan runs: a live line in a terminal, plain lines elsewhere."""
+"""What a user sees while a plan runs: a live display in a terminal, plain lines elsewhere, or nothing."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
-import click
-from rich.console import Console
+from rich.console import Console as RichConsole
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
 from prunebench.execution.scheduler import Display
-from prunebench.planning.graph import Plan
-from prunebench.planning.jobs import Count, Job, describe
-from prunebench.runtime.progress import Progress, duration, many
+from prunebench.planning.jobs import Job, describe
+from prunebench.runtime.progress import Progress, duration
 
 
-def counted(plan: Plan, count: Count) -> list[str]:
-    """The plan in four lines, or five."""
-    left = count.distinct - count.stored - count.failed
-    again = f", {count.again} of them again for masks or weights that are not kept" if count.again else ""
-    asked, distinct = many(count.asked, "phase"), many(count.distinct, "phase")
-    failed = [f"Failed before: {many(count.failed, 'phase')}; --retry-failed tries them again"] if count.failed else []
-    return [
-        f"Asked for:     {many(len(plan.cells), 'cell')}, {asked}, {many(count.asked_trainings, 'training')}",
-        f"After sharing: {distinct}, {many(count.distinct_trainings, 'training')}",
-        f"In the store:  {many(count.stored, 'phase')}",
-        *failed,
-        f"To run:        {many(left, 'phase')}, {many(count.trainings, 'training')}{again}",
-    ]
+@dataclass(frozen=True)
+class Console:
+    """Where a run says what it does. `quiet` says nothing; `stderr` keeps the standard output clean."""
+
+    quiet: bool = False
+    stderr: bool = False
+
+    def say(self, text: str) -> None:
+        if not self.quiet:
+            print(text, file=sys.stderr if self.stderr else sys.stdout, flush=True)
+
+    def warn(self, text: str) -> None:
+        if not self.quiet:
+            print(text, file=sys.stderr, flush=True)
+
+    @contextmanager
+    def watch(self, jobs: list[Job]) -> Iterator[Display]:
+        """A display for a run of these jobs."""
+        if self.quiet:
+            yield Silent()
+        # Not rich's own idea of a terminal, which FORCE_COLOR turns a log into.
+        elif not sys.stderr.isatty():
+            yield Lines(jobs)
+        else:
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+            with Bars(*columns, TextColumn("{task.fields[note]}"), console=RichConsole(stderr=True)) as bars:
+                yield Live(jobs, bars)
 
 
-@contextmanager
-def make_display(jobs: list[Job]) -> Iterator[Display]:
-    """A live display on a terminal, plain lines elsewhere."""
-    # Not rich's own idea of a terminal, which FORCE_COLOR turns a log into.
-    if not sys.stderr.isatty():
-        yield Lines(jobs)
-        return
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Bars(*columns, TextColumn("{task.fields[note]}"), console=console) as bars:
-        yield Live(jobs, bars)
+class Silent:
+    """Shows nothing."""
+
+    def started(self, job: Job) -> None: ...
+    def moment(self, moment: Progress) -> None: ...
+    def finished(self, job: Job, seconds: float, left: float | None, failure: str) -> None: ...
+    def died(self, job: Job, reason: str) -> None: ...
+    def waiting(self, job: Job) -> None: ...
 
 
 LOST = "its worker died: {}; the job is run again"
@@ -81,7 +91,7 @@ class Live:
         self.bars.remove_task(self.working.pop(job))
         self.bars.console.print(f"{describe(job.nodes[0])}: {LOST.format(reason)}", markup=False)
 
-    def held_up(self, job: Job) -> None:
+    def waiting(self, job: Job) -> None:
         self.bars.console.print(f"{describe(job.nodes[0])}: {ELSEWHERE}", markup=False)
 
 
@@ -106,10 +116,10 @@ class Lines:
         what = f"{duration(seconds)}{self.losses.get(job.nodes[0].key, '')}"
         if failure:
             what = f"{what}; failure: {failure}" if job in self.started_jobs else failure
-        click.echo(f"[{self.done}/{self.total} phases] {describe(job.nodes[0])}: {what}{rest}", err=True)
+        print(f"[{self.done}/{self.total} phases] {describe(job.nodes[0])}: {what}{rest}", file=sys.stderr, flush=True)
 
     def died(self, job: Job, reason: str) -> None:
-        click.echo(f"{describe(job.nodes[0])}: {LOST.format(reason)}", err=True)
+        print(f"{describe(job.nodes[0])}: {LOST.format(reason)}", file=sys.stderr, flush=True)
 
-    def held_up(self, job: Job) -> None:
-        click.echo(f"{describe(job.nodes[0])}: {ELSEWHERE}", err=True)
+    def waiting(self, job: Job) -> None:
+        print(f"{describe(job.nodes[0])}: {ELSEWHERE}", file=sys.stderr, flush=True)

@@ -1,0 +1,64 @@
+"""Ask a strategy for a mask of an exact sparsity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from prunebench.errors import PrunebenchError
+from prunebench.execution import strategy_calls
+from prunebench.execution.context import Context
+from prunebench.execution.session import Session, State
+from prunebench.planning.graph import Node
+from prunebench.pruning import masks, structures
+from prunebench.recipes.phases import Train
+
+
+class Pruner:
+    """Prunes by the strategies of a job's nodes. Levels of one method below one node share its scores."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._scores: tuple[tuple[str, str], Mapping[str, Tensor]] = ("", ""), {}
+
+    def prune(self, node: Node, sparsity: float, state: State) -> masks.Mask:
+        """The mask of the node's strategy, with exactly the units pruned that `sparsity` requires."""
+        assert node.step is not None
+        session = self.session
+        strategy = session.registry.strategy(node.strategy)
+        if session.registry.identity(strategy)["source"] != node.step.code:
+            raise PrunebenchError(
+                f"strategy {node.strategy!r} was edited after it was planned", "run the same command again"
+            )
+        groups = structures.groups(session.workspace.prunable, strategy.unit)
+        if state.mask is None:
+            state.unit, state.mask = strategy.unit, masks.full({name: group.shape for name, group in groups.items()})
+        if state.unit != strategy.unit:
+            raise PrunebenchError(
+                f"strategy {node.strategy!r} prunes units {strategy.unit!r} of a mask of {state.unit!r}"
+            )
+        pruned = masks.pruned_count(sparsity, masks.units(state.mask))
+        context = self._context(state.mask, state)
+        with session.seconds.of("strategy"):
+            if hasattr(strategy, "prune"):
+                return strategy_calls.prune_with(strategy, context, sparsity, pruned)
+            parent = node.parent.key if node.parent else ""
+            # During a training the weights change between two calls; behind a node they do not.
+            if isinstance(node.phase, Train) or self._scores[0] != (parent, node.strategy):
+                self._scores = (parent, node.strategy), strategy_calls.scores(strategy, context)
+        return strategy_calls.keep_highest(strategy, self._scores[1], state.mask, pruned)
+
+    def _context(self, mask: masks.Mask, state: State) -> Context:
+        workspace, experiment = self.session.workspace, self.session.experiment
+        return Context(
+            workspace.prunable,
+            mask,
+            state.unit,
+            workspace.train,
+            initial=workspace.theta0,
+            seed=experiment.seed,
+            batch_size=workspace.protocol.batch_size,
+            precision=experiment.precision,
+            device=experiment.device,
+        )

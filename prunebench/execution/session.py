@@ -1,0 +1,102 @@
+"""What all parts of a job share: its spec, the store, the workspace, and where the time went."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from prunebench.execution.measurements import Stopwatch
+from prunebench.execution.workspace import Workspace, workspace
+from prunebench.hooks.plugins import at_hand
+from prunebench.hooks.registry import Registry
+from prunebench.pruning import masks, structures
+from prunebench.recipes.phases import Shuffle
+from prunebench.recipes.strategy import Unit
+from prunebench.runtime import devices, memory
+from prunebench.runtime.seeds import derive
+from prunebench.store.schema import Experiment, JobSpec, WeightsRef
+from prunebench.store.store import Store
+
+Weights = dict[str, Tensor]
+
+
+@dataclass
+class State:
+    """Where a recipe stands: its mask, the unit of the mask, and whether the weights are θ0 under that mask."""
+
+    mask: masks.Mask | None = None
+    unit: Unit = "weight"
+    rewound: bool = False
+
+    def copy(self) -> State:
+        return State(self.mask, self.unit, self.rewound)
+
+
+class Session:
+    """A job at work. `workspace.model` is the one model of the process; its weights are set as the phases require.
+
+    `encoder_before` is the share of zeros in the prunable matrices when the job's training began, `rewound_exactly`
+    whether the weights were θ0 bit for bit then; None where they were not meant to be.
+    """
+
+    def __init__(self, job: JobSpec, store: Store) -> None:
+        self.job = job
+        self.store = store
+        self.registry = _registry(tuple(job.plugins))
+        devices.check_device(job.experiment.device)
+        memory.reset_peak_memory(job.experiment.device)
+        self.seconds = Stopwatch()
+        with memory.without_collection():
+            self.workspace: Workspace = workspace(job.experiment, job.where, self.registry)
+        self.encoder_before = 0.0
+        self.rewound_exactly: bool | None = None
+        self._kept: tuple[masks.Mask | None, Weights] = None, {}
+
+    @property
+    def experiment(self) -> Experiment:
+        return self.job.experiment
+
+    def kept(self, state: State) -> Weights:
+        """Which entries of which parameters stay, as booleans on the model's device."""
+        if state.mask is None:
+            return {}
+        if state.mask is not self._kept[0]:
+            groups = structures.groups(self.workspace.prunable, state.unit)
+            kept = structures.expand(state.mask, groups, self.workspace.prunable)
+            self._kept = state.mask, {name: keep.to(self.experiment.device) for name, keep in kept.items()}
+        return self._kept[1]
+
+    def apply_mask(self, state: State) -> None:
+        structures.apply(self.workspace.model, self.kept(state))
+
+    def shuffle(self, phase: Shuffle, state: State) -> None:
+        if state.mask is None:  # at sparsity 0 there is nothing to shuffle
+            return
+        generator = torch.Generator().manual_seed(derive(self.experiment.seed, "shuffle"))
+        state.mask = masks.shuffle(state.mask, phase.counts, generator)
+
+    def store_mask(self, key: str, mask: masks.Mask) -> None:
+        self.store.add_bytes("masks", key, masks.pack(mask))
+
+    def store_weights(self, *references: WeightsRef) -> None:
+        """Store the model's weights under those of the names that other jobs, or the user, want."""
+        wanted = {"weights": {weights.name for weights in self.job.weights}, "models": set(self.job.models)}
+        for kind, weights in itertools.product(wanted, references):
+            if weights.name in wanted[kind]:
+                tensors = {name: tensor.contiguous().cpu() for name, tensor in self.workspace.copy().items()}
+                self.store.add_bytes(kind, weights.name, safetensors.torch.save(tensors))
+
+    def load_weights(self, reference: WeightsRef) -> Mapping[str, Tensor]:
+        return self.store.load("weights", reference.name, safetensors.torch.load)
+
+
+@functools.lru_cache(maxsize=1)
+def _registry(plugins: tuple[tuple[str, str], ...]) -> Registry:
+    return Registry([at_hand(Path(path), text) for path, text in plugins])

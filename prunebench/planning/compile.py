@@ -1,0 +1,57 @@
+"""Methods, levels and experiments become a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from prunebench.errors import PrunebenchError
+from prunebench.hooks.registry import Registry
+from prunebench.planning.graph import Node, Plan, PlannedCell, RecipeStep, add_leaf
+from prunebench.planning.methods import Method
+from prunebench.recipes.phases import Rewind
+from prunebench.runtime.memory import without_collection
+from prunebench.store.schema import Experiment, Location
+
+
+@without_collection()
+def compile_plan(
+    experiments: Iterable[Experiment],
+    strategies: Sequence[str],
+    levels: Mapping[str, tuple[float, ...]],
+    registry: Registry,
+    where: Location,
+) -> Plan:
+    """The plan of `strategies` at the `levels` of each task, for every experiment. Dense is part of every plan.
+
+    `where` says where model and data lie. Recipes are made once for each set of levels, not for each experiment.
+    """
+    methods = [Method(text, registry) for text in dict.fromkeys(["dense", *strategies])]
+    recipes = {
+        each: [
+            (method.info, sparsity, method.steps(sparsity))
+            for method in methods
+            for sparsity in (each if method.prunes else (0.0,))
+        ]
+        for each in set(levels.values())
+    }
+    plan = Plan([], [], where)
+    for experiment in experiments:
+        tree = Node(experiment.key, experiment)
+        plan.trees.append(tree)
+        task = registry.get("tasks", experiment.task)
+        splits = (task.benchmark, task.split, task.metrics, task.evaluations)
+        for method, sparsity, steps in recipes[levels[experiment.task]]:
+            check_rewinds(steps, experiment, method.label)
+            purpose = f"{method.label} {sparsity:g}" if sparsity else method.label
+            plan.cells.append(PlannedCell(method, sparsity, add_leaf(tree, steps, purpose), *splits))
+    return plan
+
+
+def check_rewinds(steps: Sequence[RecipeStep], experiment: Experiment, who: str) -> None:
+    """Raise where a recipe rewinds to a step that a training of the task does not have."""
+    late = [step.phase.to for step in steps if isinstance(step.phase, Rewind) and step.phase.to > experiment.steps]
+    if late:
+        raise PrunebenchError(
+            f"{who!r} rewinds to step {late[0]}",
+            f"a training of {experiment.task!r} has {experiment.steps} steps by this protocol",
+        )
