@@ -5,4 +5,5 @@
 - `entries`: the objects that plugins provide, by kind and name
 - `identity`: which code defines an object, for the keys of results
 - `registry`: look up objects by kind and name
+- `notebook`: a class from a notebook or script as a plugin file
 """
