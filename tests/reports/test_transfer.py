@@ -19,9 +19,9 @@ import torch
 from commands import call
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prunebench.cli.display import Lines
 
 from prunebench import Protocol, PrunebenchError, Train
+from prunebench.cli.display import Lines
 from prunebench.execution import scheduler, worker
 from prunebench.execution.executors.local import ProcessExecutor, Request, SerialExecutor
 from prunebench.hooks.registry import Registry
