@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 import torch
 
-from prunebench.execution import scheduler, worker
-from prunebench.execution.executors.local import SerialExecutor
+import prunebench
+from prunebench.execution.executors.resources import Resources
 from prunebench.hooks.registry import Registry
-from prunebench.planning import experiment, jobs
-from prunebench.planning.suite import Suite, merge
 from prunebench.pruning import masks
-from prunebench.store.store import Store
 from prunebench.training import loop
 
 WORDS = ("the", "a", "dog", "cat", "bird", "king", "ship", "song", "sees", "finds", "likes", "follows", "old", "young")
@@ -48,22 +46,27 @@ def glue(tmp_path_factory):
 
 @pytest.fixture
 def run(model, glue, tmp_path):
+    """A function that runs strategies and returns the cells, each with its record."""
+
     def run(strategies, sparsities):
-        registry = Registry()
-        options = {"tasks": "sst2", "seeds": "1", "model": str(model), "glue_dir": str(glue), "device": "cpu"}
-        options |= {"precision": "fp32", "epochs": "5", "batch_size": "8", "lr": "1e-3"}
-        suite = merge(Suite(), {**options, "strategies": strategies, "sparsities": sparsities})
-        plan, store = experiment.plan(suite, registry), Store.create(tmp_path / "store")
-
-        class Silent:
-            def started(self, job): ...
-            def moment(self, moment): ...
-            def finished(self, job, seconds, left, failure): ...
-
-        with SerialExecutor() as pool:
-            report = scheduler.run(jobs.to_run(plan, store), pool, store, (), Silent())
-        assert not report.failures
-        return store, plan
+        results = prunebench.run(
+            strategies=strategies,
+            sparsities=sparsities,
+            tasks="sst2",
+            seeds="1",
+            model=str(model),
+            glue_dir=str(glue),
+            device="cpu",
+            precision="fp32",
+            epochs="5",
+            batch_size="8",
+            lr="1e-3",
+            store=tmp_path / "store",
+            resources=Resources(executor="here"),
+            progress=False,
+        )
+        assert not results.failures
+        return [(cell, results.store.record(cell.key)) for cell in results.run.cells]
 
     return run
 
@@ -77,15 +80,13 @@ def test_the_entry_point_provides_the_strategy():
 
 
 def test_counts_are_exact_and_a_cell_costs_one_training(run):
-    store, plan = run("gradual", "0.3,0.5,0.83")
-    for cell in plan.cells:
-        record = store.record(cell.leaf.key)
+    for cell, record in run("gradual", "0.3,0.5,0.83"):
         units = 2 * (4 * 16 * 16 + 2 * 16 * 32)
-        assert record["sparsity"]["units"] == units
-        assert record["sparsity"]["pruned"] == masks.pruned_count(cell.sparsity, units)
-        assert record["sparsity"]["encoder_after"] == record["sparsity"]["pruned"] / units
-        assert len(cell.to_json()["trainings"]) == 1
-        assert record["steps"] == 25
+        assert record.sparsity.units == units
+        assert record.sparsity.pruned == masks.pruned_count(cell.sparsity, units)
+        assert record.sparsity.encoder_after == record.sparsity.pruned / units
+        assert len(cell.trainings) == 1
+        assert record.steps == 25
 
 
 def test_the_sparsity_follows_the_cubic_of_the_paper(run, monkeypatch):
@@ -103,23 +104,21 @@ def test_the_sparsity_follows_the_cubic_of_the_paper(run, monkeypatch):
             return wrapper
 
         masks_ = {step: counted(step, make) for step, make in events.masks.items()}
-        return real(model, data, protocol, seed, keep, events=loop.Events(masks_, events.snapshots), **kwargs)
+        return real(model, data, protocol, seed, keep, events=replace(events, masks=masks_), **kwargs)
 
-    monkeypatch.setattr(worker.loop, "train", spy)
+    monkeypatch.setattr(loop, "train", spy)
     run("gradual", "0.8")
     sparsities = {max(1, round(0.7 * (n + 1) / 20 * 25)): 0.8 - 0.8 * (1 - (n + 1) / 20) ** 3 for n in range(20)}
     assert pruned == {step: masks.pruned_count(sparsity, 4096) for step, sparsity in sparsities.items()}
 
 
 def test_a_control_has_the_same_final_counts(run):
-    store, plan = run("gradual,random-pruning[of=gradual]", "0.5")
-    own, control = (
-        store.record(cell.leaf.key)["sparsity"] for cell in plan.cells if cell.method["strategy"] != "dense"
-    )
+    cells = run("gradual,random-pruning[of=gradual]", "0.5")
+    own, control = (record.sparsity for cell, record in cells if not cell.is_dense)
     counts = ("units", "pruned", "realised", "encoder_after")
-    assert [own[name] for name in counts] == [control[name] for name in counts]
+    assert [getattr(own, name) for name in counts] == [getattr(control, name) for name in counts]
     # The ramp starts dense, and its control with the final mask.
-    assert (own["encoder_before"], control["encoder_before"]) == (0.0, 0.5)
+    assert (own.encoder_before, control.encoder_before) == (0.0, 0.5)
 
 
 def test_bad_options_are_errors():
