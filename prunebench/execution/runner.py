@@ -17,7 +17,7 @@ from prunebench.planning import jobs
 from prunebench.planning.graph import Node, Plan, PlannedCell
 from prunebench.planning.jobs import Job, describe
 from prunebench.planning.suite import Suite
-from prunebench.runtime.machine import without_collection
+from prunebench.runtime.memory import without_collection
 from prunebench.runtime.progress import duration, many
 from prunebench.store.schema import Cell, Experiment, StoredPlan
 from prunebench.store.store import Snapshot, Store

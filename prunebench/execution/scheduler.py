@@ -23,7 +23,7 @@ from prunebench.execution.executors.base import ATTEMPTS, WorkersDied
 from prunebench.planning.graph import Node
 from prunebench.planning.jobs import RESULTS, Failure, Job, describe, split, stagger
 from prunebench.runtime import progress
-from prunebench.runtime.machine import without_collection
+from prunebench.runtime.memory import without_collection
 from prunebench.store.claims import POLL, RunClaims
 from prunebench.store.schema import Experiment, Location, WeightsRef
 from prunebench.store.store import InputMissing, Store, StoreError

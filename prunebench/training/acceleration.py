@@ -27,7 +27,7 @@ from typing import Any, Protocol
 from torch import nn
 
 from prunebench.models.fast import dropout, embedding_subset, first_token
-from prunebench.runtime.machine import COMPILED
+from prunebench.runtime.devices import COMPILED
 from prunebench.runtime.seeds import derive
 from prunebench.tasks import protocol as protocols
 from prunebench.training import batching

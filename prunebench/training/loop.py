@@ -16,7 +16,7 @@ from transformers import get_linear_schedule_with_warmup
 
 from prunebench.errors import PrunebenchError
 from prunebench.runtime import progress
-from prunebench.runtime.machine import COMPILED
+from prunebench.runtime.devices import COMPILED
 from prunebench.runtime.seeds import derive
 from prunebench.tasks.protocol import Protocol
 from prunebench.training import batching

@@ -110,23 +110,23 @@ def test_the_smoke_suite_runs_through_every_part(tmp_path, monkeypatch):
 
 
 def test_as_many_jobs_as_there_are_cores_and_memory_for(monkeypatch):
-    from prunebench.runtime import machine
+    from prunebench.runtime import devices
 
-    monkeypatch.setattr(machine, "cores", lambda: 8)
-    monkeypatch.setattr(machine, "free_memory", lambda: 24_000_000_000)
+    monkeypatch.setattr(devices, "cores", lambda: 8)
+    monkeypatch.setattr(devices, "free_memory", lambda: 24_000_000_000)
     bert_base, minilm, tiny = 440_000_000, 91_000_000, 4_000_000
-    assert [machine.default_jobs("cpu", weights) for weights in (bert_base, minilm, tiny)] == [2, 8, 8]
-    assert machine.default_jobs("cuda", tiny) == 1
-    monkeypatch.setattr(machine, "free_memory", lambda: 100_000_000)
-    assert machine.default_jobs("cpu", tiny) == 1
-    monkeypatch.setattr(machine, "free_memory", lambda: None)
-    assert machine.default_jobs("cpu", bert_base) == 8
+    assert [devices.default_jobs("cpu", weights) for weights in (bert_base, minilm, tiny)] == [2, 8, 8]
+    assert devices.default_jobs("cuda", tiny) == 1
+    monkeypatch.setattr(devices, "free_memory", lambda: 100_000_000)
+    assert devices.default_jobs("cpu", tiny) == 1
+    monkeypatch.setattr(devices, "free_memory", lambda: None)
+    assert devices.default_jobs("cpu", bert_base) == 8
 
 
 def test_free_memory_is_less_than_all_of_it():
-    from prunebench.runtime import machine
+    from prunebench.runtime import memory
 
-    assert 0 < machine.free_memory() < os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert 0 < memory.free_memory() < os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def test_version():

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from prunebench.recipes.phases import (
     Compact,
-    Cubic,
     PermuteLayers,
     Phase,
     Prune,
@@ -21,6 +20,7 @@ from prunebench.recipes.phases import (
     to_json,
     trains_from_theta0,
 )
+from prunebench.recipes.schedules import Cubic
 from prunebench.results.statistics.matching import CRITERIA, failing_below, is_winning_ticket, largest_matching, matches
 
 DENSE = {0: 0.60, 1: 0.62, 2: 0.64}

@@ -9,39 +9,39 @@ import pytest
 import torch
 
 from prunebench import PrunebenchError
-from prunebench.runtime import machine
+from prunebench.runtime import devices, memory
 
 
 @pytest.mark.parametrize(("version", "device"), [("2.13.0+cpu", "cpu"), ("2.13.0+cu130", "cuda"), ("2.13.0", "cuda")])
 def test_a_gpu_is_used_if_the_build_of_torch_supports_it(monkeypatch, version, device):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(machine.importlib.metadata, "version", lambda name: version)
-    assert machine.resolve_device("auto") == device
-    assert machine.resolve_device("cpu") == "cpu"
-    machine.check_device(device)
+    monkeypatch.setattr(devices.importlib.metadata, "version", lambda name: version)
+    assert devices.resolve_device("auto") == device
+    assert devices.resolve_device("cpu") == "cpu"
+    devices.check_device(device)
     if device == "cpu":
         with pytest.raises(PrunebenchError, match="there is no CUDA device here"):
-            machine.check_device("cuda")
+            devices.check_device("cuda")
 
 
 MEMORY = """
 from pathlib import Path
-from prunebench.runtime import machine
+from prunebench.runtime import devices, memory
 
 def megabytes():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 // 1_000_000
 
-machine.keep_memory()
+memory.keep_memory()
 start = megabytes()
 blocks = [bytearray(b"1" * 1_000_000) for _ in range(200)]
 del blocks
 print(megabytes() - start)
-machine.reset_peak_memory("cpu")
+memory.reset_peak_memory("cpu")
 print(megabytes() - start)
 """
 
 
-@pytest.mark.skipif(machine._libc() is None, reason="the C library is not glibc")
+@pytest.mark.skipif(memory._libc() is None, reason="the C library is not glibc")
 def test_a_worker_keeps_freed_memory_until_its_next_job():
     process = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
     before, after = map(int, process.stdout.split())
@@ -54,6 +54,6 @@ def test_workers_are_distributed_over_the_gpus(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "set_device", devices.append)
     for number in range(5):
-        machine.take_gpu(number)
+        devices.take_gpu(number)
     assert devices == [0, 1, 0, 1, 0]
-    assert machine.default_jobs("cuda", 1) == 2
+    assert devices.default_jobs("cuda", 1) == 2
