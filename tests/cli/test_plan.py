@@ -1,0 +1,42 @@
+"""`prunebench plan`: what a run would do."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from commands import call, contents, refused
+
+
+def test_the_default_suite_needs_no_download(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = call("plan", "--seeds", "1", "--device", "cpu")
+    assert result.status == 0 and result.err == ""
+    assert result.out.startswith("Suite quick: ") and "not GLUE" in result.out.splitlines()[0]
+    assert call("plan", "quick", "--seeds", "1", "--device", "cpu") == result
+    assert not Path(".prunebench").exists()
+    # Whoever names a model wants tasks of their own.
+    refused(call("plan", "--model", "bert"), "no tasks are given", "quick")
+
+
+def test_plan_before_and_after_a_run(store, words, trainings):
+    before = call("plan", *words, "--seeds", "2", "--store", "other")
+    assert (before.status, before.err) == (0, "")
+    assert before.out.splitlines() == [
+        "Asked for:     4 cells, 8 phases, 6 trainings",
+        "After sharing: 6 phases, 4 trainings",
+        "In the store:  0 phases",
+        "To run:        6 phases, 4 trainings",
+        "Expected cost: unknown until each task has been trained once",
+        "Run it with the same words: prunebench run …",
+    ]
+    assert not Path("other").exists(), "a plan writes nothing"
+    untouched = contents(store)
+    half = call("plan", *words, "--seeds", "2", "--store", "store", "--jobs", "2")
+    assert "In the store:  3 phases" in half.out
+    assert "To run:        3 phases, 2 trainings" in half.out
+    assert re.search(r"^Expected cost: about (\d+ min )?\d+ s$", half.out, re.MULTILINE)
+    after = call("plan", *words, "--store", "store")
+    assert after.last == "Nothing is left to run: everything is in store"
+    assert contents(store) == untouched
+    assert trainings == []
