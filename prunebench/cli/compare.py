@@ -9,7 +9,7 @@ import click
 
 from prunebench.cli.options import store_option
 from prunebench.cli.selecting import bundle_option, load_results, setting_options
-from prunebench.errors import PrunebenchError, unknown
+from prunebench.errors import PrunebenchError, unknown_name
 
 
 @click.command()
@@ -43,11 +43,11 @@ def compare(
     average ranks of three methods or more over tasks, with the critical difference at each sparsity.
     """
     from prunebench.reports.comparison import FORMATS
-    from prunebench.reports.render.files import written
+    from prunebench.reports.render.files import write_file
     from prunebench.reports.render.plots import FORMATS as PICTURES
 
     if name not in (*FORMATS, *PICTURES):
-        raise unknown("format", name, (*FORMATS, *PICTURES))
+        raise unknown_name("format", name, (*FORMATS, *PICTURES))
     if name in PICTURES and out is None:
         raise PrunebenchError(f"a {name} picture cannot be printed", f"--out FILE.{name} says where it goes")
     view = load_results(**which).compare(
@@ -61,10 +61,10 @@ def compare(
     )
     data: str | bytes
     if name in PICTURES:
-        from prunebench.reports.figures.comparison import left_out, picture
+        from prunebench.reports.figures.comparison import draw_ranks, omissions
 
-        data = picture(view.report, name)
-        for reason in left_out(view.report):
+        data = draw_ranks(view.report, name)
+        for reason in omissions(view.report):
             click.echo(reason, err=True)
     else:
         data = FORMATS[name](view.report)
@@ -72,7 +72,7 @@ def compare(
         click.echo(data, nl=False)
         click.echo("Nothing is written; --out FILE writes this there", err=True)
     else:
-        click.echo(f"Written: {written(out, data)}")
+        click.echo(f"Written: {write_file(out, data)}")
 
 
 def _levels(text: str) -> tuple[float, ...]:

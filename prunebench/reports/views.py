@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prunebench.errors import unknown
+from prunebench.errors import unknown_name
 from prunebench.reports import comparison, leaderboard
 from prunebench.reports.leaderboard.layout import blocks
 from prunebench.reports.leaderboard.page_model import Page
 from prunebench.reports.render.blocks import Details
-from prunebench.reports.render.files import written
+from prunebench.reports.render.files import write_file
 from prunebench.reports.render.markdown import markdown
 from prunebench.results.rows import Row
 
@@ -45,7 +45,7 @@ class Leaderboard:
         """The page for a browser as one file that needs no network; written to `path` where that is given."""
         html = self._render("html")
         if path is not None:
-            written(Path(path), html)
+            write_file(Path(path), html)
         return html
 
     def to_csv(self) -> str:
@@ -107,5 +107,5 @@ def plot(rows: Sequence[Row], task: str | None = None, metric: str | None = None
 
 def _choose(kind: str, name: str | None, known: Collection[str]) -> str:
     if name is not None and name not in known:
-        raise unknown(kind, name, known)
+        raise unknown_name(kind, name, known)
     return name or next(iter(known))

@@ -61,8 +61,8 @@ def terminal_table(table: Table, colour: bool = False) -> str:
 
 
 def _entry(text: str, colour: bool) -> str:
-    plain = one_line(text)
-    return _styled(plain, BOLD, colour) if isinstance(text, Bold) else plain
+    terminal_table = one_line(text)
+    return _styled(terminal_table, BOLD, colour) if isinstance(text, Bold) else terminal_table
 
 
 def _note(text: str, width: int) -> str:
