@@ -73,9 +73,13 @@ class Results:
         return len(self.rows)
 
     def __repr__(self) -> str:
+        return self.to_text()
+
+    def to_text(self, *, colour: bool = False) -> str:
+        """The ranking and the scores of every task, for a terminal."""
         from prunebench.reports.leaderboard import summarise_rows
 
-        return summarise_rows(self.rows)
+        return summarise_rows(self.rows, colour=colour)
 
     def _repr_markdown_(self) -> str:
         if not any(row.status == "done" for row in self.rows):
@@ -195,6 +199,7 @@ def run(
     registry = Registry([*plugins, *files])
     resources = resources or Resources()
     executor_spec(resources, registry)
+    Store.view(store)
     resolved = suites.resolve(suite, {**options, "strategies": names}, registry)
     if resolved.doc:
         console.say(f"Suite {resolved.name}: {resolved.doc}")

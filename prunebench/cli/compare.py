@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from prunebench.cli.options import store_option
+from prunebench.cli.options import store_option, wants_colour
 from prunebench.cli.selecting import bundle_option, load_results, setting_options
 from prunebench.errors import PrunebenchError, unknown_name
 
@@ -23,7 +23,7 @@ from prunebench.errors import PrunebenchError, unknown_name
 @click.option("--interval", default="t", show_default=True, help="How intervals over seeds are made: t, or bootstrap.")
 @click.option("--mcnemar", is_flag=True, help="Also compare the stored predictions, example by example.")
 @click.option("--glue-dir", help="GLUE from this folder, for --mcnemar; else from the hub.")
-@click.option("--format", "name", default="md", show_default=True, help="md, csv or json; svg, png or pdf draw ranks.")
+@click.option("--format", "name", help="md (the default of a file), csv or json; svg, png or pdf draw ranks.")
 @click.option("--out", type=click.Path(path_type=Path), help="File to write to, instead of the standard output.")
 def compare(
     methods: tuple[str, ...],
@@ -32,7 +32,7 @@ def compare(
     interval: str,
     mcnemar: bool,
     glue_dir: str | None,
-    name: str,
+    name: str | None,
     out: Path | None,
     mixed: bool,
     **which: Any,
@@ -46,7 +46,8 @@ def compare(
     from prunebench.reports.render.files import write_file
     from prunebench.reports.render.plots import FORMATS as PICTURES
 
-    if name not in (*FORMATS, *PICTURES):
+    name = name or ("md" if out else None)
+    if name is not None and name not in (*FORMATS, *PICTURES):
         raise unknown_name("format", name, (*FORMATS, *PICTURES))
     if name in PICTURES and out is None:
         raise PrunebenchError(f"a {name} picture cannot be printed", f"--out FILE.{name} says where it goes")
@@ -60,7 +61,9 @@ def compare(
         mixed=mixed,
     )
     data: str | bytes
-    if name in PICTURES:
+    if name is None:
+        data = view.to_text(colour=wants_colour()) + "\n"
+    elif name in PICTURES:
         from prunebench.reports.figures.comparison import draw_ranks, omissions
 
         data = draw_ranks(view.report, name)

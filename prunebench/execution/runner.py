@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from prunebench.errors import PrunebenchError
@@ -129,8 +129,8 @@ def raise_failures(result: RunResult, console: Console) -> None:
     for node, reason in before.items():
         if node.parent not in before:
             console.warn(f"failed before: {describe(node)}: {reason}")
-    for where, reason in report.failures.items():
-        console.warn(f"failed: {where}: {reason}")
+    for reason, nodes in _by_reason(report.failures).items():
+        console.warn(f"failed: {nodes[0]}{f' and {len(nodes) - 1} more' if len(nodes) > 1 else ''}: {reason}")
     if report.unexpected is not None:
         raise report.unexpected
     if report.failures or before:
@@ -140,6 +140,14 @@ def raise_failures(result: RunResult, console: Console) -> None:
             "; ".join([now] * bool(report.failures) + [earlier] * bool(before)),
             f"the reasons stand above, tracebacks in {result.store.name}/failures; --retry-failed tries them again",
         )
+
+
+def _by_reason(failures: Mapping[str, str]) -> dict[str, list[str]]:
+    """What failed, by reason: one that is the same for all is said once."""
+    by_reason: dict[str, list[str]] = {}
+    for node, reason in failures.items():
+        by_reason.setdefault(reason, []).append(node)
+    return by_reason
 
 
 def with_recorded_threads(cells: Sequence[PlannedCell], options: RunOptions) -> RunOptions:

@@ -25,8 +25,8 @@ from prunebench.errors import PrunebenchError
 from prunebench.models.architecture import LINEARS, Architecture
 from prunebench.models.fast import first_token
 from prunebench.models.initialisation import draw_head
-from prunebench.models.sources import ModelSource, tokenizer_files
-from prunebench.models.validation import check_encoder, check_readable
+from prunebench.models.sources import ModelSource
+from prunebench.models.validation import check_encoder, check_readable, check_tokenizer
 
 if TYPE_CHECKING:
     from torch import nn
@@ -125,9 +125,7 @@ def load_tokenizer(source: ModelSource) -> Any:
     """
     from transformers import AutoTokenizer
 
-    settings = {"added_tokens.json", "special_tokens_map.json", "tokenizer_config.json"}
-    if not {path.name for path in tokenizer_files(source.folder)} - settings:
-        raise PrunebenchError(f"no tokenizer in {str(source.folder)!r}", "expected tokenizer.json or vocab.txt")
+    check_tokenizer(source.folder)
     with _quiet():
         return AutoTokenizer.from_pretrained(source.folder, local_files_only=True)
 

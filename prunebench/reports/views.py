@@ -13,6 +13,7 @@ from prunebench.reports.leaderboard.page_model import Page
 from prunebench.reports.render.blocks import Details
 from prunebench.reports.render.files import write_file
 from prunebench.reports.render.markdown import markdown
+from prunebench.reports.render.terminal import render
 from prunebench.results.rows import Row
 
 if TYPE_CHECKING:
@@ -26,9 +27,13 @@ class Leaderboard:
         self.page = page
 
     def __str__(self) -> str:
-        return leaderboard.summary(self.page)
+        return self.to_text()
 
     __repr__ = __str__
+
+    def to_text(self, *, colour: bool = False) -> str:
+        """The ranking and the scores of every task, for a terminal."""
+        return leaderboard.summary(self.page, colour=colour)
 
     def _repr_markdown_(self) -> str:
         """The ranking and the overviews, for a notebook; folded parts of the page are left out."""
@@ -71,9 +76,13 @@ class Comparison:
         self.report = report
 
     def __str__(self) -> str:
-        return self.to_markdown()
+        return self.to_text()
 
     __repr__ = __str__
+
+    def to_text(self, *, colour: bool = False) -> str:
+        """The whole comparison, for a terminal."""
+        return render(comparison.blocks(self.report), colour=colour)
 
     def _repr_markdown_(self) -> str:
         return self.to_markdown()

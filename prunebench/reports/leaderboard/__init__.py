@@ -105,8 +105,8 @@ def write(page: Page, out: Path, formats: Iterable[str]) -> list[Path]:
     return files.write_files(out, {FORMATS[name][0]: FORMATS[name][1](page) for name in formats})
 
 
-def summarise_rows(rows: Sequence[Row]) -> str:
+def summarise_rows(rows: Sequence[Row], *, colour: bool = False) -> str:
     """The page of `rows` in a few lines without a trailing newline, or why there is none if no cell is done."""
     if not any(row.status == "done" for row in rows):
         return str(nothing(rows))
-    return summary(build(rows))
+    return summary(build(rows), colour=colour)
