@@ -34,10 +34,13 @@ def call(*words: object, stream: Callable[[], io.StringIO] = io.StringIO) -> Sai
     return Said(end.value.code, out.getvalue(), err.getvalue())
 
 
-def lasting(store: Path) -> dict[str, dict[str, Any]]:
+def lasting(name: str | Path) -> dict[str, dict[str, Any]]:
     """The records of a sound store by key, without what may differ between two runs of the same thing."""
-    found = Store.open(store)
-    vary = ("seconds", "peak_memory_mb")
-    kept = {record["key"]: {name: record[name] for name in record if name not in vary} for record in found.records()}
-    assert found.complaints == []
-    return kept
+    store = Store.open(name)
+    varying = {"seconds", "peak_memory_mb"}
+    records = {
+        record.key: {field: value for field, value in record.to_json().items() if field not in varying}
+        for record in store.records()
+    }
+    assert store.complaints == []
+    return records

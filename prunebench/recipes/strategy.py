@@ -135,8 +135,8 @@ def _plain(value: Any, kind: str) -> Any:
 
 
 def options_of(strategy: Any) -> dict[str, Any]:
-    """All fields of a strategy with their values."""
-    return dataclasses.asdict(strategy)
+    """All fields of a strategy with their values, as they come back from JSON: a tuple is a list."""
+    return dict(json.loads(json.dumps(dataclasses.asdict(strategy))))
 
 
 def label(strategy: Any) -> str:
