@@ -44,9 +44,7 @@ def record(key: str = KEY, **changes: Any) -> Record:
         "experiment": EXPERIMENT,
         "phases": [PhaseEntry(phase="Train", strategy="", sparsity=None)],
         "evaluations": {
-            "validation": Evaluation(
-                examples=5, metrics={"accuracy": 0.6}, degenerate=[], majority={"accuracy": 0.6}
-            )
+            "validation": Evaluation(examples=5, metrics={"accuracy": 0.6}, degenerate=[], majority={"accuracy": 0.6})
         },
         "steps": 3,
         "tokens": 60,

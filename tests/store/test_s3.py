@@ -207,7 +207,9 @@ def test_a_whole_run_on_object_storage(bucket, lab_at, words, tmp_path):
     assert masks == {name: (folder / name).read_bytes() for name in masks}
 
     bucket.requests.clear()
-    assert f"Nothing is left to run: every result is in {url}" in succeed("run", *words, "--jobs", "2", "--store", url).out
+    assert (
+        f"Nothing is left to run: every result is in {url}" in succeed("run", *words, "--jobs", "2", "--store", url).out
+    )
     root = url.removeprefix("s3:/")
     written = {request.partition(f"{root}/")[2] for request in bucket.requests if request[:3] == "PUT"}
     assert written == {".part-probe", *(name for name in files.names() if name.startswith("plans/"))}
