@@ -110,7 +110,7 @@ def _plain(value: Any, kind: str) -> Any:
 
 def options_of(strategy: Any) -> dict[str, Any]:
     """All options of a strategy with their values."""
-    return dataclasses.asdict(strategy)
+    return dict(json.loads(json.dumps(dataclasses.asdict(strategy))))
 
 
 def label(strategy: Any) -> str:
