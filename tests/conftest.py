@@ -79,7 +79,6 @@ def on_tiny(tiny_bert: Path, tiny_glue: Path) -> list[str]:
 @pytest.fixture
 def trainings(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What each training is given that is run in this process."""
-    from prunebench.execution import worker
     from prunebench.training import loop
 
     seen = []
@@ -89,7 +88,7 @@ def trainings(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         seen.append(kwargs)
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(worker.loop, "train", spy)
+    monkeypatch.setattr(loop, "train", spy)
     return seen
 
 
