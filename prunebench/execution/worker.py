@@ -162,7 +162,15 @@ class Worker:
         seconds = self.session.seconds.to_json() | record.seconds
         complete = record.model_copy(update={"seconds": seconds, "peak_memory_mb": peak})
         self.session.store.add_record(complete, logits)
+        progress.emit(progress.Progress(record.steps, record.steps, record.loss or 0.0, score=_headline(record)))
         self.session.seconds = measurements.Stopwatch()
+
+
+def _headline(record: Record) -> str:
+    """The first metric of the first evaluation, × 100, for the display."""
+    scores = next(iter(record.evaluations.values()))
+    metric, value = next(iter(scores.metrics.items()))
+    return f"{metric} {100 * value:.1f}"
 
 
 def _entry(node: Node) -> PhaseEntry:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 from prunebench.errors import PrunebenchError
 from prunebench.hooks.registry import Registry
@@ -36,3 +37,11 @@ def positions(source: sources.ModelSource, registry: Registry) -> int:
     config = sources.read_config(source.folder)
     unused = config.get("pad_token_id", 1) + 1 if registry.get("models", source.family).positions_after_padding else 0
     return int(config.get("max_position_embeddings", 512)) - unused
+
+
+def encoder_weights(config: dict[str, Any]) -> int:
+    """The number of weights in the matrices of all layers, by a model's config.json: 4·h² + 2·h·f a layer."""
+    layers = int(config.get("num_hidden_layers", config.get("n_layers", 0)))
+    hidden = int(config.get("hidden_size", config.get("dim", 0)))
+    feed_forward = int(config.get("intermediate_size", config.get("hidden_dim", 0)))
+    return layers * (4 * hidden**2 + 2 * hidden * feed_forward)
