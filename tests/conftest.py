@@ -78,18 +78,18 @@ def on_tiny(tiny_bert: Path, tiny_glue: Path) -> list[str]:
 
 @pytest.fixture
 def trainings(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What each training is given that is run in this process."""
+    """The keyword arguments of each training that is run in this process."""
     from prunebench.training import loop
 
-    seen = []
+    calls = []
     real = loop.train
 
     def spy(*args: Any, **kwargs: Any) -> loop.Outcome:
-        seen.append(kwargs)
+        calls.append(kwargs)
         return real(*args, **kwargs)
 
     monkeypatch.setattr(loop, "train", spy)
-    return seen
+    return calls
 
 
 @pytest.fixture(scope="session")

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from prunebench.execution.clock import Clock, expected_seconds, pace
+import pytest
+
+from prunebench import Rewind, Train
+from prunebench.execution.clock import Clock, Estimate, expected_seconds, guess_seconds, pace
+from prunebench.planning.graph import Node, RecipeStep
+from prunebench.planning.jobs import Job
 
 
 def experiment(task, **changes):
+    """What the clock reads of an experiment."""
     fields = {"protocol_label": "glue-1", "precision": "fp32", "device": "cpu", "seed": 0, **changes}
     return SimpleNamespace(task=task, **fields)
 
 
 def job(task, trains=True):
-    return SimpleNamespace(trains=trains, anchor=SimpleNamespace(experiment=experiment(task)))
+    anchor = Node(task, experiment(task), RecipeStep.plain(Train() if trains else Rewind()))
+    return Job(anchor, [anchor])
 
 
 def record(task, steps=10, **seconds):
@@ -38,22 +45,75 @@ def test_expected_seconds_are_the_median_of_records_that_trained():
     assert expected_seconds([]) == {}
 
 
+class Time:
+    """A time that moves only by hand."""
+
+    def __init__(self):
+        self.seconds = 0.0
+
+    def __call__(self):
+        return self.seconds
+
+
 def test_the_clock_counts_the_trainings_that_are_left_by_task():
     todo = [job("rte"), job("rte"), job("rte"), job("mrpc"), job("rte", trains=False)]
     clock = Clock(todo, {})
-    assert clock.total() is None
+    assert clock.left() is None
     assert clock.finish(todo[0], 10.0) is None, "mrpc has never been trained"
-    clock = Clock(todo, {pace(experiment("mrpc")): 100.0}, slots=2)
-    assert clock.finish(todo[0], 10.0) == (2 * 10 + 100) / 2
-    assert clock.finish(todo[1], 30.0) == (20 + 100) / 2
-    assert clock.finish(todo[3], None) == 20 / 2, "given up"
-    assert clock.finish(todo[4], 5.0) == 20 / 2
+    clock = Clock(todo, {pace(experiment("mrpc")): 100.0})
+    assert clock.finish(todo[0], 10.0) == Estimate(2 * 10 + 100)
+    assert clock.finish(todo[1], 30.0) == Estimate(20 + 100)
+    assert clock.finish(todo[3], None) == Estimate(20), "given up"
+    assert clock.finish(todo[4], 5.0) == Estimate(20)
+    assert clock.finish(todo[2], 20.0) == Estimate(0.0)
 
 
-def test_seconds_of_this_run_count_before_those_of_earlier_runs():
-    todo = [job("rte"), job("rte")]
+def test_what_a_job_has_run_for_is_not_left():
+    now = Time()
+    todo = [job("rte"), job("rte"), job("mrpc")]
+    clock = Clock(todo, {pace(experiment("rte")): 30.0, pace(experiment("mrpc")): 100.0}, slots=2, now=now)
+    assert clock.left() == Estimate(100.0), "no less than the longest job"
+    clock.start(todo[2])
+    clock.start(todo[0])
+    now.seconds = 20.0
+    assert clock.left() == Estimate(80.0)
+    now.seconds = 70.0
+    assert clock.left() == Estimate(30.0), "30 s of mrpc, and 30 s of the second rte beside it"
+    now.seconds = 500.0
+    assert clock.left() == Estimate(30.0), "a job that takes longer than expected has nothing left"
+
+
+def test_seconds_of_this_run_count_before_those_of_earlier_runs_and_a_guess_comes_last():
+    todo = [job("rte"), job("rte"), job("mrpc")]
     store = SimpleNamespace(records=lambda: iter([record("rte", train=100.0)]))
-    clock = Clock.of(todo, store)
-    assert clock.total() == 200.0
-    assert clock.finish(todo[0], 10.0) == 10.0
-    assert clock.finish(todo[1], 12.0) == 0.0
+    clock = Clock.of(todo, store, guess=lambda experiment: 7.0)
+    assert clock.left() == Estimate(200.0 + 7.0, guessed=True)
+    assert clock.finish(todo[0], 10.0) == Estimate(10.0 + 7.0, guessed=True)
+    assert clock.finish(todo[2], 5.0) == Estimate(10.0)
+    assert clock.finish(todo[1], 12.0) == Estimate(0.0)
+
+
+def test_a_job_that_is_run_again_is_waiting_as_itself_or_as_its_parts():
+    now = Time()
+    whole, training, branch = job("rte"), job("rte"), job("rte", trains=False)
+    clock = Clock([whole], {pace(experiment("rte")): 30.0}, now=now)
+    clock.start(whole)
+    now.seconds = 20.0
+    clock.requeue(whole, [whole])
+    assert clock.left() == Estimate(30.0)
+    clock.start(whole)
+    clock.requeue(whole, [training, branch])
+    assert clock.left() == Estimate(30.0)
+    assert clock.finish(training, 25.0) == Estimate(0.0)
+
+
+def test_a_guess_grows_with_steps_tokens_and_weights():
+    def guess(weights=10**6, **changes):
+        fields = {"steps": 100, "protocol": {"max_length": 128, "batch_size": 32}, **changes}
+        return guess_seconds(experiment("rte", **fields), weights)
+
+    # 6 products for each weight and token, at most 32 tokens of a text, and 15 ms beside them.
+    assert guess() == pytest.approx(100 * (0.015 + 6 * 10**6 * 32 * 32 / 6e10))
+    assert guess(steps=200) == pytest.approx(2 * guess())
+    assert guess(weights=10**7) > guess() > guess(protocol={"max_length": 8, "batch_size": 32})
+    assert guess(device="cuda", precision="bf16+compiled") < guess(precision="bf16") < guess()

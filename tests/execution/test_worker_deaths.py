@@ -8,8 +8,12 @@ from concurrent.futures import Future
 import pytest
 from execution.runs import records_of, same, same_records
 
+from prunebench.execution import scheduler
+from prunebench.execution.clock import Clock
+from prunebench.execution.display import Lines
 from prunebench.execution.executors.base import Request, WorkerDied, WorkersDied
 from prunebench.execution.executors.local import ProcessExecutor, SerialExecutor
+from prunebench.execution.scheduler import Dispatch
 from prunebench.planning import jobs
 from prunebench.store.schema import JobSpec
 from prunebench.store.store import Store
@@ -144,6 +148,25 @@ def test_split_jobs_give_what_whole_jobs_give(run, tmp_path):
         )
         assert files == expected
         assert bool(files) == (kind in ("masks", "models"))
+
+
+def test_a_split_job_counts_once_in_the_time_that_is_left(planned, monkeypatch):
+    """On a clock that stands still, a job that was started and is never finished would be left to the end."""
+
+    def still(cls, jobs, store, slots=1, guess=None):
+        return cls(jobs, {}, slots, guess=lambda experiment: 100.0, now=lambda: 0.0)
+
+    monkeypatch.setattr(Clock, "of", classmethod(still))
+    plan, store, _ = planned("magnitude")
+    todo = jobs.jobs_to_run(plan, store)
+    display = Lines(todo)
+    estimates = []
+    display.finished = lambda job, seconds, left, failure: estimates.append(left)
+    with _Deadly(lambda job, times: not job.resumes and times < 2) as executor:
+        report = scheduler.run(todo, executor, store, display, Dispatch(plan.where))
+    assert not report.failures
+    assert executor.attempts[todo[0].key, True] == 1, "it was split"
+    assert estimates[-1].seconds == 0.0
 
 
 def test_a_training_that_dies_three_times_fails_with_what_follows_it(run):
