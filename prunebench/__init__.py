@@ -32,20 +32,10 @@ from prunebench.execution.executors.base import ExecutorSpec, Request, WorkersDi
 from prunebench.hooks.hookspecs import hookimpl
 from prunebench.models.architecture import Architecture
 from prunebench.models.checkpoint import Checkpoint
-from prunebench.recipes.phases import (
-    Compact,
-    Cubic,
-    PermuteLayers,
-    Phase,
-    Prune,
-    Reinit,
-    Rewind,
-    Shuffle,
-    Train,
-    ladder,
-)
+from prunebench.recipes.phases import Compact, PermuteLayers, Phase, Prune, Reinit, Rewind, Shuffle, Train
+from prunebench.recipes.schedules import Cubic, ladder
 from prunebench.recipes.strategy import Unit
-from prunebench.runtime.machine import version
+from prunebench.runtime.environment import version
 from prunebench.tasks.metrics import MetricSpec
 from prunebench.tasks.protocol import Protocol
 from prunebench.tasks.task import DataSource, Split, Task, TaskData

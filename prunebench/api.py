@@ -26,10 +26,10 @@ from prunebench.hooks.registry import Registry
 from prunebench.planning import experiment
 from prunebench.planning import suite as suites
 from prunebench.planning.graph import Plan
-from prunebench.recipes.strategy import label
+from prunebench.recipes.options import label
 from prunebench.results.filters import Selection, allow_mixed, choose_plans, nothing, one_setting, select
 from prunebench.results.rows import Row, stored_rows
-from prunebench.runtime.machine import without_collection
+from prunebench.runtime.memory import without_collection
 from prunebench.sharing.bundle.reader import Bundle, open_bundle
 from prunebench.store.schema import RUN, StoredPlan
 from prunebench.store.store import Store
@@ -297,6 +297,6 @@ def _command(suite: str | None, names: Any, options: dict[str, Any]) -> str:
 
 
 def _names(value: str | Iterable[str]) -> tuple[str, ...]:
-    from prunebench.recipes.strategy import split_list
+    from prunebench.recipes.options import split_list
 
     return tuple(split_list(value)) if isinstance(value, str) else tuple(value)

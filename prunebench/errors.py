@@ -1,4 +1,4 @@
-"""The one error that the command line turns into one line and exit status 2. Imports nothing of the project."""
+"""The error that the command line prints as one line, with exit status 2."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from collections.abc import Iterable
 
 
 class PrunebenchError(Exception):
-    """Something that the person at the keyboard can mend.
+    """An error that the user can fix. All other exceptions keep their traceback.
 
-    `message` says what is wrong and what was expected, in lower case and without a full stop;
-    `hint` says what to do about it. Everything else that goes wrong keeps its traceback.
+    `message` says what is wrong and what was expected, in lower case and without a full stop; `hint` says what to do.
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
@@ -21,13 +20,17 @@ class PrunebenchError(Exception):
     def __str__(self) -> str:
         return f"{self.message} ({self.hint})" if self.hint else self.message
 
+    # Without this, an error that a worker process sends would lose its hint.
     def __reduce__(self) -> tuple[type[PrunebenchError], tuple[str, str]]:
         return type(self), (self.message, self.hint)
 
 
 def unknown(kind: str, name: str, known: Iterable[str], note: str = "") -> PrunebenchError:
-    """The error for a name that is not there, with the nearest name that is."""
+    """The error for a name that does not exist. It suggests the nearest known name, or lists all names.
+
+    `note` is appended to the hint.
+    """
     names = sorted(known)
-    near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names) or 'none'}"
+    nearest = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+    hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(names) or 'none'}"
     return PrunebenchError(f"unknown {kind} {name!r}", f"{hint}; {note}" if note else hint)

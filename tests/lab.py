@@ -36,6 +36,18 @@ METHODS = {
 }
 
 
+# Names that try to inject markup or scripts.
+ATTACKS = [
+    "<script>alert(1)</script>",
+    "</script><script>alert(1)</script>",
+    "<!--<script>alert(1)",
+    "<img src=x onerror=alert(1)>",
+    '"><svg onload=alert(1)>',
+    '<a href="javascript:alert(1)">click</a><b>bold</b>',
+    "%{x} {{ 7 * 7 }} $x^2$ &lt;i&gt;",
+]
+
+
 class Lab:
     """A store in memory. Its model has 1,000 prunable weights of 1,600 parameters, and 8 heads of 50 weights."""
 
@@ -46,7 +58,7 @@ class Lab:
         self.written = written
 
     def plan(self, task: str, label: str, sparsity: float, seed: int, **changes: Any) -> dict[str, Any]:
-        """Ask for a cell. IMP and its control have as many rounds before the last training as tenths go."""
+        """Plan a cell. IMP and its control have a round for each tenth of sparsity before the last training."""
         setting = {**SETTING, "data": f"data of {task}", **changes.pop("setting", {})}
         metrics, evaluations = TASKS.get(task, TASKS["rte"])
         spec = {
@@ -70,7 +82,7 @@ class Lab:
         return cell
 
     def done(self, task: str, label: str, sparsity: float, seed: int, *values: float, **changes: Any) -> dict[str, Any]:
-        """A cell with its values in the order of evaluations and metrics; gives the record."""
+        """Plan a cell and return its new record. `values` are in the order of evaluations and metrics."""
         degenerate, environment = changes.pop("degenerate", []), changes.pop("environment", {})
         cell = self.plan(task, label, sparsity, seed, **changes)
         for key in cell["trainings"]:
@@ -85,7 +97,7 @@ class Lab:
     ) -> dict[str, Any]:
         numbers = iter(values)
         heads = cell["unit"] == "head"
-        gone = round(8 * sparsity) * 50 if heads else round(1000 * sparsity)
+        removed = round(8 * sparsity) * 50 if heads else round(1000 * sparsity)
         return {
             **{"format": 1, "key": key, "status": "done", "steps": 234, "environment": dict(ENVIRONMENT)},
             "root": {"sizes": {"train": 2490, "validation": 277}},
@@ -102,13 +114,13 @@ class Lab:
             "sparsity": {
                 "unit": cell["unit"],
                 "units": 8 if heads else 1000,
-                "pruned": gone // 50 if heads else gone,
-                "realised": gone / 50 / 8 if heads else gone / 1000,
-                "encoder_before": gone / 1000,
-                "encoder_after": gone / 1000,
+                "pruned": removed // 50 if heads else removed,
+                "realised": removed / 50 / 8 if heads else removed / 1000,
+                "encoder_before": removed / 1000,
+                "encoder_after": removed / 1000,
                 "encoder_weights": 1000,
             },
-            "parameters": {"total": 1600, "left": 1600 - gone},
+            "parameters": {"total": 1600, "left": 1600 - removed},
             "checks": {"pruned_weights_zero": True, "compact_difference": 0.0},
         }
 
@@ -154,4 +166,24 @@ def golden_lab() -> Lab:
                 lab.plan("mrpc", label, sparsity, seed)
             else:
                 lab.done("mrpc", label, sparsity, seed, *pair, degenerate=["f1"] if pair[1] == 0 else [])
+    return lab
+
+
+def method_lab(label: str) -> Lab:
+    """One method beside the dense model, on one task with three seeds."""
+    lab = Lab()
+    for seed in range(3):
+        lab.done("rte", "dense", 0.0, seed, 0.6)
+        lab.done("rte", label, 0.5, seed, 0.5 + seed / 100, doc=label, source=label)
+    return lab
+
+
+def attacked_lab() -> Lab:
+    """The golden lab with methods and a task whose names try to inject markup or scripts."""
+    lab = golden_lab()
+    for attack in ATTACKS:
+        for seed in range(3):
+            lab.done("rte", attack, 0.3, seed, 0.6 + seed / 100, doc=attack, source=attack, options={"x": attack})
+    for seed in range(3):
+        lab.done(ATTACKS[0], ATTACKS[1], 0.3, seed, 0.5, benchmark=ATTACKS[2])
     return lab

@@ -31,7 +31,7 @@ def test_the_command_line_starts_without_heavy_imports(arguments):
     "name",
     [
         *("reports.leaderboard", "reports.comparison", "reports.comparison.predictions", "reports.figures"),
-        *("reports.figures.compared", "reports.transfer", "reports.overlap", "results.rows", "store.store"),
+        *("reports.figures.comparison", "reports.transfer", "reports.overlap", "results.rows", "store.store"),
         *("sharing.bundle.reader", "sharing.bundle.pack", "sharing.bundle.verify"),
     ],
 )

@@ -61,7 +61,7 @@ def compare(
     )
     data: str | bytes
     if name in PICTURES:
-        from prunebench.reports.figures.compared import left_out, picture
+        from prunebench.reports.figures.comparison import left_out, picture
 
         data = picture(view.report, name)
         for reason in left_out(view.report):

@@ -11,8 +11,9 @@ import click
 
 from prunebench.cli.options import plugin_option, registry_of
 from prunebench.errors import unknown
-from prunebench.hooks.registry import KINDS, Entry, Registry, first_line, flatten
-from prunebench.recipes.strategy import parameters
+from prunebench.hooks.entries import KINDS, Entry, first_line, flatten
+from prunebench.hooks.registry import Registry
+from prunebench.recipes.options import parameters
 
 WHAT = (*KINDS, "plugins")
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterator
 
-from prunebench.hooks.registry import KINDS, Registry
-from prunebench.runtime import machine
+from prunebench.hooks.entries import KINDS
+from prunebench.hooks.registry import Registry
+from prunebench.runtime import devices
+from prunebench.runtime.environment import environment
+from prunebench.runtime.memory import free_memory
 
 # Optional packages, and what each is for.
 EXTRAS = {"ray": "clusters: pip install 'prunebench[ray]'", "s3fs": "stores on S3: pip install 'prunebench[s3]'"}
@@ -16,15 +19,15 @@ SMALL_MODEL = 4_000_000
 
 def installation() -> Iterator[str]:
     """Lines on versions, hardware, and what is used where the user chooses nothing."""
-    device = machine.resolve_device("auto")
-    about = machine.environment(device)
+    device = devices.resolve_device("auto")
+    about = environment(device)
     names = ("prunebench", "python", "torch", "transformers", "datasets", "numpy")
     yield f"versions:   {', '.join(f'{name} {about[name]}' for name in names)}"
-    memory = machine.free_memory()
+    memory = free_memory()
     yield f"hardware:   {about['hardware']}" + (f", {memory / 1e9:.1f} GB of memory free" if memory else "")
     yield (
-        f"defaults:   --device {device}, --precision {machine.resolve_precision('auto', device)},"
-        f" --jobs {machine.default_jobs(device, SMALL_MODEL)} for a small model"
+        f"defaults:   --device {device}, --precision {devices.resolve_precision('auto', device)},"
+        f" --jobs {devices.default_jobs(device, SMALL_MODEL)} for a small model"
     )
     for name, purpose in EXTRAS.items():
         yield f"{name + ':':<11} {'installed' if importlib.util.find_spec(name) else f'not installed ({purpose})'}"

@@ -1,4 +1,4 @@
-"""What a user sees while a plan runs: a live display in a terminal, plain lines elsewhere, or nothing."""
+"""What a user sees while a plan runs: a live display in a terminal or notebook, plain lines elsewhere, or nothing."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rich.console import Console as RichConsole
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
+from rich.table import Column
 
+from prunebench.execution.clock import Estimate
 from prunebench.execution.scheduler import Display
 from prunebench.planning.jobs import Job, describe
 from prunebench.runtime.progress import Progress, duration
@@ -40,9 +42,21 @@ class Console:
         elif not sys.stderr.isatty():
             yield Lines(jobs)
         else:
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-            with Bars(*columns, TextColumn("{task.fields[note]}"), console=RichConsole(stderr=True)) as bars:
+            with bars_on(RichConsole(stderr=True)) as bars:
                 yield Live(jobs, bars)
+
+
+def bars_on(console: RichConsole) -> Bars:
+    """Bars that fit 60 columns: the name gives way first, then the bar; the note never does."""
+    name = Column(ratio=1, no_wrap=True, overflow="ellipsis")
+    note = Column(no_wrap=True, justify="right")
+    return Bars(
+        TextColumn("{task.description}", table_column=name),
+        BarColumn(bar_width=12),
+        TextColumn("{task.fields[note]}", table_column=note),
+        console=console,
+        expand=True,
+    )
 
 
 class Silent:
@@ -50,45 +64,71 @@ class Silent:
 
     def started(self, job: Job) -> None: ...
     def moment(self, moment: Progress) -> None: ...
-    def finished(self, job: Job, seconds: float, left: float | None, failure: str) -> None: ...
+    def finished(self, job: Job, seconds: float, left: Estimate | None, failure: str) -> None: ...
     def died(self, job: Job, reason: str) -> None: ...
     def waiting(self, job: Job) -> None: ...
 
 
 LOST = "its worker died: {}; the job is run again"
-ELSEWHERE = "another run on this store is at it: waiting"
+ELSEWHERE = "another run on this store holds it: waiting"
+
+
+def time_left(left: Estimate | None) -> str:
+    """`about 3 min left`, or "" where nothing is left or known."""
+    if left is None or left.seconds <= 0:
+        return ""
+    return f"about {duration(left.seconds)} left{' (a guess)' if left.guessed else ''}"
 
 
 class Live:
-    """A bar for the phases of the plan, and one for the steps of each job at work."""
+    """A bar for the trainings and phases of the plan with the last score, and one for the steps of each running job."""
 
     def __init__(self, jobs: list[Job], bars: Bars) -> None:
         self.bars = bars
-        self.all = bars.add_task("phases", total=sum(len(job.phases) for job in jobs), note="")
-        self.working: dict[Job, TaskID] = {}
+        self.total = sum(len(job.phases) for job in jobs)
+        self.done = 0
+        self.score = ""
+        self.left = ""
+        self.all = bars.add_task(self._title(), total=self.total, note="")
+        self.running: dict[Job, TaskID] = {}
+
+    def _title(self) -> str:
+        return f"{self.done}/{self.total} phases"
 
     def started(self, job: Job) -> None:
-        self.working[job] = self.bars.add_task(describe(job.nodes[0]), total=None, note="at work")
+        steps = job.anchor.experiment.steps if job.trains else None
+        note = f"0/{steps} starting" if steps else "starting"
+        self.running[job] = self.bars.add_task(describe(job.nodes[0]), total=steps, note=note)
 
     def moment(self, moment: Progress) -> None:
-        note = f"loss {moment.loss:.3f}" if moment.step < moment.steps else "pruning and scoring"
-        # A copy: moments come from other threads than the jobs that begin and end.
-        for job, bar in list(self.working.items()):
+        if moment.score:
+            self.score = moment.score
+            self._update_all(0)
+            return
+        training = f"{moment.step}/{moment.steps} loss {moment.loss:.3f}"
+        note = training if moment.step < moment.steps else "pruning, scoring"
+        # A copy: moments come from other threads than the jobs that start and finish.
+        for job, bar in list(self.running.items()):
             if job.nodes[0].key == moment.job:
                 self.bars.update(bar, total=moment.steps, completed=moment.step, note=note)
 
-    def finished(self, job: Job, seconds: float, left: float | None, failure: str) -> None:
-        bar = self.working.pop(job, None)
+    def finished(self, job: Job, seconds: float, left: Estimate | None, failure: str) -> None:
+        bar = self.running.pop(job, None)
         if bar is not None:
             self.bars.remove_task(bar)
-        note = f"about {duration(left)} left" if left else ""
-        self.bars.update(self.all, advance=len(job.phases), note=note)
+        self.left = time_left(left)
+        self._update_all(len(job.phases))
         if failure:
             what = failure if bar is None else f"failure: {failure}"
             self.bars.console.print(f"{describe(job.nodes[0])}: {what}", markup=False)
 
+    def _update_all(self, phases: int) -> None:
+        self.done += phases
+        note = ", ".join(filter(None, (self.score, self.left)))
+        self.bars.update(self.all, advance=phases, description=self._title(), note=note)
+
     def died(self, job: Job, reason: str) -> None:
-        self.bars.remove_task(self.working.pop(job))
+        self.bars.remove_task(self.running.pop(job))
         self.bars.console.print(f"{describe(job.nodes[0])}: {LOST.format(reason)}", markup=False)
 
     def waiting(self, job: Job) -> None:
@@ -96,30 +136,39 @@ class Live:
 
 
 class Lines:
-    """A line for each job that is over, for logs; of one that was never started, only why."""
+    """A line for each finished job, for logs; for a job that was never started, only why."""
 
     def __init__(self, jobs: list[Job]) -> None:
         self.total = sum(len(job.phases) for job in jobs)
         self.done = 0
         self.losses: dict[str, str] = {}
+        self.scores: dict[str, str] = {}
         self.started_jobs: set[Job] = set()
 
     def started(self, job: Job) -> None:
         self.started_jobs.add(job)
 
     def moment(self, moment: Progress) -> None:
-        self.losses[moment.job] = f", loss {moment.loss:.3f}"
+        if moment.score:
+            self.scores[moment.job] = f", {moment.score}"
+        else:
+            self.losses[moment.job] = f", loss {moment.loss:.3f}"
 
-    def finished(self, job: Job, seconds: float, left: float | None, failure: str) -> None:
+    def finished(self, job: Job, seconds: float, left: Estimate | None, failure: str) -> None:
         self.done += len(job.phases)
-        rest = f", about {duration(left)} left" if left else ""
-        what = f"{duration(seconds)}{self.losses.get(job.nodes[0].key, '')}"
+        rest = f", {text}" if (text := time_left(left)) else ""
+        key = job.nodes[0].key
+        what = f"{duration(seconds)}{self.losses.get(key, '')}{self.scores.get(key, '')}"
         if failure:
             what = f"{what}; failure: {failure}" if job in self.started_jobs else failure
-        print(f"[{self.done}/{self.total} phases] {describe(job.nodes[0])}: {what}{rest}", file=sys.stderr, flush=True)
+        _line(f"[{self.done}/{self.total} phases] {describe(job.nodes[0])}: {what}{rest}")
 
     def died(self, job: Job, reason: str) -> None:
-        print(f"{describe(job.nodes[0])}: {LOST.format(reason)}", file=sys.stderr, flush=True)
+        _line(f"{describe(job.nodes[0])}: {LOST.format(reason)}")
 
     def waiting(self, job: Job) -> None:
-        print(f"{describe(job.nodes[0])}: {ELSEWHERE}", file=sys.stderr, flush=True)
+        _line(f"{describe(job.nodes[0])}: {ELSEWHERE}")
+
+
+def _line(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

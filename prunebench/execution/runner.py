@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from prunebench.errors import PrunebenchError
 from prunebench.execution import scheduler
-from prunebench.execution.clock import Clock
+from prunebench.execution.clock import Clock, guess_seconds
 from prunebench.execution.display import Console
 from prunebench.execution.executors.resources import Resources, make_executor, request_for
 from prunebench.hooks.registry import Registry
+from prunebench.models.loading import encoder_weights, model_source
+from prunebench.models.sources import read_config
 from prunebench.planning import jobs
 from prunebench.planning.graph import Node, Plan, PlannedCell
 from prunebench.planning.jobs import Job, describe
 from prunebench.planning.suite import Suite
-from prunebench.runtime.machine import without_collection
+from prunebench.runtime.memory import without_collection
 from prunebench.runtime.progress import duration, many
-from prunebench.store.schema import Cell, StoredPlan
+from prunebench.store.schema import Cell, Experiment, StoredPlan
 from prunebench.store.store import Snapshot, Store
 
 # Another run on the same store may discard weights that this one has planned with; hardly ever twice.
@@ -85,8 +87,9 @@ def execute(
         return RunResult(store, cells, scheduler.Report(), failed)
     request = request_for(options.resources, suite.model, suite.device, registry, len(todo))
     console.say(f"At a time:     {many(request.jobs, 'job')}")
-    _say_cost(todo, store, request.jobs, console)
-    dispatch = scheduler.Dispatch(plan.where, registry.files, request.jobs, options.checkpoint_minutes)
+    guess = _guess(suite, registry)
+    _say_cost(Clock.of(todo, store, request.jobs, guess), console)
+    dispatch = scheduler.Dispatch(plan.where, registry.files, request.jobs, options.checkpoint_minutes, guess)
     report = scheduler.Report()
     for _ in range(ATTEMPTS):
         with make_executor(options.resources, request, registry) as executor, console.watch(todo) as display:
@@ -115,7 +118,8 @@ def preview(
         rest = "what has not failed" if failed else "everything"
         console.say(f"Nothing is left to run: {rest} is in {options.store}")
         return False
-    _say_cost(todo, store, request_for(options.resources, suite.model, suite.device, registry, len(todo)).jobs, console)
+    slots = request_for(options.resources, suite.model, suite.device, registry, len(todo)).jobs
+    _say_cost(Clock.of(todo, store, slots, _guess(suite, registry)), console)
     return True
 
 
@@ -182,7 +186,13 @@ def _say_counts(
     console.say(f"To run:        {many(left, 'phase')}, {many(count.trainings, 'training')}{again}")
 
 
-def _say_cost(todo: list[Job], store: Store, slots: int, console: Console) -> None:
-    total = Clock.of(todo, store, slots).total()
-    cost = "unknown until each task has been trained once" if total is None else f"about {duration(total)}"
-    console.say(f"Expected cost: {cost}")
+def _guess(suite: Suite, registry: Registry) -> Callable[[Experiment], float]:
+    weights = encoder_weights(read_config(model_source(suite.model, registry).folder))
+    return lambda experiment: guess_seconds(experiment, weights)
+
+
+def _say_cost(clock: Clock, console: Console) -> None:
+    left = clock.left()
+    if left is not None:
+        guessed = ", guessed from the size of the model" if left.guessed else ""
+        console.say(f"Expected cost: about {duration(left.seconds)}{guessed}")

@@ -11,21 +11,21 @@ import contextlib
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from prunebench.errors import PrunebenchError
-from prunebench.execution.clock import Clock
+from prunebench.execution.clock import Clock, Estimate
 from prunebench.execution.executors.base import ATTEMPTS, WorkersDied
 from prunebench.planning.graph import Node
 from prunebench.planning.jobs import RESULTS, Failure, Job, describe, split, stagger
 from prunebench.runtime import progress
-from prunebench.runtime.machine import without_collection
+from prunebench.runtime.memory import without_collection
 from prunebench.store.claims import POLL, RunClaims
-from prunebench.store.schema import Location, WeightsRef
+from prunebench.store.schema import Experiment, Location, WeightsRef
 from prunebench.store.store import InputMissing, Store, StoreError
 
 
@@ -34,7 +34,7 @@ class Display(Protocol):
 
     def started(self, job: Job) -> None: ...
     def moment(self, moment: progress.Progress) -> None: ...
-    def finished(self, job: Job, seconds: float, left: float | None, failure: str) -> None: ...
+    def finished(self, job: Job, seconds: float, left: Estimate | None, failure: str) -> None: ...
     def died(self, job: Job, reason: str) -> None: ...
     def waiting(self, job: Job) -> None: ...
 
@@ -70,12 +70,16 @@ def work(job: dict[str, Any], store: str) -> list[Failure]:
 
 @dataclass(frozen=True)
 class Dispatch:
-    """How jobs are handed out: where model and data lie, plugin files, jobs at a time, minutes between checkpoints."""
+    """How jobs are handed out: where model and data lie, plugin files, jobs at a time, minutes between checkpoints.
+
+    `guess` gives the seconds of a training that nothing is known of yet.
+    """
 
     where: Location
     plugins: tuple[str, ...] = ()
     slots: int = 1
     checkpoint_minutes: float | None = None
+    guess: Callable[[Experiment], float] | None = None
 
 
 def run(jobs: list[Job], executor: Executor, store: Store, display: Display, dispatch: Dispatch) -> Report:
@@ -86,10 +90,12 @@ def run(jobs: list[Job], executor: Executor, store: Store, display: Display, dis
     plugins = [(path, Path(path).read_text(encoding="utf-8")) for path in dispatch.plugins]
     running: dict[Future[Any], tuple[Job, float]] = {}
     with progress.listening(display.moment), store.claims() as claims:
-        queue = _Queue(stagger(jobs, claims.earlier, claims.runs), store, display, dispatch.slots, claims)
+        clock = Clock.of(jobs, store, dispatch.slots, dispatch.guess)
+        queue = _Queue(stagger(jobs, claims.earlier, claims.runs), store, display, clock, claims)
         while queue.waiting or running:
             while len(running) < dispatch.slots and (job := queue.next_ready(_keys(running))):
                 display.started(job)
+                clock.start(job)
                 spec = job.to_spec(dispatch.where, plugins, dispatch.checkpoint_minutes)
                 running[_submit(executor, spec.model_dump(mode="json"), store.name)] = job, time.perf_counter()
             claims.hold(_keys(running))
@@ -122,7 +128,7 @@ class _Queue:
     `blocked` says that a waiting job is held by another run.
     """
 
-    def __init__(self, jobs: list[Job], store: Store, display: Display, slots: int, claims: RunClaims) -> None:
+    def __init__(self, jobs: list[Job], store: Store, display: Display, clock: Clock, claims: RunClaims) -> None:
         self.claims = claims
         self.blocked = False
         self.seen_elsewhere: set[str] = set()
@@ -130,7 +136,7 @@ class _Queue:
         self.finished: set[Job] = set()
         self.store = store
         self.display = display
-        self.clock = Clock.of(jobs, store, slots)
+        self.clock = clock
         self.readers: Counter[WeightsRef | None] = Counter(job.reads for job in jobs if job.reads)
         self.deaths: Counter[Job] = Counter()
         self.fatal: StoreError | None = None

@@ -14,11 +14,12 @@ from torch import Tensor
 
 from prunebench.execution.measurements import Stopwatch
 from prunebench.execution.workspace import Workspace, workspace
-from prunebench.hooks.registry import Registry, at_hand
+from prunebench.hooks.plugins import at_hand
+from prunebench.hooks.registry import Registry
 from prunebench.pruning import masks, structures
 from prunebench.recipes.phases import Shuffle
 from prunebench.recipes.strategy import Unit
-from prunebench.runtime import machine
+from prunebench.runtime import devices, memory
 from prunebench.runtime.seeds import derive
 from prunebench.store.schema import Experiment, JobSpec, WeightsRef
 from prunebench.store.store import Store
@@ -49,10 +50,10 @@ class Session:
         self.job = job
         self.store = store
         self.registry = _registry(tuple(job.plugins))
-        machine.check_device(job.experiment.device)
-        machine.reset_peak_memory(job.experiment.device)
+        devices.check_device(job.experiment.device)
+        memory.reset_peak_memory(job.experiment.device)
         self.seconds = Stopwatch()
-        with machine.without_collection():
+        with memory.without_collection():
             self.workspace: Workspace = workspace(job.experiment, job.where, self.registry)
         self.encoder_before = 0.0
         self.rewound_exactly: bool | None = None

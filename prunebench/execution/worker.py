@@ -27,7 +27,8 @@ from prunebench.planning.graph import Node, phases_of, read_nodes
 from prunebench.planning.jobs import Failure
 from prunebench.pruning import compaction, structures
 from prunebench.recipes.phases import Compact, PermuteLayers, Prune, Shuffle, Train, to_json
-from prunebench.runtime import machine, progress
+from prunebench.runtime import memory, progress
+from prunebench.runtime.environment import environment
 from prunebench.store.schema import FORMAT, JobSpec, PhaseEntry, Record, WeightsRef
 from prunebench.store.store import InputMissing, Store, StoreError
 from prunebench.training.loop import Outcome
@@ -38,14 +39,14 @@ ScoredModel = tuple[Record, bytes]
 def run(data: dict[str, Any], store: str) -> list[Failure]:
     """Run a job, given as JSON, and put all its results into the store; return the branches that failed."""
     job = JobSpec.model_validate(data)
-    machine.keep_memory()
+    memory.keep_memory()
     with progress.working_on(job.anchor):
         try:
             worker = Worker(Session(job, Store.open(store)))
             worker.run()
         except BaseException as error:
             forget_model()
-            if machine.out_of_memory(error):
+            if memory.out_of_memory(error):
                 raise PrunebenchError(
                     "it ran out of memory", "fewer --jobs or a smaller --batch-size need less"
                 ) from error
@@ -149,7 +150,7 @@ class Worker:
                 **measurements.checks(workspace, phases_of(path), state.mask, kept),
                 **measurements.agreement(workspace, model, experiment.device),
             },
-            environment=machine.environment(experiment.device),
+            environment=environment(experiment.device),
             seconds={"predict": round(seconds, 4)},
             peak_memory_mb=0.0,
         )
@@ -158,11 +159,19 @@ class Worker:
 
     def store_record(self, record: Record, logits: bytes) -> None:
         """Store a record with the seconds since the last one was stored, and the job's peak memory until now."""
-        peak = round(machine.peak_memory_mb(self.session.experiment.device), 1)
+        peak = round(memory.peak_memory_mb(self.session.experiment.device), 1)
         seconds = self.session.seconds.to_json() | record.seconds
         complete = record.model_copy(update={"seconds": seconds, "peak_memory_mb": peak})
         self.session.store.add_record(complete, logits)
+        progress.emit(progress.Progress(record.steps, record.steps, record.loss or 0.0, score=_headline(record)))
         self.session.seconds = measurements.Stopwatch()
+
+
+def _headline(record: Record) -> str:
+    """The first metric of the first evaluation, × 100, for the display."""
+    scores = next(iter(record.evaluations.values()))
+    metric, value = next(iter(scores.metrics.items()))
+    return f"{metric} {100 * value:.1f}"
 
 
 def _entry(node: Node) -> PhaseEntry:

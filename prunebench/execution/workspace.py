@@ -14,7 +14,7 @@ from prunebench.hooks.registry import Registry
 from prunebench.models import sources
 from prunebench.models.encoder import PrunableModel, draw_head, load, load_tokenizer
 from prunebench.models.loading import model_source, positions
-from prunebench.runtime import machine
+from prunebench.runtime import devices
 from prunebench.store.schema import Experiment, Location
 from prunebench.tasks.metrics import Scorer
 from prunebench.tasks.protocol import Protocol
@@ -62,7 +62,7 @@ def workspace(experiment: Experiment, where: Location, registry: Registry) -> Wo
 
     Raises PrunebenchError where device, model or data are not what the experiment was planned with.
     """
-    machine.check_device(experiment.device)
+    devices.check_device(experiment.device)
     task: Task = registry.get("tasks", experiment.task)
     protocol = Protocol(**experiment.protocol)  # type: ignore[arg-type]
     source = model_source(where.model or experiment.model.name, registry)

@@ -1,7 +1,4 @@
-"""Every hook of prunebench, one sentence each. A plugin is a module with functions of these names, marked `hookimpl`.
-
-Imports nothing of the project at run time.
-"""
+"""Every hook of prunebench. A plugin is a module with functions of these names, marked with `@hookimpl`."""
 
 from __future__ import annotations
 
@@ -28,39 +25,39 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def prunebench_strategies() -> Iterable[type[Strategy]]:  # type: ignore[empty-body]
-    """Give strategy classes: frozen dataclasses with a name, a unit, a recipe and, where they prune, a score."""
+    """Return strategy classes: frozen dataclasses with a name, a unit, a recipe and, if they prune, a score."""
 
 
 @hookspec
 def prunebench_tasks() -> Iterable[Task]:  # type: ignore[empty-body]
-    """Give tasks: where the data comes from, what is measured on it, and the protocol it is trained by."""
+    """Return tasks: how to load their data, their metrics, and the protocol that trains them."""
 
 
 @hookspec
 def prunebench_models() -> Iterable[Architecture]:  # type: ignore[empty-body]
-    """Give families of encoders: which modules of a layer are its attention and feed-forward matrices."""
+    """Return families of encoders: which modules of a layer are its attention and feed-forward matrices."""
 
 
 @hookspec
 def prunebench_checkpoints() -> Iterable[Checkpoint]:  # type: ignore[empty-body]
-    """Give pre-trained encoders that come with the plugin: a name for `--model`, and the folder that it stands for."""
+    """Return pre-trained encoders that come with the plugin: a name for `--model`, and the folder of its files."""
 
 
 @hookspec
 def prunebench_metrics() -> Iterable[MetricSpec]:  # type: ignore[empty-body]
-    """Give metrics: a name and a function that makes the `evaluate.Metric` for one of its configurations."""
+    """Return metrics: a name and a function that loads the `evaluate.Metric` of a configuration."""
 
 
 @hookspec
 def prunebench_executors() -> Iterable[ExecutorSpec]:  # type: ignore[empty-body]
-    """Give ways to run jobs: a name and a function that makes a `concurrent.futures.Executor`."""
+    """Return ways to run jobs: a name and a function that creates a `concurrent.futures.Executor`."""
 
 
 @hookspec
 def prunebench_suites() -> Iterable[Path]:  # type: ignore[empty-body]
-    """Give suites: paths of TOML files whose names are those of the options of `prunebench run`."""
+    """Return suites: paths of TOML files whose keys are the options of `prunebench run`."""
 
 
 @hookspec
 def prunebench_commands() -> Iterable[click.Command]:  # type: ignore[empty-body]
-    """Give commands for the `prunebench` command line."""
+    """Return commands for the `prunebench` command line."""

@@ -1,7 +1,8 @@
-"""A strategy class from a notebook or script becomes a plugin file: workers can load it, and keys know its source.
+"""Write a strategy class that is defined in a notebook or a script to a plugin file.
 
-The file holds the source of the class and of what it uses from the same place: other classes, functions, constants and
-imports. It is the same for the same source, whatever else a notebook holds.
+Worker processes can load such a file, and keys of results contain a digest of its source. The file has the source of
+the class and of everything that it uses from its notebook or script: other classes, functions, constants and imports.
+It does not depend on anything else in the notebook.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ def prunebench_strategies():
 
 
 def plugin_file(strategy: type) -> Path:
-    """A plugin file that gives the class `strategy`, in the system's folder for temporary files.
+    """Write a plugin file that provides the class `strategy`, in a temporary folder.
 
-    Raises PrunebenchError where its source, or a value that it uses, cannot be written down.
+    Raises PrunebenchError if the source of the class is not available, or if it uses a value that is not a literal.
     """
     parts: dict[str, str] = {}
     _collect(strategy, parts)
@@ -47,22 +48,22 @@ def plugin_file(strategy: type) -> Path:
     return path
 
 
-def _collect(thing: Any, parts: dict[str, str]) -> None:
-    """Add the source of a class or function to `parts`, after that of everything it uses."""
-    name = thing.__name__
+def _collect(value: Any, parts: dict[str, str]) -> None:
+    """Add the source of a class or function to `parts`, after the source of everything that it uses."""
+    name = value.__name__
     try:
-        source = textwrap.dedent(inspect.getsource(thing))
+        source = textwrap.dedent(inspect.getsource(value))
     except (OSError, TypeError):
         raise PrunebenchError(
             f"the source of {name!r} is not available", "define it in a notebook cell or in a file"
         ) from None
-    namespace = vars(sys.modules[thing.__module__])
+    namespace = vars(sys.modules[value.__module__])
     tree = ast.parse(source)
     names = dict.fromkeys(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
-    # Annotations are text in the file that is made, and resolved by pydantic there.
-    for used in names:
-        if used != name and used in namespace and used not in parts:
-            _collect_value(used, namespace[used], thing.__module__, parts)
+    # Annotations count too: pydantic resolves them in the new file.
+    for other in names:
+        if other != name and other in namespace and other not in parts:
+            _collect_value(other, namespace[other], value.__module__, parts)
     parts[name] = source.rstrip()
 
 
@@ -80,13 +81,13 @@ def _collect_value(name: str, value: Any, module: str, parts: dict[str, str]) ->
         except (ValueError, SyntaxError):
             raise PrunebenchError(
                 f"a strategy uses {name!r}, whose value cannot be written to a plugin file",
-                "expected a number, a text, or a list, tuple or dict of these; or give the strategy in a file",
+                "expected numbers, strings, lists, tuples or dicts; otherwise put the strategy into a file",
             ) from None
         parts[name] = literal
 
 
 def _origin(name: str, value: Any) -> str | None:
-    """The module that a name can be imported from."""
+    """A module that the value can be imported from by this name."""
     candidates = [getattr(value, "__module__", None), "typing", "prunebench"]
     for candidate in candidates:
         module = sys.modules.get(candidate or "")

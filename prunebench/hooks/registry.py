@@ -1,256 +1,141 @@
-"""Find plugins, freeze what they give, and say where each thing came from. Imports no torch.
-
-The built-ins come in by the hooks that everyone uses. A plugin that cannot be loaded is kept with its reason and is
-heard of again only when something is asked for that it might have given.
-"""
+"""The registry: look up what plugins provide, by kind and name."""
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-import importlib
-import importlib.metadata
-import importlib.util
-import inspect
-import os
-import sys
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pluggy
 
 from prunebench.errors import PrunebenchError, unknown
-from prunebench.hooks import hookspecs
-from prunebench.recipes.strategy import build, options_of, parse_spec
-
-BUILT_IN = (
-    *("strategies.plugin", "tasks.plugin", "models.plugin", "execution.executors.local", "execution.executors.ray"),
-    *("planning.suites.plugin", "synthetic.plugin", "cli.plugin"),
+from prunebench.hooks import hookspecs, identity
+from prunebench.hooks.entries import SINGULAR, Entry, entry_name
+from prunebench.hooks.plugins import (
+    Plugin,
+    built_in_plugins,
+    check_hooks,
+    error_line,
+    file_plugin,
+    installed_plugins,
 )
-KINDS = ("strategies", "tasks", "models", "checkpoints", "metrics", "executors", "suites", "commands")
-SINGULAR = {"strategies": "strategy"} | {kind: kind[:-1] for kind in KINDS if kind != "strategies"}
-
-
-@dataclass(frozen=True)
-class Plugin:
-    """One plugin, and why it is not usable, if it is not."""
-
-    name: str
-    distribution: str
-    version: str
-    origin: str
-    error: str = ""
-    module: Any = field(default=None, compare=False, repr=False)
-
-    @property
-    def source(self) -> str:
-        return f"{self.distribution} {self.version}".strip()
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One thing that a plugin gave."""
-
-    name: str
-    value: Any
-    plugin: Plugin
+from prunebench.recipes.options import build, options_of, parse_spec
 
 
 class Registry:
-    """All plugins that can be found: built in, installed (entry-point group `prunebench`), and the given files."""
+    """All plugins: the built-in ones, the installed ones (entry-point group `prunebench`), and the given files.
+
+    The hook of a kind is called at the first look-up of that kind. The error of an installed plugin is kept in
+    `plugins`; the error of a file is raised as PrunebenchError, because the user has named the file.
+    """
 
     def __init__(self, files: Sequence[Path | str] = ()) -> None:
         self.files = tuple(str(Path(file).resolve()) for file in files)
+        self.plugins: list[Plugin] = []
+        self._entries: dict[str, dict[str, list[Entry]]] = {}
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
-        self.plugins: list[Plugin] = []
-        self._found: dict[str, dict[str, list[Entry]]] = {}
-        version = importlib.metadata.version("prunebench")
-        for name in BUILT_IN:
-            module = importlib.import_module(f"prunebench.{name}")
-            self._add(Plugin(f"prunebench.{name}", "prunebench", version, "built in", module=module))
-        for point in sorted(importlib.metadata.entry_points(group=hookspecs.PROJECT), key=lambda point: point.value):
-            found = point.dist.metadata["Name"] if point.dist else "?", point.dist.version if point.dist else "?"
-            self._guard(Plugin(point.name, *found, origin=f"entry point {point.value}"), point.load)
-        for file in self.files:
-            self._add_file(Path(file))
+        plugin_files = map(file_plugin, map(Path, self.files))
+        for loaded in itertools.chain(built_in_plugins(), installed_plugins(), plugin_files):
+            plugin = self._register(loaded)
+            if plugin.error and not plugin.is_installed:
+                raise _unusable(plugin)
+            self.plugins.append(plugin)
 
-    def _add_file(self, path: Path) -> None:
-        """Load a single file under development. It was asked for by name, so its errors are raised."""
-        if not path.is_file():
-            raise PrunebenchError(f"no plugin file {str(path)!r}", "expected the path of a Python file")
-        version = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
-        self._guard(Plugin(path.stem, path.name, version, f"file {path}"), lambda: _module(path))
-        if self.plugins[-1].error:
-            raise PrunebenchError(f"plugin {path.name} cannot be used: {self.plugins[-1].error}")
-
-    def _guard(self, plugin: Plugin, load: Callable[[], Any]) -> None:
+    def _register(self, plugin: Plugin) -> Plugin:
+        """Register the hooks of a plugin. The returned plugin has an error if that is impossible."""
+        if plugin.error:
+            return plugin
         try:
-            self._add(Plugin(plugin.name, plugin.distribution, plugin.version, plugin.origin, module=load()))
-        except (Exception, SystemExit) as error:
-            self.plugins.append(Plugin(plugin.name, plugin.distribution, plugin.version, plugin.origin, _line(error)))
-
-    def _add(self, plugin: Plugin) -> None:
-        module = plugin.module
-        hooks = [name for name in vars(hookspecs) if name.startswith("prunebench_")]
-        for name, function in inspect.getmembers(module, inspect.isfunction):
-            if not name.startswith("prunebench_"):
-                continue
-            if name not in hooks:
-                raise unknown("hook", name, hooks)
-            if not hasattr(function, f"{hookspecs.PROJECT}_impl"):
-                raise PrunebenchError(f"{name} is not marked as a hook", "put @hookimpl above it")
-        try:
-            self._manager.register(module, name=f"{plugin.distribution}:{plugin.name}:{plugin.origin}")
+            check_hooks(plugin.module)
+            self._manager.register(plugin.module, f"{plugin.distribution}:{plugin.name}:{plugin.origin}")
+            if plugin.is_file and not self._manager.get_hookcallers(plugin.module):
+                raise PrunebenchError(
+                    "it has no hooks", "expected a function such as prunebench_strategies, marked with @hookimpl"
+                )
         except pluggy.PluginValidationError as error:
-            if self._manager.is_registered(module):
-                self._manager.unregister(module)
-            raise PrunebenchError(" ".join(str(error).split())) from error
-        self.plugins.append(plugin)
+            # Pluggy rejects a hook of a plugin, but leaves the plugin registered.
+            if self._manager.is_registered(plugin.module):
+                self._manager.unregister(plugin.module)
+            return replace(plugin, error=" ".join(str(error).split()), module=None)
+        except (Exception, SystemExit) as error:
+            return replace(plugin, error=error_line(error), module=None)
+        return plugin
 
     def _collect(self, kind: str) -> dict[str, list[Entry]]:
-        found: dict[str, list[Entry]] = {}
-        caller = getattr(self._manager.hook, f"prunebench_{kind}")
+        """Call the hook of a kind in every plugin."""
+        collected: dict[str, list[Entry]] = {}
         plugins = {id(plugin.module): plugin for plugin in self.plugins if not plugin.error}
-        for implementation in caller.get_hookimpls():
+        for implementation in getattr(self._manager.hook, f"prunebench_{kind}").get_hookimpls():
             plugin = plugins.get(id(implementation.plugin))
-            if plugin is None:  # another of its hooks has failed before
+            if plugin is None:  # another of its hooks has failed
                 continue
             try:
-                values = list(implementation.function())
-                entries = [Entry(_name(kind, value), value, plugin) for value in values]
+                entries = [Entry(entry_name(kind, value), value, plugin) for value in implementation.function()]
             except (Exception, SystemExit) as error:
-                broken = Plugin(plugin.name, plugin.distribution, plugin.version, plugin.origin, _line(error))
+                broken = replace(plugin, error=error_line(error), module=None)
                 self.plugins[self.plugins.index(plugin)] = broken
-                if plugin.origin.startswith("file"):
-                    raise PrunebenchError(f"plugin {plugin.distribution} cannot be used: {broken.error}") from error
+                if plugin.is_file:
+                    raise _unusable(broken) from error
                 continue
             for entry in entries:
-                found.setdefault(entry.name, []).append(entry)
-        return found
+                collected.setdefault(entry.name, []).append(entry)
+        return collected
 
     def entries(self, kind: str) -> dict[str, list[Entry]]:
-        """All things of a kind by name; a name with more than one entry cannot be asked for."""
-        if kind not in self._found:
-            self._found[kind] = self._collect(kind)
-        return self._found[kind]
+        """All objects of a kind by name. A name with several entries is an error only when `entry` looks it up."""
+        if kind not in self._entries:
+            self._entries[kind] = self._collect(kind)
+        return self._entries[kind]
 
     def entry(self, kind: str, name: str) -> Entry:
-        """The one thing of that name, or an error that says what is near, doubled or broken."""
+        """The one object with this name.
+
+        Raises PrunebenchError if there is none, with the nearest name and all broken plugins, or if there are several.
+        """
         entries = self.entries(kind)
         if name not in entries:
             broken = [f"plugin {plugin.name!r} is broken: {plugin.error}" for plugin in self.broken()]
             raise unknown(SINGULAR[kind], name, entries, "; ".join(broken))
         if len(entries[name]) > 1:
             sources = " and ".join(f"{entry.plugin.source} ({entry.plugin.origin})" for entry in entries[name])
-            raise PrunebenchError(f"{SINGULAR[kind]} {name!r} is given twice, by {sources}", "uninstall one of them")
+            raise PrunebenchError(
+                f"{SINGULAR[kind]} {name!r} is given twice, by {sources}", "rename one, or remove one of the plugins"
+            )
         return entries[name][0]
 
     def get(self, kind: str, name: str) -> Any:
+        """The value of `entry`."""
         return self.entry(kind, name).value
 
     def broken(self) -> Iterator[Plugin]:
+        """The plugins that cannot be used."""
         return (plugin for plugin in self.plugins if plugin.error)
 
     def strategy(self, text: str) -> Any:
-        """The strategy that `text` names, with its options: `imp[rate=0.2]`."""
+        """The strategy that `text` describes: `imp`, or with options `imp[rate=0.2]`."""
         name, options = parse_spec(text)
         return build(self.get("strategies", name), options)
 
+    def code(self, kind: str, name: str) -> dict[str, str]:
+        """The code that defines an object, for the key of a result: distribution, version and digest of the source."""
+        return identity.code(self.entry(kind, name))
+
     def identity(self, strategy: Any) -> dict[str, str]:
-        """What the key of a result must hold of the code of a strategy."""
+        """The code of a strategy."""
         return self.code("strategies", strategy.name)
 
     def called(self, text: str) -> dict[str, Any]:
-        """All that the key of a result holds of the strategy that `text` names."""
+        """Name, options and code of the strategy that `text` describes: its part of the key of a result."""
         strategy = self.strategy(text)
         return {"name": strategy.name, "options": options_of(strategy), **self.identity(strategy)}
 
-    def code(self, kind: str, name: str) -> dict[str, str]:
-        """Which code gives a thing: distribution, version (of a file none) and a digest of its module's source."""
-        entry = self.entry(kind, name)
-        home = entry.value.__module__ if isinstance(entry.value, type) else entry.plugin.module.__name__
-        return {
-            "distribution": entry.plugin.distribution,
-            "version": "" if entry.plugin.origin.startswith("file") else entry.plugin.version,
-            "source": source_digest(home),
-        }
-
     def provenance(self, kind: str, name: str) -> str:
-        """Where a thing comes from and a digest of the module that gives it: `my-plugin 1.0 (3f2a91c0)`."""
-        entry = self.entry(kind, name)
-        if entry.plugin.origin.startswith("file"):  # whose version is such a digest
-            return entry.plugin.source
-        return f"{entry.plugin.source} ({self.code(kind, name)['source'][:8]})"
+        """The code that defines an object, for a page: `my-plugin 1.0 (3f2a91c0)`."""
+        return identity.provenance(self.entry(kind, name))
 
 
-def at_hand(path: Path, text: str) -> Path:
-    """A plugin file where it lies, or a copy of what it held when the run began: another machine may have none."""
-    if path.is_file() and path.read_text(encoding="utf-8") == text:
-        return path
-    folder = Path(tempfile.gettempdir(), f"prunebench-plugin-{hashlib.sha256(text.encode()).hexdigest()[:16]}")
-    folder.mkdir(exist_ok=True)
-    part = folder / f"{os.getpid()}.part"
-    part.write_text(text, encoding="utf-8")
-    return part.replace(folder / path.name)
-
-
-def source_digest(module: str) -> str:
-    """A digest of a module's source."""
-    return hashlib.sha256(inspect.getsource(sys.modules[module]).encode()).hexdigest()[:16]
-
-
-def _name(kind: str, value: Any) -> str:
-    if kind == "suites":
-        return Path(value).stem
-    name = getattr(value, "name", None)
-    if not isinstance(name, str):
-        raise PrunebenchError(f"prunebench_{kind} gave {value!r}, which has no name", "expected objects with a name")
-    if kind == "strategies":
-        wanted = ("of", "tail") if hasattr(value, "tail") else ("unit", "recipe")
-        # A field without a default is no attribute of the class.
-        have = {*dir(value), *(field.name for field in dataclasses.fields(value))} if _is_dataclass(value) else {}
-        if not _is_dataclass(value) or not set(wanted) <= set(have):
-            raise PrunebenchError(
-                f"strategy {name!r} is not a dataclass with {' and '.join(wanted)}", "see `Adding a strategy`"
-            )
-    return name
-
-
-def _is_dataclass(value: Any) -> bool:
-    return isinstance(value, type) and dataclasses.is_dataclass(value)
-
-
-def _module(path: Path) -> ModuleType:
-    # Two files of one name are two modules, and each result's key is made from its own source.
-    name = f"prunebench_file_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise PrunebenchError(f"{path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def _line(error: BaseException) -> str:
-    """One line for an error that is not ours."""
-    if isinstance(error, PrunebenchError):
-        return str(error)
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def first_line(thing: Any) -> str:
-    """The first line of the documentation of a class or an object."""
-    doc = getattr(thing, "doc", None) or inspect.getdoc(thing) or ""
-    return str(doc).strip().partition("\n")[0]
-
-
-def flatten(entries: dict[str, list[Entry]]) -> Iterable[Entry]:
-    """All entries in the order of their names."""
-    return (entry for name in sorted(entries) for entry in entries[name])
+def _unusable(plugin: Plugin) -> PrunebenchError:
+    return PrunebenchError(f"plugin {plugin.distribution} cannot be used: {plugin.error}")

@@ -1,10 +1,10 @@
-"""A family of encoders, as data: the names of its parts. Imports no torch."""
+"""A family of encoders as data: the names of its parts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# The Linears of a layer, in the order in which data meets them: the fields of `Architecture` that name them.
+# The fields of `Architecture` that name the Linears of a layer, in the order of the forward pass.
 LINEARS = ("query", "key", "value", "attention_output", "intermediate", "output")
 
 
@@ -12,14 +12,21 @@ LINEARS = ("query", "key", "value", "attention_output", "intermediate", "output"
 class Architecture:
     """Where a family of encoders keeps its matrices.
 
-    `model_types` are the values of `config.model_type` that it covers. `layers` is the path of the list of layers
-    below the base model (`model.base_model`); the other paths lead from one layer to a Linear, and `attention` to the
-    module that owns query, key and value and is replaced when a layer loses all its heads. `pooler` is the path of
-    the pooler's Linear below the base model, or "" where the family has none. `after_attention` is the first module of
-    a layer behind which no token meets another; a family that names it says that its classifier reads the first token
-    alone, and in training the last layer goes on with that one from there. `positions_after_padding` says that
-    positions are counted from the padding token's index on, so that the first are never used. `examples` are
-    well-known hub names.
+    All names are dotted paths of submodules, as in `torch.nn.Module.get_submodule`. Families whose layers have another
+    structure than six Linears (ALBERT shares one layer, DeBERTa has matrices for positions) cannot be described.
+
+    Attributes:
+        model_types: the values of `model_type` in a `config.json` that belong to the family.
+        layers: the list of layers, below the base model (`model.base_model`).
+        attention: the module of a layer that owns query, key and value. It is replaced when a layer loses all heads.
+        query, key, value, attention_output, intermediate, output: the Linears of a layer, below the layer.
+        pooler: the Linear of the pooler, below the base model, or "" if the family's classifier has none.
+        after_attention: the first module of a layer after which tokens no longer interact, below the layer. Naming it
+            asserts that the classifier reads the first token only: in training the last layer then computes the rest
+            for that token alone (`fast.first_token`). Leave it "" if unsure.
+        positions_after_padding: whether positions start after the padding token's index, as in RoBERTa, so that the
+            first ones are never used.
+        examples: well-known models of the hub, for suggestions when a name is misspelt.
     """
 
     name: str

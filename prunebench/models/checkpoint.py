@@ -1,4 +1,4 @@
-"""A checkpoint that a plugin brings along. Imports no torch."""
+"""Pre-trained encoders that plugins ship."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A pre-trained encoder under a name for `--model`; `folder` holds it in transformers' layout."""
+    """A pre-trained encoder that `--model` finds by `name`; `folder` holds it in the layout of transformers."""
 
     name: str
     doc: str

@@ -1,22 +1,34 @@
-"""Load an encoder with a classifier on top, and name what of it can be pruned.
+"""Load an encoder with a classifier on top, and describe its layers.
 
-Imports torch and transformers only inside functions.
+**What can be pruned.** The prunable matrices are the six Linears of every layer, named by the `Architecture` of the
+family. `describe` looks them up in the model and refuses a layer with one matrix more or less, because every sparsity
+would then refer to the wrong number of weights. Example, for BERT-base (84,934,656 prunable weights):
+
+    pm = load(source, BERT, num_labels=2, regression=False, seed=0)
+    pm.layers[0].query              # "bert.encoder.layer.0.attention.self.query"
+    pm.prunable[0]                  # "bert.encoder.layer.0.attention.self.query.weight"
+    pm.heads, pm.head_size          # 12, 64
+
+**What is random.** The encoder's weights are the checkpoint's, bit for bit. The task head always comes from the seed,
+even if the checkpoint has one, so that seeds are comparable across checkpoints.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunebench.errors import PrunebenchError
 from prunebench.models.architecture import LINEARS, Architecture
-from prunebench.models.fast.first_token import go_on_with_first_token
-from prunebench.models.sources import ModelSource, tokenizer_files, weight_files
-from prunebench.runtime.seeds import derive
+from prunebench.models.fast import first_token
+from prunebench.models.initialisation import draw_head as draw_head
+from prunebench.models.initialisation import permute_layers as permute_layers
+from prunebench.models.initialisation import reinitialise as reinitialise
+from prunebench.models.sources import ModelSource, tokenizer_files
+from prunebench.models.validation import check_encoder, check_readable
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer of the encoder: the names, from the top of the model, of its six Linears and of its attention."""
+    """The names of a layer's six Linears and of its attention, each a path from the top of the model."""
 
     index: int
     query: str
@@ -37,16 +49,20 @@ class Layer:
 
     @property
     def linears(self) -> tuple[str, ...]:
-        """The six Linears, in the order in which data meets them."""
+        """The six Linears, in the order of the forward pass."""
         return tuple(getattr(self, part) for part in LINEARS)
 
 
 @dataclass
 class PrunableModel:
-    """A model, the layers of its encoder, and the names of its prunable matrices in the order of the layers.
+    """A model and the names of its parts.
 
-    `heads` and `head_size` are those of every layer before anything is removed. `drawn` are the names of the parameters
-    that the checkpoint does not give, and the seed does.
+    Attributes:
+        model: the encoder with its task head.
+        layers: the layers of the encoder, in order.
+        heads, head_size: the same for every layer, before anything is removed.
+        prunable: the names of the prunable matrices, in the order of the layers.
+        drawn: the names of the parameters that come from the seed, since the checkpoint lacks them.
     """
 
     model: nn.Module
@@ -67,20 +83,22 @@ def load(
     seed: int,
     prune_pooler: bool = False,
 ) -> PrunableModel:
-    """The encoder of the checkpoint bit for bit in float32, under a task head that is drawn from `seed`.
+    """Load the encoder bit for bit in float32, with a task head drawn from `seed`, in evaluation mode.
 
-    The head is always drawn, also where the checkpoint holds one, so that seeds are alike for every checkpoint; so is
-    a pooler that the checkpoint lacks. The global random state is left as it is. A checkpoint that lacks weights of
-    the encoder, has them in other shapes, or has some that the encoder has no place for, is an error.
+    A pooler that the checkpoint lacks is drawn as well. The global random state is unchanged.
+
+    Raises:
+        PrunebenchError: if the checkpoint is damaged, lacks weights of the encoder, has them in other shapes, or has
+            weights that the encoder does not use.
     """
     import torch
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
     check_readable(source.folder)
-    kind = "regression" if regression else "single_label_classification"
+    problem = "regression" if regression else "single_label_classification"
     with _quiet(), torch.random.fork_rng(devices=[]):
         config = AutoConfig.from_pretrained(
-            source.folder, num_labels=num_labels, problem_type=kind, local_files_only=True
+            source.folder, num_labels=num_labels, problem_type=problem, local_files_only=True
         )
         model, report = AutoModelForSequenceClassification.from_pretrained(
             source.folder,
@@ -91,121 +109,62 @@ def load(
             output_loading_info=True,
             local_files_only=True,
         )
-    prunable = describe(model, architecture, prune_pooler=prune_pooler)
-    _check_encoder(prunable, report, source.name)
+    pm = describe(model, architecture, prune_pooler=prune_pooler)
+    check_encoder(pm, report, source.name)
     encoder = f"{model.base_model_prefix}."
     head = {name for name, _ in model.named_parameters() if not name.startswith(encoder)}
-    prunable.drawn = frozenset(head | set(report["missing_keys"]))
-    draw_head(prunable, seed)
-    go_on_with_first_token(prunable)
-    return prunable
-
-
-def draw_head(pm: PrunableModel, seed: int) -> None:
-    """Draw what the checkpoint does not give as `load` does it with that seed, in place."""
-    _draw(pm.model, pm.drawn, seed)
+    pm.drawn = frozenset(head | set(report["missing_keys"]))
+    draw_head(pm, seed)
+    first_token.install(pm)
+    return pm
 
 
 def load_tokenizer(source: ModelSource) -> Any:
-    """The tokenizer that lies beside the checkpoint."""
+    """Load the tokenizer of a checkpoint.
+
+    Raises:
+        PrunebenchError: if the folder has no vocabulary. transformers would make up one of five tokens.
+    """
     from transformers import AutoTokenizer
 
-    # Without any file transformers would make up a tokenizer that knows five tokens.
-    vocabularies = {path.name for path in tokenizer_files(source.folder)} - {
-        "added_tokens.json",
-        "special_tokens_map.json",
-        "tokenizer_config.json",
-    }
-    if not vocabularies:
+    settings = {"added_tokens.json", "special_tokens_map.json", "tokenizer_config.json"}
+    if not {path.name for path in tokenizer_files(source.folder)} - settings:
         raise PrunebenchError(f"no tokenizer in {str(source.folder)!r}", "expected tokenizer.json or vocab.txt")
     with _quiet():
         return AutoTokenizer.from_pretrained(source.folder, local_files_only=True)
 
 
 def describe(model: Any, architecture: Architecture, *, prune_pooler: bool = False) -> PrunableModel:
-    """Name the prunable matrices of a transformers model, whatever device it is on.
+    """Name the parts of a transformers model, on any device.
 
-    Raises where a layer is not just what the family says: a matrix more or less would make every sparsity wrong.
+    Raises:
+        PrunebenchError: if a layer does not have exactly the matrices of the family, or `prune_pooler` is set and
+            there is no pooler.
     """
     base = f"{model.base_model_prefix}.{architecture.layers}"
     try:
-        encoder_layers = list(model.get_submodule(base))
+        modules = list(model.get_submodule(base))
     except AttributeError as error:
-        raise _not_understood(architecture, f"it has no {base!r}") from error
-    if not encoder_layers:
-        raise _not_understood(architecture, f"{base!r} holds no layer")
-    parts = ("attention", *LINEARS)
+        raise _mismatch(architecture, f"it has no {base!r}") from error
+    if not modules:
+        raise _mismatch(architecture, f"{base!r} has no layers")
     layers = [
-        Layer(index, **{part: f"{base}.{index}.{getattr(architecture, part)}" for part in parts})
-        for index in range(len(encoder_layers))
+        Layer(index, **{part: f"{base}.{index}.{getattr(architecture, part)}" for part in ("attention", *LINEARS)})
+        for index in range(len(modules))
     ]
     heads = model.config.num_attention_heads
-    widths = {
-        _checked_width(model, layer, module, architecture) for layer, module in zip(layers, encoder_layers, strict=True)
-    }
+    widths = {_width(model, layer, module, architecture) for layer, module in zip(layers, modules, strict=True)}
     width = widths.pop()
     if widths or width % heads:
-        raise _not_understood(architecture, f"its layers do not hold {heads} heads of one size each")
+        raise _mismatch(architecture, f"its layers do not all have {heads} heads of the same size")
     prunable = [f"{linear}.weight" for layer in layers for linear in layer.linears]
     if prune_pooler:
         prunable.append(_pooler(model, architecture))
     return PrunableModel(model, architecture, layers, heads, width // heads, prunable)
 
 
-def reinitialise(pm: PrunableModel, seed: int) -> None:
-    """Draw every parameter anew from the model's own initialiser, embeddings included (θ0′ of Chen et al. 2020).
-
-    In place. The task head is the one that `load` gives for the same seed.
-    """
-    _draw(pm.model, {name for name, _ in pm.model.named_parameters()}, seed)
-
-
-def permute_layers(pm: PrunableModel, seed: int) -> list[int]:
-    """Deal the states of the encoder's layers out in another order (θ0″ of Chen et al. 2020), in place.
-
-    Returns the permutation: layer i now holds what layer `permutation[i]` held. It is never the identity.
-    """
-    import torch
-
-    count = len(pm.layers)
-    if count < 2:
-        raise PrunebenchError("cannot permute the layers of an encoder that has one layer")
-    generator = torch.Generator().manual_seed(derive(seed, "permute layers"))
-    permutation = list(range(count))
-    while permutation == sorted(permutation):
-        permutation = torch.randperm(count, generator=generator).tolist()
-    base: Any = pm.model.get_submodule(f"{pm.model.base_model_prefix}.{pm.architecture.layers}")
-    states = [{name: tensor.clone() for name, tensor in layer.state_dict().items()} for layer in base]
-    for layer, origin in zip(base, permutation, strict=True):
-        layer.load_state_dict(states[origin])
-    return permutation
-
-
-def _draw(model: Any, names: Collection[str], seed: int) -> None:
-    """Draw the named parameters anew, each module from its own stream of `seed`.
-
-    With a stream for each module what one of them gets depends on its name and shape alone: neither on the number of
-    labels nor on which of the others are drawn. transformers' initialisers leave a tensor alone that is marked as
-    initialised, and draw on the CPU so that every device gets the same weights.
-    """
-    import torch
-
-    device = next(model.parameters()).device
-    model.cpu()
-    for name, parameter in model.named_parameters():
-        parameter._is_hf_initialized = name not in names
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        # Children before their parents, as transformers does it: a parent may overwrite what its child has drawn.
-        for name, module in reversed(list(model.named_modules())):
-            torch.default_generator.manual_seed(derive(seed, "initialise", name))
-            model._init_weights(module)
-    for parameter in model.parameters():
-        del parameter._is_hf_initialized
-    model.to(device)
-
-
-def _checked_width(model: Any, layer: Layer, module: nn.Module, architecture: Architecture) -> int:
-    """The summed width of the heads of a layer that is found to be what the family says."""
+def _width(model: Any, layer: Layer, module: nn.Module, architecture: Architecture) -> int:
+    """The total width of a layer's heads, after checking that its matrices are the family's and fit together."""
     from torch import nn
 
     linears: dict[str, Any] = {}
@@ -213,81 +172,38 @@ def _checked_width(model: Any, layer: Layer, module: nn.Module, architecture: Ar
         try:
             linears[part] = model.get_submodule(getattr(layer, part))
         except AttributeError as error:
-            raise _not_understood(
-                architecture, f"layer {layer.index} has no {getattr(architecture, part)!r}"
-            ) from error
+            raise _mismatch(architecture, f"layer {layer.index} has no {getattr(architecture, part)!r}") from error
         if not isinstance(linears[part], nn.Linear):
-            raise _not_understood(architecture, f"{getattr(layer, part)!r} is no Linear")
+            raise _mismatch(architecture, f"{getattr(layer, part)!r} is not a Linear")
     expected = {f"{getattr(architecture, part)}.weight" for part in LINEARS}
     matrices = {name for name, parameter in module.named_parameters() if parameter.dim() > 1}
-    if more := sorted(matrices - expected):
-        raise _not_understood(architecture, f"layer {layer.index} has further matrices: {', '.join(more)}")
+    if extra := sorted(matrices - expected):
+        raise _mismatch(architecture, f"layer {layer.index} has further matrices: {', '.join(extra)}")
     width = linears["attention_output"].in_features
     if any(linears[part].out_features != width for part in ("query", "key", "value")):
-        raise _not_understood(architecture, f"query, key and value of layer {layer.index} differ in width")
+        raise _mismatch(architecture, f"query, key and value of layer {layer.index} differ in width")
     if linears["intermediate"].out_features != linears["output"].in_features:
-        raise _not_understood(architecture, f"the feed-forward matrices of layer {layer.index} do not fit")
+        raise _mismatch(architecture, f"the feed-forward matrices of layer {layer.index} do not fit")
     return int(width)
 
 
-def _not_understood(architecture: Architecture, reason: str) -> PrunebenchError:
+def _mismatch(architecture: Architecture, reason: str) -> PrunebenchError:
+    parts = ", ".join(getattr(architecture, part) for part in LINEARS)
     return PrunebenchError(
-        f"this encoder is not understood: {reason}",
-        f"a layer of the family {architecture.name!r} holds {', '.join(getattr(architecture, p) for p in LINEARS)}",
+        f"the model does not match the family {architecture.name!r}: {reason}", f"expected layers with {parts}"
     )
 
 
 def _pooler(model: Any, architecture: Architecture) -> str:
     name = f"{model.base_model_prefix}.{architecture.pooler}.weight"
     if not architecture.pooler or name not in dict(model.named_parameters()):
-        raise PrunebenchError(f"family {architecture.name!r} has no pooler to prune", "leave the pooler out")
+        raise PrunebenchError(f"family {architecture.name!r} has no pooler to prune", "use --prunable encoder")
     return name
-
-
-def check_readable(folder: Path) -> None:
-    """Raise for a weight file that is cut off or no weight file, before transformers makes a long story of it."""
-    import pickle
-
-    from safetensors import SafetensorError, safe_open
-
-    for path in weight_files(folder):
-        try:
-            if path.suffix == ".safetensors":
-                with safe_open(path, framework="np"):  # not "pt", which imports torch
-                    pass
-            elif path.suffix == ".bin":
-                import torch
-
-                torch.load(path, map_location="meta", weights_only=True)
-        # torch tells a zip file that is cut off by an OSError; permissions are in order, for the files were digested.
-        except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-            reason = " ".join(str(error).split())[:120]
-            raise PrunebenchError(
-                f"checkpoint {str(path)!r} is truncated or damaged: {reason}", "copy it anew"
-            ) from error
-
-
-def _check_encoder(pm: PrunableModel, report: dict[str, Any], name: str) -> None:
-    """Raise unless every weight of the encoder came from the checkpoint, and none of its weights was left over."""
-    encoder = f"{pm.model.base_model_prefix}."
-    pooler = f"{encoder}{pm.architecture.pooler}." if pm.architecture.pooler else None
-    for key, found, wanted in sorted(report["mismatched_keys"]):
-        if key.startswith(encoder):
-            shapes = f"has {key} in shape {list(found)}, its config.json says {list(wanted)}"
-            raise PrunebenchError(f"checkpoint {name!r} {shapes}", "expected weights and config.json of one model")
-    missing = {key for key in report["missing_keys"] if key.startswith(encoder)}
-    if lost := sorted(key for key in missing if pooler is None or not key.startswith(pooler)):
-        more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
-        raise PrunebenchError(f"checkpoint {name!r} lacks {lost[0]}{more}", "expected all weights of the encoder")
-    if left := sorted(key for key in report["unexpected_keys"] if f"{pm.architecture.layers}." in key):
-        more = f" and {len(left) - 1} more" if len(left) > 1 else ""
-        reason = f"holds {left[0]}{more}, for which its config.json has no place"
-        raise PrunebenchError(f"checkpoint {name!r} {reason}", "expected weights and config.json of one model")
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Nothing of transformers' reports, progress bars and warnings; what was set before is set again."""
+    """Suppress the reports, progress bars and warnings of transformers, and restore its settings afterwards."""
     from transformers.utils import logging
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

@@ -1,4 +1,4 @@
-"""The built-in families of encoders, as data. Imports only `architecture`."""
+"""The built-in families of encoders."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from prunebench.models.architecture import Architecture
 
 BERT = Architecture(
     name="bert",
-    doc="BERT and what shares its layout, MiniLM included (Devlin et al. 2019).",
+    doc="BERT and models with its layout, such as MiniLM (Devlin et al. 2019).",
     model_types=("bert",),
     layers="encoder.layer",
     attention="attention.self",
@@ -29,7 +29,7 @@ BERT = Architecture(
 
 ROBERTA = Architecture(
     name="roberta",
-    doc="RoBERTa, XLM-RoBERTa and CamemBERT (Liu et al. 2019); the pooler is no part of their classifier.",
+    doc="RoBERTa, XLM-RoBERTa and CamemBERT (Liu et al. 2019); their classifier does not use the pooler.",
     model_types=("roberta", "xlm-roberta", "camembert"),
     layers="encoder.layer",
     attention="attention.self",
@@ -68,7 +68,7 @@ DISTILBERT = Architecture(
 
 ELECTRA = Architecture(
     name="electra",
-    doc="ELECTRA, the discriminator (Clark et al. 2020).",
+    doc="ELECTRA discriminators (Clark et al. 2020).",
     model_types=("electra",),
     layers="encoder.layer",
     attention="attention.self",

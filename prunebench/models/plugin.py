@@ -1,4 +1,4 @@
-"""The built-in families of encoders, given by the hook that everybody uses."""
+"""Register the built-in families of encoders through the same hook as any plugin."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""From the text of `--model` to a folder of files, with a digest of what is in it. Imports no torch.
+"""From the text of `--model` to a folder of files, its digest and its family.
 
-A model is a checkpoint that a plugin brings along, a folder in transformers' layout, or a model of the hub
-(`org/name`, `name`, `org/name@revision`), which is read through the hub's cache and so needs no network once it is
-there.
+A model is a checkpoint that a plugin ships, a folder in the layout of transformers, or a model of the Hugging Face hub
+(`name`, `org/name`, `org/name@revision`). Hub models are read through the hub's cache, so a cached model needs no
+network.
 """
 
 from __future__ import annotations
@@ -34,18 +34,30 @@ TOKENIZER = (
     "vocab.json",
     "vocab.txt",
 )
-# In the order in which transformers looks for them: the first that exists is what is loaded.
+# transformers loads the first of these that exists.
 SAFETENSORS = ("model.safetensors", "model.safetensors.index.json")
 PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+# The model types of well-known decoders start with these. Others are recognised by the class that was saved.
+DECODERS = (
+    *("bloom", "codegen", "cohere", "ctrl", "deepseek", "falcon", "gemma", "gpt", "granite", "llama"),
+    *("mamba", "mistral", "mixtral", "mpt", "olmo", "openai-gpt", "opt", "phi", "qwen", "smollm"),
+    *("stablelm", "starcoder", "xglm"),
+)
+# The classes of decoders in the field `architectures` of a `config.json` end with these.
+DECODER_CLASSES = ("ForCausalLM", "LMHeadModel")
 
 
 @dataclass(frozen=True)
 class ModelSource:
-    """Where a checkpoint lies and what it is.
+    """A checkpoint on this machine.
 
-    `name` is for pages: a hub id, or the telling end of a folder's path. `revision` is the commit of the hub, "" for
-    a folder. `fingerprint` is 16 hexadecimal digits over names and contents of configuration, weights and tokenizer:
-    the same for the hub's copy and any other. `family` names an `Architecture`.
+    Attributes:
+        name: the name on pages: a hub id, or the last part of a folder's path that distinguishes it.
+        folder: the folder with its files.
+        revision: the commit on the hub, "" for a folder.
+        fingerprint: 16 hexadecimal digits over the names and contents of configuration, weights and tokenizer. Copies
+            of one model have the same fingerprint, wherever they come from.
+        family: the name of its `Architecture`.
     """
 
     name: str
@@ -58,45 +70,63 @@ class ModelSource:
 def resolve(
     model: str, registry_architectures: Iterable[Architecture], checkpoints: Iterable[Checkpoint] = ()
 ) -> ModelSource:
-    """Find the model, downloading it if it must be, and name the family that it belongs to.
+    """Find the model, download it if necessary, and determine its family.
 
-    The name of a checkpoint stands for it even where a folder here has that name too: `./name` is the folder.
+    A checkpoint of a plugin takes precedence over a folder of the same name; `./name` is always the folder.
+
+    Raises:
+        PrunebenchError: if there is no such model, its files are incomplete, or its type belongs to no family.
     """
     architectures = list(registry_architectures)
-    brought = {checkpoint.name: checkpoint.folder for checkpoint in checkpoints}
+    shipped = {checkpoint.name: checkpoint.folder for checkpoint in checkpoints}
     name = model.strip()
-    if name in brought:
-        folder, revision = brought[name], ""
+    if name in shipped:
+        folder, revision = shipped[name], ""
     else:
-        known = {*brought, *(example for architecture in architectures for example in architecture.examples)}
+        known = {*shipped, *(example for architecture in architectures for example in architecture.examples)}
         name, folder, revision = _locate(name, known)
     family = family_of(read_config(folder), architectures)
     return ModelSource(name, folder, revision, _fingerprint(folder), family.name)
 
 
 def family_of(config: dict[str, Any], architectures: Sequence[Architecture]) -> Architecture:
-    """The family that a `config.json` belongs to, by its `model_type`."""
-    kind = config.get("model_type")
+    """The family of a model, given its `config.json`.
+
+    Raises:
+        PrunebenchError: if the model is a decoder, or its `model_type` belongs to no family.
+    """
+    model_type = config.get("model_type")
     families = {kind: architecture for architecture in architectures for kind in architecture.model_types}
-    if kind in families:
-        return families[kind]
-    near = difflib.get_close_matches(str(kind).lower(), families, n=1, cutoff=0.5)
-    understood = f"understood: {', '.join(families)}"
-    hint = f"did you mean {near[0]!r}? {understood}" if kind and near else understood
-    raise PrunebenchError(
-        f"encoders of type {kind!r} are not understood" if kind else f"{CONFIG} names no model_type", hint
-    )
+    types = [f"{family.name} ({', '.join(family.model_types)})" for family in architectures]
+    known = f"known families: {'; '.join(types)}"
+    if not model_type:
+        raise PrunebenchError(f"{CONFIG} names no model_type", known)
+    if config.get("is_decoder") or (model_type not in families and _is_decoder(config)):
+        raise PrunebenchError(f"this {model_type!r} model is a decoder, and decoders are not supported yet", known)
+    if model_type not in families:
+        raise PrunebenchError(f"model type {model_type!r} belongs to no known family", known)
+    return families[model_type]
+
+
+def _is_decoder(config: dict[str, Any]) -> bool:
+    """Whether the configuration is that of a GPT-like model, by its type or by the class that was saved."""
+    classes = config.get("architectures") or []
+    return config["model_type"].startswith(DECODERS) or any(name.endswith(DECODER_CLASSES) for name in classes)
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The `config.json` of a checkpoint."""
+    """Read the `config.json` of a checkpoint."""
     if not (folder / CONFIG).is_file():
         raise PrunebenchError(f"no {CONFIG} in {str(folder)!r}", "expected a folder in the layout of transformers")
     return _read_json(folder / CONFIG)
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The files that the weights are read from, an index first where there is one."""
+    """The files that transformers reads the weights from; sharded weights have their index first.
+
+    Raises:
+        PrunebenchError: if there are no weights, or a shard is missing.
+    """
     for name in (*SAFETENSORS, *PICKLED):
         path = folder / name
         if not path.is_file():
@@ -104,32 +134,35 @@ def weight_files(folder: Path) -> list[Path]:
         if path.suffix != ".json":
             return [path]
         shards = [folder / shard for shard in sorted(set(_read_json(path).get("weight_map", {}).values()))]
-        lost = [shard.name for shard in shards if not shard.is_file()]
-        if lost or not shards:
-            raise PrunebenchError(f"{name} in {str(folder)!r} names {', '.join(lost) or 'no file'}, which is not there")
+        missing = [shard.name for shard in shards if not shard.is_file()]
+        if missing:
+            raise PrunebenchError(f"{name} in {str(folder)!r} lists missing files: {', '.join(missing)}")
+        if not shards:
+            raise PrunebenchError(f"{name} in {str(folder)!r} lists no files")
         return [path, *shards]
     raise PrunebenchError(f"no weights in {str(folder)!r}", f"expected {SAFETENSORS[0]} or {PICKLED[0]}")
 
 
 def tokenizer_files(folder: Path) -> list[Path]:
-    """The files of the tokenizer that are there."""
+    """The files of the tokenizer that exist."""
     return [folder / name for name in TOKENIZER if (folder / name).is_file()]
 
 
 def _locate(model: str, known: Collection[str]) -> tuple[str, Path, str]:
+    """The name, folder and revision of a model that no plugin ships. `known` are names to suggest."""
     if not model:
         raise PrunebenchError(
             "no model is named", "expected a folder or a hub id such as google-bert/bert-base-uncased"
         )
     path = Path(model).expanduser()
     if path.is_dir():
-        return _shown(path), path, ""
+        return _display_name(path), path, ""
     if path.is_file():
-        raise PrunebenchError(f"model {model!r} is a file", "expected the folder that it lies in")
+        raise PrunebenchError(f"model {model!r} is a file", "expected the folder that contains it")
     if model.startswith((".", "~", "/")) or "\\" in model or model.partition("@")[0].count("/") > 1:
-        near = difflib.get_close_matches(str(path), _siblings(path), n=1, cutoff=0.5)
+        matches = difflib.get_close_matches(str(path), _siblings(path), n=1, cutoff=0.5)
         expected = "expected a folder in the layout of transformers, or a hub id such as google-bert/bert-base-uncased"
-        raise PrunebenchError(f"no model folder {model!r}", f"did you mean {near[0]!r}?" if near else expected)
+        raise PrunebenchError(f"no model folder {model!r}", f"did you mean {matches[0]!r}?" if matches else expected)
     folder = _from_hub(model, known)
     return model.partition("@")[0], folder, folder.name
 
@@ -139,8 +172,12 @@ def _siblings(path: Path) -> list[str]:
     return [str(entry) for entry in parent.iterdir() if entry.is_dir()] if parent.is_dir() else []
 
 
-def _shown(path: Path) -> str:
-    """A name for a folder that tells one model from another and nothing about the machine."""
+def _display_name(path: Path) -> str:
+    """A name that distinguishes a model from others and reveals nothing about the machine.
+
+    `~/runs/minilm/model` becomes `minilm`, `runs/7/checkpoint-500` becomes `7/checkpoint-500`, and a snapshot in the
+    hub's cache gets its hub id.
+    """
     parts = [part for part in Path(os.path.abspath(path)).parts if part != os.sep]
     if len(parts) > 2 and parts[-2] == "snapshots" and parts[-3].startswith("models--"):
         return parts[-3].removeprefix("models--").replace("--", "/")
@@ -152,7 +189,10 @@ def _shown(path: Path) -> str:
 
 
 def _from_hub(model: str, known: Collection[str]) -> Path:
-    """The folder in the hub's cache; pickled weights are fetched only where there are no others."""
+    """Download a model into the hub's cache, unless it is there, and return its folder.
+
+    Pickled weights are downloaded only if the model has no safetensors.
+    """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (  # type: ignore[attr-defined]
         GatedRepoError,
@@ -165,26 +205,28 @@ def _from_hub(model: str, known: Collection[str]) -> Path:
 
     name, _, revision = model.partition("@")
     try:
-        wanted = [CONFIG, *TOKENIZER, *SAFETENSORS, "model-*.safetensors"]
-        folder = Path(snapshot_download(name, revision=revision or None, allow_patterns=wanted))
+        patterns = [CONFIG, *TOKENIZER, *SAFETENSORS, "model-*.safetensors"]
+        folder = Path(snapshot_download(name, revision=revision or None, allow_patterns=patterns))
         if not any((folder / file).is_file() for file in SAFETENSORS):
-            wanted = [*PICKLED, "pytorch_model-*.bin"]
-            folder = Path(snapshot_download(name, revision=folder.name, allow_patterns=wanted))
+            # By commit: the branch may have moved on since the first download.
+            patterns = [*PICKLED, "pytorch_model-*.bin"]
+            folder = Path(snapshot_download(name, revision=folder.name, allow_patterns=patterns))
     except GatedRepoError as error:
         raise PrunebenchError(
-            f"model {name!r} needs its owner's permission", "ask for it on the hub, log in"
+            f"model {name!r} requires its owner's permission", "request access on the hub and log in"
         ) from error
     except RevisionNotFoundError as error:
         raise PrunebenchError(
             f"model {name!r} has no revision {revision!r}", "expected a branch, tag or commit"
         ) from error
     except (RepositoryNotFoundError, HFValidationError) as error:
-        raise unknown("model", name, known, "no such folder here, and no such model on the hub") from error
+        raise unknown("model", name, known, "there is no such folder, and no such model on the hub") from error
     except (LocalEntryNotFoundError, HTTPError) as error:
-        near = difflib.get_close_matches(name, {*known, *_siblings(Path(name))}, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near and near[0] != name else "connect, or give --model a local folder"
+        matches = difflib.get_close_matches(name, {*known, *_siblings(Path(name))}, n=1, cutoff=0.5)
+        misspelt = matches and matches[0] != name
+        hint = f"did you mean {matches[0]!r}?" if misspelt else "connect to the network, or pass a folder to --model"
         raise PrunebenchError(
-            f"model {model!r} is no folder here and not in the hub's cache, and the hub cannot be reached", hint
+            f"model {model!r} is neither a folder nor in the hub's cache, and the hub cannot be reached", hint
         ) from error
     return folder
 
@@ -195,11 +237,12 @@ def _read_json(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise PrunebenchError(f"{str(path)!r} is not JSON", " ".join(str(error).split())) from error
     if not isinstance(data, dict):
-        raise PrunebenchError(f"{str(path)!r} does not hold a JSON object")
+        raise PrunebenchError(f"{str(path)!r} does not contain a JSON object")
     return data
 
 
 def _fingerprint(folder: Path) -> str:
+    """The digest of what is loaded: other files of the folder, such as a README, do not count."""
     digest = hashlib.sha256()
     files = {folder / CONFIG, *weight_files(folder), *tokenizer_files(folder)}
     for path in sorted(files, key=lambda file: file.name):

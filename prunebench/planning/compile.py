@@ -9,7 +9,7 @@ from prunebench.hooks.registry import Registry
 from prunebench.planning.graph import Node, Plan, PlannedCell, RecipeStep, add_leaf
 from prunebench.planning.methods import Method
 from prunebench.recipes.phases import Rewind
-from prunebench.runtime.machine import without_collection
+from prunebench.runtime.memory import without_collection
 from prunebench.store.schema import Experiment, Location
 
 

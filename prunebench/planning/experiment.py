@@ -10,7 +10,7 @@ from prunebench.models.loading import model_source
 from prunebench.planning.compile import compile_plan
 from prunebench.planning.graph import ENGINE, Plan
 from prunebench.planning.suite import Suite
-from prunebench.runtime import machine
+from prunebench.runtime import devices
 from prunebench.store.schema import Experiment, Location, Model
 from prunebench.tasks.task import load_data
 
@@ -28,8 +28,8 @@ def location(suite: Suite) -> Location:
 
 def experiments(suite: Suite, registry: Registry) -> list[Experiment]:
     """One experiment for each task and seed. Reads all data, and digests the model's files."""
-    device = machine.resolve_device(suite.device)
-    precision = machine.resolve_precision(suite.precision, device) + _compile_suffix(suite.compile, device)
+    device = devices.resolve_device(suite.device)
+    precision = devices.resolve_precision(suite.precision, device) + _compile_suffix(suite.compile, device)
     tasks = {name: registry.entry("tasks", name) for name in suite.tasks}
     source = model_source(suite.model, registry)
     model = Model(name=source.name, revision=source.revision, fingerprint=source.fingerprint, family=source.family)
@@ -60,7 +60,7 @@ def _compile_suffix(choice: str, device: str) -> str:
         return ""
     if device != "cuda":
         raise PrunebenchError("--compile on needs --device cuda", "on a CPU its first minute is never made up for")
-    return machine.COMPILED
+    return devices.COMPILED
 
 
 def _code(registry: Registry, used: dict[str, str]) -> str:

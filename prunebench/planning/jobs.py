@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from prunebench.planning.graph import Node, Plan, phases_of
 from prunebench.recipes.phases import Adopt, Phase, Prune, Rewind, Train, sets_weights
-from prunebench.runtime.machine import without_collection
+from prunebench.runtime.memory import without_collection
 from prunebench.store.schema import JobSpec, Location, WeightsRef
 
 # The kinds of things that stay in a store, of those that a job makes.

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from prunebench.errors import PrunebenchError
-from prunebench.hooks.registry import Registry, first_line
+from prunebench.hooks.entries import first_line
+from prunebench.hooks.registry import Registry
 from prunebench.planning.graph import RecipeStep
+from prunebench.recipes.options import label, options_of
 from prunebench.recipes.phases import (
     Compact,
     PermuteLayers,
@@ -19,11 +21,11 @@ from prunebench.recipes.phases import (
     Train,
     asks_strategy,
     changes_mask,
-    check_sparsity,
     last,
     to_json,
 )
-from prunebench.recipes.strategy import UNITS, Control, label, options_of, track
+from prunebench.recipes.schedules import check_sparsity
+from prunebench.recipes.strategy import UNITS, Control, track
 from prunebench.store.schema import MethodInfo
 
 # The effect of these on the weights shows only when the mask is applied again, by the phase that must follow them.

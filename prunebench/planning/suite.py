@@ -11,8 +11,8 @@ from typing import Any
 from prunebench.errors import PrunebenchError, unknown
 from prunebench.hooks.registry import Registry
 from prunebench.planning.methods import Method
-from prunebench.recipes.phases import check_sparsity
-from prunebench.recipes.strategy import split_list
+from prunebench.recipes.options import split_list
+from prunebench.recipes.schedules import check_sparsity
 from prunebench.tasks.protocol import Protocol
 
 # What runs if neither a suite, tasks nor a model are named: it needs no download and takes two minutes.

@@ -15,9 +15,11 @@ from prunebench.hooks.registry import Registry
 from prunebench.planning.compile import check_rewinds
 from prunebench.planning.graph import Node, Plan, PlannedCell, RecipeStep, add_leaf, add_steps, adopt
 from prunebench.planning.methods import Method, check
-from prunebench.recipes.phases import Compact, Phase, Rewind, Shuffle, Train, asks_strategy, check_sparsity, last
-from prunebench.recipes.strategy import Control, label
-from prunebench.runtime.machine import without_collection
+from prunebench.recipes.options import label
+from prunebench.recipes.phases import Compact, Phase, Rewind, Shuffle, Train, asks_strategy, last
+from prunebench.recipes.schedules import check_sparsity
+from prunebench.recipes.strategy import Control
+from prunebench.runtime.memory import without_collection
 from prunebench.store.schema import Experiment, Location, MethodInfo
 
 # The strategy of all cells of a transfer, whatever method found the masks.

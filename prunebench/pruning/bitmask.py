@@ -1,6 +1,13 @@
-"""Masks as they lie on disk: one bit a unit, in a safetensors file. Imports no torch.
+"""Masks as files: one bit per unit, in the safetensors format.
 
-A mask maps a group's name to bits in the order of its units; a set bit stays.
+A mask has a name and a shape for each group of units; a set bit stays. Bits are in the order of the units, eight per
+byte, the first one highest, and the last byte is filled with zeros. A mask of BERT-base (84,934,656 weights) takes
+1.0008 bits per weight and 12 ms to pack (`tests/bench/README.md`). Example:
+
+    data = pack({"layer.0.heads": np.array([True, False, True, True])})     # the bits 1011 0000
+    unpack(data).group("layer.0.heads")                                     # array([True, False, True, True])
+
+Counts and overlaps are computed on the bits as they are.
 """
 
 from __future__ import annotations
@@ -20,17 +27,18 @@ import safetensors.numpy
 
 @dataclass(frozen=True, eq=False)
 class Packed:
-    """A mask: the bits of each group, eight to a byte with the last byte filled up by zeros, and its shape."""
+    """A mask in memory: by group, its bits (uint8) and its shape."""
 
     bits: Mapping[str, np.ndarray]
     shapes: Mapping[str, tuple[int, ...]]
 
     @cached_property
     def kept(self) -> dict[str, int]:
-        """The number of units of each group that stay."""
+        """By group, the number of units that stay."""
         return {name: int(np.bitwise_count(bits).sum(dtype=np.int64)) for name, bits in self.bits.items()}
 
     def units(self, name: str) -> int:
+        """The number of units of a group."""
         return math.prod(self.shapes[name])
 
     def group(self, name: str) -> np.ndarray:
@@ -39,7 +47,7 @@ class Packed:
 
 
 def pack(mask: Mapping[str, np.ndarray]) -> bytes:
-    """A safetensors file with one bit a unit; shapes and a checksum of the bits are in its metadata."""
+    """A mask of booleans as a file. Its metadata has the shapes and a checksum of the bits."""
     shapes = {name: list(keep.shape) for name, keep in mask.items()}
     bits = {name: np.packbits(keep.reshape(-1)) for name, keep in mask.items()}
     about = json.dumps({"shapes": shapes, "sha256": _digest(bits)})
@@ -47,32 +55,36 @@ def pack(mask: Mapping[str, np.ndarray]) -> bytes:
 
 
 def unpack(data: bytes) -> Packed:
-    """The inverse of `pack`, the order of the groups included. Raises ValueError where the bits are not as written."""
-    bits = safetensors.numpy.load(data)
+    """The inverse of `pack`, including the order of the groups.
+
+    Raises:
+        ValueError: if the bits do not match their checksum.
+    """
+    tensors = safetensors.numpy.load(data)
     about = json.loads(metadata(data)["mask"])
     shapes = {name: tuple(shape) for name, shape in about["shapes"].items()}
-    found = {name: bits[name] for name in shapes}
-    if _digest(found) != about["sha256"]:
+    bits = {name: tensors[name] for name in shapes}
+    if _digest(bits) != about["sha256"]:
         raise ValueError("the bits of a mask do not match their checksum")
-    return Packed(found, shapes)
+    return Packed(bits, shapes)
 
 
 def described(data: bytes) -> dict[str, Any]:
-    """A mask in short: the checksum of its bits, its units, and how many of them are gone."""
+    """A summary of a mask: the checksum of its bits, its units, and the number of them that are pruned."""
     mask = unpack(data)
     units = sum(map(mask.units, mask.shapes))
     return {"sha256": _digest(mask.bits), "units": units, "pruned": units - sum(mask.kept.values())}
 
 
 def metadata(data: bytes) -> dict[str, str]:
-    """The metadata of a safetensors file, which its library gives for a path only."""
+    """The metadata of a safetensors file in memory; the library reads it from a path only."""
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     return dict(header["__metadata__"])
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """Of `units` one mask keeps `one`, the other `other`, and `both` are kept by both."""
+    """Of `units` units, how many one mask keeps, how many the other keeps, and how many `both` keep."""
 
     units: int
     one: int
@@ -81,27 +93,28 @@ class Overlap:
 
     @property
     def either(self) -> int:
-        """How many at least one of them keeps."""
+        """The number of units that at least one mask keeps."""
         return self.one + self.other - self.both
 
     @property
     def jaccard(self) -> float:
-        """Of the units that either keeps, the fraction that both keep; 1 where neither keeps any."""
+        """The Jaccard index of the sets of units that the masks keep; 1 if both are empty."""
         return self.both / self.either if self.either else 1.0
 
     @property
     def agreement(self) -> float:
-        """The fraction of units on which the masks say the same."""
+        """The fraction of units that both masks keep or both prune."""
         return 1 - (self.either - self.both) / self.units
 
 
 def overlap(one: Packed, other: Packed) -> dict[str, Overlap]:
-    """The overlap of two masks in each group, counted on their bits as they are.
+    """The overlap of two masks, by group.
 
-    Raises ValueError where they are of other groups or shapes.
+    Raises:
+        ValueError: if the masks have different groups or shapes.
     """
     if one.shapes != other.shapes:
-        raise ValueError("the masks are not of the same groups and shapes")
+        raise ValueError("the masks do not have the same groups and shapes")
     return {
         name: Overlap(
             one.units(name),

@@ -1,6 +1,23 @@
 """What a method removes: weights, heads or neurons, each unit a slice of some parameters.
 
-May import `models` for types. Imports torch only inside functions.
+**The idea.** A group is a set of units with one mask, and a list of slices. A slice says how the units divide a
+parameter among themselves: from dimension `dim` on, `width` entries per unit. Removing a unit means removing its part
+of every slice. With that description masks, sums per unit, and compaction need no knowledge of heads or neurons.
+
+Example: the heads of a layer with 2 heads of size 3 and hidden size 6.
+
+    Group(
+        shape=(2,),
+        slices=(
+            Slice("….query.weight", dim=0, width=3),              # (6, 6): head 0 has rows 0–2, head 1 rows 3–5
+            Slice("….query.bias", dim=0, width=3),                # (6,)
+            …,                                                    # the same for key and value
+            Slice("….attention.output.dense.weight", dim=1, width=3),   # (6, 6): columns instead of rows
+        ),
+    )
+
+The mask [True, False] of the group expands to masks of these parameters in which the parts of head 1 are False. The
+bias of the attention output belongs to no head, and stays.
 """
 
 from __future__ import annotations
@@ -20,10 +37,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Slice:
-    """A parameter that a group's units divide among themselves.
+    """A parameter that the units of a group divide among themselves.
 
-    The dimensions of the group's shape lie along those of the parameter from `dim` on; a unit covers `width` entries
-    along the first of them, and everything along those that are not named.
+    The dimensions of the group's shape correspond to the dimensions of the parameter from `dim` on. A unit has `width`
+    entries along the first of them, and all entries along the parameter's other dimensions.
     """
 
     parameter: str
@@ -33,7 +50,7 @@ class Slice:
 
 @dataclass(frozen=True)
 class Group:
-    """Units that lie together, the shape of their mask, and the slices of parameters that go when a unit goes."""
+    """Units with one mask: the shape of the mask, and the slices that a unit takes with it."""
 
     shape: tuple[int, ...]
     slices: tuple[Slice, ...]
@@ -42,10 +59,11 @@ class Group:
 def groups(pm: PrunableModel, unit: Unit) -> dict[str, Group]:
     """All prunable units of a model by group, in the order of the layers.
 
-    `weight`: a group for each prunable matrix, by the name and of the shape of the parameter. `head`:
-    `layer.{i}.heads` of shape (heads,), each unit `head_size` rows of query, key and value with their biases and as
-    many columns of the attention output. `neuron`: `layer.{i}.neurons` of shape (intermediate size,), each unit a
-    row of the intermediate matrix with its bias and a column of the output matrix.
+    - `weight`: one group per prunable matrix, with the name and the shape of the parameter
+    - `head`: `layer.{i}.heads` of shape (heads,). A unit has `head_size` rows of query, key and value with their
+      biases, and `head_size` columns of the attention output
+    - `neuron`: `layer.{i}.neurons` of shape (intermediate size,). A unit has a row of the intermediate matrix with its
+      bias, and a column of the output matrix
     """
     if unit == "weight":
         shapes = {name: tuple(pm.model.get_parameter(name).shape) for name in pm.prunable}
@@ -58,35 +76,38 @@ def groups(pm: PrunableModel, unit: Unit) -> dict[str, Group]:
 
 
 def expand(mask: Mapping[str, Tensor], groups: Mapping[str, Group], pm: PrunableModel) -> dict[str, Tensor]:
-    """The masks of the parameters (their shapes, True stays) that follow from the masks of the units."""
+    """From masks of units to masks of parameters, in the shapes of the parameters; True stays.
+
+    An entry in slices of several groups stays only if all of them keep it.
+    """
     keep: dict[str, Tensor] = {}
     for name, group in groups.items():
         for part in group.slices:
             shape = pm.model.get_parameter(part.parameter).shape
             units = mask[name].repeat_interleave(part.width, dim=0)
             trailing = len(shape) - part.dim - units.dim()
-            laid = units.reshape((1,) * part.dim + tuple(units.shape) + (1,) * trailing).expand(shape)
-            keep[part.parameter] = laid & keep[part.parameter] if part.parameter in keep else laid.clone()
+            aligned = units.reshape((1,) * part.dim + tuple(units.shape) + (1,) * trailing).expand(shape)
+            keep[part.parameter] = aligned & keep[part.parameter] if part.parameter in keep else aligned.clone()
     return keep
 
 
 def unit_sums(values: Mapping[str, Tensor], groups: Mapping[str, Group]) -> dict[str, Tensor]:
-    """The sum of a quantity over each unit, `values` holding a tensor of the parameter's shape for each parameter.
+    """The sum of a quantity over each unit: from tensors by parameter to tensors by group, in the groups' shapes.
 
-    Parameters that `values` does not hold count nothing. Gives a tensor of the group's shape for each group.
+    Parameters without values count as zero.
     """
     import torch
 
-    some = next(iter(values.values()), torch.zeros(0))
+    example = next(iter(values.values()), torch.zeros(0))
     sums: dict[str, Tensor] = {}
     for name, group in groups.items():
-        sums[name] = torch.zeros(group.shape, dtype=some.dtype, device=some.device)
+        sums[name] = torch.zeros(group.shape, dtype=example.dtype, device=example.device)
         for part in group.slices:
             if part.parameter in values:
                 dims = range(part.dim, part.dim + len(group.shape))
-                laid = values[part.parameter].movedim(tuple(dims), tuple(range(len(group.shape))))
-                split = laid.reshape(group.shape[0], part.width, *group.shape[1:], -1)
-                sums[name] = sums[name] + split.sum(dim=(1, -1))
+                units_first = values[part.parameter].movedim(tuple(dims), tuple(range(len(group.shape))))
+                by_unit = units_first.reshape(group.shape[0], part.width, *group.shape[1:], -1)
+                sums[name] = sums[name] + by_unit.sum(dim=(1, -1))
     return sums
 
 
@@ -98,21 +119,22 @@ def encoder_sparsity(pm: PrunableModel) -> float:
 
 
 def apply(model: nn.Module, keep: Mapping[str, Tensor]) -> None:
-    """Set to zero, in place, what `keep` (by parameter, of its shape) says is gone."""
+    """Set pruned entries of the parameters to zero, in place. `keep` has masks by parameter, in their shapes."""
     import torch
 
     with torch.no_grad():
         for name, stays in keep.items():
             parameter = model.get_parameter(name)
-            # The bits of a float32 that is gone are cleared: 0.0 whatever it was, 15 times as fast as masked_fill_.
+            # Clears the bits of a pruned float32. It gives 0.0 for NaN and infinity too, and is 15 times as fast as
+            # masked_fill_.
             parameter.view(torch.int32).bitwise_and_(stays.to(parameter.device, torch.int32).neg_())
 
 
 def gate_points(pm: PrunableModel, unit: Unit) -> dict[str, str]:
-    """By group name, in the order of the layers, the Linear whose input a gate multiplies.
+    """By group, in the order of the layers, the Linear whose input is multiplied by a gate.
 
-    That input, of shape (…, units × width), viewed as (…, units, width) is what the units put out: a gate of shape
-    (units, 1) there is the ξ of Michel et al. 2019 (section 2.3), width being `head_size` for heads and 1 for neurons.
+    That input has shape (…, units × width), with width `head_size` for heads and 1 for neurons. Viewed as (…, units,
+    width) it is the output of the units, and a gate of shape (units, 1) is the ξ of Michel et al. 2019, section 2.3.
     """
     if unit == "head":
         return {f"layer.{layer.index}.heads": layer.attention_output for layer in pm.layers}
@@ -134,5 +156,5 @@ def _neurons(pm: PrunableModel, layer: Layer) -> Group:
 
 
 def _parameters(pm: PrunableModel, linear: str) -> list[str]:
-    """Weight and, where the Linear has one, bias."""
+    """The weight of a Linear, and its bias if it has one."""
     return [f"{linear}.{name}" for name, _ in pm.model.get_submodule(linear).named_parameters()]

@@ -1,7 +1,8 @@
-"""The words of a recipe. A method is a short list of phases; equal prefixes of two recipes run once.
+"""The phases of a recipe.
 
-Phases are frozen, hold no tensors, and go to JSON and back, because the key of a result is made from them.
-Imports nothing but `errors`.
+A method is a list of phases, and recipes with a common prefix run it once: `Train Prune(0.1) …` and `Train Prune(0.5)`
+share their first training. Phases are frozen and hold no tensors. They convert to JSON and back, because the key of
+every result is a digest of its phases.
 """
 
 from __future__ import annotations
@@ -12,53 +13,15 @@ from fractions import Fraction
 from typing import Any, Literal
 
 from prunebench.errors import PrunebenchError
-
-
-def check_sparsity(sparsity: float) -> None:
-    """Raise unless `sparsity` is a fraction in [0, 1)."""
-    if not 0 <= sparsity < 1:
-        raise PrunebenchError(f"sparsity {sparsity} is outside [0, 1)", "0.7 removes 70 % of the prunable units")
+from prunebench.recipes.schedules import Cubic, check_sparsity
 
 
 def pruned_count(sparsity: float, units: int) -> int:
-    """How many of `units` are gone at `sparsity`: the product as written in decimals, rounded half up."""
-    return int(Fraction(str(sparsity)) * units + Fraction(1, 2))
+    """How many of `units` are pruned at `sparsity`, rounded half up.
 
-
-@dataclass(frozen=True)
-class Cubic:
-    """Sparsity that grows while the model trains (Zhu & Gupta 2017, equation 1).
-
-    s(t) = final + (initial − final)·(1 − (t − begin)/(end − begin))³, where t is the fraction of the training
-    that is over; the mask is made anew `updates` times, evenly from `begin` to `end`, the last time at `end`.
+    The product is exact in decimals: in binary floating point, 0.29 · 50 is 14.499… and would round down.
     """
-
-    final: float
-    initial: float = 0.0
-    begin: float = 0.0
-    end: float = 0.7
-    updates: int = 20
-
-    def __post_init__(self) -> None:
-        check_sparsity(self.final)
-        check_sparsity(self.initial)
-        if not 0 <= self.begin < self.end <= 1:
-            raise PrunebenchError(f"a ramp needs 0 <= begin < end <= 1, got begin={self.begin}, end={self.end}")
-        if self.updates < 1:
-            raise PrunebenchError(f"a ramp needs at least one update, got {self.updates}")
-
-    def at(self, progress: float) -> float:
-        """The sparsity after the fraction `progress` of the training."""
-        left = 1 - min(max((progress - self.begin) / (self.end - self.begin), 0.0), 1.0)
-        return self.final + (self.initial - self.final) * left**3
-
-    def steps(self, total: int) -> dict[int, float]:
-        """Optimiser steps (1 to `total`) after which the mask is made anew, with the sparsity due there."""
-        due: dict[int, float] = {}
-        for update in range(self.updates):
-            share = self.begin + (self.end - self.begin) * (update + 1) / self.updates
-            due[max(1, round(share * total))] = self.at(share)
-        return due
+    return int(Fraction(str(sparsity)) * units + Fraction(1, 2))
 
 
 @dataclass(frozen=True)
@@ -68,9 +31,9 @@ class Phase:
 
 @dataclass(frozen=True)
 class Train(Phase):
-    """Train by the task's protocol, with a fresh optimiser and a fresh schedule; pruned units stay at zero.
+    """Train by the task's protocol, with a new optimiser and learning-rate schedule; pruned units stay at zero.
 
-    With `sparsity` the mask grows during the training, by the strategy's scores.
+    With `sparsity`, the model is also pruned during the training, by the strategy's scores.
     """
 
     sparsity: Cubic | None = None
@@ -78,7 +41,10 @@ class Train(Phase):
 
 @dataclass(frozen=True)
 class Prune(Phase):
-    """Remove the units of lowest score until `sparsity` of all prunable units are gone; what is gone stays gone."""
+    """Remove the units with the lowest scores until `sparsity` of all prunable units are pruned.
+
+    Pruned units never come back, so the masks of one recipe are nested.
+    """
 
     sparsity: float
 
@@ -88,10 +54,10 @@ class Prune(Phase):
 
 @dataclass(frozen=True)
 class Rewind(Phase):
-    """Put every weight back, the task head included, and keep the mask.
+    """Reset every weight to an earlier value, the task head included, and keep the mask.
 
-    `to` 0 is the pre-trained θ0; a whole number is that step of the recipe's first training, a fraction in (0, 1)
-    is that part of it (Frankle et al. 2020).
+    `to` is 0 for the pre-trained weights θ0, an integer for that optimiser step of the recipe's first training, or a
+    float in (0, 1) for that fraction of it (Frankle et al. 2020).
     """
 
     to: int | float = 0
@@ -105,17 +71,17 @@ class Rewind(Phase):
 
 @dataclass(frozen=True)
 class Reinit(Phase):
-    """Draw every weight anew from the model's own initialiser, embeddings included, and keep the mask (θ0′)."""
+    """Draw every weight from the model's own initialiser, embeddings included, and keep the mask (θ0′)."""
 
 
 @dataclass(frozen=True)
 class PermuteLayers(Phase):
-    """Deal the encoder's layers out in another order, each layer's weights staying together (θ0″); keep the mask."""
+    """Permute the encoder's layers; the weights of a layer stay together, and the mask stays in place (θ0″)."""
 
 
 @dataclass(frozen=True)
 class Shuffle(Phase):
-    """Draw another mask at random with exactly as many units: in each layer (`layer`), or in all (`global`)."""
+    """Replace the mask by a random one with the same counts: of each matrix ("layer"), or of all ("global")."""
 
     counts: str = "layer"
 
@@ -126,9 +92,10 @@ class Shuffle(Phase):
 
 @dataclass(frozen=True)
 class Adopt(Phase):
-    """Take the mask that another recipe has found on another task: what stands after its node `mask`, by key.
+    """Take the mask that another recipe found on another task.
 
-    `sparsity` of its `unit`s are gone. It stands first in a recipe, where the weights are θ0; a plan puts it there.
+    `mask` is the key of the node that found it. The mask prunes the fraction `sparsity` of all units of kind `unit`.
+    Only the plan of a transfer creates this phase, as the first one of a recipe, where the weights are θ0.
     """
 
     mask: str
@@ -141,7 +108,7 @@ class Adopt(Phase):
 
 @dataclass(frozen=True)
 class Compact(Phase):
-    """Take the pruned heads or neurons out of the model for real. Only at the end of a recipe."""
+    """Take the pruned heads or neurons out of the model, so that its matrices shrink. Only at the end of a recipe."""
 
 
 PHASES: dict[str, type[Phase]] = {
@@ -150,7 +117,7 @@ PHASES: dict[str, type[Phase]] = {
 
 
 def to_json(phase: Phase) -> dict[str, Any]:
-    """A phase with all its fields, defaults too: a changed default must make another key."""
+    """A phase with all its fields, so that a changed default changes the key of a result."""
     return {"phase": type(phase).__name__, **asdict(phase)}
 
 
@@ -164,73 +131,54 @@ def from_json(data: dict[str, Any]) -> Phase:
 
 
 def asks_strategy(phase: Phase) -> bool:
-    """Whether the phase asks the strategy which units go."""
+    """Whether the strategy decides in this phase which units are pruned."""
     return isinstance(phase, Prune) or (isinstance(phase, Train) and phase.sparsity is not None)
 
 
 def stores_mask(phase: Phase) -> bool:
-    """Whether the mask after this phase can be read from a store; a shuffled one is drawn again."""
+    """Whether the store holds the mask after this phase. A shuffled mask is not stored but drawn again."""
     return asks_strategy(phase) or isinstance(phase, Adopt)
 
 
 def changes_mask(phase: Phase) -> bool:
-    """Whether another mask may stand after this phase than before it."""
+    """Whether the phase can change the mask."""
     return stores_mask(phase) or isinstance(phase, Shuffle)
 
 
-def last(phases: Sequence[Phase], wanted: Callable[[Phase], bool]) -> int:
-    """The place of the last phase that is wanted; -1 where none is."""
-    return max((place for place, phase in enumerate(phases) if wanted(phase)), default=-1)
+def last(phases: Sequence[Phase], condition: Callable[[Phase], bool]) -> int:
+    """The index of the last phase that meets `condition`, or -1."""
+    return max((index for index, phase in enumerate(phases) if condition(phase)), default=-1)
 
 
 def level(phases: Sequence[Phase]) -> float:
-    """The sparsity that a recipe comes to: what is gone stays gone, so it is the largest."""
+    """The sparsity at the end of these phases. Pruned units never come back, so it is the largest one."""
     levels = [phase.sparsity for phase in phases if isinstance(phase, Prune | Adopt)]
     levels += [phase.sparsity.final for phase in phases if isinstance(phase, Train) and phase.sparsity]
     return max(levels, default=0.0)
 
 
 def sets_weights(phase: Phase) -> bool:
-    """Whether the weights after this phase owe nothing to the weights before it."""
+    """Whether the weights after this phase are independent of the weights before it."""
     return isinstance(phase, Rewind | Reinit)
 
 
 def trains_from_theta0(phases: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether these phases, as JSON, train a subnetwork of θ0: units go, then θ0, then one last training of the rest.
+    """Whether these phases (as JSON) prune, set the weights to θ0, and train the subnetwork once.
 
-    That is what can be a winning ticket. θ0 is what a `Rewind` to 0 puts back, or the start of a recipe that has not
-    trained yet. Weights that are drawn anew, dealt out in another order or rewound to a later step are not θ0, and a
-    training that prunes as it goes has no subnetwork to start with.
+    Only such a subnetwork can be a winning ticket. The weights are θ0 after a `Rewind` to 0 and at the start of a
+    recipe that has not trained yet. They are not θ0 after a re-initialisation, a permutation of layers or a rewind to
+    a later step. A last training with a growing sparsity does not start from a subnetwork.
     """
-    words = [phase["phase"] for phase in phases]
-    if "Train" not in words:
+    kinds = [phase["phase"] for phase in phases]
+    if "Train" not in kinds:
         return False
-    last = len(words) - 1 - words[::-1].index("Train")
-    pruned = any(phase.get("sparsity") for phase in phases[:last])
-    if not pruned or phases[last].get("sparsity") or set(words[last + 1 :]) - {"Compact"}:
+    last_training = len(kinds) - 1 - kinds[::-1].index("Train")
+    pruned = any(phase.get("sparsity") for phase in phases[:last_training])
+    if not pruned or phases[last_training].get("sparsity") or set(kinds[last_training + 1 :]) - {"Compact"}:
         return False
-    for phase in reversed(phases[:last]):
+    for phase in reversed(phases[:last_training]):
         if phase["phase"] == "Rewind":
             return not phase.get("to")
         if phase["phase"] in ("Train", "Reinit", "PermuteLayers"):
             return False
     return True
-
-
-def ladder(sparsity: float, rate: float, of: str = "original") -> list[float]:
-    """The levels that lead to `sparsity`, itself the last.
-
-    A round removes `rate` of the `original` units, or of the `remaining` ones: round k stands at k·rate, or at
-    1 − (1 − rate)^k (Chen et al. 2020: its code, and its Algorithm 1). A level that is no rung comes after the rungs
-    below it, so that all levels of one ladder share those.
-    """
-    if not 0 < rate < 1:
-        raise PrunebenchError(f"a ladder needs a rate between 0 and 1, got {rate}")
-    if of not in ("original", "remaining"):
-        raise PrunebenchError(f"cannot climb by a rate of {of!r}", "expected 'original' or 'remaining'")
-    levels: list[float] = []
-    while True:
-        rung = rate * (len(levels) + 1) if of == "original" else 1 - (1 - rate) ** (len(levels) + 1)
-        if rung > sparsity - 1e-9:
-            return [*levels, sparsity] if sparsity > 0 else []
-        levels.append(round(rung, 10))

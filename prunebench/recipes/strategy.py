@@ -1,15 +1,10 @@
-"""What a strategy is, and how `imp[rate=0.2,of=remaining]` becomes one. Imports no torch."""
+"""The interface of a pruning method and of a control."""
 
 from __future__ import annotations
 
-import dataclasses
-import functools
-import json
-import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, runtime_checkable
 
-from prunebench.errors import PrunebenchError, unknown
 from prunebench.recipes.phases import Phase
 
 if TYPE_CHECKING:
@@ -25,9 +20,9 @@ UNITS: tuple[Unit, ...] = ("weight", "head", "neuron")
 class Strategy(Protocol):
     """A pruning method: a frozen dataclass whose fields are its hyper-parameters.
 
-    `recipe(sparsity)` lists its phases. `score(ctx)` gives, for every name of `ctx.mask`, a tensor of the same shape:
-    the units of lowest score go first. A method that also moves the weights that stay defines
-    `prune(ctx, sparsity)`, which changes `ctx.weights` in place and returns the new mask.
+    `recipe(sparsity)` returns its phases. `score(ctx)` returns a tensor for every name in `ctx.mask`, with the shape of
+    that mask; the units with the lowest scores are pruned. A method that also updates the remaining weights defines
+    `prune(ctx, sparsity)` instead, which changes `ctx.weights` in place and returns the new mask.
     """
 
     name: ClassVar[str]
@@ -40,10 +35,11 @@ class Strategy(Protocol):
 
 @runtime_checkable
 class Control(Protocol):
-    """A control of another method: that method's recipe up to its last mask, and then `tail(rest)`.
+    """A control of another method: a frozen dataclass that changes how that method's recipe ends.
 
-    `rest` is what the controlled method goes on with there. `of` names it, options and all (`imp[rate=0.2]`); unit
-    and levels are that method's.
+    The recipe of a control is the other method's recipe up to the last phase that changes the mask, followed by
+    `tail(rest)`. `rest` holds the phases that follow in the other method. `of` is the other method with its options,
+    such as `imp[rate=0.2]`. Unit and sparsities are those of the other method.
     """
 
     name: ClassVar[str]
@@ -53,101 +49,5 @@ class Control(Protocol):
 
 
 def track(unit: Unit) -> Literal["structured", "unstructured"]:
-    """Structured and unstructured methods are never ranked together."""
+    """The ranking that a unit belongs to. Structured and unstructured methods are never ranked together."""
     return "unstructured" if unit == "weight" else "structured"
-
-
-_SPEC = re.compile(r"(?P<name>[^\[\]=,\s]+)(\[(?P<options>.*)\])?")
-
-
-def split_list(text: str) -> list[str]:
-    """The entries of a comma-separated list; commas inside brackets do not separate."""
-    entries, depth, start = [], 0, 0
-    for position, character in enumerate(text):
-        depth += (character == "[") - (character == "]")
-        if character == "," and depth == 0:
-            entries.append(text[start:position])
-            start = position + 1
-    return [entry.strip() for entry in [*entries, text[start:]] if entry.strip()]
-
-
-def parse_spec(text: str) -> tuple[str, dict[str, str]]:
-    """Take `name[option=value,…]` apart; values stay text."""
-    match = _SPEC.fullmatch(text.strip())
-    if not match:
-        raise PrunebenchError(f"cannot read strategy {text!r}", "expected NAME or NAME[option=value,option=value]")
-    options: dict[str, str] = {}
-    for part in split_list(match["options"] or ""):
-        name, equals, value = part.partition("=")
-        if not equals:
-            raise PrunebenchError(f"cannot read {part!r} in {text!r}", "expected option=value")
-        if name.strip() in options:
-            raise PrunebenchError(f"option {name.strip()!r} stands twice in {text!r}")
-        options[name.strip()] = value.strip()
-    return match["name"], options
-
-
-def parameters(kind: type) -> list[dataclasses.Field[Any]]:
-    """The hyper-parameters of a strategy class."""
-    return list(dataclasses.fields(kind))
-
-
-@functools.lru_cache(maxsize=128)
-def _adapter(kind: type[Any]) -> Any:
-    """How pydantic reads the fields of a strategy: a millisecond to make, and workers build many strategies."""
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(kind)
-
-
-def build(kind: type[Any], options: Mapping[str, Any]) -> Any:
-    """An instance of the strategy with `options`, each converted to its field's type and validated."""
-    from pydantic import ValidationError
-
-    known = [field.name for field in parameters(kind)]
-    for option in options:
-        if option not in known:
-            raise unknown(f"option of strategy {kind.name!r}", option, known)
-    fields = {field.name: str(field.type) for field in parameters(kind)}
-    try:
-        read = _adapter(kind)  # type: ignore[arg-type]  # mypy takes no class for hashable
-        return read.validate_python({name: _plain(value, fields[name]) for name, value in options.items()})
-    except ValidationError as error:
-        first = error.errors()[0]
-        option = str(first["loc"][0]) if first["loc"] else ""
-        field = next((field for field in parameters(kind) if field.name == option), None)
-        reason = first["msg"][:1].lower() + first["msg"][1:]
-        if field is None:
-            raise PrunebenchError(f"bad options for strategy {kind.name!r}: {reason}") from None
-        raise PrunebenchError(
-            f"bad value {options[option]!r} for {option!r} of strategy {kind.name!r}: {reason}",
-            f"{option} is {field.type}, by default {field.default!r}",
-        ) from None
-
-
-def _plain(value: Any, kind: str) -> Any:
-    """Text that no type would tell: nothing, for what may be nothing, and 1.0, which is a fraction and no step."""
-    if not isinstance(value, str) or kind == "str":
-        return value
-    if value.lower() in ("none", "null") and "None" in kind:
-        return None
-    return float(value) if re.fullmatch(r"[+-]?\d*\.\d+", value) else value
-
-
-def options_of(strategy: Any) -> dict[str, Any]:
-    """All fields of a strategy with their values."""
-    return dataclasses.asdict(strategy)
-
-
-def label(strategy: Any) -> str:
-    """`imp`, or `imp[rate=0.2]` where an option departs from its default."""
-    changed = [
-        f"{field.name}={_text(getattr(strategy, field.name))}"
-        for field in parameters(type(strategy))
-        if getattr(strategy, field.name) != field.default
-    ]
-    return str(strategy.name) + (f"[{','.join(changed)}]" if changed else "")
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)

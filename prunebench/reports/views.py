@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from prunebench.errors import unknown
 from prunebench.reports import comparison, leaderboard
 from prunebench.reports.leaderboard.layout import blocks
-from prunebench.reports.leaderboard.model import Page
+from prunebench.reports.leaderboard.page_model import Page
 from prunebench.reports.render.blocks import Details
 from prunebench.reports.render.files import written
 from prunebench.reports.render.markdown import markdown

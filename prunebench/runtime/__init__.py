@@ -1,0 +1,8 @@
+"""What a process knows of its machine and of its own work: devices, memory, versions, progress, random seeds.
+
+- `devices`: devices, number formats, CPU cores, and how many jobs run at a time
+- `memory`: free and peak memory, and how a process uses it
+- `environment`: versions and hardware, as records name them
+- `progress`: progress reports from a training to its listeners
+- `seeds`: independent random streams from one seed
+"""

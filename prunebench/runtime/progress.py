@@ -1,4 +1,4 @@
-"""What is going on, told to whoever listens in this process. Imports nothing of the project."""
+"""Progress reports: a training emits them, and every listener of its process receives them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Progress:
-    """A moment in a training: `step` of `steps` is over and `loss` was the mean since the last report.
+    """A report from a training: it has done `step` of `steps` steps, with the mean `loss` since the last report.
 
-    `job` is the key of the job that trains.
+    `job` is the key of the job that trains. `score` is set after an evaluation: `accuracy 93.2`.
     """
 
     step: int
     steps: int
     loss: float
     job: str = ""
+    score: str = ""
 
 
 _listeners: list[Callable[[Progress], None]] = []
@@ -25,7 +26,7 @@ _jobs: list[str] = []
 
 
 def emit(progress: Progress) -> None:
-    """Tell all listeners; what comes from the job at work here bears its key."""
+    """Send a report to all listeners, with the key of the current job unless it names one."""
     if _jobs and not progress.job:
         progress = replace(progress, job=_jobs[-1])
     for listener in _listeners:
@@ -33,7 +34,7 @@ def emit(progress: Progress) -> None:
 
 
 def listen(listener: Callable[[Progress], None]) -> None:
-    """Call `listener` with every report for as long as this process lives."""
+    """Call `listener` with every report until this process ends."""
     _listeners.append(listener)
 
 
@@ -49,7 +50,7 @@ def listening(listener: Callable[[Progress], None]) -> Iterator[None]:
 
 @contextmanager
 def working_on(job: str) -> Iterator[None]:
-    """Reports in this block come from `job`."""
+    """Make `job` the current job until the block ends."""
     _jobs.append(job)
     try:
         yield
@@ -65,6 +66,6 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
-def many(number: int, what: str) -> str:
+def many(number: int, noun: str) -> str:
     """`1 job`, `2 jobs`."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    return f"{number} {noun}{'' if number == 1 else 's'}"

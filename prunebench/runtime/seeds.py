@@ -1,6 +1,7 @@
-"""One seed, many independent streams: initialisation, data order, dropout, scores. Imports nothing of the project.
+"""Independent random streams from one seed: for initialisation, data order, dropout and scores.
 
-A stream depends on the seed and on what it is for, never on the method: that is what makes methods paired.
+A stream depends on the seed and on its purpose, never on the method. That makes methods comparable in pairs: at one
+seed they all start from the same classifier and see the same batches.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import ValidationError
 
 from prunebench.errors import PrunebenchError
-from prunebench.runtime.machine import version
+from prunebench.runtime.environment import version
 from prunebench.store import backends, claims, serialization
 from prunebench.store.backends import Backend
 from prunebench.store.backends import StoreError as StoreError

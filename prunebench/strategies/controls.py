@@ -1,4 +1,4 @@
-"""Controls: another method's recipe up to its last mask, and then one thing otherwise than that method has it."""
+"""Controls: the recipe of another method up to its last mask, and after it the same with one change."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from prunebench import PermuteLayers, Phase, Reinit, Rewind, Shuffle, Train
 
 
 def training(rest: Sequence[Phase]) -> list[Phase]:
-    """What a control does after its mask: what the method does, or, where that only stops, a training from θ0."""
+    """The phases of the method after its mask, or a training of θ0 if the method does not train there."""
     return list(rest) if any(isinstance(phase, Train) for phase in rest) else [Rewind(), Train()]
 
 
 @dataclass(frozen=True)
 class RandomPruning:
-    """A random mask with as many units as the controlled method's in each matrix (or in all), trained as it trains.
+    """A random mask with the counts of the controlled method in each matrix (or overall), trained in the same way.
 
-    `counts` is "layer" for the counts of every matrix, or "global" for the count of all of them together.
+    `counts` is "layer" to keep the number of units in every matrix, or "global" to keep only their total number.
     """
 
     name: ClassVar[str] = "random-pruning"
@@ -32,9 +32,9 @@ class RandomPruning:
 
 @dataclass(frozen=True)
 class RandomReinit:
-    """The controlled method's mask, and weights drawn anew, embeddings included (θ0′ of Chen et al. 2020).
+    """The mask of the controlled method with re-initialised weights, embeddings included (θ0′ of Chen et al. 2020).
 
-    With `counts` the mask is shuffled as well, in each matrix ("layer") or over all ("global"); by default it stays.
+    `counts` is "kept" for the mask itself, or "layer" or "global" to shuffle it too, as `random-pruning` does.
     """
 
     name: ClassVar[str] = "random-reinit"
@@ -49,15 +49,14 @@ class RandomReinit:
 
 @dataclass(frozen=True)
 class LayerShuffle:
-    """The controlled method's mask, and θ0 with its layers in another order (θ0″ of Chen et al. 2020)."""
+    """The mask of the controlled method on θ0 with its layers in random order (θ0″ of Chen et al. 2020)."""
 
     name: ClassVar[str] = "layer-shuffle"
 
     of: str = "imp"
 
     def tail(self, rest: Sequence[Phase]) -> list[Phase]:
-        after = (phase for phase in training(rest) if not isinstance(phase, Rewind))
-        return [Rewind(), PermuteLayers(), *after]
+        return [Rewind(), PermuteLayers(), *(phase for phase in training(rest) if not isinstance(phase, Rewind))]
 
 
 STRATEGIES = [RandomPruning, RandomReinit, LayerShuffle]

@@ -1,4 +1,4 @@
-"""The unpruned model: what everything is compared with."""
+"""The unpruned model, which every method is compared with."""
 
 from __future__ import annotations
 

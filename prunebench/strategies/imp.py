@@ -12,8 +12,8 @@ from prunebench import Phase, Prune, Rewind, Train, Unit, ladder
 class IMP:
     """Iterative magnitude pruning: train, prune globally, rewind to θ0, train again (Chen et al. 2020).
 
-    `rate` of the `original` weights go in each round, or of the `remaining` ones. `rewind` is "init" for θ0, a step
-    (100) or a fraction (0.1) of the first training, or "none" for standard pruning, which trains on.
+    Each round removes the fraction `rate` of the "original" weights or of the "remaining" ones. `rewind` is "init" for
+    θ0, a step (100) or a fraction (0.1) of the first training, or "none" to train on without a rewind.
     """
 
     name: ClassVar[str] = "imp"
@@ -24,14 +24,15 @@ class IMP:
     rewind: Literal["init", "none"] | int | float = "init"
 
     def __post_init__(self) -> None:
+        # Both raise an error for a bad option.
         ladder(0.5, self.rate, self.of)
-        self._back()
+        self._rewind()
 
     def recipe(self, sparsity: float) -> list[Phase]:
-        rounds = [[Prune(level), *self._back(), Train()] for level in ladder(sparsity, self.rate, self.of)]
+        rounds = [[Prune(level), *self._rewind(), Train()] for level in ladder(sparsity, self.rate, self.of)]
         return [Train(), *(phase for phases in rounds for phase in phases)]
 
-    def _back(self) -> list[Phase]:
+    def _rewind(self) -> list[Phase]:
         if self.rewind == "none":
             return []
         return [Rewind() if isinstance(self.rewind, str) else Rewind(self.rewind)]

@@ -1,4 +1,4 @@
-"""One-shot magnitude pruning, after training and before it."""
+"""One-shot magnitude pruning, of trained and of pre-trained weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from prunebench import Phase, Prune, Train, Unit
 
 @dataclass(frozen=True)
 class Magnitude:
-    """Remove the weights of smallest magnitude after training, and train on (Han et al. 2015)."""
+    """Remove the weights of smallest magnitude after training, then train on (Han et al. 2015)."""
 
     name: ClassVar[str] = "magnitude"
     unit: ClassVar[Unit] = "weight"
@@ -24,7 +24,7 @@ class Magnitude:
 
 @dataclass(frozen=True)
 class MagnitudeInit(Magnitude):
-    """Remove the pre-trained weights of smallest magnitude, untrained, and train once."""
+    """Remove the pre-trained weights of smallest magnitude, then train once."""
 
     name: ClassVar[str] = "magnitude-init"
 

@@ -1,4 +1,4 @@
-"""The built-in strategies: they come in by the hook that everyone uses and import only what `prunebench` exports."""
+"""The plugin with the built-in strategies."""
 
 from __future__ import annotations
 

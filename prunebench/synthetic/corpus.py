@@ -1,7 +1,8 @@
-"""The corpus for pre-training: documents of two sentences, and second sentences that do not belong to the first.
+"""The corpus for pre-training: pairs of sentences from one document, and pairs that do not match.
 
-As BERT learns from pairs of sentences (Devlin et al. 2019, section 3.1), but a wrong second sentence is mostly a near
-miss that differs in a word or in its polarity: random sentences can be told apart without knowing what any word means.
+BERT learns from such pairs too (Devlin et al. 2019, section 3.1), but there the second sentence of a wrong pair is
+random, and can be recognised without knowing what any word means. Here it is usually a near miss, which differs in a
+word or in its polarity.
 """
 
 from __future__ import annotations
@@ -11,23 +12,35 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from prunebench.synthetic import lexicon
-from prunebench.synthetic.grammar import ALL, WAYS, Event, Style, event, kind, opinion, sentence, style, synonym, tell
-from prunebench.synthetic.lexicon import Word
+from prunebench.synthetic.grammar import (
+    ALL,
+    OPINION_FORMS,
+    Event,
+    Style,
+    random_event,
+    random_style,
+    sentence,
+    synonym,
+    tell,
+    tell_class,
+    tell_opinion,
+)
+from prunebench.synthetic.lexicon import Word, class_word
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two sentences, and whether the second belongs to the first."""
+    """Two sentences, and whether the second one matches the first one."""
 
     first: str
     second: str
-    belongs: bool
+    matches: bool
 
 
 def pairs(seed: int, opinionated: float = 0.35) -> Iterator[Pair]:
-    """Pairs without end: half of them belong together, a tenth are of two documents, the rest are near misses.
+    """An endless stream of pairs: half of them match, a tenth are random, and the others are near misses.
 
-    `opinionated` is the share of documents that hold opinions.
+    `opinionated` is the share of documents with opinions.
     """
     rng = random.Random(f"corpus {seed}")
     documents = [*FACTS, *OPINIONS]
@@ -41,75 +54,86 @@ def pairs(seed: int, opinionated: float = 0.35) -> Iterator[Pair]:
             yield document(rng, chance < 0.6)
 
 
-def restated(rng: random.Random, belongs: bool) -> Pair:
-    """An event told again in other words; a near miss tells one that differs in one to three things."""
-    told = event(rng, ALL)
-    again = told.with_synonyms(rng) if rng.random() < 0.75 else told
-    one, other = styles(rng)
-    return Pair(tell(told, one), tell(again if belongs else altered(again, rng), other), belongs)
+# Each of the following functions returns a random document: a matching pair, or a near miss.
 
 
-def styles(rng: random.Random) -> tuple[Style, Style]:
-    """How the two sentences are told: alike, half of the time, since comparing is learnt from these first."""
-    one = style(rng)
-    return one, one if rng.random() < 0.5 else style(rng)
+def restatement(rng: random.Random, matches: bool) -> Pair:
+    """The same event in other words; a near miss differs in one to three parts."""
+    event = random_event(rng, ALL)
+    again = event.with_synonyms(rng) if rng.random() < 0.75 else event
+    one, other = _styles(rng)
+    return Pair(tell(event, one), tell(again if matches else _alter(again, rng), other), matches)
 
 
-def altered(told: Event, rng: random.Random) -> Event:
-    """The event with one to three of its parts replaced by others that could stand there."""
-    parts = [part for part in ALTERED if getattr(told, part)]
-    chosen: list[str] = []
+def _styles(rng: random.Random) -> tuple[Style, Style]:
+    """The styles of two sentences. Half of the time they are equal, which makes comparing easier to learn."""
+    one = random_style(rng)
+    return one, one if rng.random() < 0.5 else random_style(rng)
+
+
+# Words with synonyms are replaced twice as often, because telling a synonym from another word takes longest to learn.
+_ALTERABLE = ("verb", "verb", "adjective", "adjective", "noun", "noun", "person", "place")
+
+
+def _alter(event: Event, rng: random.Random) -> Event:
+    """The event with other words in one to three of its parts."""
+    candidates = [part for part in _ALTERABLE if getattr(event, part)]
+    parts: list[str] = []
     for _ in range(rng.choice([1, 1, 1, 2, 3])):
-        chosen.append(rng.choice([part for part in parts if part not in chosen]))
-    return told.but(**{part: rng.choice(ALL.instead(getattr(told, part))) for part in chosen})
+        parts.append(rng.choice([part for part in candidates if part not in parts]))
+    return event.replace(**{part: rng.choice(ALL.alternatives(getattr(event, part))) for part in parts})
 
 
-# Words that have synonyms are replaced twice as often: to tell a synonym from another word takes the longest to learn.
-ALTERED = ("verb", "verb", "adjective", "adjective", "noun", "noun", "person", "place")
+def generalisation(rng: random.Random, matches: bool) -> Pair:
+    """The same event with the class of the thing; a near miss has another class that the verb takes."""
+    event = random_event(rng, ALL)
+    group = event.noun.group
+    if not matches:
+        group = rng.choice([other for other in lexicon.OBJECTS[event.verb.group] if other != group])
+    verb = synonym(event.verb) if rng.random() < 0.5 else event.verb
+    adjective = event.adjective if rng.random() < 0.5 else None
+    again = event.replace(verb=verb, adjective=adjective, noun=class_word(group))
+    one, other = _styles(rng)
+    return Pair(tell(event, one), tell(again, other), matches)
 
 
-def generalised(rng: random.Random, belongs: bool) -> Pair:
-    """An event told again with the name of the thing's class; a near miss names another class that the verb takes."""
-    told = event(rng, ALL)
-    group = told.noun.group
-    if not belongs:
-        group = rng.choice([other for other in lexicon.OBJECTS[told.verb.group] if other != group])
-    verb = synonym(told.verb) if rng.random() < 0.5 else told.verb
-    adjective = told.adjective if rng.random() < 0.5 else None
-    again = told.but(verb=verb, adjective=adjective, noun=Word(group, "", group, False))
-    one, other = styles(rng)
-    return Pair(tell(told, one), tell(again, other), belongs)
-
-
-def defined(rng: random.Random, belongs: bool) -> Pair:
-    """What a thing is, said of it and of its synonym; a near miss says it of a thing of another class."""
+def definition(rng: random.Random, matches: bool) -> Pair:
+    """The class of a thing and of its synonym; a near miss has a thing of another class."""
     group = rng.choice(list(ALL.nouns))
     word = rng.choice(ALL.nouns[group])
     other = synonym(word)
-    if not belongs:
+    if not matches:
         other = rng.choice(ALL.nouns[rng.choice([name for name in ALL.nouns if name != group])])
-    return Pair(kind(word, group, rng), kind(other, group, rng), belongs)
+    return Pair(tell_class(word, group, rng), tell_class(other, group, rng), matches)
 
 
-def opinions(rng: random.Random, belongs: bool) -> Pair:
-    """Two opinions of one thing that agree; a near miss disagrees."""
-    thing = rng.choice(ALL.nouns[rng.choice(list(ALL.nouns))])
+def agreement(rng: random.Random, matches: bool) -> Pair:
+    """Two opinions of one thing that agree; in a near miss they disagree."""
+    thing = _random_thing(rng)
     positive = rng.random() < 0.5
-    way = rng.choice(WAYS)
-    other = way if rng.random() < 0.5 else rng.choice(WAYS)
-    return Pair(opinion(rng, ALL, positive, thing, way), opinion(rng, ALL, positive == belongs, thing, other), belongs)
+    form = rng.choice(OPINION_FORMS)
+    other = form if rng.random() < 0.5 else rng.choice(OPINION_FORMS)
+    return Pair(
+        tell_opinion(rng, ALL, positive, thing, form),
+        tell_opinion(rng, ALL, positive == matches, thing, other),
+        matches,
+    )
 
 
-def reasons(rng: random.Random, belongs: bool) -> Pair:
-    """Whether a thing was liked, and an opinion of it that is a reason for that; a near miss is one against it."""
-    thing = rng.choice(ALL.nouns[rng.choice(list(ALL.nouns))])
+def reason(rng: random.Random, matches: bool) -> Pair:
+    """Somebody's feeling for a thing, and an opinion that is a reason for it; a near miss is a reason against it."""
+    thing = _random_thing(rng)
     positive = rng.random() < 0.5
-    felt = f"{rng.choice(lexicon.NAMES)} {rng.choice(lexicon.LIKED if positive else lexicon.DISLIKED)} the {thing.text}"
+    body = f"{rng.choice(lexicon.NAMES)} {rng.choice(lexicon.LIKED if positive else lexicon.DISLIKED)} the {thing.text}"
     if rng.random() < 0.5:
-        felt += f" because it was {rng.choice(lexicon.POSITIVE if positive else lexicon.NEGATIVE).text}"
-    return Pair(sentence(felt), opinion(rng, ALL, positive == belongs, thing), belongs)
+        body += f" because it was {rng.choice(lexicon.POSITIVE if positive else lexicon.NEGATIVE).text}"
+    return Pair(sentence(body), tell_opinion(rng, ALL, positive == matches, thing), matches)
 
 
-# The kinds of documents, and the shares of those that hold no opinion.
-FACTS = {restated: 10 / 13, generalised: 2 / 13, defined: 1 / 13}
-OPINIONS = (opinions, reasons)
+def _random_thing(rng: random.Random) -> Word:
+    return rng.choice(ALL.nouns[rng.choice(list(ALL.nouns))])
+
+
+# The kinds of documents without opinions, with their shares of all such documents, and those with opinions.
+FACTS = {restatement: 10 / 13, generalisation: 2 / 13, definition: 1 / 13}
+OPINIONS = (agreement, reason)

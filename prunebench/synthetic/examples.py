@@ -1,161 +1,170 @@
-"""How one example of each task is made. `use` are the words that it may use: half of each class."""
+"""One random example of each task. `words` are the words that the example may use."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from typing import NamedTuple
 
 from prunebench.synthetic import lexicon
-from prunebench.synthetic.grammar import CONTENT, Event, Words, event, opinion, phrase, sentence, style, synonym, tell
-from prunebench.synthetic.lexicon import Word
+from prunebench.synthetic.grammar import (
+    CONTENT,
+    Event,
+    Words,
+    phrase,
+    random_event,
+    random_style,
+    sentence,
+    synonym,
+    tell,
+    tell_opinion,
+)
+from prunebench.synthetic.lexicon import Word, class_word
 
 
 class Example(NamedTuple):
-    """One or two texts and the index of a class, or a score."""
+    """One or two texts, and a class index or a score."""
 
     texts: tuple[str, ...]
     label: int | float
 
 
-def acceptability(rng: random.Random, use: Words) -> Example:
-    """A sentence that can be said, or one that breaks a rule of the language. 70 % are acceptable, as in CoLA."""
-    told = event(rng, use)
+def acceptability(rng: random.Random, words: Words) -> Example:
+    """An acceptable sentence (1), or one that breaks a rule of the language (0). 70 % are acceptable, as in CoLA."""
+    event = random_event(rng, words)
     acceptable = rng.random() < 0.7
-    broken = rng.choices([misplaced_thing, wrong_article, swapped_words, broken_passive], [0.4, 0.2, 0.2, 0.2])[0]
-    return Example((tell(told, style(rng)) if acceptable else broken(told, rng, use),), int(acceptable))
+    corrupt = rng.choices([wrong_object, wrong_article, swapped_words, broken_passive], [0.4, 0.2, 0.2, 0.2])[0]
+    return Example((tell(event, random_style(rng)) if acceptable else corrupt(event, rng, words),), int(acceptable))
 
 
-def misplaced_thing(told: Event, rng: random.Random, use: Words) -> str:
-    """Something is done to a thing that it cannot be done to: `Anna heated the old poem.`"""
-    groups = [group for group in use.nouns if group not in lexicon.OBJECTS[told.verb.group]]
-    return tell(told.but(noun=rng.choice(use.nouns[rng.choice(groups)])), style(rng))
+def wrong_object(event: Event, rng: random.Random, words: Words) -> str:
+    """The verb does not take the noun as its object: `Anna heated the old poem.`"""
+    groups = [group for group in words.nouns if group not in lexicon.OBJECTS[event.verb.group]]
+    return tell(event.replace(noun=rng.choice(words.nouns[rng.choice(groups)])), random_style(rng))
 
 
-def wrong_article(told: Event, rng: random.Random, use: Words) -> str:
+def wrong_article(event: Event, rng: random.Random, words: Words) -> str:
     """`Anna painted a old house.`"""
-    right, rest = phrase(told.adjective, told.noun, definite=False).split(maxsplit=1)
+    right, rest = phrase(event.adjective, event.noun, definite=False).split(maxsplit=1)
     wrong = "a" if right == "an" else "an"
-    return sentence(f"{told.person} {told.verb.text} {wrong} {rest}{_where(told)}")
+    return sentence(f"{event.person} {event.verb.text} {wrong} {rest}{_in_place(event)}")
 
 
-def swapped_words(told: Event, rng: random.Random, use: Words) -> str:
-    """`Anna painted the house old.`: two neighbours have changed places."""
-    _, adjective, noun = phrase(told.adjective, told.noun, definite=True).split()
-    verb = told.verb.text
+def swapped_words(event: Event, rng: random.Random, words: Words) -> str:
+    """Two neighbours are swapped: `Anna painted the house old.`"""
+    _, adjective, noun = phrase(event.adjective, event.noun, definite=True).split()
+    verb = event.verb.text
     bodies = [f"{verb} the {noun} {adjective}", f"the {verb} {adjective} {noun}", f"{verb} {adjective} the {noun}"]
-    return sentence(f"{told.person} {rng.choice(bodies)}{_where(told)}")
+    return sentence(f"{event.person} {rng.choice(bodies)}{_in_place(event)}")
 
 
-def broken_passive(told: Event, rng: random.Random, use: Words) -> str:
-    """A passive that lacks its auxiliary or its preposition, or an active sentence that has one."""
-    thing = phrase(told.adjective, told.noun, definite=rng.random() < 0.67)
-    person, verb = told.person, told.verb.text
+def broken_passive(event: Event, rng: random.Random, words: Words) -> str:
+    """A passive without its auxiliary or its preposition, or an active sentence with an auxiliary."""
+    thing = phrase(event.adjective, event.noun, definite=rng.random() < 0.67)
+    person, verb = event.person, event.verb.text
     bodies = [f"{thing} {verb} by {person}", f"{thing} was {verb} {person}", f"{person} was {verb} {thing}"]
-    return sentence(f"{rng.choice(bodies)}{_where(told)}")
+    return sentence(f"{rng.choice(bodies)}{_in_place(event)}")
 
 
-def _where(told: Event) -> str:
-    return f" in the {told.place}" if told.place else ""
+def _in_place(event: Event) -> str:
+    return f" in the {event.place}" if event.place else ""
 
 
-def sentiment(rng: random.Random, use: Words) -> Example:
-    """An opinion, positive or negative, half of each; most are said in ways that the corpus does not have."""
+def sentiment(rng: random.Random, words: Words) -> Example:
+    """A positive (1) or negative (0) opinion, half of each. Most have forms that the corpus does not contain."""
     positive = rng.random() < 0.5
-    say = rng.choice([opinion, weighed, corrected, doubled])
-    return Example((say(rng, use, positive),), int(positive))
+    write = rng.choice([tell_opinion, concession, correction, double_negation])
+    return Example((write(rng, words, positive),), int(positive))
 
 
-def weighed(rng: random.Random, use: Words, positive: bool) -> str:
-    """A concession and what counts: `Although the sofa was not dull, it was never lovely.`"""
-    noun = rng.choice(use.nouns[rng.choice(list(use.nouns))]).text
-    conceded, main = clause(rng, use, not positive, f"the {noun}"), clause(rng, use, positive, "it")
-    return sentence(rng.choice([f"although {conceded}, {main}", f"{conceded}, but {main}"]))
+def concession(rng: random.Random, words: Words, positive: bool) -> str:
+    """The opposite opinion, and then the opinion: `Although the sofa was not dull, it was never lovely.`"""
+    noun = rng.choice(words.nouns[rng.choice(list(words.nouns))]).text
+    opposite, main = clause(rng, words, not positive, f"the {noun}"), clause(rng, words, positive, "it")
+    return sentence(rng.choice([f"although {opposite}, {main}", f"{opposite}, but {main}"]))
 
 
-def corrected(rng: random.Random, use: Words, positive: bool) -> str:
-    """An error and, without its word, what is true: `Anna thought that the sofa was not dull, but it was.`"""
-    same, opposite = (use.positive, use.negative) if positive else (use.negative, use.positive)
-    noun = rng.choice(use.nouns[rng.choice(list(use.nouns))]).text
+def correction(rng: random.Random, words: Words, positive: bool) -> str:
+    """An error, and the opinion without its adjective: `Anna thought that the sofa was not dull, but it was.`"""
+    same, opposite = (words.positive, words.negative) if positive else (words.negative, words.positive)
+    noun = rng.choice(words.nouns[rng.choice(list(words.nouns))]).text
     person = rng.choice(lexicon.NAMES)
     was = rng.random() < 0.5
     word = rng.choice(same if was else opposite).text
     truth = "it was" if was else "it was not"
     thought = f"{person} thought that the {noun} was {'not ' if was else ''}{word}"
-    found = f"{person} {'did not find' if was else 'found'} the {noun} {word}"
+    opinion = f"{person} {'did not find' if was else 'found'} the {noun} {word}"
     return sentence(
         rng.choice(
             [
                 f"{thought}, but {truth}",
-                f"{found}, but {truth}",
+                f"{opinion}, but {truth}",
                 f"although {thought}, {truth}",
-                f"although {found}, {truth}",
+                f"although {opinion}, {truth}",
             ]
         )
     )
 
 
-def doubled(rng: random.Random, use: Words, positive: bool) -> str:
-    """A thought within a sentence, each denied or not: `Anna never thought that the sofa was not dull.`"""
+def double_negation(rng: random.Random, words: Words, positive: bool) -> str:
+    """Two clauses, each negated or not: `Anna never thought that the sofa was not dull.`"""
     outer, inner = rng.choice(["", "never "]), rng.choice(["", "not "])
-    group = use.positive if positive != (bool(outer) != bool(inner)) else use.negative
-    noun = rng.choice(use.nouns[rng.choice(list(use.nouns))]).text
-    thing = rng.choice([f"the {noun}", f"the {rng.choice(use.adjectives).text} {noun}"])
-    conceded = f"although it looked {rng.choice(use.negative if positive else use.positive).text}, "
+    group = words.positive if positive != (bool(outer) != bool(inner)) else words.negative
+    noun = rng.choice(words.nouns[rng.choice(list(words.nouns))]).text
+    thing = rng.choice([f"the {noun}", f"the {rng.choice(words.adjectives).text} {noun}"])
+    contrast = f"although it looked {rng.choice(words.negative if positive else words.positive).text}, "
     body = f"{rng.choice(lexicon.NAMES)} {outer}thought that {thing} was {inner}{rng.choice(group).text}"
-    return sentence(rng.choice([conceded, ""]) + body)
+    return sentence(rng.choice([contrast, ""]) + body)
 
 
-def clause(rng: random.Random, use: Words, positive: bool, thing: str) -> str:
-    same, opposite = (use.positive, use.negative) if positive else (use.negative, use.positive)
-    said, denied = rng.choice(same).text, rng.choice(opposite).text
+def clause(rng: random.Random, words: Words, positive: bool, thing: str) -> str:
+    """An opinion of `thing` as a clause, with an adjective or by negating the opposite one."""
+    same, opposite = (words.positive, words.negative) if positive else (words.negative, words.positive)
+    adjective, negated = rng.choice(same).text, rng.choice(opposite).text
     person = rng.choice(lexicon.NAMES)
     very = rng.choice([f"{rng.choice(lexicon.INTENSIFIERS)} ", ""])
     forms = [
-        f"{thing} was {very}{said}",
-        f"{person} found {thing} {very}{said}",
-        f"{thing} was not {very}{denied}",
-        f"{thing} was never {denied}",
-        f"{person} did not find {thing} {very}{denied}",
+        f"{thing} was {very}{adjective}",
+        f"{person} found {thing} {very}{adjective}",
+        f"{thing} was not {very}{negated}",
+        f"{thing} was never {negated}",
+        f"{person} did not find {thing} {very}{negated}",
     ]
     return rng.choice(forms)
 
 
-def paraphrase(rng: random.Random, use: Words) -> Example:
-    """Two events told with other words: the same one, or one that differs in a word. 68 % are the same, as in MRPC."""
-    told = event(rng, use)
-    again = told.with_synonyms(rng)
+def paraphrase(rng: random.Random, words: Words) -> Example:
+    """An event, and the same one in other words (1) or one with another word (0). 68 % are the same, as in MRPC."""
+    event = random_event(rng, words)
+    other = event.with_synonyms(rng)
     same = rng.random() < 0.68
     if not same:
         part = rng.choice(CONTENT)
-        again = again.but(**{part: rng.choice(use.instead(getattr(told, part)))})
-    return Example((tell(told, style(rng)), tell(again, style(rng))), int(same))
+        other = other.replace(**{part: rng.choice(words.alternatives(getattr(event, part)))})
+    return Example((tell(event, random_style(rng)), tell(other, random_style(rng))), int(same))
 
 
-# What a difference takes off the score of 5: the same word is no difference, and a synonym is hardly one.
+# What a different part subtracts from the score of 5: a synonym, a noun of the same class, anything else.
 SYNONYM, RELATED, UNRELATED = 0.2, 0.6, 1.0
-
-
-def similarity(rng: random.Random, use: Words) -> Example:
-    """Two events that share from all to nothing; the score is 5 less what each part's difference takes off."""
-    told, other = (event(rng, use).but(place=rng.choice(lexicon.PLACES)) for _ in range(2))
-    changed = rng.sample(PARTS, rng.randint(0, len(PARTS)))
-    again, score = told, 5.0
-    for part in PARTS:
-        old = getattr(told, part)
-        if part in changed:
-            again = again.but(**{part: getattr(other, part)})
-        elif isinstance(old, Word) and rng.random() < 0.5:
-            again = again.but(**{part: synonym(old)})
-        score -= difference(old, getattr(again, part))
-    return Example((tell(told, style(rng)), tell(again, style(rng))), round(score, 1))
-
-
 PARTS = ("person", "verb", "adjective", "noun", "place")
 
 
+def similarity(rng: random.Random, words: Words) -> Example:
+    """Two events with some parts in common. The score is 5 minus the difference of each part."""
+    event, other = (random_event(rng, words).replace(place=rng.choice(lexicon.PLACES)) for _ in range(2))
+    changes = rng.sample(PARTS, rng.randint(0, len(PARTS)))
+    second, score = event, 5.0
+    for part in PARTS:
+        value = getattr(event, part)
+        if part in changes:
+            second = second.replace(**{part: getattr(other, part)})
+        elif isinstance(value, Word) and rng.random() < 0.5:
+            second = second.replace(**{part: synonym(value)})
+        score -= difference(value, getattr(second, part))
+    return Example((tell(event, random_style(rng)), tell(second, random_style(rng))), round(score, 1))
+
+
 def difference(one: Word | str, other: Word | str) -> float:
-    """What the difference of two parts takes off the score."""
+    """What the difference of two parts subtracts from the score."""
     if one == other:
         return 0.0
     if isinstance(one, str) or isinstance(other, str):
@@ -165,50 +174,50 @@ def difference(one: Word | str, other: Word | str) -> float:
     return RELATED if one.group == other.group and one.group in lexicon.NOUNS else UNRELATED
 
 
-def entailment(rng: random.Random, use: Words) -> Example:
-    """A premise, and what follows from it (label 0, as in RTE) or does not. Half of each."""
-    told = event(rng, use)
+def entailment(rng: random.Random, words: Words) -> Example:
+    """A premise, and a hypothesis that follows from it (0, as in RTE) or does not (1). Half of each."""
+    event = random_event(rng, words)
     follows = rng.random() < 0.5
     change = rng.choice(
-        [renamed, generalised, shortened] if follows else [mistaken, misclassified, narrowed, denied, moved]
+        [use_synonyms, generalise, shorten] if follows else [replace_noun, misclassify, narrow, negate, move]
     )
-    premise, hypothesis = change(told, rng, use)
-    return Example((tell(premise, style(rng)), tell(hypothesis, style(rng))), int(not follows))
+    premise, hypothesis = change(event, rng, words)
+    return Example((tell(premise, random_style(rng)), tell(hypothesis, random_style(rng))), int(not follows))
 
 
-Change = Callable[[Event, random.Random, Words], tuple[Event, Event]]
+# The following functions return a premise and a hypothesis. It follows from the premise in the first three.
 
 
-def renamed(told: Event, rng: random.Random, use: Words) -> tuple[Event, Event]:
-    return told, told.but(noun=synonym(told.noun), verb=rng.choice([told.verb, synonym(told.verb)]))
+def use_synonyms(event: Event, rng: random.Random, words: Words) -> tuple[Event, Event]:
+    return event, event.replace(noun=synonym(event.noun), verb=rng.choice([event.verb, synonym(event.verb)]))
 
 
-def generalised(told: Event, rng: random.Random, use: Words) -> tuple[Event, Event]:
-    return told, told.but(noun=Word(told.noun.group, "", told.noun.group, False))
+def generalise(event: Event, rng: random.Random, words: Words) -> tuple[Event, Event]:
+    return event, event.replace(noun=class_word(event.noun.group))
 
 
-def shortened(told: Event, rng: random.Random, use: Words) -> tuple[Event, Event]:
-    return told, told.but(adjective=None, verb=rng.choice([told.verb, synonym(told.verb)]))
+def shorten(event: Event, rng: random.Random, words: Words) -> tuple[Event, Event]:
+    return event, event.replace(adjective=None, verb=rng.choice([event.verb, synonym(event.verb)]))
 
 
-def mistaken(told: Event, rng: random.Random, use: Words) -> tuple[Event, Event]:
-    return told, told.but(noun=rng.choice(use.instead(told.noun)))
+def replace_noun(event: Event, rng: random.Random, words: Words) -> tuple[Event, Event]:
+    return event, event.replace(noun=rng.choice(words.alternatives(event.noun)))
 
 
-def misclassified(told: Event, rng: random.Random, use: Words) -> tuple[Event, Event]:
-    group = rng.choice([group for group in lexicon.OBJECTS[told.verb.group] if group != told.noun.group])
-    return told, told.but(noun=Word(group, "", group, False))
+def misclassify(event: Event, rng: random.Random, words: Words) -> tuple[Event, Event]:
+    group = rng.choice([group for group in lexicon.OBJECTS[event.verb.group] if group != event.noun.group])
+    return event, event.replace(noun=class_word(group))
 
 
-def narrowed(told: Event, rng: random.Random, use: Words) -> tuple[Event, Event]:
-    return told.but(noun=Word(told.noun.group, "", told.noun.group, False)), told
+def narrow(event: Event, rng: random.Random, words: Words) -> tuple[Event, Event]:
+    return event.replace(noun=class_word(event.noun.group)), event
 
 
-def denied(told: Event, rng: random.Random, use: Words) -> tuple[Event, Event]:
-    return told, told.but(never=True, verb=rng.choice([told.verb, synonym(told.verb)]))
+def negate(event: Event, rng: random.Random, words: Words) -> tuple[Event, Event]:
+    return event, event.replace(never=True, verb=rng.choice([event.verb, synonym(event.verb)]))
 
 
-def moved(told: Event, rng: random.Random, use: Words) -> tuple[Event, Event]:
-    """The same was done by somebody else, or in another place."""
-    part = "place" if told.place and rng.random() < 0.5 else "person"
-    return told, told.but(**{part: rng.choice(use.instead(getattr(told, part)))})
+def move(event: Event, rng: random.Random, words: Words) -> tuple[Event, Event]:
+    """The hypothesis has another person or another place."""
+    part = "place" if event.place and rng.random() < 0.5 else "person"
+    return event, event.replace(**{part: rng.choice(words.alternatives(getattr(event, part)))})

@@ -1,7 +1,7 @@
-"""The words of the generated language. Data only, imports nothing of the project.
+"""The words of the generated language.
 
-Words stand in pairs of synonyms. Every second pair is held out: the training part of a task never shows it, its dev
-part shows nothing else, so that only pre-training can have taught what the words of dev mean.
+Words are listed in pairs of synonyms. Every second pair is held out: the training split of a task never contains it,
+and the dev split contains no other. Only pre-training can teach what the words of dev mean.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Word:
-    """A word, its one synonym, the class that it belongs to, and whether it is held out of training."""
+    """A word with its one synonym and its class. `held_out` words occur in dev splits only, others in training only."""
 
     text: str
     synonym: str
@@ -21,15 +21,15 @@ class Word:
 
 
 def _words(group: str, pairs: str) -> tuple[Word, ...]:
-    """`"car/automobile truck/lorry"` read as pairs of synonyms, every second one held out."""
-    found = []
+    """Parse pairs of synonyms such as `"car/automobile truck/lorry"`. Every second pair is held out."""
+    words = []
     for number, pair in enumerate(pairs.split()):
         one, other = pair.split("/")
-        found += [Word(a, b, group, number % 2 == 1) for a, b in ((one, other), (other, one))]
-    return tuple(found)
+        words += [Word(a, b, group, number % 2 == 1) for a, b in ((one, other), (other, one))]
+    return tuple(words)
 
 
-# A class of things is named by the word that means them all: a hound is an animal.
+# Nouns by class. The name of a class is a word of the language too: a hound is an animal.
 THINGS = {
     "animal": "dog/hound rabbit/bunny donkey/mule pig/hog",
     "building": "house/cottage hotel/inn shop/store barn/shed",
@@ -49,8 +49,8 @@ THINGS = {
     "weapon": "gun/rifle spear/lance sword/sabre dagger/dirk",
 }
 
-# What is done to what: pairs of verbs whose past tense is their participle, and the classes that they go with.
-DEEDS = {
+# Verbs, and the classes of nouns that they take as objects. The past tense of each verb is also its participle.
+ACTIONS = {
     "build": ("built/constructed painted/varnished designed/devised cleaned/scrubbed", ("building", "furniture")),
     "care": ("fed/nourished raised/reared rescued/saved guarded/protected", ("animal", "plant")),
     "carry": ("filled/loaded emptied/drained pushed/shoved carried/hauled", ("container", "vehicle")),
@@ -61,9 +61,15 @@ DEEDS = {
     "use": ("used/operated repaired/fixed tested/checked started/activated", ("device", "vehicle", "tool")),
 }
 
+
+def class_word(group: str) -> Word:
+    """The name of a class of nouns as a word."""
+    return Word(group, "", group, False)
+
+
 NOUNS = {group: _words(group, pairs) for group, pairs in THINGS.items()}
-VERBS = {group: _words(group, pairs) for group, (pairs, _) in DEEDS.items()}
-OBJECTS = {group: classes for group, (_, classes) in DEEDS.items()}
+VERBS = {group: _words(group, pairs) for group, (pairs, _) in ACTIONS.items()}
+OBJECTS = {group: classes for group, (_, classes) in ACTIONS.items()}
 ADJECTIVES = _words(
     "adjective",
     "big/large small/little old/ancient new/recent red/crimson blue/azure heavy/weighty wet/damp fast/quick"
@@ -88,7 +94,7 @@ NEGATIVE = _polar(
     " worthless tedious clumsy unpleasant disgusting appalling pathetic mediocre shabby hideous inferior frustrating"
     " atrocious abysmal grim painful horrid",
 )
-# Only the corpus has these: they tie the words above together.
+# Only the corpus contains these. They connect the positive words with each other, and the negative ones.
 LIKED = ("liked", "loved", "enjoyed", "preferred")
 DISLIKED = ("disliked", "hated", "loathed", "resented")
 
@@ -114,7 +120,7 @@ FUNCTION = _list(
 
 
 def vocabulary() -> list[str]:
-    """Every word of the language in lower case, once, in the order of the alphabet."""
+    """All words of the language, in lower case and alphabetical order."""
     classes = [*NOUNS.values(), *VERBS.values(), ADJECTIVES, POSITIVE, NEGATIVE]
     words: Iterable[str] = [word.text for group in classes for word in group]
     return sorted(

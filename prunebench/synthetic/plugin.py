@@ -1,4 +1,4 @@
-"""All that the generated language gives: tasks, suites, a checkpoint and the command that trains it."""
+"""The plugin with the generated language: tasks, suites, a checkpoint and the command that trains it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from prunebench.synthetic.command import pretrain
 from prunebench.synthetic.tasks import quick_tasks
 from prunebench.tasks.task import Task
 
-HERE = Path(__file__).parent
+FOLDER = Path(__file__).parent
 QUICK_BERT = Checkpoint(
     name="quick-bert",
-    doc="A BERT of 0.9 million parameters, pre-trained on a small generated language by `prunebench pretrain`.",
-    folder=HERE / "quick-bert",
+    doc="A BERT with 0.9 million parameters, pre-trained on a small generated language by `prunebench pretrain`.",
+    folder=FOLDER / "quick-bert",
 )
 
 
@@ -32,7 +32,7 @@ def prunebench_checkpoints() -> list[Checkpoint]:
 
 @hookimpl
 def prunebench_suites() -> list[Path]:
-    return sorted((HERE / "suites").glob("*.toml"))
+    return sorted((FOLDER / "suites").glob("*.toml"))
 
 
 @hookimpl

@@ -1,6 +1,6 @@
-"""Pre-train a small BERT on the generated language: masked words and pairs of sentences (Devlin et al. 2019).
+"""Pre-train a small BERT on the generated language, with masked words and pairs of sentences (Devlin et al. 2019).
 
-Imports torch and transformers. The checkpoint of `--model quick` was made by this.
+The checkpoint `quick-bert` is the result of two such trainings, the second one from the model of the first.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ import torch
 from torch import Tensor, nn
 from transformers import BertConfig, BertForPreTraining, BertTokenizer, get_cosine_schedule_with_warmup
 
-from prunebench.runtime import machine, progress
+from prunebench.runtime import progress
+from prunebench.runtime.environment import environment
 from prunebench.runtime.seeds import derive
 from prunebench.synthetic.corpus import Pair, pairs
 from prunebench.synthetic.lexicon import vocabulary
 from prunebench.training.loop import autocast
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-IGNORED = -100
-REPORT_EVERY = 50
-# So many batches are drawn at once and dealt out by length.
+IGNORED = -100  # the label of tokens that are not to be predicted
+REPORT_EVERY = 50  # steps
+# This many batches of pairs are drawn at once and sorted by length, so that a batch needs little padding.
 CHUNK = 16
 HELD_OUT_PAIRS = 4096
 REPORT = "pretraining.json"
@@ -37,12 +38,12 @@ REPORT = "pretraining.json"
 class Settings:
     """The size of the model, and how it is trained.
 
-    `masked` is the share of tokens to be predicted; of these `hidden_words` become [MASK], and half of the others a
-    random word. `pair_weight` is that of the loss of pairs, beside 1 for that of masked words.
+    `masked` is the fraction of tokens to predict. Of these the fraction `hidden_words` becomes [MASK], and half of the
+    rest a random word. `pair_weight` is the weight of the loss on pairs; the loss on masked words has the weight 1.
 
-    Three numbers are not BERT's (0.15, 0.8 and 1). The small model learns to compare two sentences late or never; it
-    does so sooner where it is more often shown a word and asked whether that is the right one, and where pairs weigh
-    more.
+    These three values differ from BERT's (0.15, 0.8 and 1), with which the small model learns late or never to compare
+    two sentences. It learns that sooner if it more often sees a word and has to decide whether it is the right one, and
+    if pairs have more weight.
     """
 
     layers: int = 4
@@ -64,8 +65,8 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Figures:
-    """What a model predicts of the corpus: mean loss and accuracy of masked tokens, accuracy of pairs."""
+class Scores:
+    """Scores on the corpus: mean loss and accuracy of masked tokens, and accuracy of pairs."""
 
     token_loss: float
     token_accuracy: float
@@ -73,13 +74,13 @@ class Figures:
 
 
 def tokenizer() -> BertTokenizer:
-    """Whole words in lower case: the language has so few that none needs to be cut into pieces."""
+    """A tokenizer of whole words in lower case. The language is so small that it needs no word pieces."""
     words = {word: index for index, word in enumerate((*SPECIAL, *vocabulary()))}
     return BertTokenizer(vocab=words, do_lower_case=True, model_max_length=64)
 
 
 def new_model(settings: Settings, words: int) -> BertForPreTraining:
-    """A BERT from random initialisation. Without dropout, since its corpus never repeats."""
+    """A randomly initialised BERT with a vocabulary of `words` tokens. An endless corpus needs no dropout."""
     torch.manual_seed(derive(settings.seed, "pretraining"))
     return BertForPreTraining(
         BertConfig(
@@ -97,7 +98,11 @@ def new_model(settings: Settings, words: int) -> BertForPreTraining:
 
 
 class Batches:
-    """Batches of encoded pairs, masked: `inputs` of shape (batch, tokens), `labels`, and `next_sentence_label`."""
+    """Turn pairs into batches with masked words.
+
+    A batch has `input_ids`, `token_type_ids`, `attention_mask` and `labels` of shape (batch, tokens), and
+    `next_sentence_label` of shape (batch,).
+    """
 
     def __init__(self, settings: Settings, tokens: BertTokenizer, device: str) -> None:
         self.settings = settings
@@ -106,65 +111,69 @@ class Batches:
         self.generator = torch.Generator().manual_seed(derive(settings.seed, "masking"))
 
     def __call__(self, source: Iterator[Pair]) -> Iterator[dict[str, Tensor]]:
-        """Batches until `source` ends, similar lengths together."""
-        while drawn := list(itertools.islice(source, self.settings.batch * CHUNK)):
-            drawn.sort(key=lambda pair: len(pair.first.split()) + len(pair.second.split()))
-            batches = [drawn[i : i + self.settings.batch] for i in range(0, len(drawn), self.settings.batch)]
-            for which in torch.randperm(len(batches), generator=self.generator).tolist():
-                yield self.batch(batches[which])
+        """Batches until `source` ends. Each has pairs of similar length, and their order is random."""
+        while chunk := list(itertools.islice(source, self.settings.batch * CHUNK)):
+            chunk.sort(key=lambda pair: len(pair.first.split()) + len(pair.second.split()))
+            batches = [chunk[i : i + self.settings.batch] for i in range(0, len(chunk), self.settings.batch)]
+            for index in torch.randperm(len(batches), generator=self.generator).tolist():
+                yield self.batch(batches[index])
 
-    def batch(self, rows: list[Pair]) -> dict[str, Tensor]:
-        table = self.tokens(
-            [row.first for row in rows],
-            [row.second for row in rows],
+    def batch(self, chunk: list[Pair]) -> dict[str, Tensor]:
+        """One batch of pairs."""
+        encoding = self.tokens(
+            [pair.first for pair in chunk],
+            [pair.second for pair in chunk],
             padding=True,
             pad_to_multiple_of=8,
             return_tensors="pt",
             return_special_tokens_mask=True,
         )
-        special = table.pop("special_tokens_mask").bool()
-        ids, labels = self.mask(table["input_ids"], special)
-        # As in BERT's code, 0 says that the second sentence belongs to the first.
-        follows = torch.tensor([int(not row.belongs) for row in rows])
-        found = {**table, "input_ids": ids, "labels": labels, "next_sentence_label": follows}
-        return {name: tensor.to(self.device) for name, tensor in found.items()}
+        special = encoding.pop("special_tokens_mask").bool()
+        ids, labels = self.mask(encoding["input_ids"], special)
+        # 0 for a matching pair, as in BERT's code.
+        pair_labels = torch.tensor([int(not pair.matches) for pair in chunk])
+        batch = {**encoding, "input_ids": ids, "labels": labels, "next_sentence_label": pair_labels}
+        return {name: tensor.to(self.device) for name, tensor in batch.items()}
 
     def mask(self, ids: Tensor, special: Tensor) -> tuple[Tensor, Tensor]:
-        """Choose tokens to predict: some become [MASK], some a random word, some stay (Devlin et al., appendix A.1)."""
-        chosen = (torch.rand(ids.shape, generator=self.generator) < self.settings.masked) & ~special
-        labels = ids.masked_fill(~chosen, IGNORED)
+        """Select tokens to predict, and replace them by [MASK] or a random word (Devlin et al. 2019, appendix A.1).
+
+        Both tensors have the shape (batch, tokens). Returns the new token ids and the labels.
+        """
+        selected = (torch.rand(ids.shape, generator=self.generator) < self.settings.masked) & ~special
+        labels = ids.masked_fill(~selected, IGNORED)
         chance = torch.rand(ids.shape, generator=self.generator)
         words = torch.randint(len(SPECIAL), len(self.tokens), ids.shape, generator=self.generator)
         hidden = self.settings.hidden_words
-        masked = ids.masked_fill(chosen & (chance < hidden), self.tokens.mask_token_id)
-        return torch.where(chosen & (chance >= (1 + hidden) / 2), words, masked), labels
+        masked = ids.masked_fill(selected & (chance < hidden), self.tokens.mask_token_id)
+        return torch.where(selected & (chance >= (1 + hidden) / 2), words, masked), labels
 
 
 def pretrain(
     folder: Path, settings: Settings, device: str, precision: str, start: Path | None = None
 ) -> dict[str, Any]:
-    """Train from random initialisation, or from what is in `start`, and save the model and its tokenizer in `folder`.
+    """Train a new model, or the one in the folder `start`, and save it with its tokenizer in `folder`.
 
-    Gives what came out; `before` is that of the model that was started from.
+    Returns a report, which is also saved. Its field `before` is the report of the model in `start`.
     """
     tokens = tokenizer()
     model = new_model(settings, len(tokens)) if start is None else BertForPreTraining.from_pretrained(start)
     model.set_attn_implementation("eager")
     model.to(device)
     before = {} if start is None else {"before": json.loads((start / REPORT).read_text(encoding="utf-8"))}
-    started = time.perf_counter()
+    begin = time.perf_counter()
     _train(model, Batches(settings, tokens, device), settings, device, precision)
-    seconds = time.perf_counter() - started
-    figures = evaluate(model, Batches(settings, tokens, device), settings, device, precision)
+    seconds = time.perf_counter() - begin
+    scores = evaluate(model, Batches(settings, tokens, device), settings, device, precision)
     model.save_pretrained(folder)
     tokens.save_pretrained(folder)
     report = {
         "settings": asdict(settings),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "held_out_corpus": asdict(figures),
+        "held_out_corpus": asdict(scores),
         "seconds": round(seconds, 1),
         "precision": precision,
-        "environment": machine.environment(device),
+        "environment": environment(device),
         **before,
     }
     (folder / REPORT).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
@@ -173,46 +182,46 @@ def pretrain(
 
 
 def summary(report: Mapping[str, Any]) -> str:
-    """What came out, in a line."""
-    found = report["held_out_corpus"]
+    """A report in one line."""
+    scores = report["held_out_corpus"]
     return (
-        f"{report['settings']['steps']} steps in {report['seconds']:.0f} s; on {HELD_OUT_PAIRS} unseen pairs of the"
-        f" corpus: {found['token_accuracy']:.1%} of the masked words (loss {found['token_loss']:.3f}) and"
-        f" {found['pair_accuracy']:.1%} of the pairs are right"
+        f"{report['settings']['steps']} steps in {report['seconds']:.0f} s; accuracy on {HELD_OUT_PAIRS} unseen pairs:"
+        f" masked words {scores['token_accuracy']:.1%} (loss {scores['token_loss']:.3f}),"
+        f" pairs {scores['pair_accuracy']:.1%}"
     )
 
 
 def stages(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The reports of all trainings behind a model, the first one first."""
+    """The reports of all trainings of a model, in their order."""
     return [*(stages(report["before"]) if "before" in report else []), report]
 
 
 def card(report: Mapping[str, Any]) -> str:
-    """The model card."""
-    settings, environment = report["settings"], report["environment"]
+    """The model card of a model, from its report."""
+    settings, versions = report["settings"], report["environment"]
     paragraphs = [
-        f"""{settings["layers"]} layers, {settings["hidden"]} wide, {settings["heads"]} heads,
-        {settings["intermediate"]} neurons, {report["parameters"]:,} parameters. It knows {len(vocabulary())} English
-        words and the sentences that `prunebench/tasks/quick` makes of them, and nothing else. It is there so that a
-        benchmark of pruning methods can run in minutes with nothing to download; no result on it says anything about
-        GLUE or about BERT.""",
-        f"""**Trained** from random initialisation by `prunebench pretrain` with masked words and pairs of sentences
-        (Devlin et al. 2019), on pairs that are made as they are needed and never repeat. AdamW at {settings["lr"]}, no
-        dropout, {report["precision"]}. Its stages: {"; then ".join(map(_stage, stages(report)))}.""",
-        f"**Reached** after {summary(report)}.",
-        f"""**Made with** torch {environment["torch"]} and transformers {environment["transformers"]} on
-        {environment["hardware"]}. `{REPORT}` has all of this as numbers.""",
-        "**Data**: no text of anybody's; the lexicon and the grammar are part of prunebench.",
+        f"""A BERT with {settings["layers"]} layers of width {settings["hidden"]}, {settings["heads"]} heads and
+        {settings["intermediate"]} neurons per layer, and {report["parameters"]:,} parameters. Its language has
+        {len(vocabulary())} English words and the sentences that `prunebench/synthetic` generates from them. With this
+        model a benchmark of pruning methods runs in minutes and without downloads. Results on it say nothing about
+        BERT or GLUE.""",
+        f"""**Training**: `prunebench pretrain` trained it from random initialisation with masked words and pairs of
+        sentences (Devlin et al. 2019). The pairs are generated endlessly. AdamW with a learning rate of
+        {settings["lr"]}, no dropout, {report["precision"]}. Stages: {"; then ".join(map(_stage, stages(report)))}.""",
+        f"**Result**: {summary(report)}.",
+        f"""**Versions**: torch {versions["torch"]} and transformers {versions["transformers"]} on
+        {versions["hardware"]}. `{REPORT}` has all of these numbers.""",
+        "**Data**: generated from the lexicon and the grammar in prunebench, without any other text.",
     ]
-    filled = [textwrap.fill(" ".join(text.split()), 120, break_on_hyphens=False) for text in paragraphs]
+    lines = [textwrap.fill(" ".join(text.split()), 120, break_on_hyphens=False) for text in paragraphs]
     head = "---\nlicense: apache-2.0\nlibrary_name: transformers\n---\n# A small BERT of a generated language"
-    return "\n\n".join((head, *filled)) + "\n"
+    return "\n\n".join((head, *lines)) + "\n"
 
 
 def _stage(report: Mapping[str, Any]) -> str:
     settings = {**asdict(Settings()), **report["settings"]}
     options = " ".join(f"--{name} {settings[name]}" for name in ("steps", "seed", "opinionated"))
-    return f"`{options}` (pairs right at its end: {report['held_out_corpus']['pair_accuracy']:.1%})"
+    return f"`{options}` (accuracy on pairs: {report['held_out_corpus']['pair_accuracy']:.1%})"
 
 
 def _train(model: BertForPreTraining, batches: Batches, settings: Settings, device: str, precision: str) -> None:
@@ -243,25 +252,25 @@ def _train(model: BertForPreTraining, batches: Batches, settings: Settings, devi
 
 
 def _loss(model: BertForPreTraining, batch: dict[str, Tensor], pair_weight: float) -> Tensor:
-    """Both tasks' cross-entropies, in float32."""
-    found = model(**{name: batch[name] for name in ("input_ids", "token_type_ids", "attention_mask")})
-    tokens = nn.functional.cross_entropy(found.prediction_logits.float().flatten(0, 1), batch["labels"].flatten())
-    logits = found.seq_relationship_logits.float()
+    """The weighted sum of both cross-entropies, in float32."""
+    outputs = model(**{name: batch[name] for name in ("input_ids", "token_type_ids", "attention_mask")})
+    tokens = nn.functional.cross_entropy(outputs.prediction_logits.float().flatten(0, 1), batch["labels"].flatten())
+    logits = outputs.seq_relationship_logits.float()
     return tokens + pair_weight * nn.functional.cross_entropy(logits, batch["next_sentence_label"])
 
 
 @torch.no_grad()
-def evaluate(model: BertForPreTraining, batches: Batches, settings: Settings, device: str, precision: str) -> Figures:
-    """The figures on pairs that were drawn from another seed than the training's."""
+def evaluate(model: BertForPreTraining, batches: Batches, settings: Settings, device: str, precision: str) -> Scores:
+    """Scores on pairs from another seed than those of the training."""
     model.eval()
-    loss = right = words = right_pairs = 0.0
+    loss = correct = words = correct_pairs = 0.0
     for batch in batches(itertools.islice(pairs(derive(settings.seed, "held out")), HELD_OUT_PAIRS)):
         with autocast(precision, device):
-            found = model(**{name: batch[name] for name in ("input_ids", "token_type_ids", "attention_mask")})
-        chosen = batch["labels"] != IGNORED
-        logits, labels = found.prediction_logits.float()[chosen], batch["labels"][chosen]
+            outputs = model(**{name: batch[name] for name in ("input_ids", "token_type_ids", "attention_mask")})
+        selected = batch["labels"] != IGNORED
+        logits, labels = outputs.prediction_logits.float()[selected], batch["labels"][selected]
         loss += nn.functional.cross_entropy(logits, labels, reduction="sum").item()
-        right += (logits.argmax(1) == labels).sum().item()
+        correct += (logits.argmax(1) == labels).sum().item()
         words += len(labels)
-        right_pairs += (found.seq_relationship_logits.argmax(1) == batch["next_sentence_label"]).sum().item()
-    return Figures(loss / words, right / words, right_pairs / HELD_OUT_PAIRS)
+        correct_pairs += (outputs.seq_relationship_logits.argmax(1) == batch["next_sentence_label"]).sum().item()
+    return Scores(loss / words, correct / words, correct_pairs / HELD_OUT_PAIRS)

@@ -1,9 +1,8 @@
-"""Five tasks on a small generated language, in the formats and metrics of GLUE. Imports no torch.
+"""The five tasks of the generated language, with the formats and metrics of tasks of GLUE.
 
-They are no substitute for GLUE: they show in minutes, with nothing to download, what a suite does. Each is made anew
-from a seed whenever it is asked for. Its training part uses one half of the words of each class and its dev part the
-other half, so that what a classifier learns about words in training does not help it in dev: what pre-training taught
-does.
+The data is generated from a seed whenever it is loaded. The training split uses one half of the words of each class and
+the dev split the other half. What a classifier learns about single words in training does not help it in dev; what
+pre-training has taught about them does.
 """
 
 from __future__ import annotations
@@ -26,12 +25,12 @@ DEV_EXAMPLES = 500
 
 Make = Callable[[random.Random, Words], Example]
 
-# Our name, GLUE's task of that format and metric, how an example is made, how many are to train on, and what is asked.
+# Name, GLUE's task with the same format and metric, function for one example, training examples, and question.
 TASKS: tuple[tuple[str, str, Make, int, str], ...] = (
-    ("acceptability", "cola", examples.acceptability, 640, "can the sentence be said?"),
+    ("acceptability", "cola", examples.acceptability, 640, "is the sentence acceptable?"),
     ("sentiment", "sst2", examples.sentiment, 640, "is the opinion positive?"),
-    ("paraphrase", "mrpc", examples.paraphrase, 640, "do the two sentences tell the same event?"),
-    ("similarity", "stsb", examples.similarity, 1280, "how much of an event do two sentences share, from 0 to 5?"),
+    ("paraphrase", "mrpc", examples.paraphrase, 640, "do the two sentences describe the same event?"),
+    ("similarity", "stsb", examples.similarity, 1280, "how similar are the events of two sentences, from 0 to 5?"),
     ("entailment", "rte", examples.entailment, 640, "does the second sentence follow from the first?"),
 )
 
@@ -42,32 +41,31 @@ def quick_tasks() -> list[Task]:
     return [
         Task(
             name=name,
-            doc=f"Generated language: {asks} In the format of GLUE's {layouts[config].folder}.",
+            doc=f"Generated language: {question} In the format of GLUE's {layouts[config].folder}.",
             labels=layouts[config].labels,
             metric="glue",
             metric_config=config,
             metrics=GLUE_KEYS[config],
-            load=partial(load, name, make, number),
+            load=partial(load, name, make, count),
             benchmark=BENCHMARK,
             protocol=PROTOCOL,
         )
-        for name, config, make, number, asks in TASKS
+        for name, config, make, count, question in TASKS
     ]
 
 
-def load(name: str, make: Make, number: int, source: DataSource) -> TaskData:
-    """The data of a task: the same at every call, on every machine. `source` is not read."""
-    train = split(make, TRAIN, number, f"{name} train")
-    return TaskData(train, {"validation": split(make, HELD_OUT, DEV_EXAMPLES, f"{name} validation")})
+def load(name: str, make: Make, count: int, source: DataSource) -> TaskData:
+    """The data of a task, the same on every machine. `source` is ignored."""
+    train = _split(make, TRAIN, count, f"{name} train")
+    return TaskData(train, {"validation": _split(make, HELD_OUT, DEV_EXAMPLES, f"{name} validation")})
 
 
-def split(make: Make, use: Words, number: int, seed: str) -> Split:
-    """So many different examples."""
+def _split(make: Make, words: Words, count: int, seed: str) -> Split:
+    """`count` examples with different texts."""
     rng = random.Random(seed)
-    found: dict[tuple[str, ...], Example] = {}
-    while len(found) < number:
-        example = make(rng, use)
-        found.setdefault(example.texts, example)
-    made = list(found.values())
-    columns = zip(*(example.texts for example in made), strict=True)
-    return Split(tuple(map(list, columns)), [example.label for example in made])
+    by_texts: dict[tuple[str, ...], Example] = {}
+    while len(by_texts) < count:
+        example = make(rng, words)
+        by_texts.setdefault(example.texts, example)
+    columns = zip(*by_texts, strict=True)
+    return Split(tuple(map(list, columns)), [example.label for example in by_texts.values()])

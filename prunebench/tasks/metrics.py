@@ -1,8 +1,7 @@
-"""How a metric is registered and called, and the row of the majority class.
+"""Metrics by name, and the scores of the majority class.
 
-Imports neither torch nor `evaluate`; numpy and scipy where they are used.
-
-A score that its formula leaves undefined is None here, and so is what an `evaluate.Metric` gives that is not finite.
+A score is None if its formula is undefined for the given predictions (F1 without a positive prediction, for example),
+or if an `evaluate.Metric` returns a value that is not finite.
 """
 
 from __future__ import annotations
@@ -22,10 +21,10 @@ Scores = dict[str, float | None]
 
 @dataclass(frozen=True)
 class MetricSpec:
-    """A metric by name. `load(config)` gives the `evaluate.Metric` for that configuration, as `evaluate.load` does.
+    """A metric by name. `load(config)` returns the `evaluate.Metric` of a configuration, as `evaluate.load` does.
 
-    Where `scores(config, predictions, references)` is there too, it gives the same values, None for one that is
-    undefined, and runs use it: to import `evaluate` takes each process a second and 100 MB.
+    The optional `scores(config, predictions, references)` computes the same values without `evaluate`, with None for
+    undefined ones. Runs use it if it is given, because importing `evaluate` takes a second and 100 MB per process.
     """
 
     name: str
@@ -36,7 +35,7 @@ class MetricSpec:
 
 @dataclass(frozen=True)
 class Scorer:
-    """The metrics of a task. Called with predictions and references it gives each of them; None is undefined."""
+    """The metrics of a task, as a function of predictions and references."""
 
     task: Task
     compute: Callable[..., Mapping[str, Any]]
@@ -47,39 +46,43 @@ class Scorer:
         return cls(task, functools.partial(spec.scores, config) if spec.scores else spec.load(config).compute)
 
     def __call__(self, predictions: Sequence[float], references: Sequence[float]) -> Scores:
-        """Raises PrunebenchError where the metric gives no number for what the task says that it gives."""
+        """The value of each of the task's metrics.
+
+        Raises PrunebenchError if the metric returns no number for one of them.
+        """
         values = self.compute(predictions=predictions, references=references)
         return {key: self._number(key, values) for key in self.task.metrics}
 
     def _number(self, key: str, values: Mapping[str, Any]) -> float | None:
-        who = f"the metric {self.task.metric!r} of the task {self.task.name!r}"
+        metric = f"the metric {self.task.metric!r} of the task {self.task.name!r}"
         if key not in values:
-            raise PrunebenchError(f"{who} gives no {key!r}", f"it gives {', '.join(map(repr, values)) or 'nothing'}")
+            raise PrunebenchError(f"{metric} gives no {key!r}", f"it gives {', '.join(map(repr, values)) or 'nothing'}")
         try:
             number = math.nan if values[key] is None else float(values[key])
         except (TypeError, ValueError):
-            raise PrunebenchError(f"{who} gives {values[key]!r} for {key!r}", "expected one number") from None
+            raise PrunebenchError(f"{metric} gives {values[key]!r} for {key!r}", "expected one number") from None
         return number if math.isfinite(number) else None
 
 
-def filled(found: Scores) -> dict[str, float]:
-    """With 0.0 for what is undefined: neither a NaN in a mean nor, as `undefined` names it, a number that is earned."""
-    return {key: 0.0 if value is None else value for key, value in found.items()}
+def filled(scores: Scores) -> dict[str, float]:
+    """The scores with 0.0 for undefined ones, so that means stay finite. `undefined` lists which these are."""
+    return {key: 0.0 if value is None else value for key, value in scores.items()}
 
 
-def undefined(found: Scores) -> list[str]:
-    return [key for key, value in found.items() if value is None]
+def undefined(scores: Scores) -> list[str]:
+    """The keys of the undefined scores."""
+    return [key for key, value in scores.items() if value is None]
 
 
 def majority(train_labels: Sequence[float], references: Sequence[float], scorer: Scorer) -> dict[str, float]:
-    """The scores of a model that always says the same: what a method must beat to have learnt anything.
+    """The scores of a model that predicts the same for every example: a model below them has learnt nothing.
 
-    It says the most frequent class of `train_labels`, the lowest index on ties, or their mean for regression (then
-    every correlation is undefined, hence 0.0).
+    For classification the prediction is the most frequent class of `train_labels` (the lowest index on ties), for
+    regression their mean. Correlations with a constant are undefined, and count as 0.0.
     """
     if scorer.task.is_regression:
-        guess: float = math.fsum(train_labels) / len(train_labels)
+        prediction: float = math.fsum(train_labels) / len(train_labels)
     else:
         counts = Counter(train_labels)
-        guess = max(sorted(counts), key=counts.__getitem__)
-    return filled(scorer([guess] * len(references), list(references)))
+        prediction = max(sorted(counts), key=counts.__getitem__)
+    return filled(scorer([prediction] * len(references), list(references)))

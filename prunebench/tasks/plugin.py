@@ -1,4 +1,4 @@
-"""GLUE's tasks and their metric, given by the hooks that everybody uses."""
+"""The plugin with the tasks of GLUE and their metric."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a task is trained: data with a name and a version, never code. Imports nothing but `errors`."""
+"""How a model is trained on a task: settings with a name and a version."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from prunebench.errors import PrunebenchError
 
 @dataclass(frozen=True)
 class Protocol:
-    """The training settings of a task: AdamW, linear decay to zero, gradients clipped by their norm.
+    """The training settings of a task: AdamW, linear decay of the learning rate to zero, gradients clipped by norm.
 
-    The defaults are the GLUE values of Chen et al. 2020 (arXiv:2007.12223, section 3). `train_limit` and
-    `eval_limit` cut a split to a part drawn once for all seeds. Two different protocols never share a table.
+    The defaults are the GLUE values of Chen et al. 2020 (arXiv:2007.12223, section 3). `warmup` is a fraction of the
+    training. `train_limit` and `eval_limit` reduce a split to a subset, the same one for all seeds. Results of
+    different protocols are never shown in one table.
     """
 
     name: str = "glue"
@@ -41,17 +42,17 @@ class Protocol:
             raise PrunebenchError(f"warmup is a fraction of the training in [0, 1), got {self.warmup}")
 
     def override(self, **changes: Any) -> Protocol:
-        """This protocol with the changes that are not None."""
+        """A copy with new values; None keeps the old one."""
         return replace(self, **{name: value for name, value in changes.items() if value is not None})
 
     def label(self, standard: Protocol) -> str:
-        """`glue-1`, or `glue-1 with epochs=1` where it departs from the `standard` protocol of its task."""
-        changed = [
+        """`glue-1`, or `glue-1 with epochs=1` if it differs from `standard`, the task's own protocol."""
+        changes = [
             f"{field.name}={getattr(self, field.name)}"
             for field in fields(self)
             if getattr(self, field.name) != getattr(standard, field.name)
         ]
-        return f"{self.name}-{self.version}" + (f" with {', '.join(changed)}" if changed else "")
+        return f"{self.name}-{self.version}" + (f" with {', '.join(changes)}" if changes else "")
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

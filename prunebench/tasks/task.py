@@ -1,4 +1,4 @@
-"""What a task is, as data. Imports no torch and no `datasets`."""
+"""A task and its data, in plain Python."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from prunebench.tasks.protocol import Protocol
 
 @dataclass(frozen=True)
 class Split:
-    """Examples in columns: `texts` holds one list for each text column, `labels` a class index or a score for each."""
+    """Examples in columns. `texts` has one list per text column; `labels` are class indices, or scores."""
 
     texts: tuple[list[str], ...]
     labels: list[int] | list[float]
@@ -23,32 +23,33 @@ class Split:
         return len(self.labels)
 
     def limited(self, limit: int | None) -> Split:
-        """At most `limit` examples, in their order, drawn once: the same ones for every seed and method."""
+        """A random subset of at most `limit` examples, in their order; the same one for every seed and method."""
         if limit is None or limit >= len(self):
             return self
-        keep = sorted(random.Random(f"limit {len(self)}").sample(range(len(self)), limit))
-        return Split(tuple([column[i] for i in keep] for column in self.texts), [self.labels[i] for i in keep])
+        indices = sorted(random.Random(f"limit {len(self)}").sample(range(len(self)), limit))
+        return Split(tuple([column[i] for i in indices] for column in self.texts), [self.labels[i] for i in indices])
 
 
 @dataclass(frozen=True)
 class TaskData:
-    """The training split and every split that is evaluated, by the evaluation's name."""
+    """The training split, and the evaluation splits by name."""
 
     train: Split
     evaluations: dict[str, Split]
 
     def limited(self, train: int | None, evaluation: int | None) -> TaskData:
-        """At most so many examples of the training split, and of each that is evaluated."""
+        """The same with at most `train` training examples, and at most `evaluation` in each evaluation split."""
         evaluations = {name: split.limited(evaluation) for name, split in self.evaluations.items()}
         return TaskData(self.train.limited(train), evaluations)
 
     def sizes(self) -> dict[str, int]:
+        """The number of examples in each split."""
         return {"train": len(self.train), **{name: len(split) for name, split in self.evaluations.items()}}
 
     def fingerprint(self) -> str:
-        """A digest of all texts and labels in their order: the same for the same data, wherever it was read from.
+        """A digest of all texts and labels in their order. It does not depend on the source of the data.
 
-        JSON, because it keeps apart what a plain join would run together: ("a b", "c") and ("a", "b c").
+        Rows are digested as JSON, because joined texts would be ambiguous: ("a b", "c") and ("a", "b c").
         """
         digest = hashlib.sha256()
         for name, split in (("train", self.train), *sorted(self.evaluations.items())):
@@ -60,19 +61,19 @@ class TaskData:
 
 @dataclass(frozen=True)
 class DataSource:
-    """Where the person wants data to come from; None means the hub (or its cache) for GLUE."""
+    """Where to read data from: a folder with GLUE's files, or the Hugging Face hub (or its cache) if it is None."""
 
     glue_dir: Path | None = None
 
 
 @dataclass(frozen=True)
 class Task:
-    """A task: texts in, a class or a score out.
+    """A task: classification of texts, or regression on them.
 
-    `labels` are the class names in the order of their indices, or () for regression. `metric` names a registered
-    metric and `metric_config` its configuration; `metrics` are the keys that it gives, the first being the one that
-    curves are drawn of. `evaluations` are the names of the splits that one training is evaluated on. `split` is what
-    pages call them ("dev"). `load` reads the data.
+    `labels` are the class names in the order of their indices, or () for regression. `metric` is the name of a metric
+    and `metric_config` its configuration. `metrics` are the keys of its scores; charts show the first one.
+    `evaluations` are the names of the splits that a model is evaluated on, and `split` is the word for them on pages
+    ("dev"). `load` reads the data.
     """
 
     name: str
@@ -93,5 +94,5 @@ class Task:
 
 
 def load_data(task: Task, glue_dir: str | None) -> TaskData:
-    """The data of a task, from the folder `glue_dir` where one is given."""
+    """The data of a task, from the folder `glue_dir` if it is given."""
     return task.load(DataSource(Path(glue_dir) if glue_dir else None))

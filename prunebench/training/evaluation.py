@@ -1,4 +1,4 @@
-"""Predict a split and score it by its task's metric."""
+"""Predict a split, and turn logits into what a metric scores."""
 
 from __future__ import annotations
 
@@ -8,29 +8,28 @@ import numpy as np
 import torch
 from torch import nn
 
-from prunebench.models.fast import first_token
 from prunebench.tasks.task import Task
-from prunebench.training import batching
+from prunebench.training import acceleration, batching
 from prunebench.training.loop import autocast
 
-# Tokens of a batch. On a CPU what a layer makes of more does not fit its caches.
+# Tokens per batch. On a CPU the activations of larger batches do not fit its caches: the dev set of RTE takes MiniLM
+# 1.43 s with 2,048 tokens and 1.73 s with 8,192 (tests/bench/README.md).
 TOKENS = {"cpu": 2048, "cuda": 8192}
 
 
 def predict(model: nn.Module, data: batching.Encoded, *, precision: str, device: str) -> np.ndarray:
-    """Logits of every example in the split's order, float32, shape (examples, labels)."""
+    """The logits of all examples in the order of the split, float32, shape (examples, labels)."""
     model.eval()
-    parts, order = [], []
-    with torch.no_grad(), autocast(precision, device), first_token.alone():
+    logits, order = [], []
+    with torch.no_grad(), autocast(precision, device), acceleration.prediction():
         for indices in batching.in_order(data, TOKENS[device]):
             batch = data.batch(indices)
             batch.pop("labels")
-            parts.append(model(**batch).logits.float())
+            logits.append(model(**batch).logits.float())
             order.extend(indices)
-    logits = torch.cat(parts).cpu()
-    return logits[torch.tensor(order).argsort()].numpy()
+    return torch.cat(logits).cpu()[torch.tensor(order).argsort()].numpy()
 
 
 def decide(task: Task, logits: np.ndarray) -> list[Any]:
-    """What is scored: the class of the largest logit, or the score itself."""
+    """The predictions that a metric scores: the class with the largest logit, or the score of a regression."""
     return list((logits[:, 0] if task.is_regression else logits.argmax(axis=1)).tolist())

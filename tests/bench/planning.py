@@ -17,7 +17,7 @@ from interleaved import show
 from prunebench.hooks.registry import Registry
 from prunebench.planning import experiment, jobs
 from prunebench.planning.suite import Suite
-from prunebench.runtime.machine import without_collection
+from prunebench.runtime.memory import without_collection
 from prunebench.store.store import Store
 
 NINE_TASKS = """

@@ -18,7 +18,7 @@ sys.path.append(str(Path(__file__).parents[1]))
 from lab import Lab
 
 from prunebench.reports.leaderboard import FORMATS, build
-from prunebench.reports.leaderboard.average import GLUE
+from prunebench.reports.leaderboard.averages import GLUE
 
 
 def made() -> Lab:

@@ -22,7 +22,7 @@ from memory import measure
 from plain_trainer import OPTIONS, add_options
 
 from prunebench.results.rows import rows
-from prunebench.runtime.machine import cores
+from prunebench.runtime.devices import cores
 from prunebench.store.store import Store
 
 STRATEGIES = "imp,random-pruning,random-reinit"

@@ -26,7 +26,7 @@ from prunebench.hooks.registry import Registry
 from prunebench.planning import experiment
 from prunebench.planning.graph import root_json
 from prunebench.planning.suite import Suite, merge
-from prunebench.runtime import machine
+from prunebench.runtime import devices, memory
 from prunebench.training import loop
 
 Timed = tuple[float, float]
@@ -70,7 +70,7 @@ WAYS = {
 def one(options: argparse.Namespace) -> None:
     way, how = WAYS[options.way]
     seconds, score = way(suite_of(options), how)
-    print(json.dumps({"s": seconds, "MB": machine.peak_memory_mb("cpu"), "score": score}))
+    print(json.dumps({"s": seconds, "MB": memory.peak_memory_mb("cpu"), "score": score}))
 
 
 def suite_of(options: argparse.Namespace) -> Suite:
@@ -93,7 +93,7 @@ def main() -> None:
             print(f"seed {seed}, {way}: {said}", file=sys.stderr, flush=True)
             for name, value in json.loads(said).items():
                 found[name][way].append(value)
-    show(f"{options.task}, one training and its evaluation, {machine.cores()} cores", found["s"], "s")
+    show(f"{options.task}, one training and its evaluation, {devices.cores()} cores", found["s"], "s")
     show("the most memory that its process held", found["MB"], "MB")
     print("dev scores, mean ± standard deviation over seeds")
     for way, scores in found["score"].items():

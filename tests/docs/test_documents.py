@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from prunebench.hooks import hookspecs
-from prunebench.hooks.registry import Registry, first_line, flatten
+from prunebench.hooks.entries import first_line, flatten
+from prunebench.hooks.registry import Registry
 from prunebench.planning.methods import Method
-from prunebench.recipes.strategy import parameters
+from prunebench.recipes.options import parameters
 
 ROOT = Path(__file__).parents[2]
 
@@ -77,7 +78,7 @@ def test_the_readmes_method_is_a_plugin_of_twenty_lines(tmp_path):
     (tmp_path / "wanda.py").write_text(code)
     registry = Registry([tmp_path / "wanda.py"])
     words = re.search(r'--plugin wanda\.py .*--strategies "(.*?)"', (ROOT / "README.md").read_text())[1]
-    from prunebench.recipes.strategy import split_list
+    from prunebench.recipes.options import split_list
 
     for text in split_list(words):
         assert Method(text, registry).steps(0.5)

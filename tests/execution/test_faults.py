@@ -6,9 +6,9 @@ import types
 
 import pytest
 import torch
+from prunebench.cli.display import Lines
 
 from prunebench import PrunebenchError
-from prunebench.cli.display import Lines
 from prunebench.execution import measurements, scheduler, strategy_calls, worker
 from prunebench.execution.checkpoints import Checkpoints
 from prunebench.execution.executors.local import SerialExecutor
@@ -22,7 +22,7 @@ from prunebench.planning.graph import root_json
 from prunebench.planning.suite import Suite, merge
 from prunebench.pruning import masks
 from prunebench.recipes.phases import Prune, Train
-from prunebench.runtime import machine
+from prunebench.runtime import memory
 from prunebench.store import claims
 from prunebench.store.store import Store, StoreError
 
@@ -105,7 +105,7 @@ def test_a_job_keeps_what_it_frees_and_is_held_against_64_examples(planned, monk
 
     monkeypatch.setattr(measurements, "COMPARED", 5)
     monkeypatch.setattr(measurements, "predict", counted)
-    monkeypatch.setattr(machine, "keep_memory", lambda: kept.append(True))
+    monkeypatch.setattr(memory, "keep_memory", lambda: kept.append(True))
     plan, store, finish = planned("heads", "0.5")
     assert finish().done == len(kept) > 0
     assert leaf(store, plan)["checks"]["compact_agrees"] is True

@@ -30,7 +30,7 @@ from prunebench.planning import experiment, jobs
 from prunebench.planning.suite import Suite, merge
 from prunebench.pruning import masks
 from prunebench.recipes.phases import Train
-from prunebench.runtime import machine, progress
+from prunebench.runtime import devices, progress
 from prunebench.store.store import Store
 from prunebench.training import loop
 
@@ -724,7 +724,7 @@ def test_weights_that_a_killed_run_has_left_for_pieces_are_thrown_away(run, tmp_
 
 def test_threads_go_by_the_room_and_not_by_the_jobs_that_are_left(monkeypatch):
     """Else the last job of a run that goes on would sum in another order than beside others."""
-    monkeypatch.setattr(machine, "cores", lambda: 8)
+    monkeypatch.setattr(devices, "cores", lambda: 8)
     registry, running = Registry(), Running(slots=2, executor=None, address="", cpus=None, gpus=None)
     chosen = merge(Suite(), {"tasks": "sentiment", "device": "cpu"})
     for left, jobs_at_once in ((10, 2), (1, 1)):

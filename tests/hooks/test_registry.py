@@ -1,4 +1,4 @@
-"""Finding plugins: entry points, files, and everything that can be wrong with them."""
+"""Plugins from entry points and files, and the errors that they can have."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def prunebench_strategies():
 
 @pytest.fixture
 def installed(monkeypatch, tmp_path):
-    """Installs modules as entry points of a distribution, for this test."""
+    """A function that installs modules as entry points of a distribution for one test."""
 
     def install(**sources):
         points = []
@@ -84,13 +84,13 @@ def test_a_file_is_a_plugin(tmp_path):
     assert entry.plugin.origin.startswith("file")
 
 
-def test_an_installed_plugin_says_where_it_came_from(installed):
+def test_an_installed_plugin_has_the_version_of_its_distribution(installed):
     installed(good_one=GOOD.format(name="mine"))
     plugin = Registry().entry("strategies", "mine").plugin
     assert (plugin.source, plugin.origin) == ("some-dist 2.0", "entry point good_one")
 
 
-def test_a_plugin_that_cannot_be_imported_hurts_nobody_but_who_asks(installed):
+def test_a_plugin_that_cannot_be_imported_matters_only_for_unknown_names(installed):
     installed(broken_one="import a_module_that_is_not_there", good_one=GOOD.format(name="mine"))
     registry = Registry()
     assert registry.strategy("imp").name == "imp"
@@ -108,7 +108,7 @@ def test_a_plugin_that_raises_in_its_hook_is_listed_as_broken(installed):
     assert [plugin.error for plugin in registry.broken()] == ["OSError: gone"]
 
 
-def test_one_broken_hook_of_a_plugin_leaves_everyone_else_alone(installed):
+def test_a_broken_hook_does_not_affect_other_plugins(installed):
     source = GOOD.format(name="mine") + "\n@hookimpl\ndef prunebench_tasks():\n    raise OSError('gone')"
     installed(good_one=source)
     registry = Registry()
@@ -116,7 +116,7 @@ def test_one_broken_hook_of_a_plugin_leaves_everyone_else_alone(installed):
     assert registry.strategy("imp").name == "imp"
 
 
-def test_two_files_of_one_name_are_two_plugins(tmp_path):
+def test_two_files_with_one_name_are_two_plugins(tmp_path):
     files = []
     for folder, name in (("a", "first"), ("b", "second")):
         (tmp_path / folder).mkdir()
@@ -126,12 +126,28 @@ def test_two_files_of_one_name_are_two_plugins(tmp_path):
     assert one != two
 
 
-def test_a_name_given_twice_is_an_error_that_names_both(installed):
+def test_a_name_with_two_plugins_is_an_error_only_when_it_is_looked_up(installed):
     installed(good_one=GOOD.format(name="imp"))
     registry = Registry()
     with pytest.raises(PrunebenchError, match=r"'imp' is given twice, by .*prunebench .*some-dist 2.0"):
         registry.strategy("imp")
     assert registry.strategy("magnitude").name == "magnitude"
+
+
+def test_a_file_with_the_name_of_a_built_in_strategy(tmp_path):
+    registry = Registry([write(tmp_path, GOOD.format(name="imp"))])
+    with pytest.raises(PrunebenchError, match=r"strategy 'imp' is given twice, by .*\(rename one") as caught:
+        registry.strategy("imp")
+    for source in ("built in", "mine.py", f"file {tmp_path / 'mine.py'}"):
+        assert source in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_installed_module_without_hooks_is_harmless(installed):
+    installed(good_one="answer = 42")
+    registry = Registry()
+    assert registry.strategy("imp").name == "imp"
+    assert list(registry.broken()) == []
 
 
 @pytest.mark.parametrize(
@@ -152,9 +168,11 @@ def test_a_name_given_twice_is_an_error_that_names_both(installed):
         ("import sys\nsys.exit(3)", "SystemExit: 3"),
         (NO_DATACLASS, "strategy 'plain' is not a dataclass with unit and recipe"),
         (NO_UNIT, "strategy 'plain' is not a dataclass with unit and recipe"),
+        ("", "it has no hooks .expected a function such as prunebench_strategies, marked with @hookimpl"),
+        ("answer = 42", "plugin mine.py cannot be used: it has no hooks"),
     ],
 )
-def test_a_bad_file_is_one_clear_line(tmp_path, source, message):
+def test_an_error_in_a_file_is_one_line(tmp_path, source, message):
     with pytest.raises(PrunebenchError, match=message) as caught:
         registry = Registry([write(tmp_path, source)])
         registry.entries("tasks")
@@ -163,12 +181,12 @@ def test_a_bad_file_is_one_clear_line(tmp_path, source, message):
     assert "\n" not in str(caught.value)
 
 
-def test_a_missing_file_is_named(tmp_path):
+def test_a_missing_file_is_an_error(tmp_path):
     with pytest.raises(PrunebenchError, match="no plugin file"):
         Registry([tmp_path / "nothing.py"])
 
 
-def test_editing_a_plugin_changes_what_its_results_are_called(tmp_path):
+def test_editing_a_plugin_changes_its_identity(tmp_path):
     identities = []
     for gain in ("1.0", "3.0"):
         path = write(tmp_path, GOOD.format(name="mine").replace("gain: float = 1.0", f"gain: float = {gain}"))
@@ -177,8 +195,7 @@ def test_editing_a_plugin_changes_what_its_results_are_called(tmp_path):
     assert identities[0] != identities[1]
 
 
-def test_built_ins_import_only_what_prunebench_exports():
-    """A plugin outside can do all that the built-in strategies do."""
+def test_built_in_strategies_import_no_heavy_library():
     code = (
         "import sys, prunebench.strategies.plugin as s; s.prunebench_strategies();"
         "print('torch' in sys.modules, 'datasets' in sys.modules, 'evaluate' in sys.modules)"

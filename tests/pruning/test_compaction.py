@@ -1,4 +1,4 @@
-"""Heads and neurons that leave a model for real: the same logits as with zeros, and exactly as many parameters."""
+"""Models without their pruned heads and neurons: the same logits as with zeros, and the exact number of parameters."""
 
 import json
 
@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from prunebench import PrunebenchError
-from prunebench.models.encoder import load, load_tokenizer, reinitialise
+from prunebench.models.encoder import load, load_tokenizer
+from prunebench.models.initialisation import reinitialise
 from prunebench.models.plugin import prunebench_models
 from prunebench.models.sources import resolve
 from prunebench.pruning import structures
@@ -16,7 +17,7 @@ FAMILIES = {family.name: family for family in prunebench_models()}
 families = pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "electra"])
 attentions = pytest.mark.parametrize("attention", ["sdpa", "eager"])
 
-# By unit and name: for each of the two layers which units stay.
+# By unit and name: the units that stay in each of the two layers.
 MASKS = {
     "head": {
         "some": [[1, 0, 1, 1], [0, 1, 0, 0]],
@@ -47,7 +48,7 @@ def loaded(folder, attention="sdpa"):
 
 
 def batch(folder):
-    """Three texts of different lengths, so that the attention mask matters."""
+    """Three texts of different lengths, so that the attention mask has an effect."""
     tokenizer = load_tokenizer(resolve(str(folder), FAMILIES.values()))
     texts = ["the old dog sees a zebra in the garden", "a film", "very good story"]
     return tokenizer(texts, ["the dog sees it", "it was not bad at all", "."], padding=True, return_tensors="pt")
@@ -66,7 +67,7 @@ def parameters(model):
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def gone(mask):
+def pruned(mask):
     return sum(int((~stays).sum()) for stays in mask.values())
 
 
@@ -94,12 +95,12 @@ def test_compacted_and_masked_models_agree(tiny_models, tmp_path, family, unit, 
 
 @families
 @cases
-def test_the_compacted_model_has_exactly_the_parameters_that_stay(tiny_models, family, unit, name):
+def test_the_compacted_model_has_exactly_the_remaining_parameters(tiny_models, family, unit, name):
     pm, mask = loaded(tiny_models[family]), mask_of(unit, name)
-    # Hidden size 32, heads of size 8: a head has rows of three matrices and biases, and columns of the fourth.
+    # Hidden size 32, head size 8: a head has rows of three matrices and biases, and columns of a fourth matrix.
     each = {"head": 3 * (8 * 32 + 8) + 32 * 8, "neuron": 32 + 1 + 32}[unit]
     compacted = compact(pm, mask, unit)
-    assert parameters(compacted) == parameters(pm.model) - gone(mask) * each
+    assert parameters(compacted) == parameters(pm.model) - pruned(mask) * each
     assert all(parameter.requires_grad for parameter in compacted.parameters())
 
 
@@ -143,7 +144,7 @@ def test_the_compacted_model_trains(tiny_models, family, unit, name, attention):
 
 
 @families
-def test_gradients_are_those_of_the_masked_model(tiny_models, family):
+def test_compacted_and_masked_models_have_the_same_gradients(tiny_models, family):
     pm, inputs, mask = loaded(tiny_models[family]), batch(tiny_models[family]), mask_of("head", "some")
     compacted = compact(pm, mask, "head")
     zero_out(pm, mask, "head")
@@ -157,8 +158,8 @@ def test_gradients_are_those_of_the_masked_model(tiny_models, family):
 
 
 @families
-def test_heads_and_neurons_can_both_be_gone(tiny_models, tmp_path, family):
-    """The file says how many of each are left, whichever way they went."""
+def test_heads_and_neurons_can_both_be_removed(tiny_models, tmp_path, family):
+    """The file has the numbers of both."""
     pm, inputs = loaded(tiny_models[family]), batch(tiny_models[family])
     heads, neurons = mask_of("head", "a layer without heads"), mask_of("neuron", "some")
     once = compact(pm, neurons, "neuron")
@@ -168,12 +169,12 @@ def test_heads_and_neurons_can_both_be_gone(tiny_models, tmp_path, family):
     zero_out(pm, neurons, "neuron")
     save_compacted(twice, tmp_path, pm)
     assert (logits(load_compacted(tmp_path), inputs) - logits(pm.model, inputs)).abs().max() <= 1e-5
-    left = json.loads((tmp_path / "compaction.json").read_text())["units"]
-    assert left == {"head": [0, 3], "neuron": [42, 10]}
+    units = json.loads((tmp_path / "compaction.json").read_text())["units"]
+    assert units == {"head": [0, 3], "neuron": [42, 10]}
 
 
 @families
-def test_what_is_loaded_is_what_was_saved(tiny_models, tmp_path, family):
+def test_loading_restores_the_saved_model(tiny_models, tmp_path, family):
     pm = loaded(tiny_models[family])
     compacted = compact(pm, mask_of("head", "a layer without heads"), "head")
     save_compacted(compacted, tmp_path / "deep" / "folder", pm)
@@ -199,14 +200,14 @@ def test_the_copy_shares_nothing_with_the_model(tiny_bert):
     assert all(torch.equal(parameter, before[name]) for name, parameter in pm.model.named_parameters())
 
 
-def test_single_weights_cannot_leave(tiny_bert):
+def test_single_weights_cannot_be_removed(tiny_bert):
     pm = loaded(tiny_bert)
     mask = {name: torch.ones(group.shape, dtype=torch.bool) for name, group in structures.groups(pm, "weight").items()}
-    with pytest.raises(PrunebenchError, match="single weights cannot be taken out"):
+    with pytest.raises(PrunebenchError, match="single weights cannot be removed"):
         compact(pm, mask, "weight")
 
 
-def test_attention_maps_of_a_layer_without_heads_are_left_out(tiny_bert):
+def test_a_layer_without_heads_has_no_attention_maps(tiny_bert):
     pm, inputs = loaded(tiny_bert, "eager"), batch(tiny_bert)
     compacted = compact(pm, mask_of("head", "a layer without heads"), "head")
     with torch.no_grad():
@@ -236,16 +237,16 @@ def test_a_broken_folder_is_one_clear_line(tiny_bert, tmp_path, breaks, text):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 @families
-def test_a_model_on_a_device_is_drawn_and_compacted_as_on_the_cpu(tiny_models, family):
-    here, there = loaded(tiny_models[family]), loaded(tiny_models[family])
-    there.model.cuda()
-    for pm in (here, there):
+def test_drawing_and_compacting_on_a_gpu_equals_the_cpu(tiny_models, family):
+    cpu, gpu = loaded(tiny_models[family]), loaded(tiny_models[family])
+    gpu.model.cuda()
+    for pm in (cpu, gpu):
         reinitialise(pm, 3)
-    assert {parameter.device.type for parameter in there.model.parameters()} == {"cuda"}
-    assert all(torch.equal(p.cpu(), here.model.get_parameter(name)) for name, p in there.model.named_parameters())
+    assert {parameter.device.type for parameter in gpu.model.parameters()} == {"cuda"}
+    assert all(torch.equal(p.cpu(), cpu.model.get_parameter(name)) for name, p in gpu.model.named_parameters())
     mask, inputs = mask_of("head", "a layer without heads"), batch(tiny_models[family])
-    compacted = compact(there, mask, "head")
+    compacted = compact(gpu, mask, "head")
     on_device = {name: tensor.cuda() for name, tensor in inputs.items()}
     assert compacted(**on_device).logits.isfinite().all()
-    zero_out(there, mask, "head")
-    assert (logits(compacted, on_device) - logits(there.model, on_device)).abs().max() <= 1e-5
+    zero_out(gpu, mask, "head")
+    assert (logits(compacted, on_device) - logits(gpu.model, on_device)).abs().max() <= 1e-5

@@ -1,4 +1,4 @@
-"""Masks against brute force: counts are exact, ties included."""
+"""Masks against brute force: counts are exact, even with ties."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ SHAPES = st.dictionaries(st.sampled_from("abcd"), st.tuples(st.integers(1, 6), s
 
 
 def draw_scores(shapes, seed, values):
-    """Scores with many ties: few different values."""
+    """Scores with few different values, so that there are many ties."""
     generator = torch.Generator().manual_seed(seed)
     return {name: torch.randint(values, shape, generator=generator).float() for name, shape in shapes.items()}
 
 
-def brute_force(scores, mask, gone):
-    """Sort all live units by score and place, one by one in Python."""
+def brute_force(scores, mask, target):
+    """Sort all remaining units by score and position, one by one in Python."""
     units = [
         (scores[name].flatten()[i].item(), order, i, name)
         for order, name in enumerate(mask)
         for i in range(mask[name].numel())
         if mask[name].flatten()[i]
     ]
-    more = gone - sum(int((~keep).sum()) for keep in mask.values())
+    more = target - sum(int((~keep).sum()) for keep in mask.values())
     result = {name: keep.clone() for name, keep in mask.items()}
     for _, _, i, name in sorted(units)[:more]:
         result[name].view(-1)[i] = False
@@ -40,7 +40,7 @@ def brute_force(scores, mask, gone):
 
 @settings(deadline=None)
 @given(SHAPES, st.integers(0, 10**6), st.integers(1, 5), st.floats(0, 1), st.floats(0, 1))
-def test_top_k_is_the_brute_force_with_ties(shapes, seed, values, first, second):
+def test_top_k_equals_the_brute_force_with_ties(shapes, seed, values, first, second):
     full = masks.full(shapes)
     low, high = sorted((int(first * masks.units(full)), int(second * masks.units(full))))
     before = masks.top_k(draw_scores(shapes, seed, values), full, low)
@@ -50,7 +50,7 @@ def test_top_k_is_the_brute_force_with_ties(shapes, seed, values, first, second)
     assert masks.pruned(after) == high
     for name in full:
         assert torch.equal(after[name], expected[name])
-        assert not (after[name] & ~before[name]).any(), "what is gone stays gone"
+        assert not (after[name] & ~before[name]).any(), "pruned units stay pruned"
 
 
 @given(st.integers(0, 999), st.integers(1, 10**8))
@@ -59,7 +59,7 @@ def test_counts_round_half_up_in_decimals(thousandths, units):
     assert masks.pruned_count(thousandths / 1000, units) == int(exact)
 
 
-def test_count_where_binary_fractions_would_miss():
+def test_a_count_that_binary_fractions_would_miss():
     # 0.7 · 85 is 59.5 in decimals and a little less in binary.
     assert masks.pruned_count(0.7, 85) == 60
 
@@ -71,7 +71,7 @@ def test_infinite_scores_count_as_the_largest_and_smallest():
 
 
 @pytest.mark.parametrize(
-    ("scores", "gone", "message"),
+    ("scores", "target", "message"),
     [
         ({"a": torch.tensor([1.0, torch.nan])}, 1, "NaN"),
         ({"b": torch.zeros(2)}, 1, "no score for 'a'"),
@@ -80,20 +80,20 @@ def test_infinite_scores_count_as_the_largest_and_smallest():
         ({"a": torch.zeros(2)}, 3, "cannot prune to 3"),
     ],
 )
-def test_bad_scores_are_refused(scores, gone, message):
+def test_bad_scores_are_refused(scores, target, message):
     with pytest.raises(PrunebenchError, match=message):
-        masks.top_k(scores, masks.full({"a": (2,)}), gone)
+        masks.top_k(scores, masks.full({"a": (2,)}), target)
 
 
-def test_a_mask_never_gets_back_what_is_gone():
+def test_pruned_units_never_return():
     mask = {"a": torch.tensor([True, False, False])}
-    with pytest.raises(PrunebenchError, match="gone already"):
+    with pytest.raises(PrunebenchError, match="pruned already"):
         masks.top_k({"a": torch.zeros(3)}, mask, 1)
 
 
 @settings(deadline=None)
 @given(SHAPES, st.integers(0, 10**6), st.floats(0, 1), st.sampled_from(["layer", "global"]))
-def test_a_shuffled_mask_has_the_counts(shapes, seed, share, counts):
+def test_a_shuffled_mask_has_the_same_counts(shapes, seed, share, counts):
     full = masks.full(shapes)
     mask = masks.top_k(draw_scores(shapes, seed, 1000), full, int(share * masks.units(full)))
     shuffled = masks.shuffle(mask, counts, torch.Generator().manual_seed(seed))
@@ -106,20 +106,20 @@ def test_shuffled_masks_are_uniform():
     """Each of 6 units is kept in half of 2000 draws, within five standard deviations of a binomial."""
     mask = {"a": torch.tensor([True, True, True, False, False, False])}
     generator = torch.Generator().manual_seed(0)
-    kept = sum(masks.shuffle(mask, "layer", generator)["a"].int() for _ in range(2000))
-    assert (kept - 1000).abs().max() < 5 * np.sqrt(2000 * 0.25)
+    counts = sum(masks.shuffle(mask, "layer", generator)["a"].int() for _ in range(2000))
+    assert (counts - 1000).abs().max() < 5 * np.sqrt(2000 * 0.25)
 
 
 @settings(deadline=None)
 @given(SHAPES, st.integers(0, 10**6))
-def test_packed_masks_come_back_at_one_bit_a_unit(shapes, seed):
+def test_unpack_is_the_inverse_of_pack(shapes, seed):
     mask = {name: values > 0 for name, values in draw_scores(shapes, seed, 2).items()}
     again = masks.unpack(masks.pack(mask))
     assert list(again) == list(mask)
     assert all(torch.equal(again[name], mask[name]) for name in mask)
 
 
-def test_packed_size():
+def test_a_packed_mask_has_one_bit_per_unit():
     mask = {"a": torch.ones(512, 512, dtype=torch.bool)}
     assert len(masks.pack(mask)) < 512 * 512 / 8 + 300
 
@@ -131,16 +131,16 @@ def test_overlap_is_counted_unit_by_unit(shapes, seed, share):
     one, other = (
         {name: torch.rand(shape, generator=generator) < share for name, shape in shapes.items()} for _ in range(2)
     )
-    for name, found in overlap(*(unpack(masks.pack(mask)) for mask in (one, other))).items():
+    for name, result in overlap(*(unpack(masks.pack(mask)) for mask in (one, other))).items():
         pairs = list(zip(one[name].flatten().tolist(), other[name].flatten().tolist(), strict=True))
         both, either = sum(a and b for a, b in pairs), sum(a or b for a, b in pairs)
-        assert (found.units, found.both, found.either) == (len(pairs), both, either)
-        assert (found.one, found.other) == (sum(a for a, _ in pairs), sum(b for _, b in pairs))
-        assert found.jaccard == (both / either if either else 1)
-        assert found.agreement == pytest.approx(sum(a == b for a, b in pairs) / len(pairs))
+        assert (result.units, result.both, result.either) == (len(pairs), both, either)
+        assert (result.one, result.other) == (sum(a for a, _ in pairs), sum(b for _, b in pairs))
+        assert result.jaccard == (both / either if either else 1)
+        assert result.agreement == pytest.approx(sum(a == b for a, b in pairs) / len(pairs))
 
 
 def test_masks_of_different_shapes_have_no_overlap():
     one, other = (unpack(masks.pack(masks.full({"a": shape}))) for shape in ((2, 3), (3, 2)))
-    with pytest.raises(ValueError, match="not of the same groups and shapes"):
+    with pytest.raises(ValueError, match="do not have the same groups and shapes"):
         overlap(one, other)

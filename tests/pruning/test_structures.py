@@ -1,4 +1,4 @@
-"""Weights, heads and neurons as slices of parameters, against masks and sums that are written out by hand."""
+"""Weights, heads and neurons as slices of parameters, against masks and sums written by hand."""
 
 import functools
 
@@ -34,7 +34,7 @@ def batch(folder):
 
 @pytest.fixture
 def small():
-    """One layer with 2 heads of size 2 and 3 neurons, on which everything can be counted by eye."""
+    """One layer with 2 heads of size 2 and 3 neurons, small enough to count by eye."""
     from transformers import BertConfig, BertForSequenceClassification
 
     config = BertConfig(num_hidden_layers=1, num_attention_heads=2, hidden_size=4, intermediate_size=3, vocab_size=5)
@@ -46,7 +46,7 @@ LAYER = "bert.encoder.layer.0"
 
 @functools.cache
 def two_layers():
-    """2 layers with 2 heads of size 3 and 5 neurons; a function, because hypothesis wants no fixtures."""
+    """2 layers with 2 heads of size 3 and 5 neurons. Not a fixture, because hypothesis refuses those."""
     from transformers import BertConfig, BertForSequenceClassification
 
     sizes = {"num_attention_heads": 2, "hidden_size": 6, "intermediate_size": 5, "vocab_size": 5}
@@ -54,10 +54,10 @@ def two_layers():
 
 
 def test_weights_are_groups_by_parameter(small):
-    found = structures.groups(small, "weight")
-    assert list(found) == small.prunable
-    assert [group.shape for group in found.values()] == [(4, 4)] * 4 + [(3, 4), (4, 3)]
-    assert all(group.slices == (Slice(name, 0, 1),) for name, group in found.items())
+    groups = structures.groups(small, "weight")
+    assert list(groups) == small.prunable
+    assert [group.shape for group in groups.values()] == [(4, 4)] * 4 + [(3, 4), (4, 3)]
+    assert all(group.slices == (Slice(name, 0, 1),) for name, group in groups.items())
 
 
 def test_heads_are_rows_of_query_key_and_value_and_columns_of_the_output(small):
@@ -116,7 +116,7 @@ def test_expanding_a_mask_of_neurons(small):
     assert keep == {}
 
 
-def test_expanding_a_mask_of_weights_gives_it_back(small):
+def test_expanding_a_mask_of_weights_copies_it(small):
     mask = {name: torch.rand(group.shape) < 0.5 for name, group in structures.groups(small, "weight").items()}
     keep = structures.expand(mask, structures.groups(small, "weight"), small)
     assert keep.keys() == mask.keys()
@@ -124,7 +124,7 @@ def test_expanding_a_mask_of_weights_gives_it_back(small):
     assert all(keep[name].data_ptr() != mask[name].data_ptr() for name in mask)
 
 
-def test_slices_that_share_a_parameter_keep_what_both_keep(small):
+def test_an_entry_in_two_slices_stays_if_both_keep_it(small):
     name = f"{LAYER}.output.dense.weight"
     both = {"rows": Group((4,), (Slice(name, 0, 1),)), "columns": Group((3,), (Slice(name, 1, 1),))}
     mask = {"rows": torch.tensor([True, True, True, False]), "columns": torch.tensor([False, True, True])}
@@ -133,24 +133,24 @@ def test_slices_that_share_a_parameter_keep_what_both_keep(small):
 
 @settings(max_examples=25, deadline=None)
 @given(st.data())
-def test_unit_sums_are_what_the_expanded_mask_of_one_unit_selects(data):
+def test_the_sum_of_a_unit_is_over_the_entries_of_its_expanded_mask(data):
     pm = two_layers()
     unit = data.draw(st.sampled_from(["weight", "head", "neuron"]))
-    found = structures.groups(pm, unit)
+    groups = structures.groups(pm, unit)
     seed = data.draw(st.integers(0, 1000))
     generator = torch.Generator().manual_seed(seed)
     values = {
         name: torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
         for name, parameter in pm.model.named_parameters()
     }
-    sums = structures.unit_sums(values, found)
-    group = data.draw(st.sampled_from(list(found)))
-    place = tuple(data.draw(st.integers(0, size - 1)) for size in found[group].shape)
-    one = {name: torch.zeros(g.shape, dtype=torch.bool) for name, g in found.items()}
-    one[group][place] = True
-    expected = sum(float(values[name][keep].sum()) for name, keep in structures.expand(one, found, pm).items())
-    assert {name: tuple(total.shape) for name, total in sums.items()} == {n: g.shape for n, g in found.items()}
-    assert sums[group][place].item() == pytest.approx(expected, abs=1e-12)
+    sums = structures.unit_sums(values, groups)
+    group = data.draw(st.sampled_from(list(groups)))
+    index = tuple(data.draw(st.integers(0, size - 1)) for size in groups[group].shape)
+    one = {name: torch.zeros(g.shape, dtype=torch.bool) for name, g in groups.items()}
+    one[group][index] = True
+    expected = sum(float(values[name][keep].sum()) for name, keep in structures.expand(one, groups, pm).items())
+    assert {name: tuple(total.shape) for name, total in sums.items()} == {n: g.shape for n, g in groups.items()}
+    assert sums[group][index].item() == pytest.approx(expected, abs=1e-12)
 
 
 def test_unit_sums_by_hand(small):
@@ -159,13 +159,13 @@ def test_unit_sums_by_hand(small):
     assert structures.unit_sums(values, structures.groups(small, "head"))["layer.0.heads"].tolist() == [28 + 8, 92 + 8]
 
 
-def test_parameters_without_a_value_count_nothing(small):
+def test_parameters_without_values_count_as_zero(small):
     assert structures.unit_sums({}, structures.groups(small, "neuron"))["layer.0.neurons"].tolist() == [0, 0, 0]
     only = {f"{LAYER}.intermediate.dense.bias": torch.tensor([1.0, 2, 3])}
     assert structures.unit_sums(only, structures.groups(small, "neuron"))["layer.0.neurons"].tolist() == [1, 2, 3]
 
 
-def test_apply_zeroes_in_place_exactly_what_is_gone(small):
+def test_apply_zeroes_exactly_the_pruned_entries(small):
     name = f"{LAYER}.attention.self.query.weight"
     parameter = small.model.get_parameter(name)
     before = {key: tensor.detach().clone() for key, tensor in small.model.named_parameters()}
@@ -181,8 +181,8 @@ def test_apply_zeroes_in_place_exactly_what_is_gone(small):
     assert parameter.requires_grad
 
 
-def test_what_is_gone_is_zero_whatever_it_was_and_the_rest_keeps_every_bit(small):
-    """Also where the weights are not laid out row by row, as after a transposition."""
+def test_apply_zeroes_any_value_and_keeps_every_bit_of_the_rest(small):
+    """Also if the weights are not contiguous, as after a transposition."""
     layer = "bert.encoder.layer.0.output.dense"
     odd = torch.tensor([[-1.0, float("nan"), -0.0], [float("inf"), -float("inf"), 1e-45], [2.0, 3.0, 0.1], [4, 5, 6]])
     small.model.get_submodule(layer).weight = torch.nn.Parameter(odd.t().contiguous().t())
@@ -208,8 +208,8 @@ def test_half_the_heads_are_a_sixth_of_the_encoder():
 
     config = BertConfig(num_hidden_layers=1, num_attention_heads=12, hidden_size=24, intermediate_size=96, vocab_size=5)
     pm = describe(BertForSequenceClassification(config), FAMILIES["bert"])
-    found = structures.groups(pm, "head")
-    structures.apply(pm.model, structures.expand({"layer.0.heads": torch.arange(12) < 6}, found, pm))
+    groups = structures.groups(pm, "head")
+    structures.apply(pm.model, structures.expand({"layer.0.heads": torch.arange(12) < 6}, groups, pm))
     assert structures.encoder_sparsity(pm) == pytest.approx(1 / 6)
 
 
@@ -223,8 +223,8 @@ def test_a_gate_at_zero_is_the_unit_at_zero(tiny_models, family, unit):
     points = structures.gate_points(pm, unit)
     assert list(points) == list(structures.groups(pm, unit))
     mask = everything(pm, unit)
-    for name, place in (("layer.0.%ss", 2), ("layer.1.%ss", 0)):
-        mask[name % unit][place] = False
+    for name, index in (("layer.0.%ss", 2), ("layer.1.%ss", 0)):
+        mask[name % unit][index] = False
 
     def gate(name):
         def hook(module, args):

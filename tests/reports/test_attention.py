@@ -1,4 +1,4 @@
-"""Attention against a computation by hand, its measures against loops, and the command that trains what is not kept."""
+"""Attention and its measures against plain computations, the pages, and `prunebench attention`."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from prunebench.models.encoder import load, load_tokenizer
 from prunebench.models.families import FAMILIES
 from prunebench.models.fast.attention import put_on
 from prunebench.models.sources import resolve
-from prunebench.reports.attention import picture, terminal, write
-from prunebench.reports.attention.measure import attentions, maps, measures, of_batch, showing
+from prunebench.reports.attention import plots, terminal, write
+from prunebench.reports.attention.measure import attentions, batch_sums, eager_attention, maps, measures
 from prunebench.reports.attention.result import MEASURES, Comparison, Map, Model
 from prunebench.store.store import Store
 from prunebench.tasks.task import Split
@@ -35,7 +35,7 @@ TEXTS = (
 
 @pytest.fixture(scope="module", params=FAMILIES, ids=lambda family: family.name)
 def tiny(request, tiny_models):
-    """A tiny model of each family as a run has it, its tokenizer, and two pairs of texts of different length."""
+    """A tiny model of each family as a run loads it, its tokenizer, and two pairs of texts of different length."""
     source = resolve(str(tiny_models[request.param.name]), FAMILIES)
     pm = load(source, request.param, num_labels=2, regression=False, seed=0)
     put_on(pm.model, "cpu")
@@ -44,10 +44,10 @@ def tiny(request, tiny_models):
 
 
 def by_hand(pm, batch):
-    """softmax(q·kᵀ/√d) over real tokens in float64, from what comes out of each layer's query and key."""
-    seen = {}
+    """softmax(q·kᵀ/√d) over real tokens in float64, from the outputs of each layer's query and key."""
+    outputs = {}
     hooks = [
-        pm.model.get_submodule(name).register_forward_hook(lambda _, __, out, name=name: seen.update({name: out}))
+        pm.model.get_submodule(name).register_forward_hook(lambda _, __, out, name=name: outputs.update({name: out}))
         for layer in pm.layers
         for name in (layer.query, layer.key)
     ]
@@ -55,33 +55,33 @@ def by_hand(pm, batch):
         pm.model.eval()(**batch)
     for hook in hooks:
         hook.remove()
-    found = []
+    by_layer = []
     for layer in pm.layers:
         query, key = (
-            seen[name].double().unflatten(-1, (pm.heads, -1)).transpose(1, 2) for name in (layer.query, layer.key)
+            outputs[name].double().unflatten(-1, (pm.heads, -1)).transpose(1, 2) for name in (layer.query, layer.key)
         )
         scores = query @ key.transpose(2, 3) / math.sqrt(pm.head_size)
         scores = scores.masked_fill(~batch["attention_mask"].bool()[:, None, None, :], -torch.inf)
-        found.append(scores.softmax(-1))
-    return torch.stack(found)
+        by_layer.append(scores.softmax(-1))
+    return torch.stack(by_layer)
 
 
-def test_attention_is_that_of_queries_and_keys(tiny):
+def test_attention_follows_from_queries_and_keys(tiny):
     pm, _, data = tiny
     batch = data.batch([0, 1])
     batch.pop("labels")
-    with showing(pm.model) as model:
-        found = attentions(model, batch)
+    with eager_attention(pm.model) as model:
+        weights = attentions(model, batch)
     real = batch["attention_mask"].bool()
-    assert found.shape == (2, 2, 4, *batch["input_ids"].shape[1:], batch["input_ids"].shape[1])
+    assert weights.shape == (2, 2, 4, *batch["input_ids"].shape[1:], batch["input_ids"].shape[1])
     assert not real.all(), "one text is longer"
     expected = by_hand(pm, batch)
-    rows = real[None, :, None, :].expand(found.shape[:-1])
-    assert torch.allclose(found[rows].double(), expected[rows], atol=1e-5)
-    assert torch.allclose(found[rows].sum(-1), torch.ones(()), atol=1e-5)
+    rows = real[None, :, None, :].expand(weights.shape[:-1])
+    assert torch.allclose(weights[rows].double(), expected[rows], atol=1e-5)
+    assert torch.allclose(weights[rows].sum(-1), torch.ones(()), atol=1e-5)
 
 
-def test_looking_leaves_the_model_as_it_was(tiny):
+def test_measuring_does_not_change_the_model(tiny):
     pm, tokenizer, data = tiny
     batch = data.batch([0, 1])
     batch.pop("labels")
@@ -94,15 +94,15 @@ def test_looking_leaves_the_model_as_it_was(tiny):
     assert pm.model.eval()(**batch).logits.requires_grad
 
 
-def test_measures_are_those_of_loops_over_rows(tiny):
+def test_measures_equal_loops_over_rows(tiny):
     """Row by row, token by token, over both texts; padding is left out."""
     pm, tokenizer, data = tiny
     batch = data.batch([0, 1])
     batch.pop("labels")
     weights = by_hand(pm, batch)
     rows = [(b, i) for b in range(2) for i in range(int(batch["attention_mask"][b].sum()))]
-    said = measures(pm.model, data, tokenizer.sep_token_id, tokenizer.cls_token_id)
-    assert list(said) == list(MEASURES)
+    values = measures(pm.model, data, tokenizer.sep_token_id, tokenizer.cls_token_id)
+    assert list(values) == list(MEASURES)
     for layer, head in np.ndindex(2, 4):
         sums = dict.fromkeys(MEASURES, 0.0)
         for b, i in rows:
@@ -113,16 +113,16 @@ def test_measures_are_those_of_loops_over_rows(tiny):
                 sums["to [SEP]"] += p * (token == tokenizer.sep_token_id)
                 sums["to [CLS]"] += p * (token == tokenizer.cls_token_id)
         for measure, total in sums.items():
-            assert said[measure][layer, head] == pytest.approx(total / len(rows), abs=1e-4)
+            assert values[measure][layer, head] == pytest.approx(total / len(rows), abs=1e-4)
 
 
 def test_measures_by_hand():
-    """Three tokens [CLS] x [SEP] and padding: one head attends to all alike, the other to the next token."""
+    """Three tokens [CLS] x [SEP] and padding: one head attends to all equally, the other to the next token."""
     even = torch.tensor([[1 / 3, 1 / 3, 1 / 3, 0]] * 4)
     following = torch.eye(4)[[1, 2, 2, 3]]
     weights = torch.stack([even, following])[None, None]
     batch = {"input_ids": torch.tensor([[1, 5, 2, 0]]), "attention_mask": torch.tensor([[1, 1, 1, 0]])}
-    sums, rows = of_batch(weights, batch, separator=2, first=1)
+    sums, rows = batch_sums(weights, batch, separator=2, first=1)
     assert rows == 3
     entropy, distance, separator, first = (sums[:, 0] / rows).tolist()
     assert entropy == pytest.approx([math.log(3), 0.0])
@@ -138,14 +138,14 @@ def test_measures_stay_within_their_bounds(seed, tokens):
     generator = torch.Generator().manual_seed(seed)
     weights = torch.rand((2, 3, 4, tokens, tokens), generator=generator).softmax(-1)
     ids = torch.randint(0, 4, (3, tokens), generator=generator)
-    sums, rows = of_batch(weights, {"input_ids": ids, "attention_mask": torch.ones_like(ids)}, 2, 1)
+    sums, rows = batch_sums(weights, {"input_ids": ids, "attention_mask": torch.ones_like(ids)}, 2, 1)
     entropy, distance, separator, first = sums / rows
     assert (entropy > 0).all() and (entropy <= math.log(tokens) + 1e-6).all()
     assert (distance >= 0).all() and (distance <= tokens - 1).all()
     assert (separator + first <= 1 + 1e-6).all()
 
 
-def test_maps_are_of_the_whole_text_and_nothing_else(tiny):
+def test_a_map_covers_the_whole_text_without_padding(tiny):
     pm, tokenizer, data = tiny
     [alone] = maps(pm.model, tokenizer, [(TEXTS[0][1], TEXTS[1][1])], 64, "cpu")
     ids = data.inputs["input_ids"][1, : data.lengths[1]]
@@ -159,29 +159,29 @@ def test_maps_are_of_the_whole_text_and_nothing_else(tiny):
 # Pages
 
 
-def comparison(layers=2, heads=4, gone=False):
+def comparison(layers=2, heads=4, pruned=False):
     random = np.random.default_rng(0)
     tokens = ("[CLS]", "a$b", "<i>", "[SEP]")
 
-    def model(name, some_gone):
+    def model(name, has_pruned_heads):
         weights = random.dirichlet(np.ones(4), size=(layers, heads, 4))
         values = {measure: random.random((layers, heads)) for measure in MEASURES}
-        if some_gone:
+        if has_pruned_heads:
             weights[0, 1] = weights[-1] = np.nan
             for value in values.values():
                 value[0, 1] = value[-1] = np.nan
         return Model(name, values, (Map(tokens, weights),), "as recorded, bit for bit", {"accuracy": 0.5})
 
-    models = (model("dense", False), model("heads 0.5", gone))
+    models = (model("dense", False), model("heads 0.5", pruned))
     return Comparison("rte", 3, "validation", 277, (("model", "<tiny>"),), ("a$b <i>",), models)
 
 
 @pytest.mark.parametrize(
-    "found", [comparison(), comparison(12, 12), comparison(gone=True)], ids=["few", "many", "gone"]
+    "result", [comparison(), comparison(12, 12), comparison(pruned=True)], ids=["few", "many", "pruned"]
 )
-def test_files_are_the_same_each_time(found, tmp_path):
+def test_files_are_the_same_each_time(result, tmp_path):
     kinds = ("md", "csv", "svg", "png")
-    one, other = (write(found, tmp_path / name, kinds, "prunebench attention") for name in ("one", "other"))
+    one, other = (write(result, tmp_path / name, kinds, "prunebench attention") for name in ("one", "other"))
     assert [path.read_bytes() for path in one] == [path.read_bytes() for path in other]
     page = (tmp_path / "one" / "README.md").read_text()
     assert "![Attention in text 1](text-1.svg)" in page and "<i>" not in page
@@ -189,30 +189,30 @@ def test_files_are_the_same_each_time(found, tmp_path):
 
 
 def test_both_models_are_drawn_on_one_scale(tmp_path):
-    found = comparison(gone=True)
-    for figure in (picture.text(found, 0), picture.text(found, 0, [(0, 1), (1, 2)])):
+    result = comparison(pruned=True)
+    for figure in (plots.text(result, 0), plots.text(result, 0, [(0, 1), (1, 2)])):
         limits = {image.get_clim() for axes in figure.axes for image in axes.get_images()}
         assert len(limits) == 1
-    axes = picture.summary(found).axes
+    axes = plots.summary(result).axes
     panels = [panel for panel in axes if panel.get_images()]
     assert len(panels) == 3 * len(MEASURES)
-    for dense, pruned, apart in (panels[i : i + 3] for i in range(0, len(panels), 3)):
+    for dense, pruned, difference in (panels[i : i + 3] for i in range(0, len(panels), 3)):
         assert dense.get_images()[0].get_clim() == pruned.get_images()[0].get_clim()
-        low, high = apart.get_images()[0].get_clim()
+        low, high = difference.get_images()[0].get_clim()
         assert low == -high
 
 
-def test_what_is_gone_is_in_no_mean():
-    text = terminal(comparison(gone=True))
+def test_pruned_heads_are_in_no_mean():
+    text = terminal(comparison(pruned=True))
     line = next(line for line in text.splitlines() if line.startswith("1  ") and "→" in line)
     assert "→ —" in line
-    dense, pruned = comparison(gone=True).models
+    dense, pruned = comparison(pruned=True).models
     both = ~np.isnan(pruned.measures["entropy"])
     expected = f"{(pruned.measures['entropy'] - dense.measures['entropy'])[both].mean():+.3f}".replace("-", "−")
     assert expected in next(line for line in text.splitlines() if line.startswith("entropy"))
 
 
-def test_no_torch_is_loaded_to_draw():
+def test_drawing_needs_no_torch():
     code = "import sys, prunebench.reports.attention; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
 
@@ -226,78 +226,78 @@ def words(on_tiny):
 
 
 @pytest.fixture(scope="module")
-def ran(words, tmp_path_factory):
-    """A store after a run of IMP and heads; not to be changed."""
-    store = tmp_path_factory.mktemp("stores") / "ran"
+def finished_store(words, tmp_path_factory):
+    """A store after a run of IMP and heads. Tests must not change it."""
+    store = tmp_path_factory.mktemp("stores") / "finished"
     options = ["--tasks", "rte", "--seeds", "1", "--strategies", "imp,heads", "--sparsities", "0.2,0.5"]
     assert call("run", *words, *options, "--store", store)[0] == 0
     return store
 
 
 @pytest.fixture
-def store(ran, tmp_path):
-    return shutil.copytree(ran, tmp_path / "store")
+def store(finished_store, tmp_path):
+    return shutil.copytree(finished_store, tmp_path / "store")
 
 
 def files(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_two_trainings_again_give_what_is_recorded_bit_for_bit(words, store, tmp_path, trainings):
+def test_the_two_models_are_trained_again_and_equal_their_records(words, store, tmp_path, trainings):
     before = files(store)
-    asked = ["attention", *words, "--task", "rte", "--sparsity", "0.2", "--store", store]
-    status, said, err = call(*asked, "--dry-run")
+    arguments = ["attention", *words, "--task", "rte", "--sparsity", "0.2", "--store", store]
+    status, out, err = call(*arguments, "--dry-run")
     assert status == 0, err
-    assert "2 trainings, 2 of them again for masks or weights that are not kept" in said
-    assert "Expected cost: about" in said and files(store) == before and trainings == []
-    status, said, err = call(*asked, "--out", tmp_path / "out")
+    assert "2 trainings, 2 of them again for masks or weights that are not kept" in out
+    assert "Expected cost: about" in out and files(store) == before and trainings == []
+    status, out, err = call(*arguments, "--out", tmp_path / "out")
     assert status == 0, err
-    assert len(trainings) == 2, "the masks are there: IMP is not climbed again"
-    assert "Expected cost: about" in said.partition("rte, seed 0: attention")[0], "said before it trains"
-    assert said.count("as recorded, bit for bit") == 2
+    assert len(trainings) == 2, "the masks are stored, so the rounds of IMP are not repeated"
+    assert "Expected cost: about" in out.partition("rte, seed 0: attention")[0], "the cost stands before the training"
+    assert out.count("as recorded, bit for bit") == 2
     after = files(store)
     assert {path: data for path, data in after.items() if path in before} == before
     assert len(list((store / "models").iterdir())) == 2 and not list((store / "weights").glob("*"))
     with (tmp_path / "out" / "maps.csv").open() as file:
         lines = list(csv.DictReader(file))
     assert {line["model"] for line in lines} == {"dense", "imp 0.2"}
-    places = [tuple(line[name] for name in ("model", "text", "layer", "head", "i")) for line in lines]
+    rows = [tuple(line[name] for name in ("model", "text", "layer", "head", "i")) for line in lines]
     row = [
-        float(line["attention"]) for line, at in zip(lines, places, strict=True) if at == ("dense", "1", "1", "3", "2")
+        float(line["attention"]) for line, at in zip(lines, rows, strict=True) if at == ("dense", "1", "1", "3", "2")
     ]
     assert sum(row) == pytest.approx(1, abs=1e-5)
-    made = files(tmp_path / "out")
-    status, said, _ = call(*asked, "--out", tmp_path / "out")
+    first = files(tmp_path / "out")
+    status, out, _ = call(*arguments, "--out", tmp_path / "out")
     assert (status, len(trainings)) == (0, 2)
-    assert "Nothing is left to run" in said and files(tmp_path / "out") == made
+    assert "Nothing is left to run" in out and files(tmp_path / "out") == first
     status, page, _ = call("leaderboard", "--store", store)
     assert status == 0 and page == call("leaderboard", "--store", store)[1]
 
 
-def test_a_model_that_is_not_what_was_recorded_is_told(words, store):
-    """A score with its sign turned round: so are its correlations."""
-    asked = ["attention", *words, "--task", "stsb", "--sparsity", "0.1", "--store", store]
-    status, said, _ = call(*asked)
-    assert status == 0 and said.count("as recorded, bit for bit") == 2
+def test_a_model_that_differs_from_its_record_is_named(words, store):
+    """Turning the sign of the predicted scores turns their correlations."""
+    arguments = ["attention", *words, "--task", "stsb", "--sparsity", "0.1", "--store", store]
+    status, out, _ = call(*arguments)
+    assert status == 0 and out.count("as recorded, bit for bit") == 2
     for path in (store / "models").iterdir():
         weights = safetensors.torch.load_file(path)
         weights["classifier.weight"] *= -1
         safetensors.torch.save_file(weights, path)
-    status, said, _ = call(*asked, "--seed", "0")
+    status, out, _ = call(*arguments, "--seed", "0")
     assert status == 0
-    assert said.count("not as recorded: logits up to") == 2
-    assert said.count("instead of") == 2 * len(("pearson", "spearmanr"))
+    assert out.count("not as recorded: logits up to") == 2
+    assert out.count("instead of") == 2 * len(("pearson", "spearmanr"))
 
 
-def test_heads_that_are_gone_have_no_attention(words, store, tmp_path):
-    asked = ["attention", *words, "--task", "rte", "--strategy", "heads", "--sparsity", "0.5", "--store", store]
-    status, said, err = call(*asked, "--out", tmp_path, "--sentence", "the dog [SEP] the cat", "--head", "1.2")
+def test_pruned_heads_have_no_attention(words, store, tmp_path):
+    arguments = ["attention", *words, "--task", "rte", "--strategy", "heads", "--sparsity", "0.5", "--store", store]
+    status, out, err = call(*arguments, "--out", tmp_path, "--sentence", "the dog [SEP] the cat", "--head", "1.2")
     assert status == 0, err
-    assert said.count("as recorded, bit for bit") == 2, "the compacted model is what was scored"
+    assert out.count("as recorded, bit for bit") == 2, "the record is of the compacted model"
     with (tmp_path / "summary.csv").open() as file:
         lines = list(csv.DictReader(file))
-    gone = [line for line in lines if line["entropy"] == ""]
-    assert len(gone) == 4 and {line["model"] for line in gone} == {"heads 0.5"}
+    pruned = [line for line in lines if line["entropy"] == ""]
+    assert len(pruned) == 4 and {line["model"] for line in pruned} == {"heads 0.5"}
     with (tmp_path / "maps.csv").open() as file:
         tokens = {(line["i"], line["token_i"]) for line in csv.DictReader(file)}
     assert [token for _, token in sorted(tokens)] == ["[CLS]", "the", "dog", "[SEP]", "the", "cat", "[SEP]"]
@@ -323,8 +323,8 @@ def test_a_bad_option_is_one_line(words, tmp_path, options, parts):
     assert not (tmp_path / "store").exists()
 
 
-def test_a_run_keeps_its_models_where_it_is_asked_to(words, tmp_path):
-    """Each is the model that its record is of, and another job that trains on takes nothing of it away."""
+def test_a_run_keeps_its_models_on_request(words, tmp_path):
+    """Each is the model of its record, also when another job goes on from it."""
     options = ["--tasks", "rte", "--seeds", "1", "--strategies", "magnitude", "--sparsities", "0.5", "--keep-models"]
     store = tmp_path / "store"
     status, _, err = call("run", *words, *options, "--store", store)
@@ -336,8 +336,8 @@ def test_a_run_keeps_its_models_where_it_is_asked_to(words, tmp_path):
     assert zeros == 16384 // 2
     assert not list((store / "weights").glob("*"))
     assert "2 models" in call("doctor", "--store", store)[1]
-    status, said, _ = call("run", *words, *options, "--store", store)
-    assert status == 0 and "Nothing is left to run" in said
+    status, out, _ = call("run", *words, *options, "--store", store)
+    assert status == 0 and "Nothing is left to run" in out
     (store / "models" / f"{cells['magnitude']['key']}.safetensors").unlink()
-    status, said, _ = call("plan", *words, *options, "--store", store)
-    assert "2 trainings, 2 of them again" in said, "it trains on from dense weights, which are not kept as such"
+    status, out, _ = call("plan", *words, *options, "--store", store)
+    assert "2 trainings, 2 of them again" in out, "it goes on from dense weights, which are not kept"

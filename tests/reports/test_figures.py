@@ -1,4 +1,4 @@
-"""Figures for papers: what is drawn against hand computation, and that files depend on nothing but the results."""
+"""Figures for papers against computations by hand, their files, and `prunebench figures`."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from prunebench import PrunebenchError
 from prunebench.reports.figures import pictures, ranks, scores, write
 from prunebench.reports.figures.style import Style, settings
 from prunebench.reports.leaderboard import build
-from prunebench.reports.leaderboard.model import Page
-from prunebench.reports.leaderboard.retained import Kept, kept, sections
+from prunebench.reports.leaderboard.page_model import Page
+from prunebench.reports.leaderboard.retention import Kept, kept, sections
 
 
 @pytest.fixture(scope="module")
@@ -26,12 +26,12 @@ def page() -> Page:
     return build(golden_lab().rows())
 
 
-def task(page: Page, name: str) -> Any:
+def section_and_track(page: Page, name: str) -> Any:
     (section,) = [section for section in page.sections if section.name == name]
     return section, section.tracks[0]
 
 
-def test_there_is_a_picture_of_everything(page: Page) -> None:
+def test_every_task_and_track_has_its_pictures(page: Page) -> None:
     assert set(pictures(page)) == {
         f"{kind}-{name}-{track}"
         for track in ("unstructured", "structured")
@@ -44,24 +44,24 @@ def test_there_is_a_picture_of_everything(page: Page) -> None:
     }
 
 
-def test_means_bands_and_references(page: Page) -> None:
-    section, track = task(page, "rte")
+def test_means_bands_and_reference_lines(page: Page) -> None:
+    section, track = section_and_track(page, "rte")
     picture = scores.against_sparsity(section, track, 0, Style.of(page))
     (axes,) = picture.axes
     names = [text.get_text() for text in picture.legends[0].get_texts()]
-    found = dict(zip(names, axes.get_lines(), strict=True))
+    lines = dict(zip(names, axes.get_lines(), strict=True))
     # 61, 62, 66 and 57, 58, 59.
-    assert list(found["imp"].get_xdata()) == [0.3, 0.5]
-    assert list(found["imp"].get_ydata()) == pytest.approx([63, 58])
-    assert list(found["dense"].get_ydata()) == pytest.approx([62, 62])
-    assert list(found["majority class"].get_ydata()) == pytest.approx([55, 55])
+    assert list(lines["imp"].get_xdata()) == [0.3, 0.5]
+    assert list(lines["imp"].get_ydata()) == pytest.approx([63, 58])
+    assert list(lines["dense"].get_ydata()) == pytest.approx([62, 62])
+    assert list(lines["majority class"].get_ydata()) == pytest.approx([55, 55])
     band = axes.collections[0].get_paths()[0].vertices[:, 1]
     assert (min(band), max(band)) == (pytest.approx(57), pytest.approx(63 + 7**0.5))
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("sparsity", "accuracy × 100")
 
 
 def test_every_seed_is_a_point(page: Page) -> None:
-    section, track = task(page, "rte")
+    section, track = section_and_track(page, "rte")
     first, second = scores.seeds(section, track, 0, Style.of(page)).axes[:2]
     points = [list(line.get_xdata()) for line in first.get_lines() if len(line.get_xdata()) == 3]
     assert points == [pytest.approx([60, 62, 64]), pytest.approx([61, 62, 66]), pytest.approx([55, 53, 57])]
@@ -69,10 +69,10 @@ def test_every_seed_is_a_point(page: Page) -> None:
     assert [text.get_text() for text in first.get_yticklabels()] == ["dense", "imp", "random-pruning"]
 
 
-def test_retained_against_what_is_left(page: Page) -> None:
-    found = {section.name: kept(section, group) for section, group in sections(page)}
-    own = [point for point in found["rte"] if point.track == "unstructured"]
-    (axes,) = scores.retained(own, Style.of(page)).axes
+def test_score_retained_against_parameters_left(page: Page) -> None:
+    by_section = {section.name: kept(section, group) for section, group in sections(page)}
+    points = [point for point in by_section["rte"] if point.track == "unstructured"]
+    (axes,) = scores.retained(points, Style.of(page)).axes
     imp = axes.containers[0].lines[0]
     # 1,300 and 1,100 of 1,600 parameters; 57/60, 58/62 and 59/64 at sparsity 0.5.
     assert list(imp.get_xdata()) == pytest.approx([81.25, 68.75])
@@ -80,7 +80,7 @@ def test_retained_against_what_is_left(page: Page) -> None:
     assert axes.xaxis_inverted()
 
 
-def test_seconds_of_two_machines_are_not_held_against_each_other() -> None:
+def test_seconds_of_two_machines_are_not_compared() -> None:
     lab = Lab()
     for seed in range(2):
         lab.done("rte", "dense", 0.0, seed, 0.9)
@@ -92,13 +92,14 @@ def test_seconds_of_two_machines_are_not_held_against_each_other() -> None:
         return kept(*sections(build(lab.rows()))[0])
 
     assert all(point.seconds for point in points())
-    # Of the trainings on the way to a mask, too.
+    # The trainings that lead to a mask count, too.
     lab.records[lab.cells[-1]["trainings"][1]]["environment"] = {"hardware": "A GPU"}
     assert {point.seconds for point in points()} == {None}
     assert all(point.steps for point in points())
 
 
 def six_tasks() -> Lab:
+    """Three methods in the same order on six tasks."""
     lab = Lab()
     for name in ("rte", "sst2", "qnli", "a", "b", "c"):
         for seed in range(3):
@@ -127,7 +128,7 @@ def test_two_tasks_have_no_critical_difference(page: Page) -> None:
 
 
 @pytest.mark.parametrize("kind", ["svg", "pdf", "png"])
-def test_files_depend_on_the_results_alone(kind: str, tmp_path: Path) -> None:
+def test_files_do_not_depend_on_the_order_of_results(kind: str, tmp_path: Path) -> None:
     lab, other = golden_lab(), golden_lab()
     random.Random(1).shuffle(other.cells)
     other.records = dict(reversed(other.records.items()))
@@ -139,7 +140,7 @@ def test_files_depend_on_the_results_alone(kind: str, tmp_path: Path) -> None:
     assert all(path.read_bytes().startswith(head) and b"CreationDate" not in path.read_bytes() for path in first)
 
 
-def test_names_are_names(tmp_path: Path) -> None:
+def test_names_are_not_taken_for_formulas_or_markup(tmp_path: Path) -> None:
     lab = golden_lab()
     names = ["$x^2$ and $y", "</svg><script>alert(1)</script>", "a--b-->c", "中文\n\x1b[31m", "_private", "x" * 200]
     for name in names:
@@ -150,27 +151,27 @@ def test_names_are_names(tmp_path: Path) -> None:
         assert root.tag == "{http://www.w3.org/2000/svg}svg"
         assert not list(root.iter("{http://www.w3.org/2000/svg}script"))
     page = build(lab.rows())
-    section, track = task(page, "rte")
+    section, track = section_and_track(page, "rte")
     with settings():
         picture = scores.against_sparsity(section, track, 0, Style.of(page))
     shown = {text.get_text() for text in picture.legends[0].get_texts()}
     assert {"$x^2$ and $y", "_private", "x" * 33 + "…", "中文 [31m"} <= shown
 
 
-def test_tasks_whose_names_are_alike_have_files_of_their_own() -> None:
+def test_tasks_with_similar_names_have_different_files() -> None:
     lab = Lab()
     for name in ("a b", "a-b", "a/b", "../x"):
         lab.done(name, "imp", 0.5, 0, 0.5, benchmark="")
-    found = [name for name in pictures(build(lab.rows())) if name.startswith("score")]
-    assert found == ["score-x-unstructured", *(f"score-a-b-unstructured{more}" for more in ("", "-2", "-3"))]
+    names = [name for name in pictures(build(lab.rows())) if name.startswith("score")]
+    assert names == ["score-x-unstructured", *(f"score-a-b-unstructured{more}" for more in ("", "-2", "-3"))]
 
 
-def test_no_window_and_no_torch() -> None:
+def test_drawing_needs_no_window_and_no_torch() -> None:
     code = (
         "import sys, tempfile; sys.path.insert(0, sys.argv[1])\n"
         "from lab import golden_lab\nfrom pathlib import Path\n"
         "from prunebench.reports.figures import write\nfrom prunebench.reports.leaderboard import build\n"
-        "with tempfile.TemporaryDirectory() as place: write(build(golden_lab().rows()), Path(place), ['png'])\n"
+        "with tempfile.TemporaryDirectory() as folder: write(build(golden_lab().rows()), Path(folder), ['png'])\n"
         "print({'matplotlib.pyplot', 'torch', 'tkinter'} & set(sys.modules))"
     )
     arguments = [sys.executable, "-c", code, str(Path(__file__).parents[1])]
@@ -181,20 +182,21 @@ def test_no_window_and_no_torch() -> None:
 def store(tmp_path: Path) -> Path:
     from prunebench.store.store import Store
 
-    lab, place = golden_lab(), Store.create(tmp_path / "store")
-    place.add_plan(lab.cells, "", "prunebench run --tasks rte,mrpc")
+    lab, store = golden_lab(), Store.create(tmp_path / "store")
+    store.add_plan(lab.cells, "", "prunebench run --tasks rte,mrpc")
     for record in lab.records.values():
-        place.add_record(record, b"")
-    return place.place.folder
+        store.add_record(record, b"")
+    return store.place.folder
 
 
 def run(*arguments: str | Path) -> Any:
+    """`prunebench figures` with these arguments."""
     from prunebench.cli.figures import figures
 
     return CliRunner().invoke(figures, [str(argument) for argument in arguments])
 
 
-def test_command(store: Path, tmp_path: Path) -> None:
+def test_the_command_writes_the_chosen_figures(store: Path, tmp_path: Path) -> None:
     out = tmp_path / "figures"
     result = run("--store", store, "--out", out, "--format", "svg,png", "--tasks", "rte", "--strategies", "imp")
     assert result.exception is None
@@ -203,21 +205,21 @@ def test_command(store: Path, tmp_path: Path) -> None:
     assert result.output.splitlines()[-1] == f"Written: 6 files in {out}, score-rte-unstructured.svg and others"
 
 
-def test_command_says_what_is_mixed(tmp_path: Path) -> None:
-    """And whatever else a page of these results warns of."""
+def test_the_command_warns_of_mixed_settings(tmp_path: Path) -> None:
+    """And of everything else that a page of these results warns of."""
     from prunebench.store.store import Store
 
-    lab, place = Lab(), Store.create(tmp_path / "store")
+    lab, store = Lab(), Store.create(tmp_path / "store")
     for label, sparsity in (("dense", 0.0), ("imp", 0.5)):
         lab.done("rte", label, sparsity, 0, 0.6)
     key = {"key": "other", "trainings": ["other"]}
     lab.done("rte", "imp", 0.5, 0, 0.5, setting={"precision": "bf16"}, environment={"torch": "3"}, **key)
-    place.add_plan(lab.cells, "", "prunebench run")
+    store.add_plan(lab.cells, "", "prunebench run")
     for record in lab.records.values():
-        place.add_record(record, b"")
-    words = ("--store", place.place.folder, "--out", tmp_path / "figures", "--format", "svg")
-    assert "say --allow-mixed" in str(run(*words).exception)
-    mixed = run(*words, "--allow-mixed")
+        store.add_record(record, b"")
+    arguments = ("--store", store.place.folder, "--out", tmp_path / "figures", "--format", "svg")
+    assert "say --allow-mixed" in str(run(*arguments).exception)
+    mixed = run(*arguments, "--allow-mixed")
     assert mixed.exception is None
     assert mixed.stderr.splitlines() == [
         "warning: Mixed: 2 precisions for rte: 'bf16', 'fp32'.",
@@ -226,7 +228,7 @@ def test_command_says_what_is_mixed(tmp_path: Path) -> None:
     assert "imp {precision=bf16}" in (tmp_path / "figures" / "score-rte-unstructured.svg").read_text()
 
 
-def test_command_refuses_what_it_cannot_draw(store: Path, tmp_path: Path) -> None:
+def test_the_command_refuses_an_unknown_format(store: Path, tmp_path: Path) -> None:
     error = run("--store", store, "--out", tmp_path / "figures", "--format", "gif").exception
     assert isinstance(error, PrunebenchError) and "unknown format 'gif'" in str(error)
     assert run("--store", store).exit_code == 2

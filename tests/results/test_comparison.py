@@ -1,4 +1,4 @@
-"""Paired tests, Holm, power and McNemar against scipy, statsmodels, brute force, hand computation and properties."""
+"""Paired tests, Holm's correction, power and McNemar's test, against scipy, statsmodels, brute force and by hand."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from statsmodels.stats.power import TTestPower
 from prunebench.results.statistics.comparison import (
     ALIKE,
     BETTER,
-    EXACT,
     FEW,
-    OPEN,
+    MAX_EXACT,
+    UNDECIDED,
     WORSE,
     PValues,
     compare,
@@ -39,7 +39,7 @@ def by_seed(*values: float) -> dict[int, float]:
     return dict(enumerate(values))
 
 
-# Differences of scores, as 400 examples give them: ties and zeros are common.
+# Differences of scores on 400 examples, where ties and zeros are common.
 difference = st.integers(-40, 40).map(lambda right: right / 400)
 several = st.lists(difference, min_size=3, max_size=9)
 
@@ -48,27 +48,27 @@ several = st.lists(difference, min_size=3, max_size=9)
 
 
 def test_by_hand() -> None:
-    found = compare({0: 0.62, 1: 0.65, 2: 0.62, 9: 0.1}, {0: 0.60, 1: 0.61, 2: 0.62, 7: 0.9})
+    comparison = compare({0: 0.62, 1: 0.65, 2: 0.62, 9: 0.1}, {0: 0.60, 1: 0.61, 2: 0.62, 7: 0.9})
     # 0.02, 0.04, 0: mean 0.02, std 0.02, so t = √3 with 2 degrees of freedom: p = 1 − t/√(2 + t²) = 1 − √(3/5).
-    assert (found.pairs, found.differences) == ((0, 1, 2), (0.02, 0.04, 0.0))
-    assert found.effect == pytest.approx(1.0)
-    assert found.p.t == pytest.approx(1 - math.sqrt(3 / 5))
-    # Of two signs four flips are all as far out as, or nearer than, what is seen: 2 of 4 are as far.
-    assert (found.p.wilcoxon, found.p.permutation) == (0.5, 0.5)
-    assert found.interval is not None
-    assert found.interval.low == pytest.approx(0.02 - 4.30265 * 0.02 / math.sqrt(3), abs=1e-6)
+    assert (comparison.pairs, comparison.differences) == ((0, 1, 2), (0.02, 0.04, 0.0))
+    assert comparison.effect == pytest.approx(1.0)
+    assert comparison.p.t == pytest.approx(1 - math.sqrt(3 / 5))
+    # Two nonzero differences have four assignments of signs; 2 of 4 sums are as far from 0 as the observed one.
+    assert (comparison.p.wilcoxon, comparison.p.permutation) == (0.5, 0.5)
+    assert comparison.interval is not None
+    assert comparison.interval.low == pytest.approx(0.02 - 4.30265 * 0.02 / math.sqrt(3), abs=1e-6)
 
 
 @given(several)
 def test_the_t_test_agrees_with_scipy(values: list[float]) -> None:
     assume(min(values) < max(values))
-    found = compare(by_seed(*values), by_seed(*(0.0,) * len(values)))
+    comparison = compare(by_seed(*values), by_seed(*(0.0,) * len(values)))
     expected = scipy.stats.ttest_rel(values, [0.0] * len(values))
-    assert found.p.t == pytest.approx(expected.pvalue, abs=1e-9)
+    assert comparison.p.t == pytest.approx(expected.pvalue, abs=1e-9)
     low, high = expected.confidence_interval(0.95)
-    assert found.interval is not None
-    assert (found.interval.low, found.interval.high) == (pytest.approx(low), pytest.approx(high))
-    assert found.effect == pytest.approx(np.mean(values) / np.std(values, ddof=1), abs=1e-12)
+    assert comparison.interval is not None
+    assert (comparison.interval.low, comparison.interval.high) == (pytest.approx(low), pytest.approx(high))
+    assert comparison.effect == pytest.approx(np.mean(values) / np.std(values, ddof=1), abs=1e-12)
 
 
 @given(st.lists(difference.filter(bool), min_size=2, max_size=8))
@@ -106,14 +106,14 @@ def test_the_permutation_test_agrees_with_scipy() -> None:
 
 
 @pytest.mark.parametrize(("n", "least"), [(3, 0.25), (4, 0.125), (5, 0.0625), (6, 0.03125), (10, 1 / 512)])
-def test_what_few_seeds_cannot_show(n: int, least: float) -> None:
-    clear = [0.1 + i / 100 for i in range(n)]
-    assert wilcoxon_p(clear) == permutation_p(clear) == least_p(n) == least
+def test_smallest_p_of_few_seeds(n: int, least: float) -> None:
+    positive = [0.1 + i / 100 for i in range(n)]
+    assert wilcoxon_p(positive) == permutation_p(positive) == least_p(n) == least
 
 
-def test_too_many_flips_are_not_counted() -> None:
-    assert permutation_p([0.1] * EXACT) == least_p(EXACT)
-    assert permutation_p([0.1] * (EXACT + 1)) is None
+def test_no_permutation_test_for_many_pairs() -> None:
+    assert permutation_p([0.1] * MAX_EXACT) == least_p(MAX_EXACT)
+    assert permutation_p([0.1] * (MAX_EXACT + 1)) is None
 
 
 # --- verdicts ---
@@ -123,25 +123,26 @@ def test_verdicts() -> None:
     none = by_seed(0.5, 0.5, 0.5, 0.5)
     assert compare(by_seed(0.61, 0.62, 0.60, 0.61), none).verdict() == BETTER
     assert compare(by_seed(0.41, 0.42, 0.40, 0.41), none).verdict() == WORSE
-    assert compare(by_seed(0.61, 0.42, 0.60, 0.41), none).verdict() == OPEN
-    assert compare(none, none).verdict() == OPEN
+    assert compare(by_seed(0.61, 0.42, 0.60, 0.41), none).verdict() == UNDECIDED
+    assert compare(none, none).verdict() == UNDECIDED
 
 
-def test_fewer_than_three_pairs_call_nothing() -> None:
+def test_fewer_than_three_pairs_give_no_verdict() -> None:
     for n in (1, 2):
-        found = compare(by_seed(*(0.9,) * n), by_seed(*(0.1 * i for i in range(n))))
-        assert (found.verdict(), found.p, found.detectable, found.effect) == (FEW, PValues(), None, None)
+        comparison = compare(by_seed(*(0.9,) * n), by_seed(*(0.1 * i for i in range(n))))
+        assert (comparison.verdict(), comparison.p) == (FEW, PValues())
+        assert (comparison.detectable, comparison.effect) == (None, None)
     assert compare({0: 1.0}, {1: 1.0}).summary is None
     assert compare({0: 1.0}, {1: 1.0}).verdict() == FEW
 
 
-def test_the_same_difference_on_every_seed_leaves_a_t_test_nothing_to_judge_by() -> None:
-    # In binary these differences are not equal, and a t test of their rounding would be sure of anything.
-    found = compare(by_seed(0.3, 0.8, 0.7), by_seed(0.2, 0.7, 0.6))
-    assert found.differences == (0.1, 0.1, 0.1)
-    assert (found.p.t, found.effect, found.detectable, found.verdict()) == (None, None, None, ALIKE)
-    assert found.interval is None
-    assert found.p.permutation == 0.25
+def test_equal_differences_give_no_t_test() -> None:
+    # In binary these differences are not equal, and a t test of the rounding errors would be certain of anything.
+    comparison = compare(by_seed(0.3, 0.8, 0.7), by_seed(0.2, 0.7, 0.6))
+    assert comparison.differences == (0.1, 0.1, 0.1)
+    assert (comparison.p.t, comparison.effect, comparison.detectable, comparison.verdict()) == (None, None, None, ALIKE)
+    assert comparison.interval is None
+    assert comparison.p.permutation == 0.25
 
 
 def test_holms_correction_decides() -> None:
@@ -150,18 +151,18 @@ def test_holms_correction_decides() -> None:
     assert weak.p.t is not None and 0.01 < weak.p.t < 0.05
     assert weak.verdict() == BETTER
     together = family([clear, *[weak] * 5])
-    assert [found.verdict() for found in together] == [BETTER, *[OPEN] * 5]
+    assert [comparison.verdict() for comparison in together] == [BETTER, *[UNDECIDED] * 5]
 
 
 @given(st.lists(st.tuples(difference, difference), min_size=1, max_size=9), st.randoms(use_true_random=False))
 def test_swapping_changes_signs_and_order_changes_nothing(pairs: list[tuple[float, float]], rng: random.Random) -> None:
     a, b = (dict(enumerate(side)) for side in zip(*pairs, strict=True))
-    found, swapped = compare(a, b), compare(b, a)
-    assert swapped.differences == tuple(-value + 0.0 for value in found.differences)
-    assert swapped.p == found.p and swapped.detectable == found.detectable
+    comparison, swapped = compare(a, b), compare(b, a)
+    assert swapped.differences == tuple(-value + 0.0 for value in comparison.differences)
+    assert swapped.p == comparison.p and swapped.detectable == comparison.detectable
     seeds = list(a)
     rng.shuffle(seeds)
-    assert compare({seed: a[seed] for seed in seeds}, b) == found
+    assert compare({seed: a[seed] for seed in seeds}, b) == comparison
 
 
 # --- the family ---
@@ -176,22 +177,22 @@ def test_holm_agrees_with_statsmodels(values: list[float]) -> None:
 
 
 @given(ps, st.randoms(use_true_random=False))
-def test_holm_is_monotone_never_below_p_and_takes_no_notice_of_order(values: list[float], rng: random.Random) -> None:
-    found = holm(values)
-    assert all(p <= adjusted <= 1 for p, adjusted in zip(values, found, strict=True))
-    by_p = [adjusted for _, adjusted in sorted(zip(values, found, strict=True))]
+def test_holm_is_monotone_never_below_p_and_independent_of_order(values: list[float], rng: random.Random) -> None:
+    corrected = holm(values)
+    assert all(p <= adjusted <= 1 for p, adjusted in zip(values, corrected, strict=True))
+    by_p = [adjusted for _, adjusted in sorted(zip(values, corrected, strict=True))]
     assert by_p == sorted(by_p)
     order = rng.sample(range(len(values)), len(values))
-    assert holm([values[i] for i in order]) == [found[i] for i in order]
+    assert holm([values[i] for i in order]) == [corrected[i] for i in order]
 
 
-def test_holm_by_hand_leaves_out_what_has_no_test() -> None:
-    # Sorted 0.01, 0.03, 0.04: 3·0.01, 2·0.03, and 1·0.04, which must not be below 0.06.
+def test_holm_by_hand_skips_missing_tests() -> None:
+    # Sorted: 0.01, 0.03, 0.04. Adjusted: 3·0.01, 2·0.03, and 1·0.04, which is raised to 0.06.
     assert holm([0.04, None, 0.01, 0.03]) == [0.06, None, 0.03, 0.06]
     assert holm([]) == []
 
 
-# --- what could have been found ---
+# --- detectable effects ---
 
 
 @pytest.mark.parametrize("n", [3, 4, 5, 8, 20, 100])
@@ -201,41 +202,41 @@ def test_the_detectable_effect_agrees_with_statsmodels(n: int) -> None:
 
 
 @pytest.mark.parametrize(("n", "alpha", "power"), [(3, 0.05, 0.8), (5, 0.05, 0.8), (4, 0.01, 0.9)])
-def test_the_detectable_effect_is_found_that_often(n: int, alpha: float, power: float) -> None:
+def test_the_detectable_effect_is_detected_with_that_power(n: int, alpha: float, power: float) -> None:
     draws = np.random.default_rng(0).normal(detectable_effect(n, alpha, power), 1, (20000, n))
     rejected = scipy.stats.ttest_1samp(draws, 0, axis=1).pvalue < alpha
     assert rejected.mean() == pytest.approx(power, abs=0.01)
 
 
-def test_the_detectable_difference_is_that_effect_in_points() -> None:
-    found = compare(by_seed(0.52, 0.50, 0.54), by_seed(0.5, 0.5, 0.5))
+def test_the_detectable_difference_is_the_effect_times_the_spread() -> None:
+    comparison = compare(by_seed(0.52, 0.50, 0.54), by_seed(0.5, 0.5, 0.5))
     spread = summarise([0.02, 0.0, 0.04]).std
     assert spread is not None
-    assert found.detectable == pytest.approx(3.264 * spread, rel=1e-4)
+    assert comparison.detectable == pytest.approx(3.264 * spread, rel=1e-4)
 
 
 # --- McNemar ---
 
 
 def test_mcnemar_by_hand() -> None:
-    # A alone has one right, B alone five: 2·(1 + 6)/2⁶.
+    # Only A predicts one example correctly, only B five: 2·(1 + 6)/2⁶.
     right_a = [True] * 10 + [True] + [False] * 5 + [False] * 4
     right_b = [True] * 10 + [False] + [True] * 5 + [False] * 4
-    found = mcnemar(right_a, right_b)
-    assert (found.both, found.only_a, found.only_b, found.neither) == (10, 1, 5, 4)
-    assert found.p == pytest.approx(14 / 64)
+    result = mcnemar(right_a, right_b)
+    assert (result.both, result.only_a, result.only_b, result.neither) == (10, 1, 5, 4)
+    assert result.p == pytest.approx(14 / 64)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=200))
 def test_mcnemar_agrees_with_statsmodels(pairs: list[tuple[bool, bool]]) -> None:
-    found = mcnemar([a for a, _ in pairs], [b for _, b in pairs])
-    table = [[found.both, found.only_a], [found.only_b, found.neither]]
-    if found.only_a + found.only_b == 0:
-        assert found.p == 1
+    result = mcnemar([a for a, _ in pairs], [b for _, b in pairs])
+    table = [[result.both, result.only_a], [result.only_b, result.neither]]
+    if result.only_a + result.only_b == 0:
+        assert result.p == 1
         return
-    assert found.p == pytest.approx(statsmodels_mcnemar(table, exact=True).pvalue, abs=1e-12)
+    assert result.p == pytest.approx(statsmodels_mcnemar(table, exact=True).pvalue, abs=1e-12)
 
 
-def test_mcnemar_of_two_numbers_of_examples_is_an_error() -> None:
+def test_mcnemar_needs_as_many_examples_of_both() -> None:
     with pytest.raises(ValueError):
         mcnemar([True], [True, False])

@@ -1,4 +1,4 @@
-"""Each criterion of matching by hand, where it parts from the others, and what holds of all of them."""
+"""The criteria of matching: each by hand, cases in which they disagree, and properties of all of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from prunebench.recipes.phases import (
     Compact,
-    Cubic,
     PermuteLayers,
     Phase,
     Prune,
@@ -21,7 +20,8 @@ from prunebench.recipes.phases import (
     to_json,
     trains_from_theta0,
 )
-from prunebench.results.statistics.matching import CRITERIA, failing_below, is_winning_ticket, largest, matches
+from prunebench.recipes.schedules import Cubic
+from prunebench.results.statistics.matching import CRITERIA, failing_below, is_winning_ticket, largest_matching, matches
 
 DENSE = {0: 0.60, 1: 0.62, 2: 0.64}
 
@@ -57,18 +57,18 @@ def test_non_inferiority_by_a_printed_t_table() -> None:
     assert matches(values, DENSE, limit - 1e-5)["non-inferior"] is False
 
 
-def test_only_seeds_that_both_have_are_compared() -> None:
-    # Seed 9 would lift the mean, dense seed 0 would sink that of dense.
+def test_only_common_seeds_are_compared() -> None:
+    # Seed 9 would raise the mean; seed 0 would lower the dense mean.
     assert matches({1: 0.61, 2: 0.64, 9: 1.0}, DENSE)["strict"] is False
     assert matches({1: 0.62, 2: 0.64}, DENSE)["each-seed"] is True
 
 
-def test_what_cannot_be_said_is_none() -> None:
+def test_criteria_that_cannot_be_computed_are_none() -> None:
     assert matches({0: 0.7}, DENSE) == {"strict": True, "each-seed": True, "one-std": None, "non-inferior": None}
     assert matches({9: 0.7}, DENSE) == dict.fromkeys(CRITERIA)
 
 
-def test_rounding_is_no_loss() -> None:
+def test_rounding_does_not_count_as_a_loss() -> None:
     # The sum of the first is 1.2 and of the second 1.2000000000000002.
     assert matches(seeds(0.3, 0.3, 0.3), seeds(0.1 + 0.2, 0.1 + 0.2, 0.1 + 0.2)) == dict.fromkeys(CRITERIA, True)
 
@@ -79,9 +79,9 @@ triples = st.lists(st.tuples(value, value), min_size=2, max_size=8)
 
 @given(triples)
 def test_each_seed_implies_strict_and_strict_implies_one_std(pairs: list[tuple[float, float]]) -> None:
-    found = matches(seeds(*(a for a, _ in pairs)), seeds(*(b for _, b in pairs)))
-    assert found["strict"] or not found["each-seed"]
-    assert found["one-std"] or not found["strict"]
+    result = matches(seeds(*(a for a, _ in pairs)), seeds(*(b for _, b in pairs)))
+    assert result["strict"] or not result["each-seed"]
+    assert result["one-std"] or not result["strict"]
 
 
 @given(triples, st.floats(0, 0.5), st.floats(0, 0.5))
@@ -91,21 +91,21 @@ def test_more_allowed_loss_matches_more(pairs: list[tuple[float, float]], one: f
     assert matches(values, dense, great)["non-inferior"] or not matches(values, dense, small)["non-inferior"]
 
 
-def test_the_largest_sparsity_and_the_holes_below_it() -> None:
+def test_the_largest_sparsity_and_the_smaller_ones_that_fail() -> None:
     levels = {
         **{0.0: seeds(0.9, 0.9, 0.9), 0.3: seeds(0.61, 0.63, 0.64), 0.5: seeds(0.50, 0.52, 0.54)},
         **{0.7: seeds(0.60, 0.70, 0.64), 0.8: seeds(0.59, 0.61, 0.63), 0.9: seeds(0.3, 0.4, 0.2)},
     }
-    # At 0.3 the differences 0.01, 0.01, 0 exclude a loss of a point: 0.0067 ± 0.0143.
-    # At 0.7 no seed is worse, but its differences 0, 0.08, 0 do not exclude a loss of a point.
-    assert largest(levels, DENSE) == {"strict": 0.7, "each-seed": 0.7, "one-std": 0.8, "non-inferior": 0.3}
+    # At 0.3 the differences are 0.01, 0.01, 0: the interval 0.0067 ± 0.0143 excludes a loss of a point.
+    # At 0.7 no seed is worse, but the interval of the differences 0, 0.08, 0 does not exclude one.
+    assert largest_matching(levels, DENSE) == {"strict": 0.7, "each-seed": 0.7, "one-std": 0.8, "non-inferior": 0.3}
     assert failing_below(levels, DENSE) == {
         "strict": (0.5,),
         "each-seed": (0.5,),
         "one-std": (0.5,),
         "non-inferior": (),
     }
-    assert largest({0.0: DENSE, 0.9: seeds(0.1, 0.1, 0.1)}, DENSE) == dict.fromkeys(CRITERIA)
+    assert largest_matching({0.0: DENSE, 0.9: seeds(0.1, 0.1, 0.1)}, DENSE) == dict.fromkeys(CRITERIA)
     assert failing_below({0.9: seeds(0.1, 0.1, 0.1)}, DENSE) == dict.fromkeys(CRITERIA, ())
 
 
@@ -123,23 +123,23 @@ PRUNED = (Train(), Prune(0.5))
         pytest.param((*PRUNED, Rewind(), Shuffle(), Train()), True, id="shuffled after the rewind"),
         pytest.param((*PRUNED, Rewind(), Train(), Compact()), True, id="compacted"),
         pytest.param((Prune(0.5), Train()), True, id="pruned before any training"),
-        pytest.param((Train(Cubic(0.5)), Rewind(), Train()), True, id="mask found in a training, then rewound"),
+        pytest.param((Train(Cubic(0.5)), Rewind(), Train()), True, id="pruned while training, then rewound"),
         pytest.param((Train(),), False, id="dense"),
         pytest.param((Train(), Rewind(), Train()), False, id="nothing pruned"),
-        pytest.param((Train(), Prune(0.0), Rewind(), Train()), False, id="nothing pruned, in words"),
+        pytest.param((Train(), Prune(0.0), Rewind(), Train()), False, id="pruned to sparsity 0"),
         pytest.param((*PRUNED, Train()), False, id="not rewound"),
         pytest.param((*PRUNED, Rewind(0.1), Train()), False, id="rewound to a later step"),
-        pytest.param((*PRUNED, Reinit(), Train()), False, id="drawn anew"),
+        pytest.param((*PRUNED, Reinit(), Train()), False, id="reinitialised"),
         pytest.param((*PRUNED, Rewind(), PermuteLayers(), Train()), False, id="layers in another order"),
-        pytest.param((*PRUNED, Rewind(), Reinit(), Train()), False, id="drawn anew after the rewind"),
+        pytest.param((*PRUNED, Rewind(), Reinit(), Train()), False, id="reinitialised after the rewind"),
         pytest.param((*PRUNED, Rewind(), Train(), Prune(0.7)), False, id="pruned after the training"),
         pytest.param((*PRUNED, Rewind()), False, id="not trained after the rewind"),
         pytest.param((Prune(0.5),), False, id="never trained"),
-        pytest.param((Train(Cubic(0.5)),), False, id="pruned while it trains"),
-        pytest.param((*PRUNED, Rewind(), Train(Cubic(0.9))), False, id="rewound, and pruned while it trains"),
+        pytest.param((Train(Cubic(0.5)),), False, id="pruned while training"),
+        pytest.param((*PRUNED, Rewind(), Train(Cubic(0.9))), False, id="rewound, and pruned while training"),
     ],
 )
-def test_what_trains_a_subnetwork_of_theta0(recipe: tuple[Phase, ...], expected: bool) -> None:
+def test_which_recipes_train_a_subnetwork_of_theta0(recipe: tuple[Phase, ...], expected: bool) -> None:
     assert trains_from_theta0([to_json(phase) for phase in recipe]) is expected
 
 

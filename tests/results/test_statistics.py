@@ -1,4 +1,4 @@
-"""Summaries and intervals against numpy and scipy, and by hand."""
+"""Summaries, differences and intervals, against numpy and scipy and by hand."""
 
 import math
 import random
@@ -16,7 +16,7 @@ scores = st.lists(st.floats(-1, 1), min_size=1, max_size=30)
 
 def test_by_hand() -> None:
     summary = summarise([0.2, 0.4, 0.9])
-    # Deviations from the mean 0.5 are −0.3, −0.1 and 0.4: squares sum to 0.26, over n − 1 = 2.
+    # The deviations from the mean 0.5 are −0.3, −0.1 and 0.4. Their squares sum to 0.26, divided by n − 1 = 2.
     assert summary == Summary(3, pytest.approx(0.5), pytest.approx(math.sqrt(0.13)), 0.2, 0.9, 0.4)
 
 
@@ -26,7 +26,7 @@ def test_a_single_number_has_no_deviation() -> None:
     assert bootstrap([0.25]) is None
 
 
-def test_nothing_has_no_summary() -> None:
+def test_no_numbers_are_an_error() -> None:
     with pytest.raises(ValueError, match="at least one"):
         summarise([])
 
@@ -43,24 +43,24 @@ def test_agrees_with_numpy(values: list[float]) -> None:
 
 
 @given(scores, st.randoms(use_true_random=False))
-def test_order_changes_no_bit(values: list[float], rng: random.Random) -> None:
+def test_the_order_of_values_does_not_matter(values: list[float], rng: random.Random) -> None:
     shuffled = list(values)
     rng.shuffle(shuffled)
     assert summarise(shuffled) == summarise(values)
 
 
-def test_pairs_are_made_by_seed_and_not_by_place() -> None:
+def test_values_are_paired_by_seed() -> None:
     values = {2: 0.70, 0: 0.50, 7: 0.9}
     dense = {0: 0.60, 1: 0.0, 2: 0.65}
-    # Seed 0: −0.10, seed 2: +0.05; seeds 1 and 7 have no partner.
-    found = paired(values, dense)
-    assert found is not None
-    assert (found.n, found.minimum, found.maximum) == (2, pytest.approx(-0.10), pytest.approx(0.05))
-    assert found.mean == pytest.approx(-0.025)
-    assert found.std == pytest.approx(0.15 / math.sqrt(2))
+    # Seed 0: −0.10, seed 2: +0.05. Seeds 1 and 7 are in one sample only.
+    difference = paired(values, dense)
+    assert difference is not None
+    assert (difference.n, difference.minimum, difference.maximum) == (2, pytest.approx(-0.10), pytest.approx(0.05))
+    assert difference.mean == pytest.approx(-0.025)
+    assert difference.std == pytest.approx(0.15 / math.sqrt(2))
 
 
-def test_no_pair_no_difference() -> None:
+def test_no_common_seed_means_no_difference() -> None:
     assert paired({1: 0.5}, {2: 0.5}) is None
 
 
@@ -68,38 +68,38 @@ def test_no_pair_no_difference() -> None:
 
 
 def test_the_t_interval_by_a_printed_table() -> None:
-    # Of 1, 2, 3 the mean is 2 and the std 1; t(0.975; 2) is 4.303 in every table.
-    found = interval(summarise([1.0, 2.0, 3.0]))
-    assert found == Interval(pytest.approx(2 - 4.303 / math.sqrt(3), abs=1e-3), pytest.approx(4.484, abs=1e-3))
+    # 1, 2, 3 have mean 2 and std 1; t(0.975; 2) is 4.303 in every table.
+    limits = interval(summarise([1.0, 2.0, 3.0]))
+    assert limits == Interval(pytest.approx(2 - 4.303 / math.sqrt(3), abs=1e-3), pytest.approx(4.484, abs=1e-3))
 
 
 @given(st.lists(st.floats(-1, 1), min_size=2, max_size=20), st.sampled_from([0.8, 0.95, 0.99]))
 def test_the_t_interval_agrees_with_scipy(values: list[float], confidence: float) -> None:
-    found = interval(summarise(values), confidence)
-    assert found is not None
+    limits = interval(summarise(values), confidence)
+    assert limits is not None
     if max(values) - min(values) > 1e-9:
         low, high = scipy.stats.ttest_1samp(values, 0).confidence_interval(confidence)
-        assert (found.low, found.high) == (pytest.approx(low, abs=1e-9), pytest.approx(high, abs=1e-9))
+        assert (limits.low, limits.high) == (pytest.approx(low, abs=1e-9), pytest.approx(high, abs=1e-9))
 
 
-def test_the_bootstrap_is_seeded_and_takes_no_notice_of_order() -> None:
+def test_the_bootstrap_is_seeded_and_independent_of_order() -> None:
     values = [0.61, 0.64, 0.58, 0.63, 0.7, 0.66, 0.59, 0.71, 0.6, 0.65]
     assert bootstrap(values) == bootstrap(values[::-1])
     assert bootstrap(values) != bootstrap(values, seed=1)
-    found, by_t = bootstrap(values), interval(summarise(values))
-    assert found is not None and by_t is not None
-    # For a mean of ten the two are close, and the bootstrap's is a little narrower.
-    assert by_t.low < found.low < np.mean(values) < found.high < by_t.high
-    assert found.high - found.low > 0.8 * (by_t.high - by_t.low)
+    limits, by_t = bootstrap(values), interval(summarise(values))
+    assert limits is not None and by_t is not None
+    # For ten values the two intervals are close, and the bootstrap's is slightly narrower.
+    assert by_t.low < limits.low < np.mean(values) < limits.high < by_t.high
+    assert limits.high - limits.low > 0.8 * (by_t.high - by_t.low)
 
 
-# Ten, three, and twelve that are far from symmetric.
+# Ten values, three values, and twelve from a very skewed distribution.
 SKEWED = [0.0, 0.01, 0.01, 0.02, 0.02, 0.03, 0.04, 0.05, 0.08, 0.15, 0.4, 0.9]
 SAMPLES = [[0.61, 0.64, 0.58, 0.63, 0.7, 0.66, 0.59, 0.71, 0.6, 0.65], [0.5, -0.25, 0.125], SKEWED]
 
 
 def by_scipy(values: list[float], method: str, confidence: float, resamples: int, seed: int) -> Interval:
-    found = scipy.stats.bootstrap(
+    limits = scipy.stats.bootstrap(
         (sorted(values),),
         np.mean,
         n_resamples=resamples,
@@ -107,24 +107,24 @@ def by_scipy(values: list[float], method: str, confidence: float, resamples: int
         method=method,
         rng=np.random.default_rng(seed),
     ).confidence_interval
-    return Interval(float(found.low), float(found.high))
+    return Interval(float(limits.low), float(limits.high))
 
 
 @pytest.mark.parametrize("values", SAMPLES, ids=lambda values: f"{len(values)} numbers")
-def test_the_bootstrap_is_scipys_of_bca(values: list[float]) -> None:
-    # By default as the pages say: 95 %, 9,999 resamples.
+def test_the_bootstrap_is_scipys_bca(values: list[float]) -> None:
+    # The defaults are those that the pages state: 95 %, 9,999 resamples.
     assert bootstrap(values) == by_scipy(values, "BCa", 0.95, 9999, 0)
     assert bootstrap(values, 0.8, resamples=499, seed=7) == by_scipy(values, "BCa", 0.8, 499, 7)
 
 
 def test_the_bootstrap_is_corrected_for_bias_and_skew() -> None:
-    found = bootstrap(SKEWED)
+    limits = bootstrap(SKEWED)
     by_percentile = by_scipy(SKEWED, "percentile", 0.95, 9999, 0)
-    assert found is not None
-    # A long tail to the right, whose third moment the percentiles miss: both ends of BCa's lie further right.
-    assert found.low > by_percentile.low + 0.01
-    assert found.high > by_percentile.high + 0.05
-    # The ends by Efron's formula, from resamples of our own: z0 from the share below the mean, a from the jackknife.
+    assert limits is not None
+    # The percentile interval ignores the long right tail, so both limits of BCa lie further right.
+    assert limits.low > by_percentile.low + 0.01
+    assert limits.high > by_percentile.high + 0.05
+    # The limits by Efron's formula from separate resamples: z0 from the share below the mean, a from the jackknife.
     numbers = np.array(SKEWED)
     means = np.random.default_rng(1).choice(numbers, (200_000, len(numbers))).mean(axis=1)
     z0 = scipy.stats.norm.ppf((np.mean(means < numbers.mean()) + np.mean(means <= numbers.mean())) / 2)
@@ -132,12 +132,12 @@ def test_the_bootstrap_is_corrected_for_bias_and_skew() -> None:
     a = (left**3).sum() / (6 * (left**2).sum() ** 1.5)
     z = z0 + scipy.stats.norm.ppf([0.025, 0.975])
     low, high = np.quantile(means, scipy.stats.norm.cdf(z0 + z / (1 - a * z)))
-    assert (found.low, found.high) == (pytest.approx(low, abs=0.004), pytest.approx(high, abs=0.012))
+    assert (limits.low, limits.high) == (pytest.approx(low, abs=0.004), pytest.approx(high, abs=0.012))
 
 
 def test_the_bootstrap_of_equal_numbers_is_a_point() -> None:
     assert bootstrap([0.5, 0.5, 0.5]) == Interval(0.5, 0.5)
-    # So small a spread, cubed, is nothing to divide by.
+    # The cube of such a small spread underflows to zero.
     assert bootstrap([0.0, 2.2e-309]) == Interval(0.0, 2.2e-309)
     assert bootstrap([0.1 + 0.2, 0.3, 0.3]) == Interval(0.3, 0.1 + 0.2)
 
@@ -145,6 +145,6 @@ def test_the_bootstrap_of_equal_numbers_is_a_point() -> None:
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=12))
 def test_the_bootstrap_stays_within_the_numbers(values: list[float]) -> None:
-    found = bootstrap(values, resamples=199)
-    assert found is not None
-    assert min(values) - 1e-12 <= found.low <= found.high <= max(values) + 1e-12
+    limits = bootstrap(values, resamples=199)
+    assert limits is not None
+    assert min(values) - 1e-12 <= limits.low <= limits.high <= max(values) + 1e-12

@@ -1,23 +1,59 @@
-"""How many jobs run at a time by default, and how much memory is free."""
+"""Devices and memory of this machine."""
 
 from __future__ import annotations
 
-import os
+import subprocess
+import sys
 
-from prunebench.runtime import machine
+import pytest
+import torch
 
-
-def test_default_jobs_fit_cores_and_memory(monkeypatch):
-    monkeypatch.setattr(machine, "cores", lambda: 8)
-    monkeypatch.setattr(machine, "free_memory", lambda: 24_000_000_000)
-    bert_base, minilm, tiny = 440_000_000, 91_000_000, 4_000_000
-    assert [machine.default_jobs("cpu", weights) for weights in (bert_base, minilm, tiny)] == [2, 8, 8]
-    assert machine.default_jobs("cuda", tiny) == 1
-    monkeypatch.setattr(machine, "free_memory", lambda: 100_000_000)
-    assert machine.default_jobs("cpu", tiny) == 1
-    monkeypatch.setattr(machine, "free_memory", lambda: None)
-    assert machine.default_jobs("cpu", bert_base) == 8
+from prunebench import PrunebenchError
+from prunebench.runtime import devices, memory
 
 
-def test_free_memory_is_less_than_all_of_it():
-    assert 0 < machine.free_memory() < os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+@pytest.mark.parametrize(("version", "device"), [("2.13.0+cpu", "cpu"), ("2.13.0+cu130", "cuda"), ("2.13.0", "cuda")])
+def test_a_gpu_is_used_if_the_build_of_torch_supports_it(monkeypatch, version, device):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(devices.importlib.metadata, "version", lambda name: version)
+    assert devices.resolve_device("auto") == device
+    assert devices.resolve_device("cpu") == "cpu"
+    devices.check_device(device)
+    if device == "cpu":
+        with pytest.raises(PrunebenchError, match="there is no CUDA device here"):
+            devices.check_device("cuda")
+
+
+MEMORY = """
+from pathlib import Path
+from prunebench.runtime import devices, memory
+
+def megabytes():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 // 1_000_000
+
+memory.keep_memory()
+start = megabytes()
+blocks = [bytearray(b"1" * 1_000_000) for _ in range(200)]
+del blocks
+print(megabytes() - start)
+memory.reset_peak_memory("cpu")
+print(megabytes() - start)
+"""
+
+
+@pytest.mark.skipif(memory._libc() is None, reason="the C library is not glibc")
+def test_a_worker_keeps_freed_memory_until_its_next_job():
+    process = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
+    before, after = map(int, process.stdout.split())
+    assert before > 150
+    assert after < 50
+
+
+def test_workers_are_distributed_over_the_gpus(monkeypatch):
+    devices = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", devices.append)
+    for number in range(5):
+        devices.take_gpu(number)
+    assert devices == [0, 1, 0, 1, 0]
+    assert devices.default_jobs("cuda", 1) == 2

@@ -1,4 +1,4 @@
-"""The generated language, read back by a parser that knows its grammar from these lines alone."""
+"""The generated language, checked with a parser that is independent of its code."""
 
 import random
 import re
@@ -8,7 +8,7 @@ import pytest
 
 from prunebench import DataSource
 from prunebench.synthetic import corpus, lexicon
-from prunebench.synthetic.grammar import ALL, event, opinion, style, tell
+from prunebench.synthetic.grammar import ALL, random_event, random_style, tell, tell_opinion
 from prunebench.synthetic.tasks import quick_tasks
 from prunebench.tasks.glue.definitions import load as load_glue
 from prunebench.tasks.glue.layout import LAYOUTS
@@ -34,19 +34,19 @@ def data():
 
 
 def meaning(word):
-    """One name for a word and its synonym."""
+    """The same text for a word and its synonym."""
     return min(word, CONTENT[word].synonym) if word in CONTENT else word
 
 
 def parse(text):
-    """Who, whether never, what was done, adjective, thing, place: with one name for a word and its synonym."""
+    """The parts of an event, with the same text for a word and its synonym."""
     body = text[0].lower() + text[1:].removesuffix(".")
     place = ""
-    if found := re.fullmatch(r"in the (\w+), (.*)|(.*) in the (\w+)", body):
-        place, body = found[1] or found[4], found[2] or found[3]
+    if match := re.fullmatch(r"in the (\w+), (.*)|(.*) in the (\w+)", body):
+        place, body = match[1] or match[4], match[2] or match[3]
     for form in EVENTS[::-1]:
-        if found := re.fullmatch(form, body):
-            parts = found.groupdict()
+        if match := re.fullmatch(form, body):
+            parts = match.groupdict()
             return {
                 "person": parts["person"].lower(),
                 "never": bool(parts["never"]),
@@ -62,17 +62,17 @@ def group(noun):
     return noun if noun in lexicon.NOUNS else CONTENT[noun].group
 
 
-def takes(deed, noun):
-    return group(noun) in lexicon.OBJECTS[CONTENT[deed].group]
+def takes(verb, noun):
+    return group(noun) in lexicon.OBJECTS[CONTENT[verb].group]
 
 
 def right_articles(text):
-    found = re.findall(r"\b(an?) (\w)", text.lower())
-    return all((article == "an") == (letter in "aeiou") for article, letter in found)
+    articles = re.findall(r"\b(an?) (\w)", text.lower())
+    return all((article == "an") == (letter in "aeiou") for article, letter in articles)
 
 
-def splits(found):
-    return {"train": found.train, **found.evaluations}
+def splits(data):
+    return {"train": data.train, **data.evaluations}
 
 
 def rows(split):
@@ -82,23 +82,23 @@ def rows(split):
 # --- the data as a whole ---
 
 
-def test_the_data_is_the_same_everywhere(data):
-    assert {name: found.fingerprint() for name, found in data.items()} == FINGERPRINTS
+def test_the_data_is_the_same_on_every_machine(data):
+    assert {name: of_task.fingerprint() for name, of_task in data.items()} == FINGERPRINTS
     assert {name: TASKS[name].load(DataSource()).fingerprint() for name in TASKS} == FINGERPRINTS
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_no_word_whose_meaning_counts_is_in_both_training_and_dev(data, name):
+def test_training_and_dev_share_no_content_word(data, name):
     words = {
-        part: set(re.findall(r"\w+", " ".join(" ".join(column) for column in split.texts).lower()))
-        for part, split in splits(data[name]).items()
+        name: set(re.findall(r"\w+", " ".join(" ".join(column) for column in split.texts).lower()))
+        for name, split in splits(data[name]).items()
     }
     assert not words["train"] & words["validation"] & set(CONTENT)
     assert {CONTENT[word].held_out for word in words["train"] & set(CONTENT)} == {False}
     assert {CONTENT[word].held_out for word in words["validation"] & set(CONTENT)} == {True}
 
 
-def test_a_word_and_its_synonym_are_of_one_class_and_of_one_part():
+def test_a_word_and_its_synonym_have_one_class_and_are_in_one_split():
     for word in CONTENT.values():
         if word.synonym:
             other = CONTENT[word.synonym]
@@ -136,50 +136,51 @@ def test_classes_are_as_frequent_as_in_glue(data, name, share):
         assert sum(split.labels) / len(split) == pytest.approx(share, abs=0.06)
 
 
-def test_no_example_stands_twice(data):
-    for found in data.values():
-        texts = [row[:-1] for split in splits(found).values() for row in rows(split)]
+def test_no_example_occurs_twice(data):
+    for of_task in data.values():
+        texts = [row[:-1] for split in splits(of_task).values() for row in rows(split)]
         assert len(texts) == len(set(texts))
 
 
-# --- what the labels say, from the texts alone ---
+# --- labels, derived from the texts alone ---
 
 
-def test_acceptable_sentences_keep_the_rules_and_the_others_break_one(data):
+def test_acceptable_sentences_follow_the_rules_and_the_others_break_one(data):
     for split in splits(data["acceptability"]).values():
         for text, label in rows(split):
             try:
-                told = parse(text)
+                event = parse(text)
             except AssertionError:
-                told = None
-            kept = (
-                told is not None
-                and told["noun"] in CONTENT
-                and told["verb"] in CONTENT
-                and told["adjective"] in {"", *ADJECTIVES}
+                event = None
+            acceptable = (
+                event is not None
+                and event["noun"] in CONTENT
+                and event["verb"] in CONTENT
+                and event["adjective"] in {"", *ADJECTIVES}
                 and right_articles(text)
-                and takes(told["verb"], told["noun"])
+                and takes(event["verb"], event["noun"])
             )
-            assert kept == label, text
+            assert acceptable == label, text
 
 
-def test_sentiment_is_what_the_last_clause_says_once_denials_are_taken_into_account(data):
+def test_sentiment_is_that_of_the_last_clause_with_its_negations(data):
     polarity = {word.text: 1 for word in lexicon.POSITIVE} | {word.text: -1 for word in lexicon.NEGATIVE}
-    denials = set()
+    negations = set()
     for split in splits(data["sentiment"]).values():
         for text, label in rows(split):
             clauses = [re.findall(r"\w+", clause) for clause in text.lower().split(",")]
-            # "..., but it was not" says the opposite of the word before it, and "..., but it was" says that word.
-            about = clauses[-1] if set(clauses[-1]) & set(polarity) else clauses[-2]
-            denied = sum(clauses[-1].count(word) for word in ("not", "never")) % 2 == 1
-            said = {polarity[word] for word in about if word in polarity}
-            assert len(said) == 1
-            assert (said == {1}) != denied if label else (said == {1}) == denied, text
-            denials.add(denied)
-    assert denials == {True, False}
+            # "..., but it was not" means the opposite of the adjective before it, and "..., but it was" means that
+            # adjective.
+            clause = clauses[-1] if set(clauses[-1]) & set(polarity) else clauses[-2]
+            negated = sum(clauses[-1].count(word) for word in ("not", "never")) % 2 == 1
+            polarities = {polarity[word] for word in clause if word in polarity}
+            assert len(polarities) == 1
+            assert (polarities == {1}) != negated if label else (polarities == {1}) == negated, text
+            negations.add(negated)
+    assert negations == {True, False}
 
 
-def test_paraphrases_tell_the_same_event_and_the_others_differ_in_one_word(data):
+def test_paraphrases_tell_the_same_event_and_other_pairs_differ_in_one_word(data):
     for split in splits(data["paraphrase"]).values():
         for first, second, label in rows(split):
             one, other = parse(first), parse(second)
@@ -188,30 +189,30 @@ def test_paraphrases_tell_the_same_event_and_the_others_differ_in_one_word(data)
             assert not (label and set(re.findall(r"\w+", first)) == set(re.findall(r"\w+", second)))
 
 
-def test_similarity_is_five_less_what_differs(data):
-    seen = set()
+def test_similarity_is_five_minus_the_differences(data):
+    rounded = set()
     for split in splits(data["similarity"]).values():
         for first, second, score in rows(split):
             one, other = parse(first), parse(second)
             expected = 5.0
             for part in ("person", "verb", "adjective", "noun", "place"):
                 if one[part] == other[part]:
-                    expected -= 0.2 if said(first, second, one[part]) == 1 else 0.0
+                    expected -= 0.2 if synonyms_used(first, second, one[part]) == 1 else 0.0
                 else:
                     alike = part == "noun" and group(one[part]) == group(other[part])
                     expected -= 0.6 if alike else 1.0
             assert score == pytest.approx(expected), (first, second)
-            seen.add(round(score))
-    assert seen == {0, 1, 2, 3, 4, 5}
+            rounded.add(round(score))
+    assert rounded == {0, 1, 2, 3, 4, 5}
 
 
-def said(first, second, word):
-    """How many different words the two texts have for one meaning, less one."""
+def synonyms_used(first, second, word):
+    """1 if the two texts use both a word and its synonym, else 0."""
     synonym = CONTENT[word].synonym if word in CONTENT else ""
     return len(set(re.findall(r"\w+", f"{first} {second}")) & {word, synonym}) - 1
 
 
-def test_what_is_entailed_says_no_more_than_the_premise(data):
+def test_an_entailed_hypothesis_adds_nothing_to_the_premise(data):
     for split in splits(data["entailment"]).values():
         for first, second, label in rows(split):
             premise, hypothesis = parse(first), parse(second)
@@ -226,14 +227,14 @@ def test_what_is_entailed_says_no_more_than_the_premise(data):
 # --- the corpus ---
 
 
-def test_half_of_the_corpus_belongs_together_and_a_restatement_is_one():
-    found = list(islice(corpus.pairs(0), 4000))
-    assert found == list(islice(corpus.pairs(0), 4000)) != list(islice(corpus.pairs(1), 4000))
-    assert sum(pair.belongs for pair in found) / len(found) == pytest.approx(0.5, abs=0.03)
+def test_half_of_the_pairs_match_and_a_matching_restatement_tells_the_same_event():
+    pairs = list(islice(corpus.pairs(0), 4000))
+    assert pairs == list(islice(corpus.pairs(0), 4000)) != list(islice(corpus.pairs(1), 4000))
+    assert sum(pair.matches for pair in pairs) / len(pairs) == pytest.approx(0.5, abs=0.03)
     rng = random.Random(0)
-    for belongs in [True, False] * 200:
-        pair = corpus.restated(rng, belongs)
-        assert (parse(pair.first) == parse(pair.second)) == pair.belongs == belongs
+    for matches in [True, False] * 200:
+        pair = corpus.restatement(rng, matches)
+        assert (parse(pair.first) == parse(pair.second)) == pair.matches == matches
 
 
 def test_the_corpus_uses_every_word_of_the_language():
@@ -243,26 +244,28 @@ def test_the_corpus_uses_every_word_of_the_language():
 
 def test_definitions_and_generalisations_name_the_class():
     rng = random.Random(0)
-    for belongs in [True, False] * 200:
-        pair = corpus.defined(rng, belongs)
-        named = [re.search(r"(\w+) is an? (\w+)\.", text).groups() for text in (pair.first, pair.second)]
-        assert CONTENT[named[0][0]].group == named[0][1] == named[1][1]
-        assert (CONTENT[named[1][0]].group == named[1][1]) == belongs
-        pair = corpus.generalised(rng, belongs)
-        assert (group(parse(pair.first)["noun"]) == parse(pair.second)["noun"]) == belongs
+    for matches in [True, False] * 200:
+        pair = corpus.definition(rng, matches)
+        (word, its_class), (other, other_class) = (
+            re.search(r"(\w+) is an? (\w+)\.", text).groups() for text in (pair.first, pair.second)
+        )
+        assert CONTENT[word].group == its_class == other_class
+        assert (CONTENT[other].group == other_class) == matches
+        pair = corpus.generalisation(rng, matches)
+        assert (group(parse(pair.first)["noun"]) == parse(pair.second)["noun"]) == matches
 
 
-def test_sentences_keep_their_event_and_their_articles():
+def test_sentences_tell_their_event_with_the_right_articles():
     rng = random.Random(0)
     for _ in range(500):
-        told = event(rng, ALL)
-        text = tell(told, style(rng))
+        event = random_event(rng, ALL)
+        text = tell(event, random_style(rng))
         assert right_articles(text) and text[0].isupper() and text.endswith(".")
-        found = parse(text)
-        assert found["person"] == told.person.lower()
-        assert (found["verb"], found["noun"]) == (meaning(told.verb.text), meaning(told.noun.text))
-        assert found["place"] == told.place
-        assert right_articles(opinion(rng, ALL, positive=True))
+        parts = parse(text)
+        assert parts["person"] == event.person.lower()
+        assert (parts["verb"], parts["noun"]) == (meaning(event.verb.text), meaning(event.noun.text))
+        assert parts["place"] == event.place
+        assert right_articles(tell_opinion(rng, ALL, positive=True))
 
 
 FINGERPRINTS = {

@@ -1,4 +1,4 @@
-"""Pre-training on the generated language, and the checkpoint that it made."""
+"""Pre-training on the generated language, and the committed checkpoint."""
 
 import dataclasses
 import json
@@ -23,45 +23,44 @@ TINY = pretraining.Settings(layers=1, hidden=16, heads=2, intermediate=32, steps
 
 
 def batches(settings, number):
-    made = pretraining.Batches(settings, pretraining.tokenizer(), "cpu")
-    return list(islice(made(pairs(0)), number))
+    make = pretraining.Batches(settings, pretraining.tokenizer(), "cpu")
+    return list(islice(make(pairs(0)), number))
 
 
 # --- masked words and pairs ---
 
 
-def test_masks_are_drawn_as_the_paper_says():
+def test_the_shares_of_masked_tokens_are_those_of_the_paper():
     settings = pretraining.Settings(masked=0.15, hidden_words=0.8)
     tokens = pretraining.tokenizer()
-    chosen = special = masked = kept = words = 0
-    # The same pairs in the same order: the masks come after, and from the same generator as the order does.
+    selected = special = masked = unchanged = words = 0
     for batch in batches(settings, 60):
         labels, ids = batch["labels"], batch["input_ids"]
-        picked = labels != pretraining.IGNORED
-        chosen += picked.sum().item()
-        masked += (picked & (ids == tokens.mask_token_id)).sum().item()
-        kept += (picked & (ids == labels)).sum().item()
-        special += (picked & (labels < len(pretraining.SPECIAL))).sum().item()
+        select = labels != pretraining.IGNORED
+        selected += select.sum().item()
+        masked += (select & (ids == tokens.mask_token_id)).sum().item()
+        unchanged += (select & (ids == labels)).sum().item()
+        special += (select & (labels < len(pretraining.SPECIAL))).sum().item()
         words += (ids >= len(pretraining.SPECIAL)).sum().item() + (ids == tokens.mask_token_id).sum().item()
     assert special == 0
-    assert chosen / words == pytest.approx(0.15, abs=0.005)
-    assert masked / chosen == pytest.approx(0.8, abs=0.02)
-    # A tenth stays, and of the tenth that becomes a random word a few become themselves.
-    assert kept / chosen == pytest.approx(0.1, abs=0.02)
+    assert selected / words == pytest.approx(0.15, abs=0.005)
+    assert masked / selected == pytest.approx(0.8, abs=0.02)
+    # A tenth is left unchanged. Another tenth becomes a random word, which is the same word in rare cases.
+    assert unchanged / selected == pytest.approx(0.1, abs=0.02)
 
 
-def test_pairs_stand_as_bert_has_them():
+def test_pairs_are_encoded_as_in_bert():
     tokens = pretraining.tokenizer()
     source = [pair for pair in islice(pairs(0), 64)]
-    made = pretraining.Batches(pretraining.Settings(masked=0.0), tokens, "cpu").batch(source)
+    batch = pretraining.Batches(pretraining.Settings(masked=0.0), tokens, "cpu").batch(source)
     for row, pair in enumerate(source):
-        length = int(made["attention_mask"][row].sum())
-        ids = made["input_ids"][row, :length]
-        second = made["token_type_ids"][row, :length].bool()
+        length = int(batch["attention_mask"][row].sum())
+        ids = batch["input_ids"][row, :length]
+        second = batch["token_type_ids"][row, :length].bool()
         assert ids[0] == tokens.cls_token_id and (ids == tokens.sep_token_id).sum() == 2
         assert tokens.decode(ids[~second][1:-1]) == pair.first.lower()
         assert tokens.decode(ids[second][:-1]) == pair.second.lower()
-        assert made["next_sentence_label"][row] == (0 if pair.belongs else 1)
+        assert batch["next_sentence_label"][row] == (0 if pair.matches else 1)
 
 
 def test_the_same_seed_gives_the_same_batches_and_another_gives_others():
@@ -89,7 +88,7 @@ def trained(tmp_path_factory):
     return folder, pretraining.pretrain(folder, TINY, "cpu", "fp32")
 
 
-def test_training_learns_repeats_and_is_reported(trained, tmp_path):
+def test_a_training_learns_and_is_reproducible_and_has_a_report(trained, tmp_path):
     folder, report = trained
     untrained = pretraining.evaluate(
         pretraining.new_model(TINY, len(pretraining.tokenizer())),
@@ -106,7 +105,7 @@ def test_training_learns_repeats_and_is_reported(trained, tmp_path):
     assert f"{report['parameters']:,} parameters" in (folder / "README.md").read_text()
 
 
-def test_training_goes_on_from_a_model_and_says_so(trained, tmp_path):
+def test_a_training_from_a_model_reports_both_stages(trained, tmp_path):
     folder, first = trained
     second = dataclasses.replace(TINY, steps=10, seed=1, opinionated=0.6)
     report = pretraining.pretrain(tmp_path / "second", second, "cpu", "fp32", start=folder)
@@ -116,7 +115,7 @@ def test_training_goes_on_from_a_model_and_says_so(trained, tmp_path):
     assert card.index("--steps 20 --seed 0 --opinionated 0.35") < card.index("--steps 10 --seed 1 --opinionated 0.6")
 
 
-def test_what_is_saved_can_be_pruned_and_reads_the_language(trained):
+def test_a_saved_model_can_be_pruned_and_its_tokenizer_knows_the_language(trained):
     folder, _ = trained
     source = resolve(str(folder), FAMILIES)
     model = load(
@@ -129,7 +128,7 @@ def test_what_is_saved_can_be_pruned_and_reads_the_language(trained):
 # --- the committed checkpoint ---
 
 
-def test_the_checkpoint_is_small_and_is_what_its_card_says():
+def test_the_checkpoint_is_small_and_has_the_sizes_on_its_card():
     folder = QUICK_BERT.folder
     assert sum(path.stat().st_size for path in folder.iterdir()) < 4_000_000
     report = json.loads((folder / "pretraining.json").read_text())
@@ -139,28 +138,28 @@ def test_the_checkpoint_is_small_and_is_what_its_card_says():
     assert (folder / "README.md").read_text() == pretraining.card(report)
 
 
-def test_the_checkpoint_predicts_the_corpus_as_its_card_says():
+def test_the_checkpoint_has_the_scores_on_its_card():
     from transformers import BertForPreTraining
 
     folder = QUICK_BERT.folder
     report = json.loads((folder / "pretraining.json").read_text())
     model = BertForPreTraining.from_pretrained(folder)
     settings = pretraining.Settings(**report["settings"])
-    found = pretraining.evaluate(
+    scores = pretraining.evaluate(
         model, pretraining.Batches(settings, pretraining.tokenizer(), "cpu"), settings, "cpu", "fp32"
     )
     for name, value in report["held_out_corpus"].items():
-        assert getattr(found, name) == pytest.approx(value, abs=0.01), name
+        assert getattr(scores, name) == pytest.approx(value, abs=0.01), name
 
 
-def test_the_checkpoints_tokenizer_is_that_of_the_language():
+def test_the_checkpoint_has_the_tokenizer_of_the_language():
     source = resolve("quick-bert", FAMILIES, [QUICK_BERT])
     assert (source.name, source.family) == ("quick-bert", "bert")
     assert load_tokenizer(source).get_vocab() == pretraining.tokenizer().get_vocab()
 
 
 def parameters(path: Path) -> int:
-    """How many numbers a safetensors file holds, read off its header."""
+    """The number of parameters in a safetensors file, from its header."""
     with path.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
         header = json.loads(file.read(length))

@@ -1,4 +1,4 @@
-"""GLUE's data from its three places: the same rows must come out, and what is broken must be named."""
+"""GLUE's data from its three sources: the same rows must come out, and errors must name the file and the line."""
 
 from pathlib import Path
 
@@ -15,10 +15,10 @@ REAL = Path(__file__).parents[3] / "shared" / "glue"
 TASKS = {task.name: task for task in prunebench_tasks()}
 BY_NAME = {layout.config: layout for layout in LAYOUTS}
 
-# Texts that a careless reader breaks: quotes, commas, Unicode line ends, white space at the ends.
+# Texts that are easy to read wrongly: quotes, commas, Unicode line ends, white space at the ends.
 TEXTS = ['"Oh', "it 's , said\u2028he", "a\x85b \u00a0", " Über 5 % ", "", 'say "no"', "last"]
 
-# name: (folder, TSV header, cells of a row for (first text, second text, written label), written labels, hub columns)
+# name: (folder, TSV header, format of a TSV row, labels as the TSV file writes them, text columns on the hub)
 NUMBERS = ("0", "1")
 ENTAILMENT = ("entailment", "not_entailment")
 OFFICIAL = {
@@ -69,15 +69,15 @@ def files(name):
 
 
 def rows(name, split):
-    """A few rows of a split: (texts, label as written in the TSV file, label as the hub has it)."""
+    """A few rows of a split: (texts, label in the TSV file, label on the hub)."""
     _, _, _, written, columns = OFFICIAL[name]
     start = list(files(name)).index(split)
-    made = []
+    result = []
     for number in range(start, 6):
         texts = [TEXTS[(number + shift) % len(TEXTS)] for shift in range(len(columns))]
         label = written[number % len(written)]
-        made.append((texts, label, float(label) if name == "stsb" else written.index(label)))
-    return made
+        result.append((texts, label, float(label) if name == "stsb" else written.index(label)))
+    return result
 
 
 def write_tsv(glue_dir, name, end="\n", start=""):
@@ -94,22 +94,22 @@ def write_tsv(glue_dir, name, end="\n", start=""):
 
 
 def dataset_dict(name):
-    """The same rows as the hub gives them: `ClassLabel` or single precision, an `idx`, an unlabelled test split."""
+    """The same rows as on the hub, with a `ClassLabel` or scores in single precision, an `idx`, and a test split."""
     columns = OFFICIAL[name][4]
     label = datasets.ClassLabel(names=list(TASKS[name].labels)) if TASKS[name].labels else datasets.Value("float32")
     features = {column: datasets.Value("string") for column in columns}
     features |= {"label": label, "idx": datasets.Value("int32")}
     splits = {}
     for split in [*files(name), "test"]:
-        made = rows(name, split) if split != "test" else [(["x"] * len(columns), "", -1)]
-        data = {column: [texts[at] for texts, _, _ in made] for at, column in enumerate(columns)}
-        data |= {"label": [value for _, _, value in made], "idx": list(range(len(made)))}
+        examples = rows(name, split) if split != "test" else [(["x"] * len(columns), "", -1)]
+        data = {column: [texts[i] for texts, _, _ in examples] for i, column in enumerate(columns)}
+        data |= {"label": [label for _, _, label in examples], "idx": list(range(len(examples)))}
         splits[split] = datasets.Dataset.from_dict(data, features=datasets.Features(features))
     return datasets.DatasetDict(splits)
 
 
 def hub_repository(folder, name):
-    """A folder in the layout of the hub's repository: a card that names the configurations, and Parquet files."""
+    """A folder with the layout of the hub's repository: a card with the configurations, and Parquet files."""
     card = f"---\nconfigs:\n- config_name: {name}\n  data_files:\n"
     for split, data in dataset_dict(name).items():
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -121,14 +121,14 @@ def hub_repository(folder, name):
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    """No network, and a cache of its own for `datasets`."""
+    """No network, and an empty cache for `datasets`."""
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
 
 
 @pytest.mark.parametrize("name", OFFICIAL)
-def test_the_three_places_give_the_same_data(name, tmp_path, cache, monkeypatch):
+def test_the_three_sources_give_the_same_data(name, tmp_path, cache, monkeypatch):
     write_tsv(tmp_path / "tsv", name)
     copy = dataset_dict(name)
     copy.save_to_disk(str(tmp_path / "copies" / name))
@@ -136,17 +136,17 @@ def test_the_three_places_give_the_same_data(name, tmp_path, cache, monkeypatch)
     repository = hub_repository(tmp_path / "hub", name)
     monkeypatch.setattr("prunebench.tasks.glue.definitions.from_hub", lambda layout: from_hub(layout, str(repository)))
 
-    places = [tmp_path / "tsv", tmp_path / "copies", tmp_path / "copy", None]
-    found = [TASKS[name].load(DataSource(place)) for place in places]
-    expected = {split: rows(name, split) for split in files(name)}
-    for data in found:
+    folders = [tmp_path / "tsv", tmp_path / "copies", tmp_path / "copy", None]
+    loaded = [TASKS[name].load(DataSource(folder)) for folder in folders]
+    expected = [rows(name, split) for split in files(name)]
+    for data in loaded:
         splits = [data.train, *data.evaluations.values()]
         assert tuple(data.evaluations) == TASKS[name].evaluations
-        for split, made in zip(splits, expected.values(), strict=True):
-            assert list(zip(*split.texts, strict=True)) == [tuple(text.strip() for text in row[0]) for row in made]
-            assert split.labels == [row[2] for row in made]
+        for split, examples in zip(splits, expected, strict=True):
+            assert list(zip(*split.texts, strict=True)) == [tuple(text.strip() for text in row[0]) for row in examples]
+            assert split.labels == [row[2] for row in examples]
             assert {type(label) for label in split.labels} == {float if name == "stsb" else int}
-    assert len({data.fingerprint() for data in found}) == 1
+    assert len({data.fingerprint() for data in loaded}) == 1
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
@@ -154,20 +154,20 @@ def test_the_three_places_give_the_same_data(name, tmp_path, cache, monkeypatch)
 def test_line_ends_and_byte_order_marks_change_nothing(tmp_path, end, start):
     write_tsv(tmp_path / "plain", "mrpc")
     write_tsv(tmp_path / "other", "mrpc", end, start)
-    plain, other = (TASKS["mrpc"].load(DataSource(tmp_path / place)) for place in ("plain", "other"))
+    plain, other = (TASKS["mrpc"].load(DataSource(tmp_path / folder)) for folder in ("plain", "other"))
     assert plain == other
 
 
-def test_a_copy_with_a_format_and_chosen_rows(tmp_path):
+def test_a_copy_with_a_format_and_selected_rows(tmp_path):
     whole = dataset_dict("rte")
-    chosen = datasets.DatasetDict({name: data.select(range(len(data))[::-1]) for name, data in whole.items()})
-    chosen.with_format("numpy").save_to_disk(str(tmp_path / "rte"))
+    selection = datasets.DatasetDict({name: data.select(range(len(data))[::-1]) for name, data in whole.items()})
+    selection.with_format("numpy").save_to_disk(str(tmp_path / "rte"))
     data = TASKS["rte"].load(DataSource(tmp_path))
     assert data.train.labels == [row[2] for row in rows("rte", "train")][::-1]
     assert {type(label) for label in data.train.labels} == {int}
 
 
-def test_qqp_alone_leaves_short_rows_out(tmp_path):
+def test_short_rows_are_skipped_in_qqp_only(tmp_path):
     for name in ("qqp", "rte"):
         folder = write_tsv(tmp_path, name)
         with (folder / "train.tsv").open("a") as file:
@@ -202,7 +202,7 @@ BROKEN_ROWS = {
 
 
 @pytest.mark.parametrize(("name", "row", "message"), BROKEN_ROWS.values(), ids=BROKEN_ROWS)
-def test_a_broken_row_is_named_by_file_and_line(tmp_path, name, row, message):
+def test_errors_in_a_row_name_the_file_and_the_line(tmp_path, name, row, message):
     path = write_tsv(tmp_path, name) / "train.tsv"
     header, *rest = path.read_text().split("\n")
     path.write_text("\n".join([header, row, *rest]))
@@ -212,7 +212,7 @@ def test_a_broken_row_is_named_by_file_and_line(tmp_path, name, row, message):
     assert "\n" not in str(caught.value)
 
 
-def test_line_numbers_where_there_is_no_header(tmp_path):
+def test_line_numbers_without_a_header(tmp_path):
     path = write_tsv(tmp_path, "cola") / "dev.tsv"
     path.write_text("gj04\t1\t\tFine.\ngj04\t7\t*\tBad.\n")
     with pytest.raises(PrunebenchError, match=r"dev\.tsv line 2 has the unknown label '7'"):
@@ -238,7 +238,7 @@ def test_text_that_is_not_utf8(tmp_path):
         TASKS["sst2"].load(DataSource(tmp_path))
 
 
-def test_a_missing_file_and_a_folder_in_its_place(tmp_path):
+def test_a_missing_file_and_a_folder_instead_of_it(tmp_path):
     path = write_tsv(tmp_path, "mnli") / "dev_mismatched.tsv"
     path.unlink()
     with pytest.raises(PrunebenchError, match=r"no file .*dev_mismatched\.tsv"):
@@ -253,17 +253,17 @@ def test_a_folder_that_does_not_exist(tmp_path):
         TASKS["rte"].load(DataSource(tmp_path / "nowhere"))
 
 
-def test_a_folder_without_the_task_says_what_is_there(tmp_path):
+def test_the_error_of_a_folder_without_the_task_lists_its_tasks(tmp_path):
     write_tsv(tmp_path, "cola")
     dataset_dict("sst2").save_to_disk(str(tmp_path / "sst2"))
-    with pytest.raises(PrunebenchError, match=r"lacks the task rte: .*subfolder 'RTE'.*\(tasks there: CoLA, SST-2\)"):
+    with pytest.raises(PrunebenchError, match=r"lacks the task rte: .*subfolder 'RTE'.*\(its tasks: CoLA, SST-2\)"):
         TASKS["rte"].load(DataSource(tmp_path))
     with pytest.raises(PrunebenchError, match="give the folder above"):
         TASKS["cola"].load(DataSource(tmp_path / "CoLA"))
 
 
-def test_a_copy_of_another_task_is_refused(tmp_path):
-    # The columns of RTE and WNLI are alike, and their classes are swapped.
+def test_a_copy_of_another_task_is_an_error(tmp_path):
+    # RTE and WNLI have the same columns, and the same classes in another order.
     dataset_dict("wnli").save_to_disk(str(tmp_path))
     with pytest.raises(PrunebenchError, match=r"the classes not_entailment, entailment, expected entailment, not_en"):
         TASKS["rte"].load(DataSource(tmp_path))
@@ -276,36 +276,36 @@ def test_a_copy_of_another_task_is_refused(tmp_path):
 def test_a_copy_without_a_split_or_with_bad_labels_or_damaged(tmp_path):
     whole = dataset_dict("rte")
     datasets.DatasetDict(train=whole["train"]).save_to_disk(str(tmp_path / "a"))
-    with pytest.raises(PrunebenchError, match=r"no split 'validation' .splits there: train"):
+    with pytest.raises(PrunebenchError, match=r"no split 'validation' .its splits: train"):
         TASKS["rte"].load(DataSource(tmp_path / "a"))
     datasets.DatasetDict(train=whole["train"], validation=whole["test"]).save_to_disk(str(tmp_path / "b"))
     with pytest.raises(PrunebenchError, match=r"split validation, row 0 has the label -1 \(expected 0 to 1"):
         TASKS["rte"].load(DataSource(tmp_path / "b"))
     empty = datasets.DatasetDict(train=whole["train"].select([]), validation=whole["validation"])
     empty.save_to_disk(str(tmp_path / "c"))
-    with pytest.raises(PrunebenchError, match=r"a split of it is empty or damaged"):
+    with pytest.raises(PrunebenchError, match=r"a split is empty or damaged"):
         TASKS["rte"].load(DataSource(tmp_path / "c"))
     whole.save_to_disk(str(tmp_path / "d"))
     next((tmp_path / "d" / "train").glob("*.arrow")).write_bytes(b"torn")
-    with pytest.raises(PrunebenchError, match="is no readable save_to_disk copy"):
+    with pytest.raises(PrunebenchError, match=r"cannot read .* as a save_to_disk copy"):
         TASKS["rte"].load(DataSource(tmp_path / "d"))
     (tmp_path / "d" / "dataset_dict.json").write_text("{}")
-    with pytest.raises(PrunebenchError, match="is no readable save_to_disk copy"):
+    with pytest.raises(PrunebenchError, match=r"cannot read .* as a save_to_disk copy"):
         TASKS["rte"].load(DataSource(tmp_path / "d"))
 
 
-def test_an_empty_split_of_the_hub(monkeypatch):
-    found = dataset_dict("rte") | {"validation": dataset_dict("rte")["train"].select([])}
-    monkeypatch.setattr("datasets.load_dataset", lambda repository, config: found)
+def test_an_empty_split_on_the_hub(monkeypatch):
+    data = dataset_dict("rte") | {"validation": dataset_dict("rte")["train"].select([])}
+    monkeypatch.setattr("datasets.load_dataset", lambda repository, config: data)
     with pytest.raises(PrunebenchError, match=r"no examples in nyu-mll/glue \(rte\), split validation"):
         TASKS["rte"].load(DataSource())
 
 
-def test_a_row_without_text_is_refused(tmp_path):
+def test_a_row_without_text_is_an_error(tmp_path):
     whole = dataset_dict("sst2")
     features = whole["train"].features
-    holes = datasets.Dataset.from_dict({"sentence": ["a", None], "label": [0, 1], "idx": [0, 1]}, features=features)
-    datasets.DatasetDict(train=holes, validation=whole["validation"]).save_to_disk(str(tmp_path))
+    with_gap = datasets.Dataset.from_dict({"sentence": ["a", None], "label": [0, 1], "idx": [0, 1]}, features=features)
+    datasets.DatasetDict(train=with_gap, validation=whole["validation"]).save_to_disk(str(tmp_path))
     with pytest.raises(PrunebenchError, match="split train, row 1 has no text"):
         TASKS["sst2"].load(DataSource(tmp_path))
 
@@ -324,5 +324,5 @@ def test_a_hub_that_cannot_be_reached(cache):
 def test_the_official_files_have_the_published_sizes(name, train, dev):
     data = TASKS[name].load(DataSource(REAL))
     assert data.sizes() == {"train": train, "validation": dev}
-    seen = set(data.train.labels)
-    assert seen == {0, 1} if TASKS[name].labels else (min(seen), max(seen)) == (0.0, 5.0)
+    labels = set(data.train.labels)
+    assert labels == {0, 1} if TASKS[name].labels else (min(labels), max(labels)) == (0.0, 5.0)

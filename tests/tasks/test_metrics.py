@@ -59,13 +59,13 @@ def test_keys_and_perfect_predictions(config):
     assert degenerate(config, references, references) == []
 
 
-def test_every_task_names_the_keys_of_its_metric():
+def test_tasks_list_the_keys_of_their_metric():
     assert {name: list(task.metrics) for name, task in TASKS.items()} == {
         name: KEYS[task.metric_config] for name, task in TASKS.items()
     }
 
 
-def test_an_unknown_configuration_suggests_the_near_one():
+def test_an_unknown_configuration_suggests_the_nearest_one():
     with pytest.raises(PrunebenchError, match=r"unknown configuration .* 'mnli_match' .*did you mean 'mnli_matched'"):
         GLUE_METRIC.load("mnli_match")
 
@@ -74,16 +74,16 @@ def test_an_unknown_configuration_suggests_the_near_one():
 @settings(deadline=None, max_examples=60)
 def test_classification_against_sklearn(pair):
     predictions, references = pair
-    found = compute("mrpc", predictions, references) | compute("cola", predictions, references)
+    values = compute("mrpc", predictions, references) | compute("cola", predictions, references)
     with warnings.catch_warnings():
-        # scikit-learn warns where all labels are the same; ours must not, and stands outside of this block.
+        # scikit-learn warns if all labels are the same. GLUE's metric must not, so it is called outside this block.
         warnings.simplefilter("ignore", UserWarning)
         expected = {
             "accuracy": accuracy_score(references, predictions),
             "f1": f1_score(references, predictions, zero_division=0.0),
             "matthews_correlation": matthews_corrcoef(references, predictions),
         }
-    assert found == pytest.approx(expected, abs=1e-12)
+    assert values == pytest.approx(expected, abs=1e-12)
     undefined_f1 = 1 not in predictions or 1 not in references
     assert degenerate("mrpc", predictions, references) == (["f1"] if undefined_f1 else [])
     undefined_matthews = len(set(predictions)) == 1 or len(set(references)) == 1
@@ -99,18 +99,18 @@ def test_accuracy_of_three_classes_against_sklearn(pair):
     assert degenerate("mnli", predictions, references) == []
 
 
-# A grid of eighths: ties are frequent and every value that is not constant is far from constant.
+# Multiples of 1/8: ties are frequent, and a list is either constant or far from constant.
 @given(lists_of_pairs(st.integers(0, 40).map(lambda eighths: eighths / 8), min_size=2))
 @settings(deadline=None, max_examples=60)
 def test_regression_against_scipy(pair):
     predictions, references = pair
-    found = compute("stsb", predictions, references)
+    values = compute("stsb", predictions, references)
     if len(set(predictions)) == 1 or len(set(references)) == 1:
-        assert found == {"pearson": 0.0, "spearmanr": 0.0}
+        assert values == {"pearson": 0.0, "spearmanr": 0.0}
         assert degenerate("stsb", predictions, references) == ["pearson", "spearmanr"]
         return
-    assert found["pearson"] == pytest.approx(stats.pearsonr(references, predictions).statistic, abs=1e-9)
-    assert found["spearmanr"] == pytest.approx(stats.spearmanr(references, predictions).statistic, abs=1e-9)
+    assert values["pearson"] == pytest.approx(stats.pearsonr(references, predictions).statistic, abs=1e-9)
+    assert values["spearmanr"] == pytest.approx(stats.spearmanr(references, predictions).statistic, abs=1e-9)
     assert degenerate("stsb", predictions, references) == []
 
 
@@ -118,12 +118,12 @@ def test_regression_against_scipy(pair):
 @settings(deadline=None, max_examples=200)
 def test_any_floats_give_finite_scores_without_a_warning(pair):
     predictions, references = pair
-    found = compute("stsb", predictions, references)
-    undefined = degenerate("stsb", predictions, references)
-    assert all(type(value) is float and -1 - 1e-12 <= value <= 1 + 1e-12 for value in found.values())
-    assert all(found[key] == 0.0 for key in undefined)
+    values = compute("stsb", predictions, references)
+    undefined_keys = degenerate("stsb", predictions, references)
+    assert all(type(value) is float and -1 - 1e-12 <= value <= 1 + 1e-12 for value in values.values())
+    assert all(values[key] == 0.0 for key in undefined_keys)
     if not all(map(math.isfinite, predictions)):
-        assert undefined == ["pearson", "spearmanr"]
+        assert undefined_keys == ["pearson", "spearmanr"]
 
 
 def test_hand_computed_values():
@@ -135,7 +135,7 @@ def test_hand_computed_values():
     assert compute("stsb", [1, 2, 3], [0, 1, 4])["pearson"] == pytest.approx(4 / math.sqrt(2 * 78 / 9))
 
 
-def test_zero_that_is_earned_is_not_degenerate():
+def test_a_score_of_zero_can_be_defined():
     assert compute("mrpc", [1, 0], [0, 1]) == {"accuracy": 0.0, "f1": 0.0}
     assert degenerate("mrpc", [1, 0], [0, 1]) == []
     assert compute("cola", [1, 1, 0, 0], [1, 0, 1, 0]) == {"matthews_correlation": 0.0}
@@ -150,7 +150,7 @@ def test_predictions_that_are_not_finite(config, value):
 
 
 def test_scores_are_compared_in_double_precision():
-    # In single precision the two predictions are one number, and the correlation would be undefined.
+    # In single precision the two predictions are equal, and the correlation would be undefined.
     predictions = [1.0, 1.0 + 1e-9]
     assert compute("stsb", predictions, [0.0, 1.0]) == pytest.approx({"pearson": 1.0, "spearmanr": 1.0})
     assert degenerate("stsb", predictions, [0.0, 1.0]) == []
@@ -161,7 +161,7 @@ def test_one_example_has_no_correlation():
     assert degenerate("stsb", [3.0], [3.0]) == ["pearson", "spearmanr"]
 
 
-def test_predictions_that_are_no_classes_are_refused():
+def test_predictions_that_are_not_classes_are_errors():
     with pytest.raises(ValueError, match=r"class indices, got 0\.7"):
         compute("sst2", [0.7, 1], [1, 1])
     with pytest.raises(ValueError, match=r"class indices, got 0\.7"):
@@ -172,7 +172,7 @@ def test_predictions_that_are_no_classes_are_refused():
         degenerate("sst2", [1], [1, 1])
 
 
-def test_batches_add_up_and_the_next_computation_starts_anew():
+def test_batches_accumulate_until_the_score_is_computed():
     metric = GLUE_METRIC.load("sst2")
     metric.add_batch(predictions=[1, 0], references=[1, 1])
     metric.add_batch(predictions=[1, 1], references=[1, 1])
@@ -209,33 +209,33 @@ def test_majority_of_classes():
     assert majority([0, 1, 1], references, SCORERS["cola"]) == {"matthews_correlation": 0.0}
 
 
-def test_majority_takes_the_lowest_class_on_ties_and_never_looks_at_the_references():
+def test_majority_takes_the_lowest_class_on_ties_and_ignores_the_references():
     assert majority([2, 1, 1, 2], [2, 2, 1], SCORERS["mnli"]) == {"accuracy": pytest.approx(1 / 3)}
 
 
-def test_majority_of_scores_is_their_mean_and_has_no_correlation():
-    said = []
+def test_majority_of_regression_predicts_the_mean_and_has_no_correlation():
+    calls = []
 
-    def recorded(config, predictions, references):
-        said.append(predictions)
+    def spy(config, predictions, references):
+        calls.append(predictions)
         return scores(config, predictions, references)
 
-    scorer = Scorer.of(TASKS["stsb"], replace(GLUE_METRIC, scores=recorded))
+    scorer = Scorer.of(TASKS["stsb"], replace(GLUE_METRIC, scores=spy))
     assert majority([0.1] * 3 + [4.9], [0.0, 2.0, 5.0], scorer) == {"pearson": 0.0, "spearmanr": 0.0}
-    assert said == [[pytest.approx(1.3)] * 3]
+    assert calls == [[pytest.approx(1.3)] * 3]
 
 
 @given(lists_of_pairs(st.integers(0, 1)))
 @settings(deadline=None, max_examples=60)
-def test_formulas_and_the_metric_of_evaluate_give_the_same(pair):
+def test_the_formulas_agree_with_the_metric_of_evaluate(pair):
     for config in ("mrpc", "cola", "stsb"):
         slow = Scorer.of(TASKS[config], replace(GLUE_METRIC, scores=None))
         fast = SCORERS[config](*pair)
         assert slow(*pair) == {key: value or 0.0 for key, value in fast.items()}
 
 
-class Given:
-    """A metric that gives what it was made with, as those of `evaluate` do: floats, numbers of numpy, lists."""
+class Constant:
+    """A metric that always returns the same values, of any type that metrics of `evaluate` return."""
 
     def __init__(self, values):
         self.values = values
@@ -244,16 +244,16 @@ class Given:
         return self.values
 
 
-def given_scorer(values):
-    return Scorer.of(TASKS["mrpc"], MetricSpec("given", "What it was given.", lambda config: Given(values)))
+def constant_scorer(values):
+    return Scorer.of(TASKS["mrpc"], MetricSpec("constant", "Always the same.", lambda config: Constant(values)))
 
 
 def test_a_metric_of_evaluate_needs_nothing_but_compute():
     values = {"accuracy": np.float64(0.5), "f1": np.float32("nan"), "support": [1, 2]}
-    found = given_scorer(values)([0, 1], [0, 0])
-    assert found == {"accuracy": 0.5, "f1": None}
-    assert type(found["accuracy"]) is float
-    assert given_scorer({"accuracy": None, "f1": math.inf})([0], [0]) == {"accuracy": None, "f1": None}
+    scores = constant_scorer(values)([0, 1], [0, 0])
+    assert scores == {"accuracy": 0.5, "f1": None}
+    assert type(scores["accuracy"]) is float
+    assert constant_scorer({"accuracy": None, "f1": math.inf})([0], [0]) == {"accuracy": None, "f1": None}
 
 
 @pytest.mark.parametrize(
@@ -263,8 +263,8 @@ def test_a_metric_of_evaluate_needs_nothing_but_compute():
         ({"accuracy": 1.0, "f1": [0.5, 0.5]}, ["gives [0.5, 0.5] for 'f1'", "expected one number"]),
     ],
 )
-def test_a_metric_that_gives_something_else_than_its_task_says_is_told(values, parts):
+def test_a_metric_that_does_not_return_what_its_task_lists_is_an_error(values, parts):
     with pytest.raises(PrunebenchError) as error:
-        given_scorer(values)([0], [0])
+        constant_scorer(values)([0], [0])
     for part in ("the metric 'glue' of the task 'mrpc'", *parts):
         assert part in str(error.value)

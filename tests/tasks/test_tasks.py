@@ -1,4 +1,4 @@
-"""The nine GLUE tasks as data: against a table written out here, not read from the code."""
+"""The nine GLUE tasks against a table, and data: fingerprints, sizes and subsets."""
 
 import json
 import subprocess
@@ -27,7 +27,7 @@ TABLE = {
 GLUE = [task for task in prunebench_tasks() if task.benchmark == "GLUE"]
 
 
-def test_nine_tasks_with_the_hubs_labels_and_glues_metrics():
+def test_nine_tasks_with_the_labels_of_the_hub_and_the_metrics_of_glue():
     assert {task.name: (task.labels, task.metrics) for task in GLUE} == TABLE
     assert {task.name: task.metric_config for task in GLUE} == {name: name for name in TABLE}
     assert {task.metric for task in GLUE} == {"glue"} == {metric.name for metric in prunebench_metrics()}
@@ -48,13 +48,13 @@ def test_protocol_and_documentation():
         assert task.split == "dev"
 
 
-def test_the_registry_finds_them():
+def test_the_tasks_are_registered():
     registry = Registry()
     assert set(registry.entries("tasks")) > set(TABLE)
     assert registry.get("metrics", "glue").name == "glue"
 
 
-def test_importing_the_tasks_is_light():
+def test_importing_the_tasks_loads_no_heavy_library():
     code = (
         "import sys, json, prunebench.tasks.plugin as t; t.prunebench_tasks(); print(json.dumps(sorted(sys.modules)))"
     )
@@ -79,7 +79,7 @@ def data(rows, labels, name="validation"):
     ],
     ids=["texts", "order", "label", "kind of label", "name", "length"],
 )
-def test_fingerprint_tells_data_apart(other):
+def test_fingerprints_of_different_data_differ(other):
     assert data([("a", "b"), ("c", "d")], [0, 1]).fingerprint() != other.fingerprint()
 
 
@@ -100,9 +100,9 @@ def test_sizes():
 
 def test_a_limited_split_keeps_rows_together_and_in_order():
     split = Split(([f"a{i}" for i in range(50)], [f"b{i}" for i in range(50)]), list(range(50)))
-    part = split.limited(7)
-    assert len(part) == 7 == len(set(part.labels))
-    assert part.labels == sorted(part.labels)
-    assert part.texts == ([f"a{i}" for i in part.labels], [f"b{i}" for i in part.labels])
-    assert part == split.limited(7)
+    subset = split.limited(7)
+    assert len(subset) == 7 == len(set(subset.labels))
+    assert subset.labels == sorted(subset.labels)
+    assert subset.texts == ([f"a{i}" for i in subset.labels], [f"b{i}" for i in subset.labels])
+    assert subset == split.limited(7)
     assert split.limited(50) is split is split.limited(None)

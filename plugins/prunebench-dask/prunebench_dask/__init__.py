@@ -1,4 +1,4 @@
-"""Runs the jobs of prunebench on a Dask cluster: `--executor dask`."""
+"""An executor that runs jobs on a Dask cluster: `--executor dask`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ def make(request: Request) -> Executor:
     return DaskExecutor(request)
 
 
-def room(request: Request) -> int:
-    from prunebench_dask.cluster import room
+def capacity(request: Request) -> int:
+    from prunebench_dask.cluster import capacity
 
-    return room(request)
+    return capacity(request)
 
 
 @hookimpl
 def prunebench_executors() -> Iterable[ExecutorSpec]:
-    return [ExecutorSpec("dask", "Tasks of a Dask cluster: --address, or one of its own here.", make, room, True)]
+    doc = "Tasks on a Dask cluster: at --address, or a new one on this machine."
+    return [ExecutorSpec("dask", doc, make, jobs=capacity, elsewhere=True)]

@@ -1,4 +1,7 @@
-"""Jobs as tasks of a Dask cluster. Imported where one is used: Dask takes a quarter of a second to load."""
+"""Run jobs as tasks on a Dask cluster.
+
+The package imports this module only when the executor is used, because importing Dask takes a quarter of a second.
+"""
 
 from __future__ import annotations
 
@@ -14,75 +17,88 @@ from distributed import Client, KilledWorker, LocalCluster, get_worker
 from distributed.cfexecutor import ClientExecutor
 
 from prunebench import PrunebenchError, Request, WorkersDied
-from prunebench.runtime.machine import take_gpu
+from prunebench.runtime.devices import take_gpu
 
-# A job sets the one model and the generators of its process: two at a time in one would mix them up.
-_ONE_AT_A_TIME = threading.Lock()
-# What workers with a GPU say that they have, by Dask's own convention.
+# A worker with several threads would otherwise run several jobs at a time. They would share one model and its random
+# generators, which belong to the process.
+_LOCK = threading.Lock()
+# The resource that a worker with a GPU has, by Dask's convention.
 GPU = "GPU"
 
 
 def connect(request: Request) -> Client:
-    """A client of the cluster at `request.address`, or of a new one on this machine."""
+    """A client of the cluster at `request.address`, or of a new cluster on this machine if it is empty.
+
+    Raises PrunebenchError if no scheduler answers at the address.
+    """
     if not request.address:
-        has = {GPU: request.gpus} if request.gpus else {}
-        workers = {"n_workers": request.jobs or None, "threads_per_worker": 1, "resources": has}
-        # Ctrl-C reaches the whole group of processes; the command alone decides what it means. Workers are started from
-        # a thread that begins here, and inherit its deafness, which what they need first of multiprocessing would end.
+        resources = {GPU: request.gpus} if request.gpus else {}
+        workers = {"n_workers": request.jobs or None, "threads_per_worker": 1, "resources": resources}
+        # Ctrl-C is sent to the whole process group, but only the main process should react to it. The thread that
+        # starts the workers, and with it the workers, inherits the signal mask of this thread. The resource tracker
+        # must run before, because multiprocessing unblocks SIGINT when it starts it.
         resource_tracker.ensure_running()
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            # A port of its own: with None Dask takes 8787, and warns where another run has it.
+            # A free port for the dashboard: by default Dask takes 8787, and warns if another run uses it.
             return Client(LocalCluster(dashboard_address=":0", **workers))
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     try:
         return Client(request.address, timeout=30)
     except (OSError, ValueError) as error:
         raise PrunebenchError(
-            f"cannot reach a Dask scheduler at {request.address!r}: {error}", "expected tcp://HOST:8786 or the like"
+            f"cannot reach a Dask scheduler at {request.address!r}: {error}",
+            "expected an address such as tcp://HOST:8786",
         ) from error
 
 
-def room(request: Request) -> int:
-    """As many jobs as the cluster has workers, of those that have as much of a GPU as a job asks for."""
+def capacity(request: Request) -> int:
+    """The number of jobs that the cluster runs at a time: one per worker that has the GPUs of a job.
+
+    Raises PrunebenchError if there is no such worker.
+    """
     with connect(request) as client:
         workers = client.scheduler_info(n_workers=-1)["workers"].values()
     if not workers:
-        raise PrunebenchError(f"the Dask cluster at {request.address!r} has no workers", "start some, or give --jobs")
-    able = sum(worker["resources"].get(GPU, 0) >= (request.gpus or 0) for worker in workers)
-    if not able:
+        raise PrunebenchError(f"the Dask cluster at {request.address!r} has no workers", "start some, or set --jobs")
+    count = sum(worker["resources"].get(GPU, 0) >= (request.gpus or 0) for worker in workers)
+    if not count:
         raise PrunebenchError(
-            f"no worker of the Dask cluster at {request.address!r} says that it has {request.gpus:g} GPUs",
-            'expected `dask worker --resources "GPU=1"`',
+            f"no worker of the Dask cluster at {request.address!r} has {request.gpus:g} GPUs",
+            'start workers with `dask worker --resources "GPU=1"`',
         )
-    return able
+    return count
 
 
 class DaskExecutor(ClientExecutor):  # type: ignore[misc]
-    """Dask's own executor; the scheduler runs the job of a lost worker again, up to three times by its own setting."""
+    """Dask's own executor.
+
+    The scheduler repeats the job of a lost worker on another one, three times by default, and then gives up with a
+    KilledWorker. The executor raises that as WorkersDied.
+    """
 
     def __init__(self, request: Request) -> None:
         super().__init__(connect(request), pure=False, resources={GPU: request.gpus} if request.gpus else None)
         self._threads = request.cpus or 1
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        found: Future[Any] = Future()
+        future: Future[Any] = Future()
 
-        def settle(done: Future[Any]) -> None:
-            if done.cancelled():
-                found.cancel()
+        def settle(dask_future: Future[Any]) -> None:
+            if dask_future.cancelled():
+                future.cancel()
                 return
-            error = done.exception()
+            error = dask_future.exception()
             if isinstance(error, KilledWorker):
                 error = WorkersDied(str(error))
             if error is not None:
-                found.set_exception(error)
+                future.set_exception(error)
             else:
-                found.set_result(done.result())
+                future.set_result(dask_future.result())
 
-        super().submit(_alone, self._threads, fn, args, kwargs).add_done_callback(settle)
-        return found
+        super().submit(_run, self._threads, fn, args, kwargs).add_done_callback(settle)
+        return future
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
@@ -94,12 +110,13 @@ class DaskExecutor(ClientExecutor):  # type: ignore[misc]
             cluster.close()
 
 
-def _alone(threads: int, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+def _run(threads: int, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    """Run a job on a worker, one at a time."""
     import torch
 
-    with _ONE_AT_A_TIME:
+    with _LOCK:
         torch.set_num_threads(threads)
-        number = get_worker().name
-        if isinstance(number, int):  # one of our own; whoever starts others gives each its card
-            take_gpu(number)
+        name = get_worker().name
+        if isinstance(name, int):  # a worker of a local cluster; other workers are started with a GPU
+            take_gpu(name)
         return fn(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""The plugin as it is installed: a run on Dask workers gives the records of a run without, though one is killed."""
+"""The installed plugin: runs on Dask give the records of a run without it, even if a worker is killed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 from distributed import LocalCluster
-from prunebench_dask.cluster import DaskExecutor, room
+from prunebench_dask.cluster import DaskExecutor, capacity
 
 from prunebench import PrunebenchError, Request
 from prunebench.store.store import Store
@@ -23,19 +23,21 @@ def prunebench(*words):
     code = "from prunebench.cli import main; main()"
     command = [sys.executable, "-W", "ignore", "-c", code, *WORDS.split(), *map(str, words)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
-    return subprocess.Popen(command, **pipes, preexec_fn=hearing)
+    return subprocess.Popen(command, **pipes, preexec_fn=receive_sigint)
 
 
-def hearing():
-    """Tests that run in the background are deaf to SIGINT, and so would be what they start."""
+def receive_sigint():
+    """Processes in the background ignore SIGINT, and their children inherit that."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def records(store):
-    """What is stored, without what may differ between two runs of the same thing."""
-    vary = ("seconds", "peak_memory_mb")
-    found = Store.open(store).records()
-    return {record["key"]: {name: record[name] for name in record if name not in vary} for record in found}
+    """All records, without the fields that differ between two runs of the same jobs."""
+    varying = ("seconds", "peak_memory_mb")
+    return {
+        record["key"]: {name: record[name] for name in record if name not in varying}
+        for record in Store.open(store).records()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +49,7 @@ def expected(tmp_path_factory):
     return records(store)
 
 
-def test_a_worker_that_is_killed_costs_no_result(expected, tmp_path):
+def test_a_killed_worker_loses_no_result(expected, tmp_path):
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
         words = ("--store", tmp_path / "store", "--executor", "dask", "--address", cluster.scheduler_address)
         with prunebench(*words) as process:
@@ -59,7 +61,7 @@ def test_a_worker_that_is_killed_costs_no_result(expected, tmp_path):
     assert records(tmp_path / "store") == expected
 
 
-def test_workers_of_its_own(expected, tmp_path):
+def test_a_new_cluster(expected, tmp_path):
     process = prunebench("--store", tmp_path / "store", "--executor", "dask", "--jobs", "2")
     _, err = process.communicate()
     assert process.returncode == 0, err
@@ -67,8 +69,8 @@ def test_workers_of_its_own(expected, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_it_cleanly_and_the_same_command_goes_on(expected, tmp_path, number):
-    """SIGINT to the whole group of processes, as a terminal sends it, or SIGTERM to the first, in mid-run."""
+def test_a_signal_stops_a_run_cleanly_and_the_same_command_resumes_it(expected, tmp_path, number):
+    """In the middle of a run: SIGINT to the whole process group, as from a terminal, or SIGTERM to the main process."""
     words = ("--store", tmp_path / "store", "--executor", "dask", "--jobs", "2")
     with prunebench(*words) as process:
         assert any("phases]" in line for line in iter(process.stderr.readline, ""))
@@ -83,21 +85,21 @@ def test_a_signal_stops_it_cleanly_and_the_same_command_goes_on(expected, tmp_pa
     assert records(tmp_path / "store") == expected
 
 
-def test_jobs_for_a_gpu_go_to_workers_that_say_they_have_one():
+def test_jobs_for_a_gpu_run_on_workers_with_one():
     request = Request(1, cpus=1, gpus=0.5)
-    none = pytest.raises(PrunebenchError, match=r"no worker of the Dask cluster at .* says that it has 0\.5 GPUs")
+    none = pytest.raises(PrunebenchError, match=r"no worker of the Dask cluster at .* has 0\.5 GPUs")
     with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as cluster, none:
-        room(replace(request, address=cluster.scheduler_address))
+        capacity(replace(request, address=cluster.scheduler_address))
     with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0", resources={"GPU": 1}) as cluster:
-        there = replace(request, address=cluster.scheduler_address)
-        assert room(there) == 1
-        with DaskExecutor(there) as pool:
+        remote = replace(request, address=cluster.scheduler_address)
+        assert capacity(remote) == 1
+        with DaskExecutor(remote) as pool:
             assert pool.submit(abs, -1).result() == 1
     with DaskExecutor(request) as pool:
-        assert pool.submit(abs, -1).result() == 1, "workers of its own have what their jobs ask for"
+        assert pool.submit(abs, -1).result() == 1, "the workers of a new cluster have the GPUs of their jobs"
 
 
-def test_a_scheduler_that_cannot_be_reached_is_one_line(tmp_path):
+def test_the_error_of_an_unreachable_scheduler_is_one_line(tmp_path):
     process = prunebench("--store", tmp_path / "store", "--executor", "dask", "--address", "nowhere://x")
     _, err = process.communicate()
     assert process.returncode == 2

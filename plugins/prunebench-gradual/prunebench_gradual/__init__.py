@@ -12,7 +12,7 @@ from prunebench import Cubic, Phase, Train, Unit, hookimpl
 class Gradual:
     """Remove the weights of smallest magnitude while the model trains, along a cubic ramp (Zhu & Gupta 2017).
 
-    The sparsity grows from 0 between the fractions `begin` and `end` of one training, in `updates` steps.
+    The sparsity grows from 0 in `updates` steps, between the fractions `begin` and `end` of one training.
     """
 
     name: ClassVar[str] = "gradual"

@@ -1,19 +1,17 @@
-"""The plugin as it is installed: found by its entry point, run by the suite, measured against the paper's equation."""
+"""The installed plugin: its entry point, its runs, and its sparsities against the equation of the paper."""
 
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 import torch
 
-from prunebench.execution import scheduler, worker
-from prunebench.execution.executors.local import SerialExecutor
+import prunebench
+from prunebench.execution.executors.resources import Resources
 from prunebench.hooks.registry import Registry
-from prunebench.planning import experiment, jobs
-from prunebench.planning.suite import Suite, merge
 from prunebench.pruning import masks
-from prunebench.store.store import Store
 from prunebench.training import loop
 
 WORDS = ("the", "a", "dog", "cat", "bird", "king", "ship", "song", "sees", "finds", "likes", "follows", "old", "young")
@@ -21,7 +19,7 @@ WORDS = ("the", "a", "dog", "cat", "bird", "king", "ship", "song", "sees", "find
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """A random BERT of 2 layers × 16 with a word tokenizer."""
+    """A random BERT with 2 layers of width 16 and a tokenizer of whole words."""
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
@@ -36,39 +34,44 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def glue(tmp_path_factory):
-    """SST-2 with 40 and 16 rows, in the official layout."""
+    """SST-2 with 40 training rows and 16 dev rows, in the official layout."""
     folder = tmp_path_factory.mktemp("glue")
     (folder / "SST-2").mkdir()
-    draw = random.Random(0)
+    rng = random.Random(0)
     for split, rows in (("train", 40), ("dev", 16)):
-        lines = [f"{' '.join(draw.choices(WORDS, k=5))}\t{i % 2}" for i in range(rows)]
+        lines = [f"{' '.join(rng.choices(WORDS, k=5))}\t{i % 2}" for i in range(rows)]
         (folder / "SST-2" / f"{split}.tsv").write_text("\n".join(["sentence\tlabel", *lines]) + "\n")
     return folder
 
 
 @pytest.fixture
 def run(model, glue, tmp_path):
-    def go(strategies, sparsities):
-        registry = Registry()
-        where = {"tasks": "sst2", "seeds": "1", "model": str(model), "glue_dir": str(glue), "device": "cpu"}
-        small = {"precision": "fp32", "epochs": "5", "batch_size": "8", "lr": "1e-3"}
-        suite = merge(Suite(), {**where, **small, "strategies": strategies, "sparsities": sparsities})
-        plan, store = experiment.plan(suite, registry), Store.create(tmp_path / "store")
+    """A function that runs strategies and returns the cells, each with its record."""
 
-        class Silent:
-            def started(self, job): ...
-            def moment(self, moment): ...
-            def finished(self, job, seconds, left, failure): ...
+    def run(strategies, sparsities):
+        results = prunebench.run(
+            strategies=strategies,
+            sparsities=sparsities,
+            tasks="sst2",
+            seeds="1",
+            model=str(model),
+            glue_dir=str(glue),
+            device="cpu",
+            precision="fp32",
+            epochs="5",
+            batch_size="8",
+            lr="1e-3",
+            store=tmp_path / "store",
+            resources=Resources(executor="here"),
+            progress=False,
+        )
+        assert not results.failures
+        return [(cell, results.store.record(cell.key)) for cell in results.run.cells]
 
-        with SerialExecutor() as pool:
-            report = scheduler.run(jobs.to_run(plan, store), pool, store, (), Silent())
-        assert not report.failures
-        return store, plan
-
-    return go
+    return run
 
 
-def test_it_is_found_by_its_entry_point():
+def test_the_entry_point_provides_the_strategy():
     entry = Registry().entry("strategies", "gradual")
     assert (entry.plugin.distribution, entry.plugin.origin) == (
         "prunebench-gradual",
@@ -76,53 +79,49 @@ def test_it_is_found_by_its_entry_point():
     )
 
 
-def test_counts_are_exact_and_one_training_is_all_it_costs(run):
-    store, plan = run("gradual", "0.3,0.5,0.83")
-    for cell in plan.cells:
-        record = store.record(cell.leaf.key)
+def test_counts_are_exact_and_a_cell_costs_one_training(run):
+    for cell, record in run("gradual", "0.3,0.5,0.83"):
         units = 2 * (4 * 16 * 16 + 2 * 16 * 32)
-        assert record["sparsity"]["units"] == units
-        assert record["sparsity"]["pruned"] == masks.pruned_count(cell.sparsity, units)
-        assert record["sparsity"]["encoder_after"] == record["sparsity"]["pruned"] / units
-        assert len(cell.to_json()["trainings"]) == 1
-        assert record["steps"] == 25
+        assert record.sparsity.units == units
+        assert record.sparsity.pruned == masks.pruned_count(cell.sparsity, units)
+        assert record.sparsity.encoder_after == record.sparsity.pruned / units
+        assert len(cell.trainings) == 1
+        assert record.steps == 25
 
 
 def test_the_sparsity_follows_the_cubic_of_the_paper(run, monkeypatch):
-    """s_t = s_f + (s_i − s_f)(1 − (t − t₀)/(nΔt))³, written out by hand for 20 updates over 70 % of 25 steps."""
-    seen = {}
+    """s_t = s_f + (s_i − s_f)(1 − (t − t₀)/(nΔt))³ for 20 updates over 70 % of 25 steps."""
+    pruned = {}
     real = loop.train
 
     def spy(model, data, protocol, seed, keep, *, events, **kwargs):
         def counted(step, make):
-            def wrapped():
-                keep = make()
-                seen[step] = sum(int((~kept).sum()) for kept in keep.values())
-                return keep
+            def wrapper():
+                mask = make()
+                pruned[step] = sum(int((~keep).sum()) for keep in mask.values())
+                return mask
 
-            return wrapped
+            return wrapper
 
         masks_ = {step: counted(step, make) for step, make in events.masks.items()}
-        return real(model, data, protocol, seed, keep, events=loop.Events(masks_, events.snapshots), **kwargs)
+        return real(model, data, protocol, seed, keep, events=replace(events, masks=masks_), **kwargs)
 
-    monkeypatch.setattr(worker.loop, "train", spy)
+    monkeypatch.setattr(loop, "train", spy)
     run("gradual", "0.8")
-    due = {max(1, round(0.7 * (n + 1) / 20 * 25)): 0.8 - 0.8 * (1 - (n + 1) / 20) ** 3 for n in range(20)}
-    assert seen == {step: masks.pruned_count(sparsity, 4096) for step, sparsity in due.items()}
+    sparsities = {max(1, round(0.7 * (n + 1) / 20 * 25)): 0.8 - 0.8 * (1 - (n + 1) / 20) ** 3 for n in range(20)}
+    assert pruned == {step: masks.pruned_count(sparsity, 4096) for step, sparsity in sparsities.items()}
 
 
-def test_a_control_takes_its_final_counts(run):
-    store, plan = run("gradual,random-pruning[of=gradual]", "0.5")
-    own, control = (
-        store.record(cell.leaf.key)["sparsity"] for cell in plan.cells if cell.method["strategy"] != "dense"
-    )
+def test_a_control_has_the_same_final_counts(run):
+    cells = run("gradual,random-pruning[of=gradual]", "0.5")
+    own, control = (record.sparsity for cell, record in cells if not cell.is_dense)
     counts = ("units", "pruned", "realised", "encoder_after")
-    assert [own[name] for name in counts] == [control[name] for name in counts]
-    # The ramp starts dense; its control has the final mask from its first step on.
-    assert (own["encoder_before"], control["encoder_before"]) == (0.0, 0.5)
+    assert [getattr(own, name) for name in counts] == [getattr(control, name) for name in counts]
+    # The ramp starts dense, and its control with the final mask.
+    assert (own.encoder_before, control.encoder_before) == (0.0, 0.5)
 
 
-def test_bad_options_are_refused():
+def test_bad_options_are_errors():
     from prunebench import PrunebenchError
     from prunebench.planning.methods import Method
 

@@ -26,7 +26,8 @@ from typing import Any
 from prunebench.execution.executors.base import ExecutorSpec, RemoteTraceback, Request, WorkerDied
 from prunebench.hooks.hookspecs import hookimpl
 from prunebench.runtime import progress
-from prunebench.runtime.machine import cores, is_lost, take_gpu, without_collection
+from prunebench.runtime.devices import cores, is_lost, take_gpu
+from prunebench.runtime.memory import without_collection
 
 
 class SerialExecutor(Executor):

@@ -18,7 +18,7 @@ from typing import Any
 from prunebench.errors import PrunebenchError
 from prunebench.execution.executors.base import ATTEMPTS, ExecutorSpec, RemoteTraceback, Request, WorkersDied
 from prunebench.hooks.hookspecs import hookimpl
-from prunebench.runtime.machine import cores, is_lost
+from prunebench.runtime.devices import cores, is_lost
 from prunebench.store.schema import JobSpec, WeightsRef
 
 

@@ -9,7 +9,7 @@ from prunebench.execution.executors.base import ExecutorSpec, Request
 from prunebench.hooks.registry import Registry
 from prunebench.models.loading import model_source
 from prunebench.models.sources import weight_files
-from prunebench.runtime import machine
+from prunebench.runtime import devices
 
 DEFAULT_EXECUTOR = "processes"
 
@@ -34,16 +34,16 @@ def executor_spec(resources: Resources, registry: Registry) -> ExecutorSpec:
 def request_for(resources: Resources, model: str, device: str, registry: Registry, jobs: int) -> Request:
     """What to ask of the executor for so many `jobs` with that model on that device."""
     spec = executor_spec(resources, registry)
-    device = machine.resolve_device(device)
+    device = devices.resolve_device(device)
     if not spec.elsewhere:
-        machine.check_device(device)
+        devices.check_device(device)
     gpus = 1.0 if resources.gpus_per_job is None and device == "cuda" else resources.gpus_per_job
     request = Request(resources.jobs or 0, resources.cpus_per_job, gpus, resources.address)
     capacity = request.jobs or (spec.jobs(request) if spec.jobs else _capacity_here(model, device, registry))
     if spec.name == DEFAULT_EXECUTOR and not request.cpus:
         # A share of the capacity, not of the jobs that are left: with another number of threads sums round
         # differently, and a run that goes on must give what it would have given without a break.
-        request = replace(request, cpus=max(1, machine.cores() // capacity))
+        request = replace(request, cpus=max(1, devices.cores() // capacity))
     return replace(request, jobs=max(1, min(capacity, jobs)))
 
 
@@ -54,4 +54,4 @@ def make_executor(resources: Resources, request: Request, registry: Registry) ->
 
 def _capacity_here(model: str, device: str, registry: Registry) -> int:
     weights = sum(path.stat().st_size for path in weight_files(model_source(model, registry).folder))
-    return machine.default_jobs(device, weights)
+    return devices.default_jobs(device, weights)

@@ -1,8 +1,15 @@
-"""While a model is trained, its table of word embeddings holds the tokens that it meets, and no others.
+"""Train only the rows of the word embeddings that occur in the data.
 
-A row that no text needs has no gradient, so that without weight decay no step moves it; but clipping, Adam and each
-backward pass go over the whole table: of MiniLM, half of all its weights. (Kept out are its rows alone; what is trained
-is the same model.)
+A row of a token that no text contains has no gradient, and without weight decay no step moves it. Yet clipping, Adam
+and every backward pass go over the whole table, which is half of all weights of MiniLM. During a training the model
+therefore has a smaller table: the rows of the tokens in the data, with token ids mapped to their index in it. Example,
+for a table of six rows and the tokens 1, 4 and 5:
+
+    rows  = [1, 4, 5]               the rows of the small table
+    index = [·, 0, ·, ·, 1, 2]      maps a token id to its row there
+
+At the end the rows are written back. Whatever looks at the model in the middle of a training (snapshots, masks of a
+ramp) must see the whole table: wrap it in `on_whole_table`.
 """
 
 from __future__ import annotations
@@ -14,27 +21,27 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-# The table is cut where so many times the rows that are met are fewer than all.
+# The table is cut only if it has more than this many times the rows that occur.
 SHARE = 2
 
 
 class Met:
-    """The model's table cut down to the rows of `tokens`, as long as the block lasts; then it is whole again.
+    """A context in which the model's table has only the rows of `tokens`, a tensor of token ids of any shape.
 
-    Where most rows are met it is left as it is.
+    If at least half of the rows occur, the table is left whole.
     """
 
     def __init__(self, model: Any, tokens: Tensor) -> None:
         self.table: nn.Embedding = model.get_input_embeddings()
         self.full = self.table.weight
-        met = torch.zeros(len(self.full), dtype=torch.bool, device=self.full.device)
-        met[tokens.flatten().long()] = True
-        self.rows = met.nonzero().squeeze(1)
-        self.places = met.cumsum(0) - 1
-        self.pays = SHARE * len(self.rows) < len(self.full)
+        occurs = torch.zeros(len(self.full), dtype=torch.bool, device=self.full.device)
+        occurs[tokens.flatten().long()] = True
+        self.rows = occurs.nonzero().squeeze(1)
+        self.index = occurs.cumsum(0) - 1
+        self.cuts = SHARE * len(self.rows) < len(self.full)
 
     def __enter__(self) -> Met:
-        if self.pays:
+        if self.cuts:
             self.part = nn.Parameter(self.full.detach()[self.rows])
             self._cut()
         return self
@@ -42,24 +49,24 @@ class Met:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self.pays:
+        if self.cuts:
             self._mend()
 
-    def whole(self, look: Callable[[], Any]) -> Callable[[], Any]:
-        """The function `look` as it is to be called from within the block, so that it sees the whole table."""
+    def on_whole_table(self, function: Callable[[], Any]) -> Callable[[], Any]:
+        """Wrap a function that is called within the context, so that it sees the whole table."""
 
-        def seeing() -> Any:
+        def wrapper() -> Any:
             self._mend()
             try:
-                return look()
+                return function()
             finally:
                 self._cut()
 
-        return seeing if self.pays else look
+        return wrapper if self.cuts else function
 
     def _cut(self) -> None:
         self.table.weight = self.part
-        self.hook = self.table.register_forward_pre_hook(lambda table, ids: (self.places[ids[0]],))
+        self.hook = self.table.register_forward_pre_hook(lambda table, ids: (self.index[ids[0]],))
 
     @torch.no_grad()
     def _mend(self) -> None:

@@ -1,7 +1,16 @@
-"""In training, and for logits, the last layer goes on behind its attention with the first token alone.
+"""Compute the end of the last layer for the first token only.
 
-That is all that the head reads. Loss, gradients and logits are what they were, without the work for all other tokens.
-Elsewhere in evaluation mode these are there, for whoever looks at what goes through a layer.
+The classifier reads the first token. After the attention of the last layer tokens no longer interact, so the output
+projection, the feed-forward network and the layer norms of all other tokens are wasted. A forward pre-hook on the
+family's `after_attention` module narrows its inputs from (batch, tokens, hidden) to (batch, 1, hidden). Loss, gradients
+and logits stay the same, up to rounding.
+
+The hook acts in training mode, and in evaluation mode within `only()`. Otherwise all tokens are computed, for code that
+looks at what passes through a layer, such as a strategy's `input_norms`:
+
+    model.eval()(**batch)                      # the last layer computes all tokens
+    with first_token.only():
+        model.eval()(**batch)                  # the same logits, from the first token only
 """
 
 from __future__ import annotations
@@ -16,26 +25,25 @@ if TYPE_CHECKING:
 
     from prunebench.models.encoder import PrunableModel
 
+_IN_EVALUATION = contextvars.ContextVar("first token only", default=False)
 
-def go_on_with_first_token(pm: PrunableModel) -> None:
-    """Let the model do so from now on, if the family says where its tokens meet for the last time."""
+
+def install(pm: PrunableModel) -> None:
+    """Add the hook to a model whose family names `after_attention`; others are left unchanged."""
     if pm.architecture.after_attention:
         layer = pm.layers[-1].query.removesuffix(pm.architecture.query)
-        pm.model.get_submodule(layer + pm.architecture.after_attention).register_forward_pre_hook(_first_token)
+        pm.model.get_submodule(layer + pm.architecture.after_attention).register_forward_pre_hook(_narrow)
 
 
 @contextlib.contextmanager
-def alone() -> Iterator[None]:
-    """Do so in evaluation mode too, as long as the block lasts."""
-    before = _ALONE.set(True)
+def only() -> Iterator[None]:
+    """Narrow to the first token in evaluation mode too, within this block."""
+    token = _IN_EVALUATION.set(True)
     try:
         yield
     finally:
-        _ALONE.reset(before)
+        _IN_EVALUATION.reset(token)
 
 
-_ALONE = contextvars.ContextVar("alone", default=False)
-
-
-def _first_token(module: nn.Module, tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    return tuple(tensor[:, :1] for tensor in tensors) if module.training or _ALONE.get() else tensors
+def _narrow(module: nn.Module, tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return tuple(tensor[:, :1] for tensor in tensors) if module.training or _IN_EVALUATION.get() else tensors

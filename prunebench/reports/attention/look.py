@@ -1,4 +1,4 @@
-"""Take trained models out of a store, see whether they are what their records say, and look at their attention."""
+"""The trained models of a store: loaded, compared with their records, and measured."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from prunebench.store.schema import Location
 from prunebench.store.store import Store
 from prunebench.tasks.task import load_data
 
-# Texts that are shown where none are named: so many of the first ones of at most so many tokens.
+# Without named texts, the first TEXTS texts of at most TOKENS tokens are shown.
 TEXTS, TOKENS = 3, 24
 
 
@@ -31,7 +31,10 @@ def look(
     registry: Registry,
     texts: Sequence[tuple[str, ...]],
 ) -> Comparison:
-    """The two cells, the dense one first, whose models are in the store; without `texts`, on some of their dev."""
+    """Compare the attention of two cells, the dense one first, whose trained models are in the store.
+
+    `texts` holds texts or pairs of texts to draw maps of; empty means some short ones of dev.
+    """
     experiment = cells[0].leaf.experiment
     of_task = workspace(experiment, where, registry)
     tokenizer = load_tokenizer(model_source(where.model or experiment.model.name, registry))
@@ -68,7 +71,7 @@ def look(
 
 
 def some_texts(of_task: Workspace, where: Location, tokenizer: Any) -> list[tuple[str, ...]]:
-    """The first short texts of dev, or the first ones where all are long."""
+    """The first short texts of dev, or simply the first ones if none is short."""
     data = load_data(of_task.task, where.glue_dir)
     data = data.limited(of_task.protocol.train_limit, of_task.protocol.eval_limit)
     texts = list(zip(*next(iter(data.evaluations.values())).texts, strict=True))
@@ -77,9 +80,9 @@ def some_texts(of_task: Workspace, where: Location, tokenizer: Any) -> list[tupl
 
 
 def heads_gone(cell: PlannedCell, model: Workspace, store: Store) -> np.ndarray:
-    """Which heads were taken out, shape (layers, heads); where weights or neurons were, none."""
-    gone = np.zeros((len(model.prunable.layers), model.prunable.heads), dtype=bool)
+    """Which heads are pruned, as booleans of shape (layers, heads); all False unless the method prunes heads."""
+    pruned = np.zeros((len(model.prunable.layers), model.prunable.heads), dtype=bool)
     if cell.method.unit == "head" and mask_key(cell.leaf):
         mask = store.load("masks", mask_key(cell.leaf), masks.unpack)
-        gone = np.stack([~mask[f"layer.{layer.index}.heads"].numpy() for layer in model.prunable.layers])
-    return gone
+        pruned = np.stack([~mask[f"layer.{layer.index}.heads"].numpy() for layer in model.prunable.layers])
+    return pruned

@@ -1,4 +1,4 @@
-"""Attention as tables: for a page, and in short for the terminal. Imports `result` and how leaderboards look."""
+"""The tables of a comparison of attention: the whole page, and a few of them for the terminal."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from collections.abc import Iterator
 import numpy as np
 
 from prunebench.reports.attention.result import MEASURES, Comparison
-from prunebench.reports.leaderboard.summary import plain
 from prunebench.reports.render.blocks import Block, Caution, Commands, Heading, Paragraph, Table, one_line
-from prunebench.reports.render.numbers import NONE, count, points
+from prunebench.reports.render.formatting import NONE, count, points
+from prunebench.reports.render.terminal import terminal_table
 
 ABOUT = (
-    "Attention p_ij is what token i takes from token j in a head; every row sums to 1. A measure is the mean over all "
-    "real tokens i of all examples, special tokens included and padding left out. It is computed in float32 without "
-    "dropout. A head that was taken out has no attention, and means over heads are over those that a model has."
+    "Attention p_ij is how much token i attends to token j in a head; every row sums to 1. A measure is the mean over "
+    "all tokens i of all examples, special tokens included and padding left out, in float32 without dropout. A pruned "
+    "head has no attention, and means over heads are over the heads that a model has left."
 )
 
 
-def blocks(found: Comparison, pictures: dict[str, str], command: str) -> Iterator[Block | str]:
-    """The whole page; a text stands for a line of Markdown, which is a picture. `pictures` gives files by name."""
-    dense, pruned = found.models
-    yield Heading(1, f"Attention of {pruned.name} beside {dense.name}: {found.task}, seed {found.seed}")
-    yield Table("Setting", ("setting", "value"), "ll", found.setting)
-    for model in found.models:
+def blocks(comparison: Comparison, pictures: dict[str, str], command: str) -> Iterator[Block | str]:
+    """The whole page. `pictures` maps names of pictures to files; a `str` among the blocks is a line of Markdown."""
+    dense, pruned = comparison.models
+    yield Heading(1, f"Attention of {pruned.name} beside {dense.name}: {comparison.task}, seed {comparison.seed}")
+    yield Table("Setting", ("setting", "value"), "ll", comparison.setting)
+    for model in comparison.models:
         if not model.check.startswith("as recorded"):
             yield Caution(f"{model.name}: {model.check}")
-    yield models(found)
+    yield model_table(comparison)
     yield Paragraph(ABOUT)
-    yield Table("Measures", ("measure", "what it is"), "lp", tuple(MEASURES.items()))
-    yield Heading(2, f"Over {count(found.examples)} examples of {found.split.replace('_', ' ')}")
+    yield Table("Measures", ("measure", "definition"), "lp", tuple(MEASURES.items()))
+    yield Heading(2, f"Over {count(comparison.examples)} examples of {comparison.split.replace('_', ' ')}")
     if "summary" in pictures:
         yield f"![Measures of every head]({pictures['summary']})"
-    yield summary(found)
-    yield by_layer(found)
-    yield Heading(2, "On single texts")
-    for number, text in enumerate(found.texts, 1):
+    yield mean_table(comparison)
+    yield layer_table(comparison)
+    yield Heading(2, "Single texts")
+    for number, text in enumerate(comparison.texts, 1):
         yield Heading(3, f"Text {number}")
         yield Paragraph(text)
         if file := pictures.get(f"text-{number}"):
@@ -45,29 +45,29 @@ def blocks(found: Comparison, pictures: dict[str, str], command: str) -> Iterato
     yield Commands((command,))
 
 
-def models(found: Comparison) -> Table:
-    """What the models score, and whether that is what their records say."""
-    metrics = list(found.models[0].score)
+def model_table(comparison: Comparison) -> Table:
+    """The scores of both models, and whether they equal those of their records."""
+    metrics = list(comparison.models[0].score)
     body = tuple(
-        (model.name, *(points(model.score[metric]) for metric in metrics), model.check) for model in found.models
+        (model.name, *(points(model.score[metric]) for metric in metrics), model.check) for model in comparison.models
     )
     return Table("Models", ("model", *metrics, "compared with its record"), "l" + "r" * len(metrics) + "p", body)
 
 
-def summary(found: Comparison) -> Table:
-    """The mean over all heads, and over those that both have the mean difference."""
-    dense, pruned = found.models
+def mean_table(comparison: Comparison) -> Table:
+    """The mean of each measure over all heads, and the mean difference over the heads that both models have."""
+    dense, pruned = comparison.models
     body = []
     for measure in MEASURES:
-        one, other = dense.measures[measure], pruned.measures[measure]
-        body.append((measure, _mean(one), _mean(other), _mean(other - one, signed=True)))
+        before, after = dense.measures[measure], pruned.measures[measure]
+        body.append((measure, _mean(before), _mean(after), _mean(after - before, signed=True)))
     headers = ("mean over heads", dense.name, pruned.name, "difference of heads in both")
     return Table("Means over heads", headers, "lrrr", tuple(body))
 
 
-def by_layer(found: Comparison) -> Table:
-    """The same for each layer: dense → pruned."""
-    dense, pruned = found.models
+def layer_table(comparison: Comparison) -> Table:
+    """The mean of each measure over the heads of each layer, dense → pruned."""
+    dense, pruned = comparison.models
     layers = len(next(iter(dense.measures.values())))
     body = tuple(
         (str(layer), *(f"{_mean(dense.measures[m][layer])} → {_mean(pruned.measures[m][layer])}" for m in MEASURES))
@@ -86,8 +86,9 @@ def _mean(values: np.ndarray, signed: bool = False) -> str:
     return text.replace("-", "−")
 
 
-def terminal(found: Comparison) -> str:
-    """What the models score, and the measures by layer, in a few lines."""
-    tables = (models(found), summary(found), by_layer(found))
-    head = f"{found.task}, seed {found.seed}: attention over {count(found.examples)} examples of {found.split}"
-    return "\n\n".join([head, *(f"{one_line(table.title)}\n{plain(table)}" for table in tables)])
+def terminal(comparison: Comparison) -> str:
+    """The scores of both models, and the measures over all heads and by layer."""
+    tables = (model_table(comparison), mean_table(comparison), layer_table(comparison))
+    examples = f"{count(comparison.examples)} examples of {comparison.split}"
+    title = f"{comparison.task}, seed {comparison.seed}: attention over {examples}"
+    return "\n\n".join([title, *(f"{one_line(table.title)}\n{terminal_table(table)}" for table in tables)])

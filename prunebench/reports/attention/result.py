@@ -1,8 +1,8 @@
-"""What is measured of attention, as numbers alone. Imports no torch.
+"""The attention of a dense and a pruned model, as numbers.
 
-Attention is a matrix for each head: p_ij is what token i takes from token j, and each row sums to 1 (Vaswani et al.
-2017). Measures of a head are means over the rows of all real tokens, special ones included and padding left out, of all
-examples; so a longer example weighs more.
+The attention of a head is a matrix: p_ij is how much token i attends to token j, and each row sums to 1 (Vaswani et
+al. 2017). A measure of a head is a mean over rows: those of all tokens of all examples, special tokens included and
+padding left out. A longer example therefore weighs more.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# A measure, and what it says.
+# The measures by name, with their definitions as pages print them.
 MEASURES: dict[str, str] = {
-    "entropy": "−Σ_j p_ij ln p_ij in nats: 0 where all comes from one token, ln n where it comes from n alike "
-    "(Clark et al. 2019, section 3.3).",
-    "distance": "Σ_j p_ij |i − j|: how many tokens away it comes from on average.",
+    "entropy": "−Σ_j p_ij ln p_ij in nats: 0 if a token attends to one token only, ln n if it attends to n tokens "
+    "equally (Clark et al. 2019, section 3.3).",
+    "distance": "Σ_j p_ij |i − j|: how many tokens away the attended tokens are on average.",
     "to [SEP]": "Σ_j p_ij over the separators j (Clark et al. 2019, section 3.2).",
     "to [CLS]": "p_ij for the first token j.",
 }
@@ -24,7 +24,7 @@ MEASURES: dict[str, str] = {
 
 @dataclass(frozen=True, eq=False)
 class Map:
-    """The attention of one text: its tokens, and weights of shape (layers, heads, tokens, tokens)."""
+    """The attention of one text: its n tokens, and weights of shape (layers, heads, n, n)."""
 
     tokens: tuple[str, ...]
     weights: np.ndarray
@@ -32,9 +32,10 @@ class Map:
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A model that was looked at: by measure an array of shape (layers, heads), and a map for each text.
+    """The attention of one model.
 
-    What belongs to a head that is gone is NaN. `check` says how the model compares with the record that it stands for.
+    `measures` maps each measure to an array of shape (layers, heads), `maps` has a map for each text. Both are NaN for
+    a pruned head. `score` is what the model scores now, and `check` says how that compares with the model's record.
     """
 
     name: str
@@ -46,7 +47,7 @@ class Model:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """The dense and the pruned model of one task and seed on the same texts."""
+    """The dense and the pruned model, in this order, of one task and seed on the same texts."""
 
     task: str
     seed: int

@@ -15,7 +15,7 @@ from prunebench.models.sources import read_config
 from prunebench.planning import experiment
 from prunebench.planning.graph import Plan, PlannedCell
 from prunebench.planning.suite import Suite, resolve
-from prunebench.recipes.phases import check_sparsity
+from prunebench.recipes.schedules import check_sparsity
 from prunebench.reports.attention.result import Comparison
 
 KIND = "attention"

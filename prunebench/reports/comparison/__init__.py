@@ -1,6 +1,19 @@
-"""Two methods or more against each other: seed by seed on every task, and over tasks. Torch-free.
+"""Two or more methods against each other: seed by seed on every task, and over tasks.
 
-Imports `results`, `selection`, `stats`, and from `leaderboard` what text is laid out in.
+Answers whether a difference between methods is more than noise, with intervals, effect sizes and corrected p values.
+
+In reading order:
+
+- `report`: the data classes of a comparison
+- `methods`: which methods and rows are compared
+- `scores`: the scores by method, task, sparsity, metric and seed
+- `build`: from rows to a `Report`
+- `notes`: what was left out, and what may make a score wrong
+- `setting`: the setting as a page prints it
+- `predictions`: McNemar's test on stored predictions
+- `sentences`: the results in words
+- `page`: tables and sentences as a page
+- `export`: CSV and JSON
 """
 
 from __future__ import annotations
@@ -8,9 +21,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from prunebench.reports.comparison.build import INTERVALS, build
-from prunebench.reports.comparison.data import to_csv, to_json
-from prunebench.reports.comparison.document import blocks
-from prunebench.reports.comparison.model import Report
+from prunebench.reports.comparison.export import to_csv, to_json
+from prunebench.reports.comparison.page import blocks
+from prunebench.reports.comparison.report import Report
 from prunebench.reports.render.markdown import markdown
 
 __all__ = ["FORMATS", "INTERVALS", "Report", "build"]

@@ -1,7 +1,4 @@
-"""Stored predictions of two runs, example by example. Reads labels from the task's data.
-
-Imports `model`, `registry` and `tasks`; no torch.
-"""
+"""McNemar's test of two runs, from their stored predictions and the labels in the task's data."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ import numpy as np
 
 from prunebench.errors import PrunebenchError
 from prunebench.hooks.registry import Registry
-from prunebench.reports.comparison.model import Examples, Report
+from prunebench.reports.comparison.report import ExampleComparison, Report
 from prunebench.results.rows import Row
 from prunebench.results.statistics.comparison import holm, mcnemar
 from prunebench.store.schema import Record
@@ -22,39 +19,41 @@ from prunebench.tasks.task import DataSource, Task, TaskData
 
 
 class Store(Protocol):
-    """What gives records and predictions, as a store and a bundle do."""
+    """A source of records and predictions: a store or a bundle."""
 
     def fetch(self, keys: Collection[str]) -> Mapping[str, Record]: ...
     def predictions(self, key: str) -> Mapping[str, np.ndarray]: ...
 
 
 def with_examples(report: Report, store: Store, registry: Registry, glue_dir: str | None) -> Report:
-    """The report with McNemar's test of every pair of runs: once for each evaluation, whatever its metrics.
+    """The report with McNemar's test of every pair of runs, once per evaluation.
 
-    An error where predictions are gone, or do not give the accuracy that their record has.
+    Regression tasks are left out, with a note. Raises PrunebenchError if predictions are missing, or if they do not
+    give the accuracy of their record.
     """
     labels = Labels(store, registry, glue_dir)
-    found = list(_examples(report, labels))
-    corrected = holm([entry.counts.p for entry in found])
-    examples = tuple(replace(entry, holm=p) for entry, p in zip(found, corrected, strict=True) if p is not None)
-    left_out = [f"McNemar's test needs right and wrong, and {name} has scores." for name in sorted(labels.regressions)]
-    return replace(report, examples=examples, notes=(*report.notes, *left_out))
+    entries = list(_over_examples(report, labels))
+    corrected = holm([entry.counts.p for entry in entries])
+    over_examples = tuple(replace(entry, holm=p) for entry, p in zip(entries, corrected, strict=True) if p is not None)
+    notes = [f"McNemar's test needs right and wrong, and {name} has scores." for name in sorted(labels.regressions)]
+    return replace(report, over_examples=over_examples, notes=(*report.notes, *notes))
 
 
-def _examples(report: Report, labels: Labels) -> Iterator[Examples]:
-    seen = set()
-    for measured in report.measured:
-        for a, b in measured.pairs:
+def _over_examples(report: Report, labels: Labels) -> Iterator[ExampleComparison]:
+    """A test for each pair of runs and evaluation. Two metrics of one evaluation have the same predictions."""
+    tested = set()
+    for entry in report.over_seeds:
+        for a, b in entry.pairs:
             runs = (a.cell.key, b.cell.key, a.evaluation)
-            if runs in seen or labels.is_regression(a.cell.task):
+            if runs in tested or labels.is_regression(a.cell.task):
                 continue
-            seen.add(runs)
+            tested.add(runs)
             counts = mcnemar(labels.right(a), labels.right(b))
-            yield Examples(measured.a, measured.b, measured.place, a.cell.seed, counts, counts.p)
+            yield ExampleComparison(entry.a, entry.b, entry.condition, a.cell.seed, counts, counts.p)
 
 
 class Labels:
-    """The labels of tasks, read once, and which examples a run had right."""
+    """Which examples a run got right. The labels of each task are read once."""
 
     def __init__(self, store: Store, registry: Registry, glue_dir: str | None) -> None:
         self._store = store
@@ -66,13 +65,13 @@ class Labels:
         self.regressions: set[str] = set()
 
     def is_regression(self, task: str) -> bool:
-        found: Task = self._registry.get("tasks", task)
-        if found.is_regression:
+        definition: Task = self._registry.get("tasks", task)
+        if definition.is_regression:
             self.regressions.add(task)
-        return found.is_regression
+        return definition.is_regression
 
     def right(self, row: Row) -> list[bool]:
-        """Whether the run of that row had each example of its evaluation right."""
+        """Whether the run of this row got each example of its evaluation right."""
         key = (row.cell.key, row.evaluation)
         if key not in self._right:
             self._right[key] = self._decide(row).tolist()

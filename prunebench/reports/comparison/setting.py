@@ -1,16 +1,16 @@
-"""Under which setting the rows of a comparison were made, as it is printed. Imports `results` and `selection`."""
+"""The setting of a comparison, as its page prints it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from prunebench.reports.leaderboard.average import by_task
-from prunebench.reports.render.numbers import listing
+from prunebench.reports.leaderboard.averages import by_task
+from prunebench.reports.render.formatting import listing
 from prunebench.results.filters import environment
 from prunebench.results.rows import Row
 
-# What a setting is called where it is printed.
-SETTING = {
+# The fields of a `Setting` that are printed, and their titles.
+TITLES = {
     "model": "model",
     "model_revision": "model revision",
     "model_fingerprint": "model fingerprint",
@@ -22,8 +22,8 @@ SETTING = {
 
 
 def setting(rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
-    """What is printed of the setting of these rows, by its title."""
-    for name, title in SETTING.items():
+    """The setting of these rows as pairs of title and value."""
+    for name, title in TITLES.items():
         values = sorted({value for row in rows if (value := getattr(row.cell.setting, name))})
         if name == "protocol" and len(values) > 1:
             yield title, _protocols(by_task(rows))
@@ -35,10 +35,10 @@ def setting(rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
         yield "hardware", "; ".join(hardware)
 
 
-def _protocols(tasks: Mapping[str, Sequence[Row]]) -> str:
-    """Each protocol with its tasks: what stands over tasks is not all of one."""
-    found: dict[str, list[str]] = {}
-    for task, rows in tasks.items():
+def _protocols(rows_by_task: Mapping[str, Sequence[Row]]) -> str:
+    """Each protocol with its tasks: `glue-1 for rte; glue-2 for cola`. A table over tasks may mix several."""
+    tasks: dict[str, list[str]] = {}
+    for task, rows in rows_by_task.items():
         for protocol in sorted({row.cell.setting.protocol for row in rows}):
-            found.setdefault(protocol, []).append(task)
-    return "; ".join(f"{protocol} for {listing(found[protocol])}" for protocol in sorted(found))
+            tasks.setdefault(protocol, []).append(task)
+    return "; ".join(f"{protocol} for {listing(tasks[protocol])}" for protocol in sorted(tasks))

@@ -1,4 +1,4 @@
-"""Scores against sparsity, every seed, and what is retained against what is left. Imports `style`."""
+"""Scores against sparsity, every seed, and the score retained against the parameters left."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from prunebench.reports.figures.style import GREY, WIDTH, Look, Style, name
-from prunebench.reports.leaderboard.model import Level, Line, Section, Track
-from prunebench.reports.leaderboard.retained import Kept
-from prunebench.reports.render.numbers import level, limits
+from prunebench.reports.leaderboard.page_model import Level, Line, Section, Track
+from prunebench.reports.leaderboard.retention import Kept
+from prunebench.reports.render.formatting import level, limits
 from prunebench.reports.render.plots import figure
 from prunebench.results.statistics import Summary
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# What a legend shows, and what it says.
+# A line of a legend: what is drawn, and its text.
 Entry = tuple[Any, str]
 DENSE = Look("black", "o", "--")
-# Panels side by side, and an inch for each row of one.
-ABREAST, ROW = 3, 0.19
+# The most panels side by side, and the inches for each row of a panel.
+ACROSS, ROW = 3, 0.19
 
 
 def against_sparsity(section: Section, track: Track, column: int, style: Style) -> Figure:
-    """The mean of every method with a band of one sample standard deviation, and the dense runs across."""
+    """The mean of every method with a band of one sample standard deviation, and the dense runs as a line across."""
     picture = figure(WIDTH, 3.3)
     axes = picture.subplots()
     summaries: dict[str, dict[float, Summary]] = {}
@@ -44,10 +44,11 @@ def against_sparsity(section: Section, track: Track, column: int, style: Style) 
     return picture
 
 
-def _curve(axes: Axes, found: dict[float, Summary], look: Look) -> Artist:
-    x = sorted(found)
-    mean = [100 * found[sparsity].mean for sparsity in x]
-    std = [100 * (found[sparsity].std or 0.0) for sparsity in x]
+def _curve(axes: Axes, summaries: dict[float, Summary], look: Look) -> Artist:
+    """The mean and the band of one method, from its summaries by sparsity."""
+    x = sorted(summaries)
+    mean = [100 * summaries[sparsity].mean for sparsity in x]
+    std = [100 * (summaries[sparsity].std or 0.0) for sparsity in x]
     low, high = ([m + sign * s for m, s in zip(mean, std, strict=True)] for sign in (-1, 1))
     axes.fill_between(x, low, high, color=look.colour, alpha=0.14, linewidth=0)
     (line,) = axes.plot(x, mean, look.line, color=look.colour, marker=look.marker, markersize=4.5, linewidth=1.4)
@@ -55,7 +56,7 @@ def _curve(axes: Axes, found: dict[float, Summary], look: Look) -> Artist:
 
 
 def _references(axes: Axes, section: Section, column: int) -> list[Entry]:
-    """The dense runs and the majority class."""
+    """Lines for the dense runs and the majority class."""
     entries: list[Entry] = []
     summary, majority = section.dense.scores[column].summary, section.majority[column]
     if summary is not None:
@@ -69,7 +70,7 @@ def _references(axes: Axes, section: Section, column: int) -> list[Entry]:
 
 
 def retained(points: Sequence[Kept], style: Style) -> Figure:
-    """The mean retained of every method against the share of the parameters that is left, ± one standard deviation."""
+    """The mean score retained of every method against the share of parameters left, ± one sample standard deviation."""
     picture = figure(WIDTH, 3.3)
     axes = picture.subplots()
     by_label: dict[str, list[Kept]] = {}
@@ -78,11 +79,11 @@ def retained(points: Sequence[Kept], style: Style) -> Figure:
     entries: list[Entry] = []
     for label in sorted(by_label, key=list(style.looks).index):
         look = style.looks[label]
-        found = [(point.share, point.place.summary) for point in by_label[label]]
-        drawn = axes.errorbar(
-            [100 * share for share, _ in found if share is not None],
-            [100 * summary.mean for _, summary in found if summary is not None],
-            yerr=[100 * (summary.std or 0.0) for _, summary in found if summary is not None],
+        values = [(point.share, point.place.summary) for point in by_label[label]]
+        curve = axes.errorbar(
+            [100 * share for share, _ in values if share is not None],
+            [100 * summary.mean for _, summary in values if summary is not None],
+            yerr=[100 * (summary.std or 0.0) for _, summary in values if summary is not None],
             color=look.colour,
             marker=look.marker,
             linestyle=look.line,
@@ -91,7 +92,7 @@ def retained(points: Sequence[Kept], style: Style) -> Figure:
             elinewidth=0.8,
             capsize=2,
         )
-        entries.append((drawn, name(label)))
+        entries.append((curve, name(label)))
     entries.append((axes.axhline(100, color="black", linestyle="--", linewidth=1.2), "dense"))
     axes.invert_xaxis()
     axes.set_xlabel("parameters left, % of the model")
@@ -101,7 +102,7 @@ def retained(points: Sequence[Kept], style: Style) -> Figure:
 
 
 def _legend(picture: Figure, entries: Sequence[Entry]) -> None:
-    """Below the axes, in as many columns as there is room for; a longer legend makes a higher figure."""
+    """A legend below the axes, in as many columns as fit. More than two rows make the figure higher."""
     columns = max(1, min(4, len(entries), 60 // (5 + max(len(text) for _, text in entries))))
     rows = math.ceil(len(entries) / columns)
     width, height = picture.get_size_inches()
@@ -112,10 +113,10 @@ def _legend(picture: Figure, entries: Sequence[Entry]) -> None:
 
 
 def seeds(section: Section, track: Track, column: int, style: Style) -> Figure:
-    """A panel for each sparsity: every seed of every method, the mean as a tick, its 95 % interval as a bar."""
+    """A panel for each sparsity: each seed as a point, the mean of a method as a tick, its 95 % interval as a bar."""
     labels = sorted({line.label for entry in track.levels for line in entry.lines}, key=list(style.looks).index)
-    rows = math.ceil(len(track.levels) / ABREAST)
-    columns = min(ABREAST, len(track.levels))
+    rows = math.ceil(len(track.levels) / ACROSS)
+    columns = min(ACROSS, len(track.levels))
     picture = figure(1.3 + 2.0 * columns, rows * (0.75 + ROW * (len(labels) + 1)))
     grid = picture.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat
     for axes, entry in zip(grid, track.levels, strict=False):
@@ -127,6 +128,7 @@ def seeds(section: Section, track: Track, column: int, style: Style) -> Figure:
 
 
 def _panel(axes: Axes, section: Section, entry: Level, column: int, labels: Sequence[str], style: Style) -> None:
+    """The seeds at one sparsity: a row for the dense runs, and one for each method, even if it has no scores here."""
     lines = {line.label: line for line in entry.lines}
     _strip(axes, 0, section.dense, column, DENSE)
     for row, label in enumerate(labels, start=1):
@@ -141,12 +143,13 @@ def _panel(axes: Axes, section: Section, entry: Level, column: int, labels: Sequ
 
 
 def _strip(axes: Axes, row: int, line: Line, column: int, look: Look) -> None:
+    """One row of a panel."""
     score = line.scores[column]
     if score.summary is None:
         return
-    found = limits(score.summary)
-    if found is not None:
-        axes.plot([100 * found.low, 100 * found.high], [row, row], color=look.colour, alpha=0.35, linewidth=3.5)
+    interval = limits(score.summary)
+    if interval is not None:
+        axes.plot([100 * interval.low, 100 * interval.high], [row, row], color=look.colour, alpha=0.35, linewidth=3.5)
     values = [100 * value for value in score.values.values()]
     axes.plot(values, [row] * len(values), look.marker, color=look.colour, markersize=3.8, alpha=0.75, linestyle="none")
     axes.plot([100 * score.summary.mean], [row], "|", color="black", markersize=9, markeredgewidth=1.3)

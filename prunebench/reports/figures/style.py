@@ -1,7 +1,7 @@
-"""How methods look in figures: a colour, a marker and a line each, the same in every figure of a page.
+"""The look of methods in figures: a colour, a marker and a line each, the same in every figure of a page.
 
-The colours are those of Okabe and Ito (2008), which all kinds of colour vision tell apart, without black, which is
-dense, and without yellow, which cannot be read on paper.
+The colours are those of Okabe and Ito (2008), which people with any colour vision can distinguish. Black is left out,
+because it is dense, and so is yellow, which is hard to see on paper.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from prunebench.reports.leaderboard.model import Page
+from prunebench.reports.leaderboard.page_model import Page
 from prunebench.reports.render.blocks import one_line
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
@@ -19,11 +19,14 @@ MARKERS = ("o", "s", "D", "^", "X", "*", "v", "p", "h", "P", "<")
 GREY = "#6b7280"
 # Inches: a figure as wide as a column and a half.
 WIDTH = 5.2
+# The characters of a label before it is cut.
 LONGEST = 34
 
 
 @dataclass(frozen=True)
 class Look:
+    """The colour, marker and line of a method, as matplotlib names them."""
+
     colour: str
     marker: str
     line: str
@@ -31,12 +34,13 @@ class Look:
 
 @dataclass(frozen=True)
 class Style:
-    """By label, how a method looks; controls have dotted lines."""
+    """The looks of all methods by label. Controls have dotted lines."""
 
     looks: dict[str, Look]
 
     @classmethod
     def of(cls, page: Page) -> Style:
+        """The style of a page. Once all colours are used, they come again with other markers."""
         methods = [method for method in page.methods if method.label != "dense"]
         ordered = sorted(methods, key=lambda method: (bool(method.control_of), method.label))
         looks = {}
@@ -47,14 +51,14 @@ class Style:
 
 
 def name(label: str) -> str:
-    """A label on one line, cut where it is longer than a figure has room for."""
+    """A label on one line, cut after `LONGEST` characters."""
     text = one_line(label)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 @contextmanager
 def settings() -> Iterator[None]:
-    """Text is never taken for a formula, fonts are kept as fonts, and grids stay behind."""
+    """matplotlib's settings: no text is a formula, fonts are embedded as fonts, and grids stay in the background."""
     import warnings
 
     import matplotlib

@@ -1,6 +1,24 @@
-"""Leaderboards from stored results: Markdown, CSV, JSON, LaTeX and a few lines for the terminal, of one page.
+"""A leaderboard: all methods of a benchmark on one page, as Markdown, HTML, LaTeX, CSV, JSON, or a few terminal lines.
 
-Torch-free. Imports `results` and `stats`.
+`build` turns rows into a `Page`, and every format is rendered from that. In reading order:
+
+`page_model`        the data of a page: sections, tracks, levels, lines, scores
+`page`              builds it from rows
+`task_section`      the section of one task
+`averages`          the averages over the tasks of a benchmark
+`significance`      which methods can be told apart: paired t tests with Holm's correction
+`ranking_rules`     what a page can rank by
+`ranking`           the ranking of each benchmark and track
+`matching`          the largest sparsity that matches the dense model
+`checklist`         what reviewers ask for
+`intervals`         bootstrap intervals in place of t intervals
+`retention`         scores retained, beside sizes and costs, for charts
+`published`         tables of papers
+`tables`            the tables of a page, as plain text
+`layout`            the page from top to bottom, for Markdown and LaTeX
+`web`               the page for a browser
+`schema`, `export`  results.json and results.csv
+`terminal_summary`  the page in a few lines
 """
 
 from __future__ import annotations
@@ -9,15 +27,15 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from prunebench.errors import PrunebenchError, unknown
-from prunebench.reports.leaderboard.data import to_csv, to_json
+from prunebench.reports.leaderboard.export import to_csv, to_json
 from prunebench.reports.leaderboard.layout import blocks
-from prunebench.reports.leaderboard.model import RETAINED, Options, Page
 from prunebench.reports.leaderboard.page import build
+from prunebench.reports.leaderboard.page_model import RETAINED, Options, Page
 from prunebench.reports.leaderboard.published import papers
-from prunebench.reports.leaderboard.ranking import check_rule
-from prunebench.reports.leaderboard.summary import summary
+from prunebench.reports.leaderboard.ranking_rules import check_rule
+from prunebench.reports.leaderboard.terminal_summary import summary
 from prunebench.reports.leaderboard.web import html
-from prunebench.reports.render.files import chosen_formats, saved
+from prunebench.reports.render import files
 from prunebench.reports.render.latex import latex
 from prunebench.reports.render.markdown import markdown
 from prunebench.results.filters import Selection, nothing, select
@@ -40,7 +58,7 @@ __all__ = [
     "write",
 ]
 
-# A format: the file that it makes, and how.
+# By the name of a format: the file that it writes, and the function that makes its text.
 FORMATS: dict[str, tuple[str, Callable[[Page], str]]] = {
     "md": ("README.md", lambda page: markdown(blocks(page))),
     "csv": ("results.csv", to_csv),
@@ -51,39 +69,42 @@ FORMATS: dict[str, tuple[str, Callable[[Page], str]]] = {
 
 
 def parse_formats(text: str) -> tuple[str, ...]:
-    """`md,csv` as names of formats."""
-    return chosen_formats(text, FORMATS)
+    """Parse `md,csv` into names of formats."""
+    return files.parse_formats(text, FORMATS)
 
 
 def loss_of(points: float) -> float:
-    """The δ of so many points of a hundred, as a fraction of a score."""
+    """Convert δ from points of a hundred to a fraction. Raises `PrunebenchError` if it is out of range."""
     if not 0 < points < 100:
         raise PrunebenchError(f"δ is {points:g} points", "expected more than 0 and less than 100")
     return points / 100
 
 
 def choose(rank_by: str = RETAINED, delta: float = 100 * DELTA, published: str = "", interval: str = T) -> Options:
-    """What a person chose of a page; `delta` in points, `published` a list of names."""
+    """Parse the options of a page as the command line gives them: `delta` in points, `published` as `a,b`.
+
+    Raises `PrunebenchError` for an unknown name and for a δ out of range.
+    """
     if interval not in INTERVALS:
         raise unknown("interval", interval, INTERVALS)
-    wanted = tuple(name for part in published.split(",") if (name := part.strip()))
-    return Options(check_rule(rank_by), loss_of(delta), papers(wanted), interval)
+    names = tuple(name for part in published.split(",") if (name := part.strip()))
+    return Options(check_rule(rank_by), loss_of(delta), papers(names), interval)
 
 
 def render(
     rows: Sequence[Row], out: Path, formats: Iterable[str] = tuple(FORMATS), options: Options | None = None
 ) -> list[Path]:
-    """Write the page of `rows` into the folder `out`, a file a format, and return the files' paths."""
+    """Build the page of `rows`, write it into the folder `out`, a file per format, and return the files' paths."""
     return write(build(rows, options), out, formats)
 
 
 def write(page: Page, out: Path, formats: Iterable[str]) -> list[Path]:
-    """Write `page` into the folder `out`, a file a format, and return the files' paths."""
-    return saved(out, {FORMATS[name][0]: FORMATS[name][1](page) for name in formats})
+    """Write `page` into the folder `out`, a file per format, and return the files' paths."""
+    return files.saved(out, {FORMATS[name][0]: FORMATS[name][1](page) for name in formats})
 
 
 def terminal(rows: Sequence[Row]) -> str:
-    """The page of `rows` in short, without a newline at its end; it says so where no cell is done yet."""
+    """The page of `rows` in a few lines without a trailing newline, or why there is none if no cell is done."""
     if not any(row.status == "done" for row in rows):
         return str(nothing(rows))
     return summary(build(rows))

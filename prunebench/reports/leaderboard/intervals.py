@@ -1,16 +1,16 @@
-"""Intervals of means by the bootstrap, instead of Student's t. Imports `model` and `stats`."""
+"""Bootstrap intervals of means in place of t intervals, for `--interval bootstrap`."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from prunebench.reports.leaderboard.model import Level, Line, Score, Section
+from prunebench.reports.leaderboard.page_model import Level, Line, Score, Section
 from prunebench.results.statistics import bootstrap
 from prunebench.results.statistics.summary import differences
 
 
-def bootstrapped(section: Section) -> Section:
-    """The section with such intervals of all means and differences."""
+def with_bootstrap(section: Section) -> Section:
+    """The section with a bootstrap interval for every mean and every difference."""
     tracks = tuple(replace(track, levels=tuple(map(_level, track.levels))) for track in section.tracks)
     return replace(section, dense=_line(section.dense), tracks=tracks)
 

@@ -1,51 +1,59 @@
-"""A page from top to bottom, the same for every format: who is first, then why, then every number.
-
-Imports `tables`, `standings` and below.
-"""
+"""A page from top to bottom, for Markdown and LaTeX: the ranking first, then averages, then every task."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prunebench.reports.leaderboard import ranking, standings, tables
-from prunebench.reports.leaderboard.model import Level, Options, Page, Section, Track
+from prunebench.reports.leaderboard.page_model import Level, Options, Page, Section, Track
+from prunebench.reports.leaderboard.ranking_rules import describe_rule
+from prunebench.reports.leaderboard.tables.matching import describe_criteria, matching_table
+from prunebench.reports.leaderboard.tables.methods import checklist_table, method_table
+from prunebench.reports.leaderboard.tables.papers import describe_paper, paper_tables
+from prunebench.reports.leaderboard.tables.rankings import ranking_tables
+from prunebench.reports.leaderboard.tables.scores import BEST, overview_tables, score_table, seed_table
+from prunebench.reports.leaderboard.tables.sizes import size_table
 from prunebench.reports.render.blocks import Block, Caution, Commands, Details, Heading, Paragraph, Table
-from prunebench.reports.render.numbers import level
+from prunebench.reports.render.formatting import level
 from prunebench.results.statistics import INTERVALS
 
-# Rows of the long table. With more of them a page is longer than GitHub shows and than anyone reads.
+# The most rows of the long table with which a page shows every seed. Beyond that a page is longer than GitHub renders.
 FULL = 4000
 
-# What a reader must know of the setting before anything else.
+# The parts of the setting that open the page, because a reader needs them before anything else.
 INTRODUCTION = ("model", "protocol", "protocols", "split", "seeds", "hardware")
 SCORES = (
-    "Scores are × 100. They are given as mean ± std (n) over n seeds; std is the sample standard deviation (ddof = 1) "
-    "and is left out for a single seed. Δ dense is the mean difference to the dense run of the same seed, over the "
-    "seeds that both have. Brackets hold 95 % {} intervals, which equal numbers have none of."
+    "Scores are × 100, as mean ± std (n) over n seeds; std is the sample standard deviation (ddof = 1) and is left out "
+    "for a single seed. Δ dense is the mean difference from the dense run of the same seed, over the seeds that both "
+    "have. Brackets hold 95 % {} intervals; there is none if all values are equal."
 )
 ABOUT = (
-    f"Rows are sorted by the mean of their first metric, rows with gaps last. {tables.BEST} Nothing is bold with fewer "
-    "than three common seeds. Dense and majority class are for reference.",
-    "Size and cost: removed is the realised fraction of the prunable units; encoder is the fraction of the encoder "
-    "weights that are zero or gone, before → after the last training; trainings and steps are those to find the mask + "
-    "those to train what is scored, as if each method ran alone (a benchmark runs what methods share only once). Speed "
-    "is how many examples a second the scored model predicted, as a multiple of the dense model's: medians over seeds, "
-    "on one kind of hardware and with the same number of threads, beside whatever else was running.",
+    f"Rows are sorted by the mean of their first metric; rows with gaps come last. {BEST} Nothing is bold with fewer "
+    "than three common seeds. Dense and majority class are shown for reference.",
+    "Size and cost: removed is the fraction of the prunable units that were removed. Encoder is the fraction of the "
+    "encoder weights that are zero or removed, before → after the last training. Trainings and steps are given as "
+    "those that find the mask + those that train the scored model, as if each method ran alone; a benchmark runs "
+    "shared work only once. Speed is how many examples per second the scored model predicts, as a multiple of the "
+    "dense model's speed. It is a median over seeds, measured on one kind of hardware with the same number of "
+    "threads; other work may have run at the same time.",
 )
-LEFT_OUT = (
-    "Intervals, differences to dense, every seed, sizes and costs are too many for this page: results.csv and "
-    "results.json hold all of them, and index.html shows what is asked for."
+OMITTED = (
+    "This page leaves out intervals, differences from dense, single seeds, sizes and costs, because there are too many "
+    "rows. results.csv and results.json hold all of them, and index.html shows those you choose."
 )
 
 
-def about(options: Options) -> tuple[str, ...]:
+def describe_tables(options: Options) -> tuple[str, ...]:
     """How to read the tables of a page with these options."""
     return SCORES.format(INTERVALS[options.interval]), *ABOUT
 
 
+def page_title(suites: tuple[str, ...]) -> str:
+    return f"Leaderboard: {', '.join(suites)}" if suites else "Leaderboard"
+
+
 def blocks(page: Page) -> Iterator[Block]:
-    """The whole page."""
-    yield Heading(1, ": ".join(["Leaderboard", ", ".join(page.suites)]) if page.suites else "Leaderboard")
+    """All blocks of a page."""
+    yield Heading(1, page_title(page.suites))
     setting = dict(page.setting)
     yield Paragraph("; ".join(f"{name}: {setting[name]}" for name in INTRODUCTION if name in setting) + ".")
     yield from map(Caution, page.warnings)
@@ -54,19 +62,19 @@ def blocks(page: Page) -> Iterator[Block]:
     for section in page.averages:
         yield from _section(section, full)
     yield Heading(2, "Reporting checklist")
-    yield standings.checklist(page.checklist)
-    yield Heading(2, "Setting, and how to read the tables")
+    yield checklist_table(page.checklist)
+    yield Heading(2, "Setting and how to read the tables")
     yield Table("Setting", ("setting", "value"), "ll", page.setting)
-    yield from map(Paragraph, (*about(page.options), *(() if full else (LEFT_OUT,))))
+    yield from map(Paragraph, (*describe_tables(page.options), *(() if full else (OMITTED,))))
     yield Paragraph("The largest matching sparsity, by four criteria:")
-    yield from map(Paragraph, standings.criteria(page.options.delta))
+    yield from map(Paragraph, describe_criteria(page.options.delta))
     for section in page.sections:
         yield from _section(section, full)
     yield from _published(page)
     yield Heading(2, "Methods")
-    yield tables.methods(page.methods)
+    yield method_table(page.methods)
     yield Heading(2, "Commands")
-    yield Paragraph("The results on this page were made by")
+    yield Paragraph("The results on this page come from")
     yield Commands(page.commands)
 
 
@@ -74,10 +82,10 @@ def _rankings(page: Page) -> Iterator[Block]:
     if not page.rankings:
         return
     yield Heading(2, "Ranking")
-    yield from map(Paragraph, ranking.about(page.options.rank_by))
-    for found in page.rankings:
-        yield Heading(3, f"{found.title}, {found.track}, ranking")
-        yield from standings.ranking(found)
+    yield from map(Paragraph, describe_rule(page.options.rank_by))
+    for ranking in page.rankings:
+        yield Heading(3, f"{ranking.title}, {ranking.track}, ranking")
+        yield from ranking_tables(ranking)
 
 
 def _section(section: Section, full: bool) -> Iterator[Block]:
@@ -94,23 +102,23 @@ def _track(section: Section, track: Track, full: bool) -> Iterator[Block]:
     if len(track.levels) > 1:
         for i, column in enumerate(section.columns):
             yield Paragraph(f"The {column} at every sparsity, mean ± std:")
-            yield from tables.overview(section, track, i)
+            yield from overview_tables(section, track, i)
     if track.matching:
-        yield Paragraph("The largest sparsity at which a method matches dense:")
-        yield standings.matching(section, track)
+        yield Paragraph("The largest sparsity at which each method matches dense:")
+        yield matching_table(section, track)
     if not full:
         return
     levels = tuple(block for entry in track.levels for block in _level(section, track, entry, title))
-    yield Details(f"{title}: differences to dense, intervals and every seed", levels)
+    yield Details(f"{title}: differences from dense, intervals and every seed", levels)
     if any(line.outcomes for entry in track.levels for line in (section.dense, *entry.lines)):
-        size = (Heading(4, f"{title}, size and cost"), tables.sizes(section, track))
+        size = (Heading(4, f"{title}, size and cost"), size_table(section, track))
         yield Details(f"{title}: size and cost", size)
 
 
 def _level(section: Section, track: Track, entry: Level, title: str) -> Iterator[Block]:
     yield Heading(4, f"{title}, sparsity {level(entry.sparsity)}")
-    yield tables.scores(section, track, entry)
-    yield tables.seeds(section, track, entry)
+    yield score_table(section, track, entry)
+    yield seed_table(section, track, entry)
 
 
 def _published(page: Page) -> Iterator[Block]:
@@ -119,5 +127,5 @@ def _published(page: Page) -> Iterator[Block]:
     yield Heading(2, "Published results")
     for paper in page.options.published:
         yield Heading(3, paper.citation)
-        yield Paragraph(standings.setting(paper))
-        yield from standings.paper(paper)
+        yield Paragraph(describe_paper(paper))
+        yield from paper_tables(paper)

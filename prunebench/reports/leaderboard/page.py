@@ -1,25 +1,24 @@
-"""The page of a set of rows: its sections, and around them all that a reader must know to trust a number.
-
-Torch-free. Imports `results` and its own room.
-"""
+"""Building a page from rows: its sections, and everything that a reader needs to trust a number."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from prunebench.reports.leaderboard.average import averages, by_task
+from prunebench.reports.leaderboard.averages import average_sections, by_task
 from prunebench.reports.leaderboard.checklist import checklist
-from prunebench.reports.leaderboard.intervals import bootstrapped
-from prunebench.reports.leaderboard.matching import matched
-from prunebench.reports.leaderboard.model import Method, Options, Page, Section
-from prunebench.reports.leaderboard.ranking import check_rule, rankings
-from prunebench.reports.leaderboard.section import section
-from prunebench.reports.render.numbers import listing
+from prunebench.reports.leaderboard.intervals import with_bootstrap
+from prunebench.reports.leaderboard.matching import with_matching
+from prunebench.reports.leaderboard.page_model import Method, Options, Page, Section
+from prunebench.reports.leaderboard.ranking import rankings
+from prunebench.reports.leaderboard.ranking_rules import check_rule
+from prunebench.reports.leaderboard.task_section import task_section
+from prunebench.reports.render.formatting import listing
 from prunebench.results.filters import allow_mixed, environment, nothing, one_setting, warnings
 from prunebench.results.rows import Row, order
 from prunebench.results.statistics import BOOTSTRAP
 from prunebench.store.schema import Cell
 
+# Fields of the setting, and how a page names them.
 SETTING = {
     "model": "model",
     "model_revision": "model revision",
@@ -31,38 +30,34 @@ SETTING = {
 
 
 def build(rows: Sequence[Row], options: Options | None = None, *, mixed: bool = False) -> Page:
-    """The page of these rows; an error where there is nothing to show, or where settings do not mix.
+    """Build the page of these rows.
 
-    With `mixed` they do, and the page says what is mixed.
+    Raises `PrunebenchError` if no cell is done, or if the rows have several settings. With `mixed` several settings are
+    allowed, and the page says what is mixed.
     """
     options = options or Options()
     rule = check_rule(options.rank_by)
     if not any(row.status == "done" for row in rows):
         raise nothing(rows)
-    left, said = allow_mixed(rows) if mixed else (one_setting(rows), ())
-    kept = sorted(left, key=order)
-    tasks = by_task(kept)
-    sections = tuple(matched(section(task, found), options.delta) for task, found in tasks.items())
-    means = tuple(matched(average, options.delta) for average in averages(sections))
+    allowed, mixtures = allow_mixed(rows) if mixed else (one_setting(rows), ())
+    ordered = sorted(allowed, key=order)
+    tasks = by_task(ordered)
+    sections = tuple(with_matching(task_section(task, group), options.delta) for task, group in tasks.items())
+    averages = tuple(with_matching(average, options.delta) for average in average_sections(sections))
     if options.interval == BOOTSTRAP:
-        sections, means = tuple(map(bootstrapped, sections)), tuple(map(bootstrapped, means))
-    cells = list({id(row.cell): row.cell for row in kept}.values())
-    methods = _methods(cells)
+        sections, averages = tuple(map(with_bootstrap, sections)), tuple(map(with_bootstrap, averages))
+    cells = list({id(row.cell): row.cell for row in ordered}.values())
     return Page(
-        suites=tuple(sorted({row.command.suite for row in kept if row.command.suite})),
-        setting=tuple(_setting(kept, sections)),
-        warnings=(*said, *warnings(tasks)),
+        suites=tuple(sorted({row.command.suite for row in ordered if row.command.suite})),
+        setting=tuple(_setting(ordered, sections)),
+        warnings=(*mixtures, *warnings(tasks)),
         sections=sections,
-        averages=means,
-        methods=methods,
-        commands=tuple(
-            dict.fromkeys(
-                command for _, command in sorted({(row.command.written, row.command.command) for row in kept})
-            )
-        ),
-        rows=tuple(row for found in tasks.values() for row in found),
-        rankings=rankings(sections, means, rule),
-        checklist=checklist(kept, sections),
+        averages=averages,
+        methods=_methods(cells),
+        commands=_commands(ordered),
+        rows=tuple(row for group in tasks.values() for row in group),
+        rankings=rankings(sections, averages, rule),
+        checklist=checklist(ordered, sections),
         options=options,
     )
 
@@ -70,7 +65,7 @@ def build(rows: Sequence[Row], options: Options | None = None, *, mixed: bool = 
 def _setting(rows: Sequence[Row], sections: Sequence[Section]) -> Iterator[tuple[str, str]]:
     settings = {(row.cell.task, row.cell.setting) for row in rows}
     for name, title in SETTING.items():
-        # Of a page that is not mixed this is one value.
+        # There is a single value unless the page is mixed.
         values = sorted({value for _, setting in settings if (value := getattr(setting, name))})
         if values:
             yield title, "; ".join(values)
@@ -82,9 +77,9 @@ def _setting(rows: Sequence[Row], sections: Sequence[Section]) -> Iterator[tuple
         yield "protocols", "; ".join(f"{task}: {' and '.join(names)}" for task, names in by_task.items())
     yield "split", listing(sorted({row.cell.split for row in rows}))
     yield "seeds", listing(sorted({row.cell.seed for row in rows}))
-    made_with = environment(rows)
-    for name in sorted(made_with, key=lambda name: (name != "hardware", name != "prunebench", name)):
-        yield name, "; ".join(made_with[name])
+    values_by_name = environment(rows)
+    for name in sorted(values_by_name, key=lambda name: (name != "hardware", name != "prunebench", name)):
+        yield name, "; ".join(values_by_name[name])
 
 
 def _methods(cells: Sequence[Cell]) -> tuple[Method, ...]:
@@ -99,3 +94,9 @@ def _methods(cells: Sequence[Cell]) -> tuple[Method, ...]:
             Method(label, first.unit, first.control_of, first.doc, dict(sorted(first.options.items())), sources)
         )
     return tuple(methods)
+
+
+def _commands(rows: Sequence[Row]) -> tuple[str, ...]:
+    """The commands that planned these rows, the oldest first."""
+    commands = {(row.command.written, row.command.command) for row in rows}
+    return tuple(dict.fromkeys(text for _, text in sorted(commands)))

@@ -1,6 +1,7 @@
-"""What results.json holds, versioned, as pydantic models, and how to read one. Imports `published`.
+"""The schema of results.json as pydantic models, and reading such a file.
 
-Scores are fractions from 0 to 1; what is not known is null. A change that a reader must know of makes another FORMAT.
+Scores are fractions from 0 to 1; unknown values are null. FORMAT is raised by every change that a reader of the file
+must know about.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class MethodEntry(_Strict):
 
 
 class SummaryEntry(_Strict):
-    """n, mean, sample standard deviation (ddof = 1), extremes and median."""
+    """Summary of a sample; `std` is the sample standard deviation (ddof = 1)."""
 
     n: int
     mean: float
@@ -56,14 +57,18 @@ class SummaryEntry(_Strict):
 
 
 class IntervalEntry(_Strict):
-    """The 95 % interval of a mean, made as `Results.interval` says."""
+    """The 95 % interval of a mean, of the kind named in `Results.interval`."""
 
     low: float
     high: float
 
 
 class PlaceEntry(_Strict):
-    """`values` and `summary` are of what is ranked by; `rank` is null for what is not ranked, and `gaps` say why."""
+    """A method in a ranking.
+
+    `values` (by seed) and `summary` hold the numbers that methods are ranked by. `rank` is null for a method that is
+    not ranked; `gaps` says why.
+    """
 
     label: str
     rank: int | None
@@ -74,7 +79,7 @@ class PlaceEntry(_Strict):
 
 
 class AcrossEntry(_Strict):
-    """Average ranks over tasks, Friedman's test and Nemenyi's critical difference; null where there is no test."""
+    """Average ranks over tasks, Friedman's test and Nemenyi's critical difference; null if there is no test."""
 
     tasks: list[str]
     ranks: dict[str, float]
@@ -102,9 +107,9 @@ class RankingEntry(_Strict):
 
 
 class MatchEntry(_Strict):
-    """The largest matching sparsity by criterion, smaller ones that do not match, and the largest winning ticket.
+    """The largest matching sparsity by criterion, and the largest winning ticket.
 
-    `trains_from_theta0` is null for an average, which no single training stands behind.
+    `holes` lists smaller sparsities that do not match. `trains_from_theta0` is null for an average over tasks.
     """
 
     section: str
@@ -118,13 +123,15 @@ class MatchEntry(_Strict):
 
 
 class CheckEntry(_Strict):
+    """An entry of the reporting checklist: the question, whether it is met (null: in part), and details."""
+
     what: str
     held: bool | None
     found: str
 
 
 class ScoreEntry(_Strict):
-    """A method at a sparsity by one metric (or the average): every seed's value and what derives from them."""
+    """One metric (or the average) of a method at a sparsity: the value of each seed, and statistics of them."""
 
     section: str
     task: str
@@ -150,7 +157,7 @@ class ScoreEntry(_Strict):
 
 
 class RowEntry(_Strict):
-    """A row of the long table: a cell, an evaluation and a metric."""
+    """A row of the long table: one metric of one evaluation of a cell."""
 
     suite: str
     benchmark: str
@@ -217,22 +224,26 @@ class Results(_Strict):
 
 
 def read(path: Path) -> Results:
-    """The results in a file that `prunebench leaderboard` wrote; what is of another format is an error that says so."""
+    """Read a file written by `prunebench leaderboard`.
+
+    Raises `PrunebenchError` if the file cannot be read, has another format, or does not fit the schema.
+    """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise PrunebenchError(f"cannot read {str(path)!r}: {(error.strerror or str(error)).lower()}") from None
     except ValueError:
         raise PrunebenchError(f"{str(path)!r} is not JSON") from None
-    found = data.get("format") if isinstance(data, dict) else None
-    if found != FORMAT:
+    version = data.get("format") if isinstance(data, dict) else None
+    if version != FORMAT:
         raise PrunebenchError(
-            f"{str(path)!r} has format {found!r}, and format {FORMAT} is expected",
-            "`prunebench leaderboard` writes it anew from the store",
+            f"{str(path)!r} has format {version!r}, expected {FORMAT}",
+            "`prunebench leaderboard` writes it again from the store",
         )
     try:
         return Results.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise PrunebenchError(f"{str(path)!r} does not fit format {FORMAT}: {where}: {first['msg'].lower()}") from None
+        location = ".".join(map(str, first["loc"]))
+        message = f"{str(path)!r} does not fit format {FORMAT}: {location}: {first['msg'].lower()}"
+        raise PrunebenchError(message) from None

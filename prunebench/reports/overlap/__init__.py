@@ -1,13 +1,25 @@
-"""How far masks of tasks, seeds and methods overlap, how they spread over the encoder, and which heads they leave.
+"""How far the masks of tasks, seeds and methods overlap, compared with chance.
 
-Torch-free.
+Also how a mask spreads over the encoder, and what it leaves of each head.
+
+In reading order:
+
+- `found`: the masks of a store, and where in the encoder their groups of units lie
+- `chance`: the expected overlap of random masks
+- `pairs`: the overlap of two masks, and means over pairs
+- `profile`: the sparsity of each matrix, and what is left of each head
+- `report`: everything that is printed, computed once
+- `tables`: the tables of the page
+- `page`: the whole page, and the tables for the terminal
+- `plots`: the heat maps
+- `files`: everything written to a folder
 """
 
 from __future__ import annotations
 
+from prunebench.reports.overlap.files import TEXTS, write
 from prunebench.reports.overlap.found import choose, masks
 from prunebench.reports.overlap.page import terminal
 from prunebench.reports.overlap.report import Report, report
-from prunebench.reports.overlap.write import TEXTS, write
 
 __all__ = ["TEXTS", "Report", "choose", "masks", "report", "terminal", "write"]

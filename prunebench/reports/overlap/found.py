@@ -1,4 +1,4 @@
-"""The masks of a store, and where in the encoder each of their groups lies. Imports no torch."""
+"""The masks of a store, and where in the encoder each of their groups of units lies."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from prunebench.pruning.bitmask import Packed, unpack
 from prunebench.results.rows import Row
 from prunebench.store.schema import Cell, Record
 
-# Where no sparsity is named: that of the paper's transfer.
+# The sparsity at which Chen et al. 2020 transfer masks, used if none is named.
 USUAL = 0.7
 
 
 class Store(Protocol):
-    """What masks and records are read from."""
+    """The part of a store that masks and records are read from."""
 
     def load(self, kind: str, name: str, read: Any) -> Any: ...
     def has(self, kind: str, name: str) -> bool: ...
@@ -29,7 +29,7 @@ class Store(Protocol):
 
 @dataclass(frozen=True, order=True)
 class Place:
-    """A group of units: its layer (−1 for what belongs to none), and which matrix it is, or heads or neurons."""
+    """Where a group of units lies: its layer, −1 if it belongs to none, and its matrix, or "heads" or "neurons"."""
 
     layer: int
     matrix: str
@@ -37,7 +37,10 @@ class Place:
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """A method's mask on a task with a seed. `heads` is how many each layer has, 0 where nobody says."""
+    """A method's mask on a task with a seed.
+
+    `places` says for each group of `packed` where it lies. `heads` is the number of heads of a layer, 0 if unknown.
+    """
 
     method: str
     task: str
@@ -49,12 +52,12 @@ class Found:
 
 
 def levels(rows: Iterable[Row]) -> list[float]:
-    """The sparsities at which there are masks."""
+    """The sparsities that have masks, in rising order."""
     return sorted({row.cell.sparsity for row in rows if has_mask(row.cell)})
 
 
 def choose(rows: Sequence[Row], sparsity: float | None) -> float:
-    """The sparsity that is asked for, or what is nearest to the usual one."""
+    """The given sparsity, or the one nearest to `USUAL`. Raises PrunebenchError if there are no masks at it."""
     known = levels(rows)
     if not known:
         raise PrunebenchError(
@@ -71,7 +74,10 @@ def choose(rows: Sequence[Row], sparsity: float | None) -> float:
 
 
 def masks(rows: Iterable[Row], sparsity: float, store: Store, registry: Registry) -> list[Found]:
-    """The masks at that sparsity that methods have found; a control has its method's, or one drawn at random."""
+    """The masks of methods at that sparsity, as far as they are in the store.
+
+    Controls are left out, because they have their method's mask or a random one.
+    """
     cells = {row.cell.key: row.cell for row in rows if has_mask(row.cell) and row.cell.sparsity == sparsity}
     found = []
     for cell in sorted(cells.values(), key=lambda cell: (cell.unit, cell.label, cell.task, cell.seed)):
@@ -89,25 +95,25 @@ def masks(rows: Iterable[Row], sparsity: float, store: Store, registry: Registry
 
 
 def has_mask(cell: Cell) -> bool:
-    """Whether the store may hold a mask that the cell's own method has found."""
+    """Whether the store may hold a mask that the cell's own method computed."""
     return bool(cell.mask) and not cell.control_of and not cell.mask_from and bool(cell.sparsity)
 
 
 def place(name: str, family: Architecture) -> Place:
-    """Where the group of that name lies: a parameter of one of the family's Linears, or `layer.{i}.heads`."""
-    if structured := re.fullmatch(r"layer\.(\d+)\.(heads|neurons)", name):
-        return Place(int(structured[1]), structured[2])
+    """Where a group lies, by its name: a parameter of one of the family's Linears, or `layer.{i}.heads`."""
+    if structure := re.fullmatch(r"layer\.(\d+)\.(heads|neurons)", name):
+        return Place(int(structure[1]), structure[2])
     matrices = {getattr(family, part): part for part in LINEARS}
-    inside = re.search(rf"\.{re.escape(family.layers)}\.(\d+)\.(.+)\.weight$", name)
-    if inside and inside[2] in matrices:
-        return Place(int(inside[1]), matrices[inside[2]])
+    linear = re.search(rf"\.{re.escape(family.layers)}\.(\d+)\.(.+)\.weight$", name)
+    if linear and linear[2] in matrices:
+        return Place(int(linear[1]), matrices[linear[2]])
     if family.pooler and name.endswith(f".{family.pooler}.weight"):
         return Place(-1, "pooler")
     return Place(-1, name)
 
 
 def _heads(cell: Cell, record: Record, packed: Packed, registry: Registry) -> int:
-    """How many heads a layer has: by the mask itself, by the record, or by the checkpoint that a plugin brings."""
+    """The number of heads of a layer, from the mask itself, the record, or the checkpoint that a plugin brings."""
     if cell.unit == "head":
         return max(shape[0] for shape in packed.shapes.values())
     if record.encoder is not None:

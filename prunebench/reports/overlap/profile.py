@@ -1,4 +1,4 @@
-"""How a mask spreads over the encoder: the sparsity of each matrix, and what is left of each head. Imports no torch."""
+"""How a mask spreads over the encoder: the sparsity of each matrix, and what is left of each head."""
 
 from __future__ import annotations
 
@@ -12,56 +12,57 @@ from prunebench.results.statistics import Summary, summarise
 
 
 def sparsity(mask: Found, name: str) -> float:
-    """The fraction of a group's units that is gone."""
+    """The fraction of a group's units that is pruned."""
     return 1 - mask.packed.kept[name] / mask.packed.units(name)
 
 
 def profile(masks: Sequence[Found]) -> dict[Place, Summary]:
-    """The sparsity of each place over some masks."""
-    found: dict[Place, list[float]] = {}
+    """The sparsity of each group over some masks, by its location."""
+    values: dict[Place, list[float]] = {}
     for mask in masks:
-        for name, place in mask.places.items():
-            found.setdefault(place, []).append(sparsity(mask, name))
-    return {place: summarise(values) for place, values in found.items()}
+        for name, location in mask.places.items():
+            values.setdefault(location, []).append(sparsity(mask, name))
+    return {location: summarise(numbers) for location, numbers in values.items()}
 
 
 @dataclass(frozen=True)
 class Head:
-    """A head of one mask: how many of its units there are and how many stay, and whether it still says anything.
+    """What one mask leaves of a head: how many of its `units` remain, and whether its output is constant.
 
-    Where heads are pruned it is a single unit. Where weights are, its units are its rows of query, key and value and
-    its columns of the attention output; it is silent once all its value rows or all its output columns are gone, since
-    then nothing but biases comes out of it.
+    If heads are pruned, a head is a single unit. If weights are pruned, its units are its rows of query, key and value
+    and its columns of the attention output. It is silent once all its value rows or all its output columns are pruned,
+    because only biases come out of it then.
     """
 
     layer: int
     head: int
     units: int
-    kept: int
+    remaining: int
     silent: bool
 
 
 def heads(mask: Found) -> Iterator[Head]:
-    """Every head of a mask; none where neurons are pruned, or where nobody knows how many heads there are."""
+    """Every head of a mask. Yields none if neurons are pruned, or if the number of heads is unknown."""
     if mask.unit == "head":
-        for name, place in mask.places.items():
-            for head, stays in enumerate(mask.packed.group(name).tolist()):
-                yield Head(place.layer, head, 1, int(stays), not stays)
+        for name, location in mask.places.items():
+            for head, keep in enumerate(mask.packed.group(name).tolist()):
+                yield Head(location.layer, head, 1, int(keep), not keep)
     elif mask.unit == "weight" and mask.heads:
-        yield from _of_weights(mask)
+        yield from _heads_of_weights(mask)
 
 
-def _of_weights(mask: Found) -> Iterator[Head]:
-    names = {(place.layer, place.matrix): name for name, place in mask.places.items()}
+def _heads_of_weights(mask: Found) -> Iterator[Head]:
+    names = {(location.layer, location.matrix): name for name, location in mask.places.items()}
     for layer in sorted({layer for layer, matrix in names if matrix == "value"}):
-        rows = {part: _by_head(mask, names[layer, part], 0) for part in ("query", "key", "value")}
-        rows["attention_output"] = _by_head(mask, names[layer, "attention_output"], 1)
+        by_head = {part: _split(mask, names[layer, part], axis=0) for part in ("query", "key", "value")}
+        by_head["attention_output"] = _split(mask, names[layer, "attention_output"], axis=1)
         for head in range(mask.heads):
-            parts = {part: found[head] for part, found in rows.items()}
-            kept = {part: int(found.sum()) for part, found in parts.items()}
-            silent = not kept["value"] or not kept["attention_output"]
-            yield Head(layer, head, sum(found.size for found in parts.values()), sum(kept.values()), silent)
+            parts = {part: bits[head] for part, bits in by_head.items()}
+            remaining = {part: int(bits.sum()) for part, bits in parts.items()}
+            silent = not remaining["value"] or not remaining["attention_output"]
+            yield Head(layer, head, sum(bits.size for bits in parts.values()), sum(remaining.values()), silent)
 
 
-def _by_head(mask: Found, name: str, axis: int) -> list[np.ndarray]:
+def _split(mask: Found, name: str, axis: int) -> list[np.ndarray]:
+    """The bits of a matrix, one array for each head."""
     return np.split(mask.packed.group(name), mask.heads, axis=axis)

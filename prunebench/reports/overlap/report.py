@@ -1,4 +1,4 @@
-"""All that is said of the masks of a store at one sparsity, computed once. Imports `compare` and `profile`."""
+"""Everything that is printed about the masks of a store at one sparsity, computed once."""
 
 from __future__ import annotations
 
@@ -6,20 +6,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from prunebench.reports.overlap.compare import Mean, Pair, between_methods, between_tasks, mean, pairs, places
 from prunebench.reports.overlap.found import Found, Place, has_mask
+from prunebench.reports.overlap.pairs import (
+    Mean,
+    Pair,
+    mean,
+    mean_between_methods,
+    mean_between_tasks,
+    ordered_locations,
+    pairs,
+)
 from prunebench.reports.overlap.profile import Head, heads, profile
 from prunebench.reports.render.provenance import setting
 from prunebench.results.rows import Row
 from prunebench.results.statistics import Summary
 
-# A mask is no score: whatever split its method is scored on, this is all that strategies see.
-FOUND_ON = "train, on which masks are found"
+# A mask is not a score: strategies see the training split only, whatever split their models are scored on.
+SPLIT = "train, the only split that masks depend on"
 
 
 @dataclass(frozen=True)
-class Unit:
-    """The masks of one kind of unit: weights, heads or neurons are never compared with each other."""
+class UnitMasks:
+    """The masks of one kind of unit: weight, head or neuron. Masks of different units are never compared."""
 
     unit: str
     masks: Sequence[Found]
@@ -33,16 +41,16 @@ class Unit:
         return tuple(dict.fromkeys(mask.task for mask in self.masks))
 
     @cached_property
-    def places(self) -> tuple[Place, ...]:
-        return tuple(places(self.masks))
+    def locations(self) -> tuple[Place, ...]:
+        return tuple(ordered_locations(self.masks))
 
     @cached_property
     def layers(self) -> tuple[int, ...]:
-        return tuple(dict.fromkeys(place.layer for place in self.places))
+        return tuple(dict.fromkeys(location.layer for location in self.locations))
 
     @cached_property
     def matrices(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(place.matrix for place in self.places))
+        return tuple(dict.fromkeys(location.matrix for location in self.locations))
 
     @cached_property
     def pairs(self) -> list[Pair]:
@@ -50,74 +58,80 @@ class Unit:
 
     @cached_property
     def by_task(self) -> dict[str, dict[tuple[str, str], Mean]]:
-        """By method the overlap between tasks, and on the diagonal that between seeds of a task."""
+        """For each method the overlap between two tasks; for one task twice, between its seeds."""
         return {
             method: {
-                (one, other): found
+                (one, other): overlap
                 for one in self.tasks
                 for other in self.tasks
-                if (found := between_tasks(self.pairs, method, one, other))
+                if (overlap := mean_between_tasks(self.pairs, method, one, other))
             }
             for method in self.methods
         }
 
     @cached_property
     def by_method(self) -> dict[tuple[str, str], Mean]:
-        """The overlap between methods, over all tasks and seeds."""
+        """The overlap between two methods, over all tasks and seeds."""
         return {
-            (one, other): found
+            (one, other): overlap
             for one in self.methods
             for other in self.methods
-            if one != other and (found := between_methods(self.pairs, one, other))
+            if one != other and (overlap := mean_between_methods(self.pairs, one, other))
         }
 
-    def where(self, kind: str, method: str) -> dict[tuple[int | None, str | None], Mean]:
-        """The overlap of a method's masks by layer and matrix; None stands for all of them."""
-        chosen = [pair for pair in self.pairs if pair.kind == kind and pair.one.method == method]
-        found: dict[tuple[int | None, str | None], Mean] = {}
+    def by_layer_and_matrix(self, kind: str, method: str) -> dict[tuple[int | None, str | None], Mean]:
+        """The overlap of a method's masks between tasks or seeds, by layer and matrix; None stands for all."""
+        of_method = [pair for pair in self.pairs if pair.kind == kind and pair.one.method == method]
+        means: dict[tuple[int | None, str | None], Mean] = {}
         for layer in (*self.layers, None):
             for matrix in (*self.matrices, None):
-                parts = [pair.part(layer, matrix) for pair in chosen]
-                said = mean(part for part in parts if part.groups)
-                if said:
-                    found[layer, matrix] = said
-        return found
+                parts = [pair.part(layer, matrix) for pair in of_method]
+                overlap = mean(part for part in parts if part.groups)
+                if overlap:
+                    means[layer, matrix] = overlap
+        return means
 
     def by_layer(self, one: str, other: str) -> dict[int | None, Mean]:
-        """The overlap between two methods by layer; None stands for all of them."""
-        chosen = [pair for pair in self.pairs if {one, other} == {pair.one.method, pair.other.method}]
-        parts = {layer: [pair.part(layer) for pair in chosen] for layer in (*self.layers, None)}
-        means = {layer: mean(part for part in found if part.groups) for layer, found in parts.items()}
-        return {layer: said for layer, said in means.items() if said}
+        """The overlap between two methods by layer; None stands for all."""
+        of_both = [pair for pair in self.pairs if {one, other} == {pair.one.method, pair.other.method}]
+        means: dict[int | None, Mean] = {}
+        for layer in (*self.layers, None):
+            parts = [pair.part(layer) for pair in of_both]
+            overlap = mean(part for part in parts if part.groups)
+            if overlap:
+                means[layer] = overlap
+        return means
 
     def sparsities(self, method: str) -> dict[Place, Summary]:
+        """The sparsity of each group over a method's masks."""
         return profile([mask for mask in self.masks if mask.method == method])
 
     @cached_property
     def heads(self) -> dict[tuple[str, str, int], tuple[Head, ...]]:
-        """By method, task and seed."""
-        found = {(mask.method, mask.task, mask.seed): tuple(heads(mask)) for mask in self.masks}
-        return {key: all_of_it for key, all_of_it in found.items() if all_of_it}
+        """The heads of each mask, by method, task and seed."""
+        by_mask = {(mask.method, mask.task, mask.seed): tuple(heads(mask)) for mask in self.masks}
+        return {key: of_mask for key, of_mask in by_mask.items() if of_mask}
 
 
 @dataclass(frozen=True)
 class Report:
-    """The masks at one sparsity, by unit, and what they were found under; `lost` are planned and not in the store.
+    """The masks at one sparsity, by unit, and their setting.
 
-    `warnings` say what does not belong together and stands here all the same.
+    `missing` is the number of masks that are planned but not in the store. `warnings` says what is compared although
+    its settings differ.
     """
 
     sparsity: float
-    units: tuple[Unit, ...]
+    units: tuple[UnitMasks, ...]
     setting: tuple[tuple[str, str], ...]
-    lost: int
+    missing: int
     warnings: tuple[str, ...] = ()
 
 
 def report(masks: Sequence[Found], sparsity: float, rows: Sequence[Row], warnings: Sequence[str] = ()) -> Report:
-    """`rows` are those that the masks belong to."""
+    """The report on `masks`, which come from `rows`."""
     cells = {row.cell.key: row.cell for row in rows if has_mask(row.cell) and row.cell.sparsity == sparsity}
     kinds = dict.fromkeys(mask.unit for mask in masks)
-    units = tuple(Unit(kind, [mask for mask in masks if mask.unit == kind]) for kind in kinds)
-    about = (*setting(cells.values()), ("split", FOUND_ON))
-    return Report(sparsity, units, about, len(cells) - len(masks), tuple(warnings))
+    units = tuple(UnitMasks(kind, [mask for mask in masks if mask.unit == kind]) for kind in kinds)
+    lines = (*setting(cells.values()), ("split", SPLIT))
+    return Report(sparsity, units, lines, len(cells) - len(masks), tuple(warnings))

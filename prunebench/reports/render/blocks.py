@@ -1,6 +1,6 @@
-"""What pages are laid out in: headings, paragraphs and tables of plain text. Imports nothing of the project.
+"""The blocks of a page: headings, paragraphs and tables of plain text.
 
-Nothing here is escaped: each format does that, for all text alike.
+Text is not escaped here. Each format escapes all text in its own way.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 
 class Bold(str):
-    """Text of a table that is printed bold."""
+    """A table entry that is printed bold."""
 
     __slots__ = ()
 
@@ -27,7 +27,7 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Caution:
-    """Something that a reader must see."""
+    """A warning that a reader must see."""
 
     text: str
 
@@ -39,10 +39,13 @@ class Commands:
 
 @dataclass(frozen=True)
 class Table:
-    """`aligns` has a letter for each column: l, r, or p for prose, which is broken into lines where a page has an end;
-    the first `rule` rows are for reference.
+    """A table of plain text.
 
-    `title` stands above it in formats without headings, and `caption` behind the title; `notes` stand below it in all.
+    title: printed above the table in formats that have no headings.
+    aligns: a letter for each column: l (left), r (right), or p (prose, wrapped where the page width is limited).
+    notes: printed below the table.
+    rule: the number of reference rows at the top, which are set off from the rest.
+    caption: printed after the title.
     """
 
     title: str
@@ -56,14 +59,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Details:
-    """Blocks that are folded away under a line of text, where a format can fold."""
+    """Blocks folded under a line of text, in formats that can fold."""
 
     summary: str
     blocks: tuple[Block, ...]
 
 
 def one_line(text: str) -> str:
-    """The text without line breaks, tabs and characters that cannot be printed."""
+    """The text without line breaks, tabs and unprintable characters."""
     if not text.isprintable():
         text = "".join(character if character.isprintable() else " " for character in text)
     return " ".join(text.split())

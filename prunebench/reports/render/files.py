@@ -1,4 +1,4 @@
-"""Files that are written for a person: whole tables and pages, in the formats that were asked for. Imports `errors`."""
+"""Writing files: the formats of `--format`, CSV tables, and errors that the command line can show."""
 
 from __future__ import annotations
 
@@ -11,24 +11,27 @@ from typing import Any
 from prunebench.errors import PrunebenchError, unknown
 
 
-def chosen_formats(text: str, known: Collection[str]) -> tuple[str, ...]:
-    """`md,csv` as names of formats, each once and one of those that are `known`."""
+def parse_formats(text: str, known: Collection[str]) -> tuple[str, ...]:
+    """Parse `md,csv` into names of formats without duplicates.
+
+    Raises `PrunebenchError` if there is none, or one that is not `known`.
+    """
     names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     for name in names:
         if name not in known:
             raise unknown("format", name, known)
     if not names:
-        raise PrunebenchError("no format is given", f"expected some of {', '.join(known)}")
+        raise PrunebenchError("no format is given", f"expected one or more of {', '.join(known)}")
     return names
 
 
 def saved(folder: Path, files: Mapping[str, str | bytes]) -> list[Path]:
-    """The paths of files, by name, once they are in that folder."""
+    """Write files, by name, into a folder and return their paths."""
     return [written(folder / name, data) for name, data in files.items()]
 
 
 def written(path: Path, data: str | bytes) -> Path:
-    """The path, once `data` is in that file; what keeps it from being there is a person's to mend."""
+    """Write a file and its missing folders, and return its path. Raises `PrunebenchError` if that fails."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data.encode() if isinstance(data, str) else data)
@@ -38,7 +41,7 @@ def written(path: Path, data: str | bytes) -> Path:
 
 
 def csv_table(lines: Iterable[Mapping[str, Any]]) -> str:
-    """Lines as CSV under the names of all their fields, which an empty field is for where a line lacks one."""
+    """Lines as CSV with a header. The columns are all fields of all lines; a field that a line lacks is empty."""
     table = list(lines)
     names = list(dict.fromkeys(name for line in table for name in line))
     with io.StringIO() as out:

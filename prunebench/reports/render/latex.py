@@ -1,4 +1,7 @@
-r"""The tables of a page as LaTeX for \input; needs booktabs and nothing else. Imports `blocks`."""
+r"""Blocks as LaTeX for \input. Only booktabs is needed.
+
+Headings are left out: each table carries its title. The output is ASCII, so it compiles with plain pdfLaTeX.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,13 @@ from tabulate import DataRow, Line, TableFormat, tabulate
 
 from prunebench.reports.render.blocks import Block, Bold, Caution, Commands, Details, Paragraph, Table, one_line
 
-HEAD = r"""% Made by `prunebench leaderboard`. Needs \usepackage{booktabs}; use with \input{table}.
+HEAD = r"""% Written by `prunebench leaderboard`. Requires \usepackage{booktabs}; include with \input{table}.
 """
-# Characters abreast in 16 cm.
-PROSE = 9  # cm for all columns of prose together
+# The width of all columns of prose together, in cm.
+PROSE = 9
+# Font sizes, and how many characters of each fit in a line of 16 cm.
 SIZES = {"small": 95, "footnotesize": 108, "scriptsize": 130}
-# Braces keep a bracket or an asterisk at the start of a row from being an argument of \\.
+# A bracket or an asterisk at the start of a row would be read as an argument of \\; braces prevent that.
 _ASCII = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
     **{character: f"{{{character}}}" for character in "[]*'`"},
@@ -44,7 +48,7 @@ _ACCENTS = {"\u0300": "`", "\u0301": "'", "\u0302": "^", "\u0303": "~", "\u0308"
 
 
 def escape(text: str) -> str:
-    """Text that LaTeX prints as it is; a character that plain pdfLaTeX does not have is named by its code point."""
+    """Escape text for LaTeX. A character that plain pdfLaTeX lacks is replaced by its code point, such as U+4E2D."""
     return re.sub("-(?=-)", "-{}", "".join(map(_character, one_line(text))))
 
 
@@ -62,7 +66,7 @@ def _character(character: str) -> str:
 
 
 def latex(blocks: Iterable[Block]) -> str:
-    """Every table of the page, the setting first; warnings and what the tables say of themselves between them."""
+    """The tables, paragraphs, warnings and commands of a page."""
     return "\n".join([HEAD, *(text for block in blocks if (text := _block(block)))])
 
 
@@ -71,7 +75,7 @@ def _block(block: Block) -> str:
         case Table():
             return _table(block)
         case Commands():
-            # Centred text may end its lines where it likes, which a long command needs.
+            # Centred text may be broken at any space, which a long command needs.
             lines = (f"\\begin{{center}}\\texttt{{{escape(line)}}}\\end{{center}}\n" for line in block.lines)
             return "".join(lines)
         case Paragraph():
@@ -79,7 +83,7 @@ def _block(block: Block) -> str:
         case Caution():
             return f"\\par\\noindent\\textbf{{Warning:}} {escape(block.text)}\\par\n"
         case Details():
-            return "\n".join(text for inner in block.blocks if (text := _block(inner)))
+            return "\n".join(text for nested in block.blocks if (text := _block(nested)))
     return ""
 
 
@@ -105,7 +109,7 @@ def _table(table: Table) -> str:
 
 
 def _size(table: Table) -> str:
-    """The size of letters with which the table fits the width of a page, by its longest entries."""
+    """The largest font size with which the table fits the width of a page, judged by its longest entries."""
     columns = zip(table.headers, *table.body, strict=True)
     width = sum(2 + max(map(len, column)) for column, align in zip(columns, table.aligns, strict=True) if align != "p")
     return next((size for size, most in SIZES.items() if width <= most), "tiny")
@@ -116,7 +120,7 @@ def _entry(text: str) -> str:
 
 
 def _booktabs(aligns: str) -> TableFormat:
-    """tabulate's latex_booktabs, but for entries that are LaTeX already."""
+    """tabulate's latex_booktabs, without its escaping: the entries are LaTeX already."""
     row = DataRow("", "&", r"\\")
     columns = aligns.replace("p", f"p{{{min(7, PROSE / max(1, aligns.count('p'))):g}cm}}")
     return TableFormat(

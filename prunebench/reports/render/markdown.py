@@ -1,4 +1,4 @@
-"""Blocks as Markdown that GitHub and a terminal show alike. Imports `blocks`."""
+"""Blocks as Markdown that reads the same on GitHub and in a terminal."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _ESCAPES = str.maketrans(
 
 
 def escape(text: str) -> str:
-    """Text that Markdown, its tables, HTML and GitHub's formulas show as it is."""
+    """Escape text for Markdown, its tables, HTML and GitHub's formulas."""
     return one_line(text).translate(_ESCAPES)
 
 
 def markdown(blocks: Iterable[Block]) -> str:
-    """The document, with a newline at its end."""
+    """The document, ending with a newline."""
     return "\n\n".join(_block(block) for block in blocks) + "\n"
 
 
@@ -43,12 +43,12 @@ def _block(block: Block) -> str:
         case Caution():
             return f"> **Warning:** {escape(block.text)}"
         case Commands():
-            # Indented code ends with its line: no text can break out of it as it could out of a fence.
+            # Indented code ends with its line, so no text can break out of it. A fence could be closed by its content.
             return "\n".join(f"    {one_line(line)}" for line in block.lines)
         case Details():
             summary = html.escape(one_line(block.summary), quote=False)
-            inner = "\n\n".join(_block(each) for each in block.blocks)
-            return f"<details>\n<summary>{summary}</summary>\n\n{inner}\n\n</details>"
+            body = "\n\n".join(_block(each) for each in block.blocks)
+            return f"<details>\n<summary>{summary}</summary>\n\n{body}\n\n</details>"
         case Table():
             return "\n\n".join([_table(block), *(f"- {escape(note)}" for note in block.notes)])
 

@@ -1,14 +1,21 @@
-"""Masks that were found on one task, trained on another (Chen et al. 2020, section 4.1): the plan, and what comes out.
+"""Masks found on one task and trained on another (Chen et al. 2020, section 4.1).
 
-Torch-free.
+The report on a transfer, beside `planning.transfer`, which plans it.
+
+In reading order:
+
+- `grid`: the scores of each mask on each target, and which masks match or are universal
+- `page`: the tables of the page and of the terminal
+- `plots`: the heat map
+- `files`: everything written to a folder
+- `workflow`: plan the question, run what the store lacks, lay out the grid
 """
 
 from __future__ import annotations
 
 from prunebench.planning.transfer import Question, default_controls
-from prunebench.planning.transfer import plan_transfer as plan
+from prunebench.reports.transfer.files import TEXTS, write
 from prunebench.reports.transfer.grid import Grid, build
 from prunebench.reports.transfer.page import terminal
-from prunebench.reports.transfer.write import TEXTS, write
 
-__all__ = ["TEXTS", "Grid", "Question", "build", "default_controls", "plan", "terminal", "write"]
+__all__ = ["TEXTS", "Grid", "Question", "build", "default_controls", "terminal", "write"]

@@ -1,6 +1,7 @@
-"""What a transfer gave: for each mask and each target the scores of every seed, beside dense and the target's own mask.
+"""The result of a transfer: for each mask and target the score of every seed, and how good that is.
 
-Torch-free. Imports `results` and `stats`.
+A mask is compared with the dense model of the target, and with the target's own mask: the one found on the target
+itself. Differences are paired by seed.
 """
 
 from __future__ import annotations
@@ -15,18 +16,19 @@ from prunebench.results.statistics import Summary, paired, summarise
 from prunebench.results.statistics.matching import CRITERIA, DELTA, matches
 from prunebench.store.schema import Cell
 
+# A value for each seed.
 Values = Mapping[int, float]
-# A task's score: the mean of all its metrics on all its evaluations, as GLUE averages.
+# The column of a task's score: the mean of all its metrics on all its evaluations, as GLUE averages.
 SCORE = "score"
 DENSE = "dense"
 
 
 @dataclass(frozen=True)
 class Scores:
-    """A mask on a target, or the dense model there: by column (`score`, and each metric) a value for each seed.
+    """The scores of one mask, or of the dense model, on one target.
 
-    `gaps` says for each seed without a full set of values why; `degenerate` are the seeds for whose predictions some
-    metric is undefined and counts as 0.
+    `values` has the columns `score` and each metric. `gaps` gives the status of each seed that lacks a value, such as
+    "missing". `degenerate` holds the seeds for whose predictions some metric is undefined and counts as 0.
     """
 
     values: Mapping[str, Values]
@@ -34,11 +36,12 @@ class Scores:
     degenerate: frozenset[int]
 
     def summary(self, column: str = SCORE) -> Summary | None:
+        """The summary over all seeds, or None without any."""
         numbers = self.values[column].values()
         return summarise(numbers) if numbers else None
 
     def difference(self, other: Scores, column: str = SCORE) -> Summary | None:
-        """To `other`, over the seeds that both have."""
+        """The summary of self − other over the seeds that both have, or None without any."""
         return paired(self.values[column], other.values[column])
 
 
@@ -57,15 +60,16 @@ class Target:
 
     @property
     def title(self) -> str:
-        """As leaderboards call it: with the split that its scores are from."""
+        """The name with the split that scores are measured on, as in leaderboards."""
         return f"{self.name} ({self.cell.split})"
 
 
 @dataclass(frozen=True)
 class Grid:
-    """All of it: `scores` by mask and target, a mask being called by its task or its control.
+    """The whole result.
 
-    `delta` is the loss that a non-inferior mask may have, as a fraction of the score.
+    `scores` is by mask and target, where a mask is named after its task or its control. `delta` is the loss that a
+    non-inferior mask may have, as a fraction of the score.
     """
 
     question: Question
@@ -80,63 +84,64 @@ class Grid:
 
     @property
     def masks(self) -> tuple[str, ...]:
+        """The names of all masks, controls last."""
         return (*self.question.masks, *self.controls)
 
     @property
-    def travelling(self) -> tuple[str, ...]:
-        """The masks that are the same wherever they are trained: those of the sources, and that of θ0 alone."""
+    def universal_candidates(self) -> tuple[str, ...]:
+        """The masks that are the same on every target: those of the sources, and the one of θ0 alone."""
         return (*self.question.sources, *(control for control in self.controls if control == THETA0))
 
-    def matching(self, mask: str, target: Target) -> dict[str, bool | None]:
-        """Whether a mask is as good as the dense model there, by each criterion; None where that cannot be said."""
-        return self._as_good(mask, target.name, target.dense)
+    def matches_dense(self, mask: str, target: Target) -> dict[str, bool | None]:
+        """Whether a mask is as good as the dense model, by each criterion; None if that is unknown."""
+        return self._matches(mask, target, target.dense)
 
-    def as_own(self, mask: str, target: Target) -> dict[str, bool | None]:
-        """Whether a mask is as good as the target's own mask, by each criterion."""
-        return self._as_good(mask, target.name, self.scores.get((target.name, target.name)))
+    def matches_own(self, mask: str, target: Target) -> dict[str, bool | None]:
+        """Whether a mask is as good as the target's own mask, by each criterion; None if that is unknown."""
+        return self._matches(mask, target, self.scores.get((target.name, target.name)))
 
-    def _as_good(self, mask: str, target: str, other: Scores | None) -> dict[str, bool | None]:
-        found = self.scores.get((mask, target))
-        if found is None or other is None:
+    def _matches(self, mask: str, target: Target, other: Scores | None) -> dict[str, bool | None]:
+        scores = self.scores.get((mask, target.name))
+        if scores is None or other is None:
             return dict.fromkeys(CRITERIA)
-        return matches(found.values[SCORE], other.values[SCORE], self.delta)
+        return matches(scores.values[SCORE], other.values[SCORE], self.delta)
 
-    def universal(self, mask: str) -> dict[str, tuple[int, int]]:
-        """On how many of the other targets a mask is as good as the target's own, and of how many that can be said.
+    def universal_counts(self, mask: str) -> dict[str, tuple[int, int]]:
+        """By criterion, on how many other targets a mask is as good as their own masks, and for how many it is known.
 
-        Universal is a mask for which the two are equal, and no target is left out (Chen et al. 2020, section 4.1: "at
-        least as good as" the task's own subnetwork, on every task).
+        A mask is universal if both numbers are equal and no target is unknown: "at least as good as" the task's own
+        subnetwork, on every task (Chen et al. 2020, section 4.1).
         """
-        others = [self.as_own(mask, target) for target in self.targets if target.name != mask]
+        others = [self.matches_own(mask, target) for target in self.targets if target.name != mask]
         return {
-            name: (sum(bool(said[name]) for said in others), sum(said[name] is not None for said in others))
+            name: (sum(bool(match[name]) for match in others), sum(match[name] is not None for match in others))
             for name in CRITERIA
         }
 
 
 def build(rows: Iterable[Row], question: Question, delta: float = DELTA) -> Grid:
-    """The grid of the cells of one transfer, from their rows in the long table, whose order does not matter."""
+    """The grid of one transfer, from the rows of its cells in any order."""
     rows = sorted(rows, key=order)
     by_cell: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         by_cell.setdefault((row.cell.mask_from or DENSE, row.cell.task), []).append(row)
-    targets = tuple(_target(by_cell[DENSE, name]) for name in question.targets)
-    moved = [row.cell for row in rows if row.cell.mask_from]
-    known = dict.fromkeys(cell.mask_from for cell in moved)
+    transfers = [row.cell for row in rows if row.cell.mask_from]
+    names = dict.fromkeys(cell.mask_from for cell in transfers)
     return Grid(
         question=question,
-        method=str(moved[0].options["of"]),
-        unit=moved[0].unit,
+        method=str(transfers[0].options["of"]),
+        unit=transfers[0].unit,
         seeds=tuple(sorted({row.cell.seed for row in rows})),
-        controls=tuple(sorted(name for name in known if name not in question.masks)),
-        targets=targets,
-        scores={key: _scores(found) for key, found in by_cell.items() if key[0] != DENSE},
+        controls=tuple(sorted(name for name in names if name not in question.masks)),
+        targets=tuple(_target(by_cell[DENSE, name]) for name in question.targets),
+        scores={key: _scores(of_cell) for key, of_cell in by_cell.items() if key[0] != DENSE},
         rows=rows,
         delta=delta,
     )
 
 
 def _target(rows: Sequence[Row]) -> Target:
+    """The target of these dense rows."""
     metrics = list(dict.fromkeys(map(_column, rows)))
     majority = {_column(row): row.majority for row in rows if row.majority is not None}
     score = math.fsum(majority.values()) / len(majority) if len(majority) == len(metrics) else None
@@ -152,11 +157,11 @@ def _scores(rows: Sequence[Row]) -> Scores:
     values: dict[str, dict[int, float]] = {SCORE: {}, **{column: {} for column in columns}}
     gaps: dict[int, str] = {}
     for seed in sorted({row.cell.seed for row in rows}):
-        found = {_column(row): row.value for row in rows if row.cell.seed == seed and row.value is not None}
-        for column, value in found.items():
+        of_seed = {_column(row): row.value for row in rows if row.cell.seed == seed and row.value is not None}
+        for column, value in of_seed.items():
             values[column][seed] = value
-        if len(found) == len(columns):
-            values[SCORE][seed] = math.fsum(found.values()) / len(found)
+        if len(of_seed) == len(columns):
+            values[SCORE][seed] = math.fsum(of_seed.values()) / len(of_seed)
         else:
             gaps[seed] = next(row.status for row in rows if row.cell.seed == seed and row.value is None)
     return Scores(values, gaps, frozenset(row.cell.seed for row in rows if row.degenerate))

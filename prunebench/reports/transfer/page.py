@@ -1,36 +1,38 @@
-"""A transfer as tables: for a page, and in short for the terminal. Imports `grid` and how leaderboards are laid out."""
+"""The tables of a transfer: the whole page, and a few of them for the terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from prunebench.planning.transfer import THETA0
-from prunebench.reports.leaderboard.summary import plain
 from prunebench.reports.render.blocks import Block, Bold, Caution, Commands, Heading, Paragraph, Table, one_line
-from prunebench.reports.render.numbers import NONE, difference, level, listing, loss, points, spread
-from prunebench.reports.render.numbers import seeds as seeds_of
+from prunebench.reports.render.formatting import NONE, difference, level, listing, loss, points, seeds, spread
 from prunebench.reports.render.provenance import environment, made_with, setting, splits
+from prunebench.reports.render.terminal import terminal_table
 from prunebench.reports.transfer.grid import Grid, Scores, Target
 from prunebench.results.statistics.matching import CRITERIA
 
-DEGENERATE = "* For some seed's predictions a metric is undefined (one class for all, say) and counts as 0."
+DEGENERATE = (
+    "* A metric is undefined for some seed's predictions, for example because all are the same; it counts as 0 there."
+)
 ABOUT = (
-    "A row is a mask: the one that the method found on that task, or a control. A column is the task on which θ0 under "
-    "that mask, with a fresh task head, was trained. All trainings of a seed start from the same head and see the same "
-    "batches. A number is the score less that of the dense run of the same task and seed, × 100, as mean ± std over "
-    "the seeds (ddof = 1). The score of a task is the mean of its metrics. Bold is the target's own mask."
+    "Each row is a mask: the one that the method found on that task, or a control. Each column is the task on which θ0 "
+    "was trained under that mask, with a new task head. All trainings of a seed start from the same head and see the "
+    "same batches. A number is the score minus the score of the dense run of the same task and seed, × 100, as "
+    "mean ± std over the seeds (ddof = 1). The score of a task is the mean of its metrics. The target's own mask is "
+    "bold."
 )
-MATCHING = "By which criteria a mask is as good as the dense model of the same seeds, in every task's score:"
+MATCHING = "The criteria by which a mask is as good as the dense model of the same seeds, judged by the task's score:"
 UNIVERSAL = (
-    "A mask is universal by a criterion if on every other task it is at least as good as that task's own mask (Chen "
-    "et al. 2020, section 4.1): the same criteria, with the own mask in place of the dense model. A number is on how "
-    "many of the other tasks it is as good, of those where that can be said."
+    "A mask is universal by a criterion if, on every other task, it is at least as good as that task's own mask (Chen "
+    "et al. 2020, section 4.1). The criteria are the same, with the own mask in place of the dense model. A number "
+    "counts the other tasks on which the mask is as good, of those for which that is known."
 )
-THETA0_TOO = f" {THETA0}, the mask that θ0 alone gives, is of no task, and judged on all of them."
+UNIVERSAL_THETA0 = f" {THETA0}, the mask that θ0 alone gives, belongs to no task and is judged on all of them."
 
 
-def opening(grid: Grid) -> Iterator[Block]:
-    """What stands above the picture."""
+def header_blocks(grid: Grid) -> Iterator[Block]:
+    """The page above the picture."""
     yield Heading(1, f"Transfer of masks: {grid.method} at sparsity {level(grid.question.sparsity)}")
     yield Table("Setting", ("setting", "value"), "ll", tuple(_setting(grid)))
     yield from map(Caution, cautions(grid))
@@ -38,36 +40,39 @@ def opening(grid: Grid) -> Iterator[Block]:
 
 
 def blocks(grid: Grid, command: str) -> Iterator[Block]:
-    """The rest of the page."""
-    yield matrix(grid)
+    """The page below the picture."""
+    yield difference_table(grid)
     yield Heading(2, "Masks that match the dense model")
     yield Paragraph(MATCHING)
-    yield matching(grid)
-    yield Table("Criteria", ("criterion", "what it asks"), "lp", tuple(CRITERIA.items()))
+    yield matching_table(grid)
+    yield Table("Criteria", ("criterion", "requirement"), "lp", tuple(CRITERIA.items()))
     yield Paragraph(f"Here δ is {loss(grid.delta)}.")
     yield Heading(2, "Universal masks")
-    yield Paragraph(UNIVERSAL + THETA0_TOO * (THETA0 in grid.travelling))
-    yield universal(grid)
+    yield Paragraph(UNIVERSAL + UNIVERSAL_THETA0 * (THETA0 in grid.universal_candidates))
+    yield universal_table(grid)
     yield Heading(2, "Every metric and every seed")
     for target in grid.targets:
         yield Heading(3, target.title)
-        yield every(grid, target)
+        yield seed_table(grid, target)
     yield Heading(2, "Commands")
     yield Commands((command,))
 
 
-def matrix(grid: Grid) -> Table:
-    """Differences to dense; the scores of the dense model stand above them."""
+def difference_table(grid: Grid) -> Table:
+    """The difference of each mask from the dense model on each target, below the scores of the dense model."""
     dense = ("dense", *(spread(target.dense.summary(), n=False) + _star(target.dense) for target in grid.targets))
     majority = ("majority class", *(points(target.majority) for target in grid.targets))
     body = [(mask, *(_difference(grid, mask, target) for target in grid.targets)) for mask in grid.masks]
-    noted = any(scores.degenerate for scores in (*grid.scores.values(), *(target.dense for target in grid.targets)))
+    starred = any(scores.degenerate for scores in (*grid.scores.values(), *(target.dense for target in grid.targets)))
     return Table(
-        title=f"{grid.method} at sparsity {level(grid.question.sparsity)}: difference to dense × 100",
+        title=f"{grid.method} at sparsity {level(grid.question.sparsity)}: difference from dense × 100",
         headers=("mask of", *(target.title for target in grid.targets)),
         aligns="l" + "r" * len(grid.targets),
         body=(dense, majority, *body),
-        notes=("Dense and majority class are scores, the rest are differences to dense.", *[DEGENERATE] * noted),
+        notes=(
+            "The rows dense and majority class are scores, the others are differences from dense.",
+            *[DEGENERATE] * starred,
+        ),
         rule=2,
     )
 
@@ -86,48 +91,48 @@ def _star(scores: Scores) -> str:
     return "*" if scores.degenerate else ""
 
 
-def matching(grid: Grid) -> Table:
-    """By which criteria each mask matches the dense model of each target."""
-    body = [(mask, *(_matched(grid, mask, target) for target in grid.targets)) for mask in grid.masks]
+def matching_table(grid: Grid) -> Table:
+    """The criteria by which each mask matches the dense model of each target."""
+    body = [(mask, *(_criteria(grid, mask, target) for target in grid.targets)) for mask in grid.masks]
     headers = ("mask of", *(target.title for target in grid.targets))
     return Table("Masks that match the dense model", headers, "l" + "l" * len(grid.targets), tuple(body))
 
 
-def _matched(grid: Grid, mask: str, target: Target) -> str:
-    found = grid.matching(mask, target)
-    if all(said is None for said in found.values()):
+def _criteria(grid: Grid, mask: str, target: Target) -> str:
+    match = grid.matches_dense(mask, target)
+    if all(holds is None for holds in match.values()):
         return NONE
-    return ", ".join(name for name, said in found.items() if said) or "none"
+    return ", ".join(name for name, holds in match.items() if holds) or "none"
 
 
-def universal(grid: Grid) -> Table:
-    """For each mask that travels and each criterion: universal, or on how many others it is as good as their own."""
+def universal_table(grid: Grid) -> Table:
+    """For each candidate and criterion: universal, or on how many other targets it is as good as their own masks."""
     body = []
-    for mask in grid.travelling:
-        asked = sum(target.name != mask for target in grid.targets)
-        body.append((mask, *(_count(*found, asked) for found in grid.universal(mask).values())))
-    judged = f"Judged on {listing([target.title for target in grid.targets])}; δ is {loss(grid.delta)}."
-    return Table("Universal masks", ("mask of", *CRITERIA), "l" + "l" * len(CRITERIA), tuple(body), notes=(judged,))
+    for mask in grid.universal_candidates:
+        others = sum(target.name != mask for target in grid.targets)
+        body.append((mask, *(_count(good, known, others) for good, known in grid.universal_counts(mask).values())))
+    note = f"Judged on {listing([target.title for target in grid.targets])}; δ is {loss(grid.delta)}."
+    return Table("Universal masks", ("mask of", *CRITERIA), "l" + "l" * len(CRITERIA), tuple(body), notes=(note,))
 
 
-def _count(good: int, said: int, asked: int) -> str:
-    if not said:
+def _count(good: int, known: int, others: int) -> str:
+    if not known:
         return NONE
-    return f"universal ({good} of {asked})" if good == asked else f"{good} of {said}"
+    return f"universal ({good} of {others})" if good == others else f"{good} of {known}"
 
 
-def every(grid: Grid, target: Target) -> Table:
-    """Each column of a target as mean ± std and by seed, for dense and each mask."""
+def seed_table(grid: Grid, target: Target) -> Table:
+    """Every column of a target for dense and each mask: mean ± std, the difference from dense, and each seed."""
     several = len(target.columns) > 1
     masks = [(mask, grid.scores[mask, target.name]) for mask in grid.masks if (mask, target.name) in grid.scores]
     body = []
     for column in target.columns:
         for name, scores in [("dense", target.dense), *masks]:
             values = scores.values[column]
-            seeds = [points(values.get(seed)) + "*" * (seed in scores.degenerate) for seed in grid.seeds]
+            by_seed = [points(values.get(seed)) + "*" * (seed in scores.degenerate) for seed in grid.seeds]
             gap = difference(scores.difference(target.dense, column), len(grid.seeds))
             gap = NONE if scores is target.dense else gap
-            body.append((name, *(column,) * several, spread(scores.summary(column)), gap, *seeds))
+            body.append((name, *(column,) * several, spread(scores.summary(column)), gap, *by_seed))
     metric = ("metric",) * several
     return Table(
         title=f"{target.title}, every seed",
@@ -138,29 +143,28 @@ def every(grid: Grid, target: Target) -> Table:
 
 
 def cautions(grid: Grid) -> Iterator[str]:
-    """What is missing and why, and what was not made alike."""
-    named = {("dense", target.name): target.dense for target in grid.targets} | dict(grid.scores)
-    for (mask, target), scores in named.items():
+    """A line for whatever is missing, failed a check, or was produced in different environments."""
+    every = {("dense", target.name): target.dense for target in grid.targets} | dict(grid.scores)
+    for (mask, target), scores in every.items():
         for reason in sorted(set(scores.gaps.values())):
-            gone = [seed for seed, said in scores.gaps.items() if said == reason]
-            yield f"{mask} on {target}, {seeds_of(gone)}: {reason}"
+            yield f"{mask} on {target}, {seeds(s for s, status in scores.gaps.items() if status == reason)}: {reason}"
     checks = {name for row in grid.rows if row.outcome for name in row.outcome.failed_checks}
     if checks:
         yield f"some cells failed a check: {listing(sorted(checks))}"
     for name, values in environment(grid.rows).items():
         if len(values) > 1:
-            yield f"these results were made with {len(values)} kinds of {name}: {'; '.join(values)}"
+            yield f"these results come from {len(values)} kinds of {name}: {'; '.join(values)}"
 
 
 def _setting(grid: Grid) -> Iterator[tuple[str, str]]:
-    yield "masks found by", f"{grid.method}, {level(grid.question.sparsity)} of the {grid.unit}s gone"
+    yield "masks found by", f"{grid.method}, {level(grid.question.sparsity)} of the {grid.unit}s pruned"
     yield from setting(row.cell for row in grid.rows)
     yield from splits(row.cell for row in grid.rows)
     yield from made_with(grid.rows)
 
 
 def terminal(grid: Grid) -> str:
-    """The matrix and the universal masks in a few lines."""
-    parts = ["\n".join([one_line(table.title), plain(table), *map(one_line, table.notes)])
-             for table in (matrix(grid), universal(grid))]  # fmt: skip
-    return "\n\n".join([*parts, *(f"warning: {one_line(said)}" for said in cautions(grid))])
+    """The differences from dense, the universal masks and the cautions."""
+    parts = ["\n".join([one_line(table.title), terminal_table(table), *map(one_line, table.notes)])
+             for table in (difference_table(grid), universal_table(grid))]  # fmt: skip
+    return "\n\n".join([*parts, *(f"warning: {one_line(caution)}" for caution in cautions(grid))])

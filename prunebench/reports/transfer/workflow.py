@@ -14,7 +14,7 @@ from prunebench.planning.experiment import experiments, location
 from prunebench.planning.graph import Plan
 from prunebench.planning.suite import Suite, resolve
 from prunebench.planning.transfer import Question, default_controls, plan_transfer
-from prunebench.recipes.strategy import label, split_list
+from prunebench.recipes.options import label, split_list
 from prunebench.reports.transfer.grid import Grid, build
 from prunebench.results.rows import stored_rows
 from prunebench.store.schema import StoredPlan

@@ -1,7 +1,11 @@
-"""Statistics over seeds and tasks: plain numbers in, plain numbers out. Torch-free; imports nothing of the project.
+"""Statistics over seeds and tasks.
 
-`summary` (mean, spread, intervals), `matching` (is it as good as dense?), `comparison` (is A better than B?) and
-`ranks` (which methods can be told apart over several tasks?).
+Functions take and return plain numbers and know nothing about records or pages. In reading order:
+
+`summary`     mean, spread, intervals and paired differences of the values of several seeds
+`matching`    is a pruned model as good as the dense one? Four criteria
+`comparison`  is one method better than another? Paired tests, effect sizes, corrections, McNemar's test
+`ranks`       which of several methods can be told apart over several tasks? Friedman's and Nemenyi's tests
 """
 
 from __future__ import annotations

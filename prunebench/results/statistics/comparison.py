@@ -1,6 +1,14 @@
-"""Is one method better than another? Paired differences over seeds, or over tasks, and what can be said of them.
+"""Is one method better than another? Paired differences over seeds (or over tasks), and tests of their mean.
 
-scipy is imported where a probability is asked for, and `scipy.stats` only beyond `EXACT` pairs.
+`compare` computes A − B for every common key and tests the mean difference in three ways: the paired t test, Wilcoxon's
+signed ranks and a permutation of the signs. `family` corrects the p values of several comparisons by Holm's method, and
+`Comparison.verdict` puts the result into one word.
+
+An example: A scores 0.62, 0.65 and 0.62 on three seeds, and B 0.60, 0.61 and 0.62. The differences are 0.02, 0.04 and
+0, with mean 0.02 and std 0.02, so t = √3 with two degrees of freedom, and p = 0.23: undecided.
+
+scipy is imported inside the functions that need it, and `scipy.stats` only for more than `MAX_EXACT` pairs, because it
+is slow to import.
 """
 
 from __future__ import annotations
@@ -11,24 +19,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from prunebench.results.statistics.ranks import DIGITS, average_ranks
+from prunebench.results.statistics.ranks import DECIMALS, average_ranks
 from prunebench.results.statistics.summary import Interval, Summary, interval, summarise, t_quantile
 
 if TYPE_CHECKING:
     import numpy as np
 
-# With fewer pairs nothing is called better or worse.
+# Fewer pairs give no verdict.
 LEAST_PAIRS = 3
-# Up to so many pairs all 2^n flips of signs are counted.
-EXACT = 30
+# For up to this many pairs all 2^n assignments of signs are counted.
+MAX_EXACT = 30
 ALPHA, POWER = 0.05, 0.8
 
-BETTER, WORSE, OPEN, FEW, ALIKE = "better", "worse", "undecided", "too few", "no spread"
+BETTER, WORSE, UNDECIDED, FEW, ALIKE = "better", "worse", "undecided", "too few", "no spread"
 
 
 @dataclass(frozen=True)
 class PValues:
-    """Two-sided p of the paired t test, Wilcoxon's signed ranks and the flips of signs; None where there is no test."""
+    """Two-sided p values of the paired t test, Wilcoxon's signed-rank test and the permutation test of the signs.
+
+    None where a test cannot be made.
+    """
 
     t: float | None = None
     wilcoxon: float | None = None
@@ -37,12 +48,15 @@ class PValues:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The differences A − B by pair (a seed, or a task), and what can be said of their mean.
+    """The differences A − B by pair, and tests of their mean. A pair is a seed or a task.
 
-    Where all differences are equal there is no spread, and no `interval`, `effect` or `detectable` difference.
-    `effect` is Cohen's d_z, mean / std of the differences. `p` has the tests one by one, `holm` the same corrected for
-    all of a family. `detectable` is the least difference that a t test with so many pairs and this spread finds with
-    a probability of 0.8 at α = 0.05, before any correction.
+    effect: Cohen's d_z, the mean of the differences divided by their standard deviation.
+    p: the p value of each test.
+    holm: the same p values, corrected over a family of comparisons.
+    detectable: the smallest difference that a t test with this many pairs and this spread detects at α = 0.05 with a
+        probability of 0.8, before any correction.
+
+    `interval`, `effect` and `detectable` are None if all differences are equal, because there is no spread.
     """
 
     pairs: tuple[Any, ...]
@@ -59,45 +73,45 @@ class Comparison:
         return len(self.pairs)
 
     def verdict(self, test: str = "t", alpha: float = ALPHA) -> str:
-        """BETTER or WORSE where that test rejects, after Holm's correction if there is one; else why nothing is called.
+        """The result of one test in a word, after Holm's correction if there is one.
 
-        ALIKE: all differences are equal, so that a t test has no spread to judge their mean by.
+        BETTER or WORSE: the test rejects. UNDECIDED: it does not. FEW: there are fewer than three pairs. ALIKE: all
+        differences are equal, so a t test has no spread to compare their mean with.
         """
         if self.summary is None or self.n < LEAST_PAIRS:
             return FEW
-        alone: float | None = getattr(self.p, test)
+        uncorrected: float | None = getattr(self.p, test)
         corrected: float | None = getattr(self.holm, test)
-        p = alone if corrected is None else corrected
+        p = uncorrected if corrected is None else corrected
         if p is None:
             return ALIKE
         if p >= alpha:
-            return OPEN
+            return UNDECIDED
         return BETTER if self.summary.mean > 0 else WORSE
 
 
 def compare(a: Mapping[Any, float], b: Mapping[Any, float]) -> Comparison:
-    """A − B over the keys that both have. Fewer than three pairs have no p: nothing can be called."""
+    """Compare A with B over the keys in both. Fewer than three pairs have no p values."""
     keys = sorted(a.keys() & b.keys())
-    # Scores are ratios of small whole numbers: differences that are equal must stay so.
-    found = tuple(round(a[key] - b[key], DIGITS) + 0.0 for key in keys)
-    if not found:
+    # Scores are ratios of small whole numbers. Rounding keeps equal differences equal.
+    differences = tuple(round(a[key] - b[key], DECIMALS) + 0.0 for key in keys)
+    if not differences:
         return Comparison((), (), None)
-    summary = summarise(found)
-    # Equal differences have no spread, and an interval of theirs would be a point that claims to be certain.
-    spread = summary.std if min(found) < max(found) else None
-    plain = Comparison(tuple(keys), found, summary, interval(summary) if spread else None)
-    if len(found) < LEAST_PAIRS:
-        return plain
-    tested = PValues(t_p(summary), wilcoxon_p(found), permutation_p(found))
+    summary = summarise(differences)
+    # The interval of equal differences would be a point, which claims certainty.
+    spread = summary.std if min(differences) < max(differences) else None
+    untested = Comparison(tuple(keys), differences, summary, interval(summary) if spread else None)
+    if len(differences) < LEAST_PAIRS:
+        return untested
+    p = PValues(t_p(summary), wilcoxon_p(differences), permutation_p(differences))
     if not spread:
-        return replace(plain, p=tested)
-    return replace(
-        plain, effect=summary.mean / spread, p=tested, detectable=spread * detectable_effect(len(found), ALPHA, POWER)
-    )
+        return replace(untested, p=p)
+    detectable = spread * detectable_effect(len(differences), ALPHA, POWER)
+    return replace(untested, effect=summary.mean / spread, p=p, detectable=detectable)
 
 
 def family(comparisons: Sequence[Comparison]) -> list[Comparison]:
-    """The comparisons with Holm's correction over all of them, test by test."""
+    """The comparisons with `holm` filled in: each test is corrected over all of them."""
     names = [field.name for field in fields(PValues)]
     columns = [holm([getattr(comparison.p, name) for comparison in comparisons]) for name in names]
     return [
@@ -107,21 +121,25 @@ def family(comparisons: Sequence[Comparison]) -> list[Comparison]:
 
 
 def holm(values: Sequence[float | None]) -> list[float | None]:
-    """Holm's step-down p (1979): the i-th least of m times m + 1 − i, never below one before it, at most 1.
+    """Holm's step-down correction (1979) of m p values.
 
-    What is None has no test, and counts for none.
+    The i-th smallest is multiplied by m + 1 − i, is at least as large as the one before it, and at most 1. None stands
+    for a test that was not made; it is not counted in m and stays None.
     """
-    found: list[float | None] = [None] * len(values)
+    adjusted: list[float | None] = [None] * len(values)
     known = sorted((value, i) for i, value in enumerate(values) if value is not None)
-    least = 0.0
+    largest = 0.0
     for rank, (value, i) in enumerate(known):
-        least = max(least, min(1.0, (len(known) - rank) * value))
-        found[i] = least
-    return found
+        largest = max(largest, min(1.0, (len(known) - rank) * value))
+        adjusted[i] = largest
+    return adjusted
 
 
 def t_p(summary: Summary) -> float | None:
-    """Two-sided p of a t test that the mean is 0; 1 where all are 0, and None where all are one other number."""
+    """Two-sided p of a t test that the mean is 0.
+
+    1 if all values are 0; None if all are equal to another number, because there is no spread.
+    """
     from scipy.special import stdtr
 
     if summary.minimum == summary.maximum:
@@ -132,37 +150,38 @@ def t_p(summary: Summary) -> float | None:
 
 
 def wilcoxon_p(differences: Sequence[float]) -> float:
-    """Two-sided p of Wilcoxon's signed-rank test: zeros are left out, equal sizes share their ranks.
+    """Two-sided p of Wilcoxon's signed-rank test: zeros are left out, and equal sizes share their ranks.
 
-    Exact up to `EXACT` differences, with ties too; beyond, scipy's, which is exact up to 50 without ties.
+    Exact for up to `MAX_EXACT` differences, even with ties. Beyond that it is scipy's, which is exact for up to 50
+    differences without ties.
     """
     sizes = [abs(value) for value in differences if value]
     if not sizes:
         return 1.0
-    if len(sizes) > EXACT:
+    if len(sizes) > MAX_EXACT:
         from scipy import stats
 
         return float(stats.wilcoxon([value for value in differences if value]).pvalue)
     ranks = average_ranks([-size for size in sizes])
     signs = (math.copysign(1, value) for value in differences if value)
-    return _flips(ranks, math.fsum(rank * sign for rank, sign in zip(ranks, signs, strict=True)))
+    return _sign_flips_p(ranks, math.fsum(rank * sign for rank, sign in zip(ranks, signs, strict=True)))
 
 
 def permutation_p(differences: Sequence[float]) -> float | None:
-    """Two-sided p of the mean among all 2^n flips of the differences' signs; None for more than `EXACT`.
+    """Two-sided p of the mean among all 2^n assignments of signs to the differences; None for more than `MAX_EXACT`.
 
-    If it makes no difference which of two methods had which score, every flip is as likely.
+    Under the null hypothesis A and B are exchangeable, so every assignment is equally likely.
     """
-    if len(differences) > EXACT:
+    if len(differences) > MAX_EXACT:
         return None
-    return _flips([abs(value) for value in differences], math.fsum(differences))
+    return _sign_flips_p([abs(value) for value in differences], math.fsum(differences))
 
 
-def _flips(sizes: Sequence[float], observed: float) -> float:
-    """The share of all ±size₁ ±size₂ … that are at least as far from 0 as `observed`.
+def _sign_flips_p(sizes: Sequence[float], observed: float) -> float:
+    """The share of all sums ±size₁ ±size₂ … that are at least as far from 0 as `observed`.
 
-    All flips of one half of the sizes meet all flips of the other in sorted order, so that 2^n are counted in about
-    √(2^n) steps (Horowitz & Sahni 1974).
+    The sizes are split into halves. Each sum of one half is looked up among the sorted sums of the other, so that all
+    2^n sums are counted in about √(2^n) steps (Horowitz & Sahni 1974).
     """
     import numpy as np
 
@@ -170,13 +189,13 @@ def _flips(sizes: Sequence[float], observed: float) -> float:
     if limit <= 0:
         return 1.0
     ordered = sorted(sizes)
-    one, other = _sums(ordered[::2]), np.sort(_sums(ordered[1::2]))
+    one, other = _signed_sums(ordered[::2]), np.sort(_signed_sums(ordered[1::2]))
     above = len(one) * len(other) - int(np.searchsorted(other, limit - one).sum())
     return float(2 * above / 2.0 ** len(ordered))
 
 
-def _sums(sizes: Sequence[float]) -> np.ndarray:
-    """All sums ±size₁ ±size₂ …"""
+def _signed_sums(sizes: Sequence[float]) -> np.ndarray:
+    """All sums ±size₁ ±size₂ …, shape (2^n,)."""
     import numpy as np
 
     sums = np.zeros(1)
@@ -186,15 +205,15 @@ def _sums(sizes: Sequence[float]) -> np.ndarray:
 
 
 def least_p(n: int) -> float:
-    """The smallest p that n signs can give, two-sided: 2 of 2^n, where all differences have one sign."""
+    """The smallest two-sided p that the signs of n differences can give: 2 of 2^n, if all have the same sign."""
     return 2.0 ** (1 - n) if n else 1.0
 
 
 @functools.cache
 def detectable_effect(n: int, alpha: float, power: float) -> float:
-    """The least mean / std that a two-sided paired t test of n pairs finds with that power (noncentral t).
+    """The smallest mean / std that a two-sided paired t test of n pairs detects with this power (noncentral t).
 
-    To reject on the wrong side is not to find it, and its probability is less than 1e-5 there.
+    Rejections on the wrong side are not counted; their probability is below 1e-5 here.
     """
     from scipy.special import nctdtr
 
@@ -202,14 +221,14 @@ def detectable_effect(n: int, alpha: float, power: float) -> float:
     low, high = 0.0, 200.0
     while high - low > 1e-10:
         middle = (low + high) / 2
-        found = 1 - nctdtr(n - 1, middle, limit)
-        low, high = (middle, high) if found < power else (low, middle)
+        probability = 1 - nctdtr(n - 1, middle, limit)
+        low, high = (middle, high) if probability < power else (low, middle)
     return high / math.sqrt(n)
 
 
 @dataclass(frozen=True)
 class McNemar:
-    """Two runs on the same examples: how many both, only A, only B and neither had right, and the exact p."""
+    """Two runs on the same examples: how many examples both, only A, only B and neither predict correctly, and p."""
 
     both: int
     only_a: int
@@ -219,9 +238,10 @@ class McNemar:
 
 
 def mcnemar(right_a: Sequence[bool], right_b: Sequence[bool]) -> McNemar:
-    """McNemar's test (1947) in its exact form: of the examples that one alone has right, half would be A's.
+    """McNemar's exact test (1947): of the examples that only one run predicts correctly, half should be A's.
 
-    It speaks of these two runs on examples like these, and not of two methods: that takes several seeds.
+    It compares these two runs on examples like these. Comparing two methods takes several seeds. Raises `ValueError`
+    if the sequences differ in length.
     """
     from scipy.special import bdtr
 

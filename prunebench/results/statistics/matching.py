@@ -1,14 +1,18 @@
-"""Is a pruned model as good as the dense one? Four criteria by name, side by side, because papers mix them up.
+"""Is a pruned model as good as the dense one? Four criteria under their own names, because papers mix them up.
 
-"Winning ticket" is a word for one of them only: `strict` matching by a model that was trained from θ0 (Frankle &
-Carbin 2019, Chen et al. 2020), see `is_winning_ticket`.
+A "winning ticket" needs more than a matching score: a model that matches by the `strict` criterion and was trained
+from θ0 (Frankle & Carbin 2019, Chen et al. 2020). See `is_winning_ticket`.
+
+An example with three seeds. The dense model scores 0.60, 0.62 and 0.64 (mean 0.62, std 0.02). A pruned model that
+scores 0.595, 0.615 and 0.635 is 0.005 worse on every seed. It is neither `strict` nor `each-seed`; it is `one-std`,
+because 0.615 ≥ 0.62 − 0.02, and `non-inferior` at δ = 0.01, because the interval of its differences is above −0.01.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from prunebench.results.statistics.summary import NOTHING, differences, interval, summarise
+from prunebench.results.statistics.summary import TOLERANCE, differences, interval, summarise
 
 STRICT, EACH_SEED, ONE_STD, NON_INFERIOR = "strict", "each-seed", "one-std", "non-inferior"
 
@@ -20,49 +24,49 @@ CRITERIA: dict[str, str] = {
     NON_INFERIOR: "The lower limit of the paired two-sided 95 % t interval of method − dense lies above −δ, where δ is "
     "one point unless another is named.",
 }
-# In scores from 0 to 1: one point of a hundred.
+# The default δ, for scores from 0 to 1: one point of a hundred.
 DELTA = 0.01
 
 Values = Mapping[int, float]
 
 
 def matches(values: Values, dense: Values, delta: float = DELTA) -> dict[str, bool | None]:
-    """Whether `values` match `dense` by each criterion, over the seeds that both have.
+    """Whether `values` match `dense` by each criterion, over the seeds in both.
 
-    Both are scores by seed, greater is better; `delta` is the loss that non-inferiority allows. None where it cannot
-    be said: with no common seed, and with a single one where a deviation or an interval is asked for. The interval of
-    differences that are all equal is that one number.
+    Both map seeds to scores, greater is better; `delta` is the loss that non-inferiority allows. A criterion is None
+    if it cannot be computed: all of them without a common seed, and those that need a deviation or an interval with a
+    single one. If all differences are equal, their interval is that number.
     """
-    found = differences(values, dense)
-    if not found:
+    by_seed = differences(values, dense)
+    if not by_seed:
         return dict.fromkeys(CRITERIA)
-    loss = summarise(found.values())
-    spread = summarise(dense[seed] for seed in found).std
-    between = interval(loss)
+    difference = summarise(by_seed.values())
+    spread = summarise(dense[seed] for seed in by_seed).std
+    limits = interval(difference)
     return {
-        STRICT: loss.mean >= -NOTHING,
-        EACH_SEED: loss.minimum >= -NOTHING,
-        ONE_STD: None if spread is None else loss.mean >= -spread - NOTHING,
-        NON_INFERIOR: None if between is None else between.low > -delta + NOTHING,
+        STRICT: difference.mean >= -TOLERANCE,
+        EACH_SEED: difference.minimum >= -TOLERANCE,
+        ONE_STD: None if spread is None else difference.mean >= -spread - TOLERANCE,
+        NON_INFERIOR: None if limits is None else limits.low > -delta + TOLERANCE,
     }
 
 
-def largest(levels: Mapping[float, Values], dense: Values, delta: float = DELTA) -> dict[str, float | None]:
-    """The largest sparsity of `levels` that matches by each criterion, or None where none does.
+def largest_matching(levels: Mapping[float, Values], dense: Values, delta: float = DELTA) -> dict[str, float | None]:
+    """The largest sparsity in `levels` that matches by each criterion, or None if none does.
 
-    It is the largest one even where a smaller one does not match, as in the papers; `failing_below` names those. A
-    level where a criterion cannot be told does not match, and neither does 0, which prunes nothing.
+    Smaller sparsities need not match, as in the papers; `failing_below` lists those that do not. A level whose
+    criterion cannot be computed does not match, and neither does sparsity 0, which prunes nothing.
     """
-    found = _by_level(levels, dense, delta)
-    return {name: max((level for level in found if found[level][name]), default=None) for name in CRITERIA}
+    by_level = _by_level(levels, dense, delta)
+    return {name: max((level for level in by_level if by_level[level][name]), default=None) for name in CRITERIA}
 
 
 def failing_below(levels: Mapping[float, Values], dense: Values, delta: float = DELTA) -> dict[str, tuple[float, ...]]:
-    """The sparsities below the `largest` that do not match by each criterion: there the claim has a hole."""
-    found = _by_level(levels, dense, delta)
-    top = largest(levels, dense, delta)
+    """The sparsities below `largest_matching` that do not match, by criterion: exceptions to the claim."""
+    by_level = _by_level(levels, dense, delta)
+    largest = largest_matching(levels, dense, delta)
     return {
-        name: tuple(level for level in sorted(found) if level < (top[name] or 0) and not found[level][name])
+        name: tuple(level for level in sorted(by_level) if level < (largest[name] or 0) and not by_level[level][name])
         for name in CRITERIA
     }
 
@@ -72,8 +76,8 @@ def _by_level(levels: Mapping[float, Values], dense: Values, delta: float) -> di
 
 
 def is_winning_ticket(values: Values, dense: Values, from_theta0: bool) -> bool:
-    """Whether a pruned model is a winning ticket: `strict` matching, and trained from θ0 with its mask fixed before.
+    """Whether a pruned model is a winning ticket: it matches strictly, and was trained from θ0 under a fixed mask.
 
-    `from_theta0` is what `phases.trains_from_theta0` says of its recipe, and `Outcome.from_theta0` of its record.
+    `from_theta0` comes from `phases.trains_from_theta0` for a recipe, or `Outcome.from_theta0` for a record.
     """
     return from_theta0 and bool(matches(values, dense)[STRICT])

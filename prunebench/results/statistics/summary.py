@@ -1,4 +1,7 @@
-"""Means, spreads, intervals and paired differences over seeds. scipy is imported where an interval is asked for."""
+"""Mean, spread, confidence intervals and paired differences of the values of several seeds.
+
+scipy is imported inside the functions that need it, because the command line starts without it.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,16 @@ import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-# A difference that is smaller comes from rounding: no metric of so few examples has steps so small.
-NOTHING = 1e-12
+# Scores are ratios of small whole numbers, so a smaller difference can only come from rounding.
+TOLERANCE = 1e-12
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Some numbers in short. `std` is the sample standard deviation (ddof = 1), and None for a single number.
+    """Summary of a sample.
 
-    `bounds` is an interval of the mean that was made from the numbers themselves, where that was asked for.
+    `std` is the sample standard deviation (ddof = 1), or None for a single number. `bounds` is a confidence interval
+    of the mean that was computed from the numbers themselves (the bootstrap); it is None unless one was requested.
     """
 
     n: int
@@ -30,24 +34,27 @@ class Summary:
 
 @dataclass(frozen=True)
 class Interval:
-    """From `low` to `high`, both included."""
+    """A closed interval."""
 
     low: float
     high: float
 
 
-# How intervals of a mean are made, and what is to be said of it.
+# The methods for confidence intervals, each with its description on a page.
 T, BOOTSTRAP = "t", "bootstrap"
 INTERVALS = {T: "t", BOOTSTRAP: "bootstrap (BCa, 9,999 resamples; for less than about ten seeds too narrow)"}
 
 
 def summarise(values: Iterable[float]) -> Summary:
-    """The summary of at least one number. Sums are exact before they are rounded, so order changes nothing."""
+    """Summarise at least one number; raise `ValueError` for none.
+
+    Sums are exact before they are rounded, so the order of the values changes nothing.
+    """
     numbers = list(values)
     if not numbers:
         raise ValueError("a summary needs at least one number")
     low, high = min(numbers), max(numbers)
-    # Rounding may carry the quotient past the numbers that it is the mean of.
+    # Rounding can move the quotient outside the range of the numbers.
     mean = min(max(math.fsum(numbers) / len(numbers), low), high)
     std = None
     if len(numbers) > 1:
@@ -56,18 +63,21 @@ def summarise(values: Iterable[float]) -> Summary:
 
 
 def differences(values: Mapping[int, float], reference: Mapping[int, float]) -> dict[int, float]:
-    """value − reference for the seeds that both have, in their order."""
+    """value − reference by seed, for the seeds in both, sorted by seed."""
     return {seed: values[seed] - reference[seed] for seed in sorted(values.keys() & reference.keys())}
 
 
 def paired(values: Mapping[int, float], reference: Mapping[int, float]) -> Summary | None:
-    """The summary of value − reference over the seeds that both have, or None where they share no seed."""
-    found = differences(values, reference)
-    return summarise(found.values()) if found else None
+    """Summarise value − reference over the seeds in both, or return None if there are none."""
+    by_seed = differences(values, reference)
+    return summarise(by_seed.values()) if by_seed else None
 
 
 def interval(summary: Summary, confidence: float = 0.95) -> Interval | None:
-    """The two-sided t interval of the mean, mean ± t·std/√n with n − 1 degrees of freedom; None for a single number."""
+    """The two-sided t interval of the mean: mean ± t·std/√n with n − 1 degrees of freedom.
+
+    None for a single number.
+    """
     if summary.std is None:
         return None
     half = t_quantile(summary.n - 1, (1 + confidence) / 2) * summary.std / math.sqrt(summary.n)
@@ -75,31 +85,31 @@ def interval(summary: Summary, confidence: float = 0.95) -> Interval | None:
 
 
 @functools.cache
-def t_quantile(freedom: int, probability: float) -> float:
-    """The quantile of Student's t with so many degrees of freedom."""
+def t_quantile(degrees: int, probability: float) -> float:
+    """The quantile of Student's t distribution with this many degrees of freedom."""
     from scipy.special import stdtrit
 
-    return float(stdtrit(freedom, probability))
+    return float(stdtrit(degrees, probability))
 
 
 def bootstrap(
     values: Iterable[float], confidence: float = 0.95, resamples: int = 9999, seed: int = 0
 ) -> Interval | None:
-    """The bootstrap interval of the mean: bias-corrected and accelerated (BCa; Efron 1987), with a seeded generator.
+    """The bias-corrected and accelerated (BCa) bootstrap interval of the mean (Efron 1987).
 
-    None for a single number. Of few numbers there are few different resamples: with less than about ten the interval
-    is too narrow, and the t interval the better one.
+    None for a single number. Resampling uses its own generator, seeded with `seed`. A small sample has few distinct
+    resamples: below about ten values this interval is too narrow, and the t interval is the better choice.
     """
-    numbers = sorted(values)  # the order must not matter to the generator
+    numbers = sorted(values)  # the generator must not depend on the order of the values
     if len(numbers) < 2:
         return None
-    # What differs by rounding alone is one number: BCa divides by the third power of the spread.
-    if numbers[-1] - numbers[0] < NOTHING:
+    # BCa divides by the third power of the spread, so values that differ only by rounding count as equal.
+    if numbers[-1] - numbers[0] < TOLERANCE:
         return Interval(numbers[0], numbers[-1])
     import numpy as np
     from scipy import stats
 
-    found = stats.bootstrap(
+    limits = stats.bootstrap(
         (numbers,),
         np.mean,
         confidence_level=confidence,
@@ -107,4 +117,4 @@ def bootstrap(
         method="BCa",
         rng=np.random.default_rng(seed),
     ).confidence_interval
-    return Interval(float(found.low), float(found.high))
+    return Interval(float(limits.low), float(limits.high))

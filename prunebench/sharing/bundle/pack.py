@@ -12,12 +12,12 @@ from prunebench.errors import PrunebenchError
 from prunebench.hooks.registry import Registry
 from prunebench.planning.graph import Node
 from prunebench.pruning import bitmask
+from prunebench.recipes.options import split_list
 from prunebench.recipes.phases import asks_strategy
-from prunebench.recipes.strategy import split_list
 from prunebench.reports.render.files import written
 from prunebench.results.filters import Selection, choose_plans, nothing, one_setting, select
 from prunebench.results.rows import Row, stored_rows
-from prunebench.runtime.machine import version
+from prunebench.runtime.environment import version
 from prunebench.sharing.bundle import archive, predictions, reader, schema, strict
 from prunebench.sharing.bundle.schema import CellLine, MaskLine, PlanHead
 from prunebench.sharing.bundle.trees import Trees

@@ -70,10 +70,10 @@ class Obstacles:
 def _lacks(name: str, fingerprint: str, device: str, *, registry: Registry, model: str | None) -> str:
     """Why nothing of that model and device can be trained here, or ""."""
     from prunebench.models.loading import model_source
-    from prunebench.runtime import machine
+    from prunebench.runtime import devices
 
     try:
-        machine.check_device(device)
+        devices.check_device(device)
         found = model_source(model or name, registry)
     except PrunebenchError as error:
         return f"its model or device is not at hand: {error.message}; --model says where a model lies"

@@ -9,7 +9,8 @@ from typing import Any
 from prunebench.errors import PrunebenchError
 from prunebench.planning.graph import Node, RecipeStep, add_steps, key_below
 from prunebench.recipes import phases
-from prunebench.recipes.phases import Adopt, Cubic, Phase, Prune, Train, asks_strategy
+from prunebench.recipes.phases import Adopt, Phase, Prune, Train, asks_strategy
+from prunebench.recipes.schedules import Cubic
 from prunebench.sharing.bundle.strict import check_fields
 from prunebench.store.schema import Experiment, PhaseEntry, StrategyCode
 from prunebench.tasks.protocol import Protocol

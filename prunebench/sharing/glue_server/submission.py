@@ -16,7 +16,7 @@ from prunebench.hooks.registry import Registry
 from prunebench.planning import experiment
 from prunebench.planning.graph import Plan, PlannedCell
 from prunebench.planning.suite import Suite, resolve
-from prunebench.recipes.phases import check_sparsity
+from prunebench.recipes.schedules import check_sparsity
 from prunebench.reports.render.files import written
 from prunebench.sharing.glue_server import server
 from prunebench.sharing.glue_server.server import ServerFile

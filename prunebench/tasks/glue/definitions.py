@@ -1,10 +1,12 @@
-"""The nine GLUE tasks: their definitions, and where their data is found. Imports neither torch nor `datasets`.
+"""The nine GLUE tasks, and where their data is read from.
 
-The same task object reads the hub, the official TSV files or a `save_to_disk` copy. What is read is brought to one
-form, so that the same data has one fingerprint: white space at the ends of a text is dropped (SST-2 has it behind
-every sentence, and the script that writes MRPC's TSV files strips what the hub keeps), nothing else of a text is
-touched; scores are rounded to single precision, which is what the hub stores, and written as the shortest decimal
-that stands for it (3.8, not 3.799999952316284).
+A task reads its data from the hub, from the official TSV files or from a `save_to_disk` copy. These differ in details,
+so texts and labels are normalised to give the same data the same fingerprint:
+
+- White space at the ends of a text is removed. SST-2 has it after every sentence, and MRPC has it on the hub but not in
+  its TSV files. Nothing else in a text changes.
+- Scores are rounded to single precision, as on the hub, and represented by the shortest decimal with that value (3.8,
+  not 3.799999952316284).
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ _DOCS = {
 
 
 def glue_tasks() -> list[Task]:
-    """The nine tasks, under the hub's names of their configurations."""
+    """The nine tasks, named like their configurations on the hub."""
     return [_task(layout) for layout in LAYOUTS]
 
 
@@ -51,22 +53,22 @@ def _task(layout: Layout) -> Task:
 
 
 def load(layout: Layout, source: DataSource) -> TaskData:
-    """Read one task from the hub, or from `source.glue_dir` if that is given.
+    """Read the data of one task from the hub, or from `source.glue_dir` if it is given.
 
-    Raises `PrunebenchError` for everything that is wrong with what is found, or not found, there.
+    Raises PrunebenchError if the data is missing or malformed.
     """
     if source.glue_dir is None:
         splits = from_hub(layout)
-    elif (saved := _saved_copy(layout, source.glue_dir)) is not None:
-        splits = from_disk(layout, saved)
+    elif (copy := saved_copy(layout, source.glue_dir)) is not None:
+        splits = from_disk(layout, copy)
     else:
         splits = from_tsv(layout, _folder(layout, source.glue_dir))
-    splits = {name: _one_form(split, scored=not layout.labels) for name, split in splits.items()}
+    splits = {name: _normalise(split, regression=not layout.labels) for name, split in splits.items()}
     return TaskData(splits.pop("train"), splits)
 
 
-def _saved_copy(layout: Layout, glue_dir: Path) -> Path | None:
-    """The `save_to_disk` copy that holds this task, if one is there. It goes before TSV files of the same task."""
+def saved_copy(layout: Layout, glue_dir: Path) -> Path | None:
+    """The folder of this task's `save_to_disk` copy, if there is one. It takes precedence over TSV files."""
     folders = (glue_dir / layout.config, glue_dir)
     return next((folder for folder in folders if (folder / "dataset_dict.json").is_file()), None)
 
@@ -78,14 +80,14 @@ def _folder(layout: Layout, glue_dir: Path) -> Path:
     folder = glue_dir / layout.folder
     if folder.is_dir():
         return folder
-    there = [
+    tasks = [
         other.folder
         for other in LAYOUTS
         if (glue_dir / other.folder).is_dir() or (glue_dir / other.config / "dataset_dict.json").is_file()
     ]
-    hint = f"tasks there: {', '.join(there) or 'none'}"
+    hint = f"its tasks: {', '.join(tasks) or 'none'}"
     if (glue_dir / "train.tsv").is_file():
-        hint = f"train.tsv lies in it, so give the folder above: {glue_dir.absolute().parent}"
+        hint = f"it contains train.tsv, so give the folder above: {glue_dir.absolute().parent}"
     raise PrunebenchError(
         f"GLUE folder {str(glue_dir)!r} lacks the task {layout.config}: expected the subfolder {layout.folder!r} with"
         f" TSV files, or {layout.config!r} with a save_to_disk copy",
@@ -93,13 +95,12 @@ def _folder(layout: Layout, glue_dir: Path) -> Path:
     )
 
 
-def _one_form(split: Split, scored: bool) -> Split:
-    """The same examples without white space at the ends of texts, and with scores as single precision has them."""
+def _normalise(split: Split, regression: bool) -> Split:
     texts = tuple([text.strip() for text in column] for column in split.texts)
-    return Split(texts, _shortest(split.labels) if scored else split.labels)
+    return Split(texts, _single_precision(split.labels) if regression else split.labels)
 
 
-def _shortest(scores: list[int] | list[float]) -> list[float]:
+def _single_precision(scores: list[int] | list[float]) -> list[float]:
     import numpy as np
 
     return [float(str(score)) for score in np.asarray(scores, dtype=np.float32)]

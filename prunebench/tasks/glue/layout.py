@@ -1,4 +1,4 @@
-"""Where each GLUE task keeps its columns, on the hub and in the official TSV files. Data only, imports nothing."""
+"""The columns, labels and files of each GLUE task, on the hub and in the official TSV files."""
 
 from __future__ import annotations
 
@@ -6,21 +6,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 SCORES = (0.0, 5.0)
-"""The range of the scores of the one regression task, STS-B."""
+"""The range of scores in STS-B, the one regression task."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """One GLUE task in all the places that it is read from.
+    """Where the data of one GLUE task is, and in which form.
 
-    `config` is its name on the hub and `folder` its folder in the official download. `texts` are the hub's text
-    columns and `tsv_texts` the same ones in the TSV files; `tsv_label` is the label's column there and `tsv_labels`
-    how its classes are written, in the order of `labels` (which is the hub's, and () for regression). `header` is
-    given where the TSV files have none. `splits` leads from our name of a split to the hub's and to the TSV file.
-    `skips_short` lets rows with too few columns be left out, as the hub's loader does.
-
-    `tests` leads from the hub's name of a split without labels to the TSV files, of which one is there, and `index` is
-    the column that numbers their rows.
+    - `config`, `folder`: the task's name on the hub, and its folder in the official download
+    - `texts`, `labels`: the text columns on the hub, and the class names in the order of their indices (() for
+      regression)
+    - `tsv_texts`, `tsv_label`: the same columns in the TSV files
+    - `tsv_labels`: how the TSV files write the classes, in the order of `labels`
+    - `header`: the column names, for TSV files without a header
+    - `splits`: from prunebench's name of a labelled split to its name on the hub and its TSV file
+    - `skips_short`: whether rows with too few columns are skipped, as the hub's loader does
+    - `tests`: from the hub's name of a split without labels to possible TSV files; the first one that exists is read
+    - `index`: the column of row numbers in these files
     """
 
     config: str
@@ -59,7 +61,7 @@ LAYOUTS = (
         labels=("not_equivalent", "equivalent"),
         tsv_texts=("#1 String", "#2 String"),
         tsv_label="Quality",
-        # The second is Microsoft's own file, which has labels and does not number its rows.
+        # The second one is Microsoft's own file, which has labels and no row numbers.
         tests={"test": ("test.tsv", "msr_paraphrase_test.txt")},
     ),
     Layout(
@@ -108,4 +110,4 @@ AX = Layout(
     tsv_texts=_PAIR,
     tests={"test": ("diagnostic.tsv", "../MNLI/diagnostic.tsv", "../diagnostic.tsv")},
 )
-"""GLUE's diagnostic set, which has no training part: models of MNLI answer it."""
+"""GLUE's diagnostic set. It has no training split; models trained on MNLI predict it."""

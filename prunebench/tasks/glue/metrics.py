@@ -1,7 +1,4 @@
-"""GLUE's metrics as plain functions. Imports neither torch nor `evaluate`; numpy and scipy where they are used.
-
-A score that its formula leaves undefined is None.
-"""
+"""The formulas of GLUE's metrics. A score is None if its formula is undefined."""
 
 from __future__ import annotations
 
@@ -34,7 +31,7 @@ GLUE_KEYS: dict[str, tuple[str, ...]] = {
     "hans": _ACCURACY,
     "ax": _ACCURACY,
 }
-"""The keys of each configuration of the GLUE metric, as the `evaluate` package names both."""
+"""The scores of each configuration of the GLUE metric, with the names that the `evaluate` package uses."""
 
 
 def _load_glue(config: str) -> Any:
@@ -51,10 +48,11 @@ def _keys(config: str) -> tuple[str, ...]:
 
 
 def scores(config: str, predictions: Sequence[float], references: Sequence[float]) -> Scores:
-    """The values of all keys of a configuration; None where the formula leaves the value undefined.
+    """The scores of a configuration, None for undefined ones.
 
-    `predictions` and `references` have the same length n ≥ 1: class indices, or scores for "stsb". A prediction that
-    is NaN or infinite leaves every key undefined. Raises ValueError for anything else that is no class.
+    `predictions` and `references` are class indices, or scores for "stsb", with the same length n ≥ 1. All scores are
+    undefined if a prediction is NaN or infinite. Raises PrunebenchError for an unknown configuration, and ValueError
+    for lists of different lengths and for class indices that are not integers.
     """
     import numpy as np
 
@@ -76,26 +74,26 @@ def _accuracy(predicted: NDArray[Any], expected: NDArray[Any]) -> float:
 
 
 def _confusion(predicted: NDArray[Any], expected: NDArray[Any]) -> tuple[int, int, int, int]:
-    """True positives, false positives, false negatives, true negatives; class 1 is the positive one."""
+    """True positives, false positives, false negatives and true negatives, where class 1 is positive."""
     for values in (predicted, expected):
         if not ((values == 0) | (values == 1)).all():
             raise ValueError("f1 and matthews_correlation are defined here for the classes 0 and 1 only")
-    hits = int(((predicted == 1) & (expected == 1)).sum())
-    false_alarms = int((predicted == 1).sum()) - hits
-    misses = int((expected == 1).sum()) - hits
-    return hits, false_alarms, misses, len(predicted) - hits - false_alarms - misses
+    tp = int(((predicted == 1) & (expected == 1)).sum())
+    fp = int((predicted == 1).sum()) - tp
+    fn = int((expected == 1).sum()) - tp
+    return tp, fp, fn, len(predicted) - tp - fp - fn
 
 
 def _f1(predicted: NDArray[Any], expected: NDArray[Any]) -> float | None:
-    """2·precision·recall / (precision + recall) of class 1; None if the precision or the recall is 0/0."""
-    hits, false_alarms, misses, _ = _confusion(predicted, expected)
-    if hits + false_alarms == 0 or hits + misses == 0:
+    """2·precision·recall / (precision + recall) of class 1; None if precision or recall is 0/0."""
+    tp, fp, fn, _ = _confusion(predicted, expected)
+    if tp + fp == 0 or tp + fn == 0:
         return None
-    return 2 * hits / (2 * hits + false_alarms + misses)
+    return 2 * tp / (2 * tp + fp + fn)
 
 
 def _matthews(predicted: NDArray[Any], expected: NDArray[Any]) -> float | None:
-    """Matthews 1975: (tp·tn − fp·fn) / √((tp+fp)(tp+fn)(tn+fp)(tn+fn)); None if one side is constant."""
+    """(tp·tn − fp·fn) / √((tp+fp)(tp+fn)(tn+fp)(tn+fn)) (Matthews 1975); None if one list is constant."""
     tp, fp, fn, tn = _confusion(predicted, expected)
     product = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
     return (tp * tn - fp * fn) / math.sqrt(product) if product else None
@@ -114,7 +112,7 @@ def _spearman(predicted: NDArray[Any], expected: NDArray[Any]) -> float | None:
 
 
 def _correlation(coefficient: Any, predicted: NDArray[Any], expected: NDArray[Any]) -> float | None:
-    """scipy's coefficient; None where scipy warns that one side is constant, or so nearly that all is rounding."""
+    """The coefficient of scipy; None if scipy warns that a list is constant, or constant up to rounding errors."""
     import numpy as np
     from scipy import stats
 
@@ -139,5 +137,5 @@ _FORMULAS: dict[str, Callable[[Any, Any], float | None]] = {
 
 
 GLUE_METRIC = MetricSpec(
-    "glue", "accuracy, F1, Matthews, Pearson and Spearman as GLUE has them, 0 to 1", _load_glue, scores
+    "glue", "accuracy, F1, Matthews, Pearson and Spearman as GLUE defines them, 0 to 1", _load_glue, scores
 )

@@ -1,6 +1,7 @@
-"""Tables of papers, re-entered by hand with their source, to stand beside measured rows. Torch-free; imports `errors`.
+"""Tables of papers, copied by hand with their source, to be shown beside measured rows.
 
-What is reported here was never run by this project: pages mark it so, and never rank it with what was measured.
+There is a JSON file for each table. The numbers were not measured by this project; pages mark them as reported and
+never rank them.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ class _Strict(BaseModel):
 
 
 class Column(_Strict):
-    """What a column of the paper's table is: a metric of a task, at a sparsity where the paper names one."""
+    """A column of a paper's table: a metric of a task, and its sparsity if the paper states one."""
 
     task: str
     metric: str
@@ -27,7 +28,7 @@ class Column(_Strict):
 
 
 class Reported(_Strict):
-    """A row of the paper's table, × 100 as printed there; None where it prints nothing."""
+    """A row of a paper's table, × 100 as printed there. None where the paper prints nothing."""
 
     method: str
     track: str
@@ -36,7 +37,11 @@ class Reported(_Strict):
 
 
 class Paper(_Strict):
-    """A table of a paper, and the setting that it was made under."""
+    """A table of a paper, and its setting.
+
+    spread: what ± stands for.
+    denominator: what the paper's sparsities are fractions of.
+    """
 
     name: str
     citation: str
@@ -53,23 +58,25 @@ class Paper(_Strict):
     def _as_many_values_as_columns(self) -> Paper:
         for row in self.rows:
             if {len(row.mean), len(row.std or row.mean)} != {len(self.columns)}:
-                raise ValueError(f"{row.method}: {len(self.columns)} values are expected")
+                raise ValueError(f"{row.method}: expected {len(self.columns)} values")
         return self
 
 
 def names() -> list[str]:
-    """The papers that there are, by name."""
+    """The names of all papers, sorted."""
     return sorted(file.name.removesuffix(".json") for file in files(__name__).iterdir() if file.name.endswith(".json"))
 
 
-def papers(wanted: tuple[str, ...]) -> tuple[Paper, ...]:
-    """The papers of these names, in alphabetical order; `all` stands for every one."""
+def papers(selection: tuple[str, ...]) -> tuple[Paper, ...]:
+    """The papers with these names, sorted by name; `all` selects every one.
+
+    Raises `PrunebenchError` for an unknown name.
+    """
     known = names()
-    for name in wanted:
+    for name in selection:
         if name not in (*known, ALL):
             raise unknown("published table", name, [*known, ALL])
-    chosen = known if ALL in wanted else sorted(set(wanted))
-    return tuple(_read(name) for name in chosen)
+    return tuple(_read(name) for name in (known if ALL in selection else sorted(set(selection))))
 
 
 def _read(name: str) -> Paper:
@@ -77,4 +84,4 @@ def _read(name: str) -> Paper:
     try:
         return Paper.model_validate_json(text)
     except ValueError as error:
-        raise PrunebenchError(f"the published table {name!r} is not sound: {error}") from None
+        raise PrunebenchError(f"published table {name!r} is not valid: {error}") from None

@@ -1,26 +1,26 @@
-// What the charts show. Each function takes what is chosen and gives plotly's traces and layout, or a sentence.
-// plotly reads a few HTML tags and entities in text: every name goes through `shown` first.
+// The charts. Each chart function takes the state and returns plotly's traces and layout, or a sentence in their place.
+// plotly interprets some HTML tags and entities in text, so every name goes through `escaped` first.
 
-// Okabe and Ito (2008), without black, which is dense, and without yellow, which cannot be read on white.
+// Okabe and Ito (2008), without black, which is dense, and without yellow, which is hard to see on white.
 const LIGHT = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
 const DARK = ["#4a9fe0", "#ff7f3f", "#2fc79b", "#e79cc6", "#f2b233", "#9ad7ff"];
 const SYMBOLS = [
   "circle", "square", "diamond", "triangle-up", "x", "star", "triangle-down", "pentagon", "hexagon", "cross", "hourglass",
 ];
 const ALPHA = 0.05;
-const LONGEST = 60; // characters of a name where it is pointed at
+const LONGEST = 60; // characters of a name in a hover text
 
 const narrow = () => window.innerWidth < 640;
 
 // --- text ---
 
-function shown(text) {
+function escaped(text) {
   return String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 }
 
-function cut(text, most) {
-  const all = Array.from(text);
-  return all.length > most ? all.slice(0, most - 1).join("") + "…" : text;
+function truncate(text, length) {
+  const characters = Array.from(text);
+  return characters.length > length ? characters.slice(0, length - 1).join("") + "…" : text;
 }
 
 function decimals(value, places = 2) {
@@ -36,10 +36,10 @@ function grouped(value) {
 }
 
 function bold(method) {
-  return `<b>${shown(cut(data.methods[method].label, LONGEST))}</b>`;
+  return `<b>${escaped(truncate(data.methods[method].label, LONGEST))}</b>`;
 }
 
-// Every seed's value, four to a line.
+// The value of every seed, four to a line.
 function seedLines(section, values, degenerate = []) {
   const seeds = data.sections[section].seeds;
   const parts = values
@@ -50,16 +50,16 @@ function seedLines(section, values, degenerate = []) {
   return lines.join("<br>");
 }
 
-function told(entry) {
+function hoverText(entry) {
   return [
     `${bold(entry.method)} at sparsity ${entry.sparsity}`,
     `${spread(entry.mean, entry.std)} (n = ${entry.n})`,
     seedLines(entry.section, entry.values, entry.degenerate),
-    shown(cut(entry.note, 80)),
+    escaped(truncate(entry.note, 80)),
   ].filter(Boolean).join("<br>");
 }
 
-// --- how it looks ---
+// --- style ---
 
 function look(method) {
   if (method === 0) return { colour: theme.fg, symbol: "circle-open", dash: "dash" }; // dense
@@ -103,12 +103,12 @@ function axis({ title, ...more }) {
   };
 }
 
-// An axis of names, the first at the bottom.
-function names(methods, most) {
+// An axis of method names, the first at the bottom.
+function nameAxis(methods, length) {
   return {
     title: "",
     tickvals: methods.map((_, i) => i),
-    ticktext: methods.map((method) => shown(cut(data.methods[method].label, most))),
+    ticktext: methods.map((method) => escaped(truncate(data.methods[method].label, length))),
     range: [-0.6, methods.length - 0.4],
   };
 }
@@ -147,11 +147,11 @@ function band(x, low, high, colour) {
   };
 }
 
-function across(from, to, y, text, line) {
+function horizontal(from, to, y, text, line) {
   return { type: "scatter", mode: "lines", x: [from, to], y: [y, y], hovertext: text, hoverinfo: "text", line };
 }
 
-// The dense runs and the majority class across the whole chart.
+// The dense runs and the majority class, as lines across the whole chart.
 function references(dense, majority, from, to) {
   const traces = [], annotations = [];
   const label = (y, text) => annotations.push({
@@ -163,27 +163,27 @@ function references(dense, majority, from, to) {
       const low = dense.mean - dense.std, high = dense.mean + dense.std;
       traces.push(band([from, to], [low, low], [high, high], theme.fg));
     }
-    traces.push(across(from, to, dense.mean, told(dense), { color: theme.fg, width: 1.5, dash: "dash" }));
+    traces.push(horizontal(from, to, dense.mean, hoverText(dense), { color: theme.fg, width: 1.5, dash: "dash" }));
     label(dense.mean, "dense");
   }
   if (majority !== null) {
     const text = `majority class: ${decimals(majority)}`;
-    traces.push(across(from, to, majority, text, { color: theme.muted, width: 1.5, dash: "dot" }));
+    traces.push(horizontal(from, to, majority, text, { color: theme.muted, width: 1.5, dash: "dot" }));
     label(majority, "majority class");
   }
   return { traces, annotations };
 }
 
-// Entries with a score by method, each in the order of sparsity.
+// The entries with a score by method, sorted by sparsity.
 function bySparsity(entries) {
-  const found = new Map();
+  const byMethod = new Map();
   for (const entry of entries) {
     if (entry.mean === null) continue;
-    if (!found.has(entry.method)) found.set(entry.method, []);
-    found.get(entry.method).push(entry);
+    if (!byMethod.has(entry.method)) byMethod.set(entry.method, []);
+    byMethod.get(entry.method).push(entry);
   }
-  for (const list of found.values()) list.sort((a, b) => a.sparsity - b.sparsity);
-  return [...found.entries()].sort((a, b) => a[0] - b[0]);
+  for (const list of byMethod.values()) list.sort((a, b) => a.sparsity - b.sparsity);
+  return [...byMethod.entries()].sort((a, b) => a[0] - b[0]);
 }
 
 function seedPoints(entries) {
@@ -194,57 +194,57 @@ function seedPoints(entries) {
 
 const seedText = ({ entry, value, seed }) => `${bold(entry.method)}, seed ${seed}: ${decimals(value)}`;
 
-// What papers reported of this task and metric, hollow and grey.
+// What papers report for this task and metric, as hollow grey markers.
 function reportedTraces(state) {
   const section = data.sections[state.section], track = data.tracks[state.track];
-  const found = data.reported.filter((each) => each.task === section.name && each.metric === columnOf(state)
+  const rows = data.reported.filter((each) => each.task === section.name && each.metric === columnOf(state)
     && each.sparsity !== null && each.track === track);
-  if (!found.length) return [];
-  const text = found.map((each) => [
-    `<b>${shown(each.method)}</b>, reported, not measured here`,
+  if (!rows.length) return [];
+  const text = rows.map((each) => [
+    `<b>${escaped(each.method)}</b>, reported, not measured here`,
     spread(each.mean, each.std),
-    shown(each.source),
-    shown(each.setting),
+    escaped(each.source),
+    escaped(each.setting),
   ].join("<br>"));
   const marker = { color: theme.muted, symbol: "diamond-open", size: 10 };
-  return [markers(found.map((each) => each.sparsity), found.map((each) => each.mean), text, marker)];
+  return [markers(rows.map((each) => each.sparsity), rows.map((each) => each.mean), text, marker)];
 }
 
 // --- charts ---
 
 function scoresChart(state) {
   const levels = sparsities(state);
-  if (!levels.length) return "There is nothing here but dense runs.";
+  if (!levels.length) return "There are only dense runs here.";
   const last = levels[levels.length - 1];
   const pad = levels.length > 1 ? 0.04 * (last - levels[0]) : 0.05;
   const from = levels[0] - pad, to = last + pad;
   const majority = data.sections[state.section].majority[state.column];
   const { traces, annotations } = references(denseOf(state), majority, from, to);
-  const found = bySparsity(entriesOf(state).filter((entry) => state.visible.has(entry.method)));
-  for (const [method, entries] of found) {
+  const curves = bySparsity(entriesOf(state).filter((entry) => state.visible.has(entry.method)));
+  for (const [method, entries] of curves) {
     const low = entries.map((entry) => entry.mean - (entry.std || 0));
     const high = entries.map((entry) => entry.mean + (entry.std || 0));
     traces.push(band(entries.map((entry) => entry.sparsity), low, high, look(method).colour));
   }
-  for (const [method, entries] of found) {
+  for (const [method, entries] of curves) {
     const points = seedPoints(entries), x = points.map(({ entry }) => entry.sparsity);
     const marker = { color: look(method).colour, size: 4, opacity: 0.5 };
     traces.push(markers(x, points.map(({ value }) => value), points.map(seedText), marker));
     const means = entries.map((entry) => entry.mean);
-    traces.push(curve(method, entries.map((entry) => entry.sparsity), means, entries.map(told)));
+    traces.push(curve(method, entries.map((entry) => entry.sparsity), means, entries.map(hoverText)));
   }
   traces.push(...reportedTraces(state));
-  const y = { title: `${shown(columnOf(state))} × 100` };
+  const y = { title: `${escaped(columnOf(state))} × 100` };
   return { traces, layout: layout({ title: "sparsity", range: [from, to] }, y, { annotations }) };
 }
 
 function stripChart(state) {
   const dense = denseOf(state), majority = data.sections[state.section].majority[state.column];
-  const found = entriesOf(state).filter((entry) => entry.sparsity === state.sparsity && entry.mean !== null
+  const entries = entriesOf(state).filter((entry) => entry.sparsity === state.sparsity && entry.mean !== null
     && state.visible.has(entry.method));
-  if (!found.length) return "No method has a score here.";
-  found.sort((a, b) => a.mean - b.mean || b.method - a.method);
-  const rows = dense && dense.mean !== null ? [...found, dense] : found;
+  if (!entries.length) return "No method has a score here.";
+  entries.sort((a, b) => a.mean - b.mean || b.method - a.method);
+  const rows = dense && dense.mean !== null ? [...entries, dense] : entries;
   const traces = rows.flatMap((entry, row) => {
     const { colour, symbol } = look(entry.method), points = seedPoints([entry]);
     const x = points.map(({ value }) => value), marker = { color: colour, symbol, size: 8, opacity: 0.75 };
@@ -252,19 +252,19 @@ function stripChart(state) {
     return [
       ...(entry.low === null ? [] : [bar(entry.low, entry.high, row, colour)]),
       markers(x, x.map(() => row), points.map(seedText), marker),
-      markers([entry.mean], [row], [told(entry)], tick),
+      markers([entry.mean], [row], [hoverText(entry)], tick),
     ];
   });
   const line = { color: theme.muted, width: 1.5, dash: "dot" };
   const shapes = majority === null ? [] : [
     { type: "line", xref: "x", yref: "paper", x0: majority, x1: majority, y0: 0, y1: 1, line },
   ];
-  const y = names(rows.map((entry) => entry.method), narrow() ? 16 : 28);
+  const y = nameAxis(rows.map((entry) => entry.method), narrow() ? 16 : 28);
   const height = Math.max(200, 90 + 34 * rows.length);
-  return { traces, layout: layout({ title: `${shown(columnOf(state))} × 100` }, y, { shapes, height }) };
+  return { traces, layout: layout({ title: `${escaped(columnOf(state))} × 100` }, y, { shapes, height }) };
 }
 
-function keptText(entry) {
+function retentionText(entry) {
   return [
     `${bold(entry.method)} at sparsity ${entry.sparsity}`,
     `${spread(entry.mean, entry.std)} % retained`,
@@ -274,15 +274,16 @@ function keptText(entry) {
   ].join("<br>");
 }
 
-function keptChart(state, amount, words, x) {
-  const found = data.kept.filter((entry) => entry.section === state.section && entry.track === state.track
+// Score retained against `amount`, a field of the retention entries. `subject` names it where there is nothing to draw.
+function retentionChart(state, amount, subject, x) {
+  const points = data.retention.filter((entry) => entry.section === state.section && entry.track === state.track
     && entry.mean !== null && entry[amount] !== null && state.visible.has(entry.method));
-  if (!found.length) return `No ${words} are known here, or nothing can be retained.`;
-  const traces = bySparsity(found).map(([method, entries]) => {
+  if (!points.length) return `${subject} are unknown here, or no score retained can be computed.`;
+  const traces = bySparsity(points).map(([method, entries]) => {
     const color = faded(look(method).colour, 0.5), array = entries.map((entry) => entry.std || 0);
     const error = { error_y: { type: "data", array, color, thickness: 1, width: 3 } };
     const means = entries.map((entry) => entry.mean);
-    return curve(method, entries.map((entry) => entry[amount]), means, entries.map(keptText), error);
+    return curve(method, entries.map((entry) => entry[amount]), means, entries.map(retentionText), error);
   });
   const line = { color: theme.fg, width: 1.5, dash: "dash" };
   const shapes = [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: 100, y1: 100, line }];
@@ -290,16 +291,17 @@ function keptChart(state, amount, words, x) {
 }
 
 function parametersChart(state) {
-  return keptChart(state, "share", "sizes", { title: "parameters left, % of the model", autorange: "reversed" });
+  return retentionChart(state, "share", "Sizes", { title: "parameters left, % of the model", autorange: "reversed" });
 }
 
 function costChart(state) {
   const unit = state.cost === "steps" ? "optimiser steps" : "seconds of training";
   const x = { title: `${unit}, to find the mask and to train`, rangemode: "tozero" };
-  return keptChart(state, state.cost, state.cost === "steps" ? "steps" : "seconds of one kind of hardware", x);
+  return retentionChart(state, state.cost, state.cost === "steps" ? "Steps" : "Seconds on one kind of hardware", x);
 }
 
-// Nemenyi's critical difference, half to each side, so that bars which do not meet are apart; lines join what is not.
+// Average ranks with Nemenyi's critical difference, half to each side: bars that do not overlap can be told apart.
+// Lines at the right join methods that cannot.
 function ranksChart(state) {
   const { standing } = ranksOf(state);
   if (!standing || !standing.ranks.length) return "There is no ranking over tasks here.";
@@ -312,15 +314,15 @@ function ranksChart(state) {
       markers([mean], [row], [text], { color: colour, symbol, size: 11 }),
     ];
   });
-  const at = new Map(rows.map(([method], i) => [method, i]));
+  const rowOf = new Map(rows.map(([method], i) => [method, i]));
   const groups = standing.groups.filter((group) => group.length > 1);
   const shapes = groups.map((group, i) => {
-    const places = group.map((method) => at.get(method)), x = 1.015 + 0.02 * i;
-    const ends = { y0: Math.min(...places) - 0.25, y1: Math.max(...places) + 0.25 };
+    const positions = group.map((method) => rowOf.get(method)), x = 1.015 + 0.02 * i;
+    const ends = { y0: Math.min(...positions) - 0.25, y1: Math.max(...positions) + 0.25 };
     return { type: "line", xref: "paper", x0: x, x1: x, ...ends, line: { color: theme.fg, width: 4 } };
   });
   const x = { title: "average rank over tasks (1 is best)", range: [count + 0.5, 0.5], dtick: Math.ceil(count / 10) };
-  const y = names(rows.map(([method]) => method), narrow() ? 16 : 40);
+  const y = nameAxis(rows.map(([method]) => method), narrow() ? 16 : 40);
   const margin = { l: 52, r: 26 + (narrow() ? 8 : 20) * groups.length, t: 10, b: 46 };
   return { traces, layout: layout(x, y, { shapes, margin, height: Math.max(200, 90 + 30 * count) }) };
 }

@@ -1,8 +1,8 @@
-// What is chosen, and what changes when something else is.
+// The state of the page, and what is drawn again when it changes.
 
 const byId = (id) => document.getElementById(id);
 const data = JSON.parse(byId("data").textContent);
-for (const [list, names] of [["entries", data.entry], ["kept", data.keptEntry]]) {
+for (const [list, names] of [["entries", data.entryFields], ["retention", data.retentionFields]]) {
   data[list] = data[list].map((values) => Object.fromEntries(names.map((name, i) => [name, values[i]])));
 }
 const DENSE = data.tracks.indexOf("dense");
@@ -10,12 +10,12 @@ const CHARTS = {
   scores: scoresChart, strip: stripChart, parameters: parametersChart, spent: costChart, ranks: ranksChart,
 };
 const CONTROLS = { section: "task", column: "metric", track: "track", sparsity: "sparsity", cost: "cost" };
-const FIRST = 8; // methods that are shown at first: more lines cannot be told apart
+const FIRST = 8; // methods shown at first: more lines are hard to tell apart
 const state = { section: 0, column: 0, track: 0, sparsity: null, cost: "steps", visible: new Set() };
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 let theme = {}, allRows = [];
 
-// --- what there is ---
+// --- data ---
 
 const entryIndex = new Map();
 for (const entry of data.entries) {
@@ -23,11 +23,12 @@ for (const entry of data.entries) {
   if (!entryIndex.has(key)) entryIndex.set(key, []);
   entryIndex.get(key).push(entry);
 }
-const found = (section, column, track) => entryIndex.get([section, column, track].join()) || [];
-const entriesOf = ({ section, column, track }) => (track === DENSE ? [] : found(section, column, track));
-const denseOf = ({ section, column }) => found(section, column, DENSE)[0];
+const entriesAt = (section, column, track) => entryIndex.get([section, column, track].join()) || [];
+const entriesOf = ({ section, column, track }) => (track === DENSE ? [] : entriesAt(section, column, track));
+const denseOf = ({ section, column }) => entriesAt(section, column, DENSE)[0];
 const columnOf = ({ section, column }) => data.sections[section].columns[column];
-const sparsities = (chosen) => [...new Set(entriesOf(chosen).map((entry) => entry.sparsity))].sort((a, b) => a - b);
+const sparsities = (selection) =>
+  [...new Set(entriesOf(selection).map((entry) => entry.sparsity))].sort((a, b) => a - b);
 
 function ranksOf({ section, track, sparsity }) {
   const rankings = data.rankings.filter((each) => each.track === data.tracks[track]);
@@ -39,49 +40,50 @@ function ranksOf({ section, track, sparsity }) {
 
 function captions() {
   const section = data.sections[state.section], methods = `${data.tracks[state.track]} methods`;
-  const what = `${section.title}${section.name === "average" ? "" : ` ${columnOf(state)}`}, ${methods}`;
+  const subject = `${section.title}${section.name === "average" ? "" : ` ${columnOf(state)}`}, ${methods}`;
   const known = entriesOf(state).filter((entry) => entry.sparsity === state.sparsity && entry.mean !== null);
   const [best] = known.sort((a, b) => b.mean - a.mean);
-  const first = best
-    ? ` The highest mean is that of ${data.methods[best.method].label}: ${spread(best.mean, best.std)}.` : "";
+  const winner = best
+    ? ` Highest mean: ${data.methods[best.method].label}, ${spread(best.mean, best.std)}.` : "";
   const { ranking, standing } = ranksOf(state);
   return {
-    scores: `Score against sparsity: ${what}.`,
-    strip: `Every seed at sparsity ${state.sparsity}: ${what}. A tick is the mean, a bar its 95 % interval.${first}`,
-    parameters: `Score retained against what is left of the model: ${section.title}, ${methods}.`,
-    spent: `Score retained against what it cost: ${section.title}, ${methods}.`,
+    scores: `Score against sparsity: ${subject}.`,
+    strip: `Every seed at sparsity ${state.sparsity}: ${subject}. Ticks are means, bars their 95 % intervals.${winner}`,
+    parameters: `Score retained against the parameters left: ${section.title}, ${methods}.`,
+    spent: `Score retained against the cost: ${section.title}, ${methods}.`,
     ranks: ranking
-      ? `Critical-difference diagram at sparsity ${state.sparsity}: ${ranking.title}, ${methods}.${tested(standing)}`
+      ? `Critical-difference diagram at sparsity ${state.sparsity}: ${ranking.title}, ${methods}.${friedman(standing)}`
       : "Critical-difference diagram.",
   };
 }
 
-function tested(standing) {
+function friedman(standing) {
   if (!standing || standing.cd === null) return "";
   const p = standing.p < 0.001 ? "p < 0.001" : `p = ${standing.p.toFixed(3)}`;
-  const all = standing.p < ALPHA ? "" : ", which are all";
+  const all = standing.p < ALPHA ? "" : "; here these are all methods";
   return ` Friedman's test: ${p}; critical difference ${standing.cd.toFixed(2)}, drawn half to each side. `
-    + `A thick line at the right joins methods that cannot be told apart${all}.`;
+    + `Thick lines at the right join methods that cannot be told apart${all}.`;
 }
 
 function draw() {
-  const said = captions();
+  const texts = captions();
   for (const [name, chart] of Object.entries(CHARTS)) {
-    byId(`${name}-caption`).textContent = said[name];
+    byId(`${name}-caption`).textContent = texts[name];
     show(byId(name), name, chart(state));
   }
 }
 
-function show(place, name, made) {
-  const empty = typeof made === "string";
-  place.classList.toggle("empty", empty);
+// `chart` holds traces and a layout, or is a sentence that is shown in their place.
+function show(element, name, chart) {
+  const empty = typeof chart === "string";
+  element.classList.toggle("empty", empty);
   if (empty) {
-    Plotly.purge(place);
-    place.textContent = made;
+    Plotly.purge(element);
+    element.textContent = chart;
     return;
   }
-  if (!place.classList.contains("js-plotly-plot")) place.textContent = "";
-  Plotly.react(place, made.traces, made.layout, {
+  if (!element.classList.contains("js-plotly-plot")) element.textContent = "";
+  Plotly.react(element, chart.traces, chart.layout, {
     responsive: true,
     typesetMath: false,
     displaylogo: false,
@@ -91,37 +93,37 @@ function show(place, name, made) {
   });
 }
 
-// --- choosing ---
+// --- controls ---
 
-function options(select, entries, chosen) {
+function fillSelect(select, entries, selected) {
   select.replaceChildren(...entries.map(([value, text]) => {
     const option = document.createElement("option");
     option.value = value;
     option.textContent = text;
-    option.selected = String(value) === String(chosen);
+    option.selected = String(value) === String(selected);
     return option;
   }));
   select.disabled = entries.length < 2;
 }
 
-// Keeps what is chosen within what there is.
-function choices() {
+// Fill the controls, and reset each choice that the others rule out.
+function fillControls() {
   const section = data.sections[state.section];
   if (state.column >= section.columns.length) state.column = 0;
   const tracks = data.tracks.map((_, i) => i)
-    .filter((i) => i !== DENSE && found(state.section, state.column, i).length);
+    .filter((i) => i !== DENSE && entriesAt(state.section, state.column, i).length);
   if (!tracks.includes(state.track)) state.track = tracks.length ? tracks[0] : DENSE;
   const levels = sparsities(state);
   if (!levels.includes(state.sparsity)) {
     state.sparsity = levels.length ? levels[Math.floor((levels.length - 1) / 2)] : null;
   }
-  options(byId("task"), data.sections.map((each, i) => [i, each.title]), state.section);
-  options(byId("metric"), section.columns.map((each, i) => [i, each]), state.column);
-  options(byId("track"), tracks.map((i) => [i, data.tracks[i]]), state.track);
-  options(byId("sparsity"), levels.map((each) => [each, String(each)]), state.sparsity);
+  fillSelect(byId("task"), data.sections.map((each, i) => [i, each.title]), state.section);
+  fillSelect(byId("metric"), section.columns.map((each, i) => [i, each]), state.column);
+  fillSelect(byId("track"), tracks.map((i) => [i, data.tracks[i]]), state.track);
+  fillSelect(byId("sparsity"), levels.map((each) => [each, String(each)]), state.sparsity);
 }
 
-// The methods of the chosen track; at first those of the highest means are shown.
+// List the methods of the selected track. At first those with the highest means are shown.
 function legend() {
   const means = new Map();
   for (const entry of entriesOf(state)) {
@@ -151,40 +153,40 @@ function legendEntry(method) {
   return label;
 }
 
-function drawing(name, attributes) {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  return made;
+function svgElement(name, attributes) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  return element;
 }
 
 function swatch(method) {
   const { colour, symbol, dash } = look(method), dashes = dash === "dot" ? "2 3" : "none";
-  const image = drawing("svg", { width: 34, height: 16, viewBox: "0 0 34 16", "aria-hidden": "true" });
+  const image = svgElement("svg", { width: 34, height: 16, viewBox: "0 0 34 16", "aria-hidden": "true" });
   image.append(
-    drawing("line", { x1: 0, x2: 34, y1: 8, y2: 8, stroke: colour, "stroke-width": 2, "stroke-dasharray": dashes }),
-    drawing("path", { d: SHAPES[symbol], fill: colour, transform: "translate(17 8)" }),
+    svgElement("line", { x1: 0, x2: 34, y1: 8, y2: 8, stroke: colour, "stroke-width": 2, "stroke-dasharray": dashes }),
+    svgElement("path", { d: SHAPES[symbol], fill: colour, transform: "translate(17 8)" }),
   );
   return image;
 }
 
-// A closed path through points at these distances from the middle, the first of them on top.
-function around(distances) {
+// A closed path through points at these distances from the centre, the first one on top.
+function polygon(distances) {
   return distances.map((distance, i) => {
     const angle = 2 * Math.PI * i / distances.length - Math.PI / 2;
     return `${i ? "L" : "M"}${(distance * Math.cos(angle)).toFixed(2)} ${(distance * Math.sin(angle)).toFixed(2)}`;
   }).join("") + "Z";
 }
 
-// plotly's symbols, about as it draws them.
+// Approximations of plotly's symbols.
 const SHAPES = {
   circle: "M5 0A5 5 0 1 1 -5 0A5 5 0 1 1 5 0Z",
   square: "M-4.5-4.5H4.5V4.5H-4.5Z",
-  diamond: around(Array(4).fill(6)),
-  "triangle-up": around(Array(3).fill(6)),
+  diamond: polygon(Array(4).fill(6)),
+  "triangle-up": polygon(Array(3).fill(6)),
   "triangle-down": "M0 6L5.2-3H-5.2Z",
-  pentagon: around(Array(5).fill(5.5)),
-  hexagon: around(Array(6).fill(5.5)),
-  star: around(Array(10).fill(0).map((_, i) => (i % 2 ? 2.8 : 6.5))),
+  pentagon: polygon(Array(5).fill(5.5)),
+  hexagon: polygon(Array(6).fill(5.5)),
+  star: polygon(Array(10).fill(0).map((_, i) => (i % 2 ? 2.8 : 6.5))),
   cross: "M-1.8-5.5H1.8V-1.8H5.5V1.8H1.8V5.5H-1.8V1.8H-5.5V-1.8H-1.8Z",
   x: "M-5-2.5L-2.5-5L0-2.5L2.5-5L5-2.5L2.5 0L5 2.5L2.5 5L0 2.5L-2.5 5L-5 2.5L-2.5 0Z",
   hourglass: "M-5-5H5L-5 5H5Z",
@@ -195,7 +197,7 @@ function refresh() {
   const [fg, muted, rule, grid, card] = ["--dense", "--muted", "--rule", "--grid", "--card"]
     .map((name) => style.getPropertyValue(name).trim());
   theme = { dark: dark.matches, fg, muted, rule, grid, card };
-  choices();
+  fillControls();
   legend();
   draw();
 }
@@ -224,18 +226,18 @@ function listen() {
   byId("more").addEventListener("click", () => { limit += STEP; showTable(); });
 }
 
-function filters() {
+function fillFilters() {
   for (const name of FILTERS) {
     const values = [...new Set(allRows.map((row) => row[name]))].filter((value) => value !== null);
     if (name === "sparsity") values.sort((a, b) => a - b);
-    options(byId(`filter-${name}`), [["", "all"], ...values.map((value) => [String(value), String(value)])], "");
+    fillSelect(byId(`filter-${name}`), [["", "all"], ...values.map((value) => [String(value), String(value)])], "");
   }
 }
 
 listen();
-sortableRankings();
+makeRankingsSortable();
 refresh();
 allRows = tableRows();
-filters();
+fillFilters();
 tableHead();
 showTable();

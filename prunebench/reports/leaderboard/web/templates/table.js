@@ -1,4 +1,4 @@
-// The table of every result: sorted, filtered, a hundred rows at a time. Everything is put in as text, never as HTML.
+// The table of all results: sorted, filtered, a hundred rows at a time. Names are inserted as text, never as HTML.
 
 const STEP = 100;
 const FILTERS = ["task", "metric", "track", "sparsity"];
@@ -10,7 +10,7 @@ const brackets = (low, high, show = decimals) => (low === null ? "" : `[${show(l
 const difference = (row) =>
   (row.delta === null ? "—" : `${signed(row.delta)} ${brackets(row.deltaLow, row.deltaHigh, signed)}`);
 
-// `value` is what a column is sorted by; `text` what it shows, where that is something else.
+// A column is sorted by `value` and shows `text`, or `value` if there is none.
 const COLUMNS = [
   { title: "method", value: (row) => row.method, head: true },
   { title: "task", value: (row) => row.task },
@@ -32,16 +32,19 @@ const COLUMNS = [
 
 function tableRows() {
   const key = (entry) => [entry.section, entry.track, entry.sparsity, entry.method].join();
-  const kept = new Map(data.kept.map((entry) => [key(entry), entry]));
-  return [...data.entries.map((entry) => measured(entry, kept.get(key(entry)))), ...data.reported.map(reported)];
+  const retention = new Map(data.retention.map((entry) => [key(entry), entry]));
+  return [
+    ...data.entries.map((entry) => measuredRow(entry, retention.get(key(entry)))),
+    ...data.reported.map(reportedRow),
+  ];
 }
 
-function measured(entry, found) {
+function measuredRow(entry, retention) {
   const section = data.sections[entry.section];
   const seeds = entry.values.map((value, i) => (value === null ? ""
     : `${section.seeds[i]}: ${decimals(value)}${entry.degenerate.includes(i) ? "*" : ""}`));
   const { mean: retained, parameters, steps, seconds, speed } =
-    found || { mean: null, parameters: null, steps: null, seconds: null, speed: null };
+    retention || { mean: null, parameters: null, steps: null, seconds: null, speed: null };
   return {
     ...entry,
     method: data.methods[entry.method].label,
@@ -53,51 +56,53 @@ function measured(entry, found) {
   };
 }
 
-function reported(each) {
-  const unknown = ["low", "high", "delta", "deltaLow", "deltaHigh", "retained", "parameters", "steps", "seconds", "speed", "n"];
+function reportedRow(entry) {
+  const unknown = [
+    "low", "high", "delta", "deltaLow", "deltaHigh", "retained", "parameters", "steps", "seconds", "speed", "n",
+  ];
   return {
     ...Object.fromEntries(unknown.map((name) => [name, null])),
-    ...each,
+    ...entry,
     reported: true,
     seeds: "",
     best: 0,
-    track: `${each.track}, reported`,
-    note: `reported: ${each.source}; ${each.setting}`,
+    track: `${entry.track}, reported`,
+    note: `reported: ${entry.source}; ${entry.setting}`,
   };
 }
 
-function filtered(rows) {
+function filterRows(rows) {
   const words = byId("search").value.toLowerCase().split(/\s+/).filter(Boolean);
-  const wanted = FILTERS.map((name) => [name, byId(`filter-${name}`).value]).filter(([, value]) => value !== "");
-  const said = (row) => `${row.method} ${row.task} ${row.metric} ${row.track} ${row.note}`.toLowerCase();
-  return rows.filter((row) => wanted.every(([name, value]) => String(row[name]) === value)
-    && (!words.length || words.every((word) => said(row).includes(word))));
+  const filters = FILTERS.map((name) => [name, byId(`filter-${name}`).value]).filter(([, value]) => value !== "");
+  const searchText = (row) => `${row.method} ${row.task} ${row.metric} ${row.track} ${row.note}`.toLowerCase();
+  return rows.filter((row) => filters.every(([name, value]) => String(row[name]) === value)
+    && (!words.length || words.every((word) => searchText(row).includes(word))));
 }
 
-function compared(a, b) {
+function compare(a, b) {
   if (typeof a === "number" && typeof b === "number") return a - b;
   return String(a).localeCompare(String(b), "en", { numeric: true });
 }
 
-function sorted(rows) {
+function sortRows(rows) {
   if (order.column === null) return rows;
   const { value } = COLUMNS[order.column], sign = order.descending ? -1 : 1;
   const keyed = rows.map((row, i) => [value(row), i, row]);
   keyed.sort(([a, i], [b, j]) => {
     const lacksA = a === null || a === "", lacksB = b === null || b === "";
-    if (lacksA || lacksB) return lacksA - lacksB || i - j; // what is not known comes last either way
-    return sign * compared(a, b) || i - j;
+    if (lacksA || lacksB) return lacksA - lacksB || i - j; // unknown values come last in both directions
+    return sign * compare(a, b) || i - j;
   });
   return keyed.map(([, , row]) => row);
 }
 
 function showTable() {
-  const found = sorted(filtered(allRows)), visible = found.slice(0, limit);
+  const rows = sortRows(filterRows(allRows)), visible = rows.slice(0, limit);
   const body = document.createElement("tbody");
   body.append(...visible.map(tableRow));
   byId("results").tBodies[0].replaceWith(body);
-  byId("count").textContent = `${grouped(visible.length)} of ${grouped(found.length)} rows`;
-  byId("more").hidden = visible.length === found.length;
+  byId("count").textContent = `${grouped(visible.length)} of ${grouped(rows.length)} rows`;
+  byId("more").hidden = visible.length === rows.length;
 }
 
 function tableRow(row) {
@@ -133,7 +138,7 @@ function tableHead() {
 }
 
 function sortBy(i) {
-  // Numbers greatest first, words from A: what is looked for first.
+  // Numbers start with the greatest, words with A.
   order.descending = order.column === i ? !order.descending : Boolean(COLUMNS[i].number);
   order.column = i;
   [...byId("results").tHead.rows[0].cells].forEach((cell, j) => {
@@ -144,28 +149,28 @@ function sortBy(i) {
   showTable();
 }
 
-function button(text, pressed) {
-  const made = document.createElement("button");
-  made.type = "button";
-  made.textContent = text;
-  made.addEventListener("click", pressed);
-  return made;
+function button(text, action) {
+  const element = document.createElement("button");
+  element.type = "button";
+  element.textContent = text;
+  element.addEventListener("click", action);
+  return element;
 }
 
-// A ranking can be put in the order of any of its sparsities.
-function sortableRankings() {
+// Turn the header of each sparsity of a ranking into a button that sorts by it.
+function makeRankingsSortable() {
   for (const table of document.querySelectorAll("table.ranking")) {
     [...table.tHead.rows[0].cells].slice(1).forEach((cell, i) => {
-      const pressed = button(cell.textContent, () => orderRanking(table, cell, i + 1));
-      pressed.setAttribute("aria-label", `Order by the ranking at sparsity ${cell.textContent}`);
-      cell.replaceChildren(pressed);
+      const sortButton = button(cell.textContent, () => orderRanking(table, cell, i + 1));
+      sortButton.setAttribute("aria-label", `Order by the ranking at sparsity ${cell.textContent}`);
+      cell.replaceChildren(sortButton);
     });
   }
 }
 
 function orderRanking(table, cell, column) {
   const down = cell.getAttribute("aria-sort") === "ascending";
-  const rows = [...table.querySelectorAll("tr.place")].map((row) => [Number(row.cells[column].dataset.order), row]);
+  const rows = [...table.querySelectorAll("tr.placement")].map((row) => [Number(row.cells[column].dataset.order), row]);
   rows.sort(([a], [b]) => (down ? b - a : a - b));
   table.tBodies[0].append(...rows.map(([, row]) => row));
   for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");

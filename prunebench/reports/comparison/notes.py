@@ -1,0 +1,41 @@
+"""The sentences of a comparison about its input: what was left out, and what may make a score wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from prunebench.reports.comparison.report import SeedComparison
+from prunebench.reports.render.formatting import METRICS, level, listing, seeds
+
+
+def omissions(comparisons: Iterable[SeedComparison]) -> Iterator[str]:
+    """A sentence for whatever is not compared, or not for all seeds, with the reason."""
+    same: dict[tuple[str, str, float], None] = {}
+    for entry in comparisons:
+        where = f"{entry.condition.task} at {level(entry.condition.sparsity)}"
+        if not entry.comparison.n:
+            yield f"{entry.a} and {entry.b} share no seed on {where}."
+        elif entry.same_trainings:
+            same[entry.a, entry.b, entry.condition.sparsity] = None
+        elif entry.unpaired_seeds:
+            yield f"{entry.a} and {entry.b} on {where}: only one of them has {seeds(entry.unpaired_seeds)}."
+    for a, b, sparsity in same:
+        yield f"At {level(sparsity)}, {a} and {b} are the same trainings, so there is nothing to compare."
+
+
+def doubts(comparisons: Iterable[SeedComparison]) -> Iterator[str]:
+    """A sentence for each run that failed a check, and for each metric that is undefined for some run."""
+    rows = [row for entry in comparisons for pair in entry.pairs for row in pair]
+    for row in {row.cell.key: row for row in rows if row.outcome and row.outcome.failed_checks}.values():
+        assert row.outcome is not None
+        where = f"{row.cell.task} at {level(row.cell.sparsity)}, seed {row.cell.seed}"
+        yield f"{row.cell.label} failed the check {listing(row.outcome.failed_checks)} on {where}."
+    undefined: dict[tuple[str, str], dict[str, None]] = {}
+    for row in rows:
+        if row.degenerate:
+            undefined.setdefault((row.cell.task, row.metric), {})[row.cell.label] = None
+    for (task, metric), labels in undefined.items():
+        yield (
+            f"On {task}, {METRICS.get(metric, metric)} is undefined for some runs of {listing(labels)}, for example "
+            "because all predictions are the same; it counts as 0 there."
+        )

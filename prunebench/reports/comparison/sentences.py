@@ -1,0 +1,132 @@
+"""The result of a comparison in sentences: a verdict for each row of a table, and how to read the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prunebench.reports.comparison.report import Report, SeedComparison, TaskComparison, TaskRanking
+from prunebench.reports.render.formatting import METRICS, NONE, level, listing, points, signed
+from prunebench.results.statistics.comparison import ALIKE, ALPHA, BETTER, FEW, LEAST_PAIRS, WORSE, Comparison, least_p
+from prunebench.results.statistics.summary import INTERVALS, Interval
+
+RANKS = (
+    "Methods are ranked on each task by their score, the mean over metrics and then over seeds; rank 1 is the best. "
+    "Methods that share a letter cannot be distinguished. The first column is 1 + the number of methods that are "
+    "significantly better. Each sparsity is tested separately, without correction for the other sparsities."
+)
+
+
+def probability(p: float | None) -> str:
+    """`0.0625`, or `<0.0001`."""
+    if p is None:
+        return NONE
+    return "<0.0001" if p < 1e-4 else f"{p:.4f}"
+
+
+def limits(interval: Interval | None) -> str:
+    """`+8.44 to +11.16`: an interval of a difference, × 100."""
+    return NONE if interval is None else f"{signed(interval.low)} to {signed(interval.high)}"
+
+
+def metric_name(entry: SeedComparison) -> str:
+    """The metric as pages print it, with the evaluation if the task has several."""
+    condition = entry.condition
+    suffix = entry.pairs[0][0].cell.suffix(condition.evaluation)
+    return f"{METRICS.get(condition.metric, condition.metric)} {suffix}".strip()
+
+
+def seed_verdict(entry: SeedComparison, tests: int) -> str:
+    """What the seeds show under one condition; `tests` is the number of comparisons that p is corrected for."""
+    where = f"At {level(entry.condition.sparsity)}, {metric_name(entry)}"
+    comparison, a, b = entry.comparison, entry.a, entry.b
+    assert comparison.summary is not None
+    mean, n, interval = comparison.summary.mean, comparison.n, f"95 % interval {limits(comparison.interval)}"
+    verdict = comparison.verdict()
+    if verdict == FEW:
+        return f"{where}: no verdict from {n} seed{'' if n == 1 else 's'}; at least {LEAST_PAIRS} are needed."
+    if verdict == ALIKE:
+        side = "above" if mean > 0 else "below"
+        return (
+            f"{where}: {a} is {points(abs(mean))} points {side} {b} on each of {n} seeds; a t test needs differences "
+            "that vary."
+        )
+    if verdict in (BETTER, WORSE):
+        p = _corrected(comparison.holm.t, tests)
+        return f"{where}: {a} is {verdict} than {b} by {points(abs(mean))} points ({interval}, {p})."
+    if comparison.effect is None:
+        return f"{where}: {a} and {b} have the same score on each of {n} seeds."
+    return (
+        f"{where}: no significant difference ({a} − {b}: {signed(mean)}, {interval}); "
+        f"{_why_undecided(comparison, tests)}."
+    )
+
+
+def _why_undecided(comparison: Comparison, tests: int) -> str:
+    """The reason for no verdict: the correction, or too few seeds for such a small difference."""
+    if comparison.p.t is not None and comparison.p.t < ALPHA:
+        return f"it is significant on its own (p = {probability(comparison.p.t)}), but not among {tests} comparisons"
+    return f"{comparison.n} seeds with this spread can detect about {points(comparison.detectable)} points"
+
+
+def _corrected(p: float | None, tests: int) -> str:
+    correction = f" after Holm's correction for {tests} comparisons" if tests > 1 else ""
+    return f"p = {probability(p)}{correction}".replace("= <", "< ")
+
+
+def task_verdict(entry: TaskComparison, tests: int) -> str:
+    """What the tasks show at one sparsity; `tests` is the number of comparisons that p is corrected for."""
+    comparison = entry.comparison
+    assert comparison.summary is not None
+    where = f"At {level(entry.sparsity)}, {comparison.n} tasks ({listing(comparison.pairs)})"
+    mean = f"{entry.a} − {entry.b}: {signed(comparison.summary.mean)} on average"
+    verdict = comparison.verdict("wilcoxon")
+    if verdict == FEW:
+        return f"{where}: no verdict, at least {LEAST_PAIRS} tasks are needed ({mean})."
+    if verdict in (BETTER, WORSE):
+        p = _corrected(comparison.holm.wilcoxon, tests)
+        return f"{where}: {entry.a} is {verdict} than {entry.b} ({mean}; Wilcoxon's {p})."
+    least = least_p(comparison.n)
+    limit = f", and cannot be below {probability(least)} with {comparison.n} tasks" if least > ALPHA else ""
+    p = probability(comparison.p.wilcoxon)
+    return f"{where}: no significant difference ({mean}; Wilcoxon's p = {p}{limit})."
+
+
+def rank_verdict(entry: TaskRanking) -> str:
+    """What the ranks over tasks show at one sparsity."""
+    ranking = entry.ranking
+    if ranking.reason:
+        return f"No test ({ranking.reason}); all methods share rank 1."
+    f = "infinite" if ranking.f is None else f"{ranking.f:.2f}"
+    tests = (
+        f"Friedman's χ² = {ranking.chi2:.2f}, p = {probability(ranking.p)} (Iman and Davenport's F = {f}, "
+        f"p = {probability(ranking.f_p)}) over {len(ranking.blocks)} tasks".replace("= <", "< ")
+    )
+    if not ranking.rejects:
+        return f"{tests}. The methods cannot be distinguished, so all share rank 1."
+    none = " No two methods differ that much." if len(ranking.groups) == 1 else ""
+    return (
+        f"{tests}. Two methods differ significantly if their average ranks differ by the critical difference "
+        f"{ranking.cd:.2f} or more (Nemenyi, α = {ranking.alpha}).{none}"
+    )
+
+
+def introduction(report: Report) -> Iterator[str]:
+    """How to read the tables, and what so few seeds cannot show."""
+    yield (
+        "Differences are the first method minus the second, × 100, over the seeds that both have, with the "
+        f"{INTERVALS[report.interval]} interval of their mean (two-sided, 95 %). d_z is Cohen's effect size for paired "
+        "samples: mean / std of the differences (ddof = 1)."
+    )
+    corrected = f", after Holm's correction for all {report.tests} comparisons here" if report.tests > 1 else ""
+    yield (
+        "All p values are two-sided: for the paired t test, for Wilcoxon's signed-rank test, and for the permutation "
+        "test that flips the signs of the differences in all possible ways. A method is called better or worse by the "
+        f"t test at {ALPHA}{corrected}. The last column is the smallest difference that a t test with this number of "
+        "seeds and this spread detects four times in five, before any correction."
+    )
+    for n in sorted({entry.comparison.n for entry in report.over_seeds}):
+        if n >= LEAST_PAIRS and least_p(n) > ALPHA:
+            yield (
+                f"With {n} seeds, Wilcoxon's test and the sign flips cannot give a p below {probability(least_p(n))}, "
+                "however large the difference is, so neither can be significant."
+            )

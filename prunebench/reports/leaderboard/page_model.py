@@ -1,0 +1,207 @@
+"""The data of a page: sections (tasks) of tracks of levels (sparsities) of lines (methods) of scores (metrics).
+
+Every format is rendered from a `Page`. Scores are fractions from 0 to 1; formats print them × 100.
+
+An example: the section `rte (dev)` has the track `unstructured`, its level 0.5 has the line `imp`, and that line has
+one score: the accuracy of each seed, its summary, and its difference from the dense runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from prunebench.reports.leaderboard.published import Paper
+from prunebench.results.rows import Outcome, Row
+from prunebench.results.statistics import Summary, T
+from prunebench.results.statistics.matching import DELTA
+from prunebench.results.statistics.ranks import Ranking as AverageRanks
+
+RETAINED, SCORE, RANK = "retained", "score", "rank"
+
+
+@dataclass(frozen=True)
+class Options:
+    """The choices of a page.
+
+    rank_by: the rule of the ranking, RETAINED, SCORE or RANK.
+    delta: the loss that non-inferiority allows, for scores from 0 to 1.
+    published: papers whose tables are shown beside the results.
+    interval: how confidence intervals of means are computed, a key of `INTERVALS`.
+    """
+
+    rank_by: str = RETAINED
+    delta: float = DELTA
+    published: tuple[Paper, ...] = ()
+    interval: str = T
+
+
+@dataclass(frozen=True)
+class Score:
+    """One metric of a line.
+
+    values: the score of each seed.
+    difference: summary of the paired differences from the dense runs.
+    degenerate: the seeds whose predictions leave the metric undefined; it counts as 0.
+    best: whether this is the highest mean of the complete lines at this sparsity, or not significantly worse.
+    dense: the scores of the dense runs with the same seeds and the same setting.
+    """
+
+    values: Mapping[int, float]
+    summary: Summary | None
+    difference: Summary | None
+    degenerate: frozenset[int] = frozenset()
+    best: bool = False
+    dense: Mapping[int, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A method at a sparsity, with a score for each column of its section.
+
+    gaps: what is missing, in a few words each. A line with gaps is shown, but never marked as the best.
+    reasons: why it is missing, in full sentences.
+    incomplete: the seeds without a full set of values.
+    """
+
+    label: str
+    scores: tuple[Score, ...]
+    gaps: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+    incomplete: frozenset[int] = frozenset()
+    outcomes: tuple[Outcome, ...] = ()
+
+
+@dataclass(frozen=True)
+class Level:
+    """All methods of a track at one sparsity."""
+
+    sparsity: float
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class Match:
+    """The largest sparsities at which a method matches the dense model in one metric, by criterion.
+
+    The criteria are those of `results.statistics.matching`.
+
+    failing_below: smaller sparsities that do not match.
+    trains_from_theta0: whether the method trains a subnetwork of θ0 at some sparsity; None for an average of tasks.
+    winning_ticket: the largest sparsity that is a winning ticket.
+    """
+
+    label: str
+    column: str
+    largest: Mapping[str, float | None]
+    failing_below: Mapping[str, tuple[float, ...]]
+    trains_from_theta0: bool | None
+    winning_ticket: float | None
+
+
+@dataclass(frozen=True)
+class Track:
+    """The structured or the unstructured methods. `about` says what their sparsity is a fraction of."""
+
+    name: str
+    about: tuple[str, ...]
+    levels: tuple[Level, ...]
+    matching: tuple[Match, ...] = ()
+
+
+@dataclass(frozen=True)
+class Section:
+    """A task, or an average of tasks. Its columns are pairs of an evaluation and a metric."""
+
+    name: str
+    title: str
+    about: tuple[str, ...]
+    columns: tuple[str, ...]
+    seeds: tuple[int, ...]
+    dense: Line
+    majority: tuple[float | None, ...]
+    tracks: tuple[Track, ...]
+    benchmark: str = ""
+    split: str = ""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A method in a ranking at one sparsity.
+
+    values: for each seed, the number that methods are ranked by.
+    rank: None if the method is not ranked; `gaps` says why.
+    tied: whether another method has the same rank.
+    """
+
+    label: str
+    values: Mapping[int, float]
+    summary: Summary | None
+    rank: int | None
+    tied: bool = False
+    gaps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The methods at one sparsity, the best first. `across` holds their average ranks over tasks."""
+
+    sparsity: float
+    placements: tuple[Placement, ...]
+    across: AverageRanks
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The methods of a track, ranked over the tasks of one benchmark.
+
+    rule: RETAINED, SCORE or RANK.
+    majority: what a model that always predicts the most frequent class would get.
+    notes: what is excluded, and why.
+    """
+
+    title: str
+    track: str
+    rule: str
+    tasks: tuple[str, ...]
+    majority: float | None
+    standings: tuple[Standing, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Check:
+    """An entry of the reporting checklist. `passed` is None if it is met in part."""
+
+    question: str
+    passed: bool | None
+    details: str
+
+
+@dataclass(frozen=True)
+class Method:
+    """What a label on the page stands for."""
+
+    label: str
+    unit: str
+    control_of: str | None
+    doc: str
+    options: Mapping[str, object]
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Page:
+    """Everything that a page prints, and the rows that it is derived from."""
+
+    suites: tuple[str, ...]
+    setting: tuple[tuple[str, str], ...]
+    warnings: tuple[str, ...]
+    sections: tuple[Section, ...]
+    averages: tuple[Section, ...]
+    methods: tuple[Method, ...]
+    commands: tuple[str, ...]
+    rows: tuple[Row, ...] = field(repr=False)
+    rankings: tuple[Ranking, ...] = ()
+    checklist: tuple[Check, ...] = ()
+    options: Options = Options()

@@ -1,0 +1,45 @@
+"""The rules that a page can rank by, and what the page says about them."""
+
+from __future__ import annotations
+
+from prunebench.errors import unknown
+from prunebench.reports.leaderboard.page_model import RANK, RETAINED, SCORE
+from prunebench.reports.leaderboard.significance import TEST
+from prunebench.results.statistics.ranks import LEAST_BLOCKS, LEAST_METHODS
+
+RULES = {
+    RETAINED: "Ranked by the score retained: the score divided by the score of the dense run of the same seed. For "
+    "each seed it is averaged over the metrics and evaluations of each task first, then over the tasks. Numbers are "
+    "× 100, mean ± std over the seeds.",
+    SCORE: "Ranked by the score. For each seed it is averaged over the metrics and evaluations of each task first, "
+    "then over the tasks. Numbers are × 100, mean ± std over the seeds.",
+    RANK: "Ranked by the average rank over the tasks. On each task the best score (mean over metrics, evaluations and "
+    "seeds) has rank 1; equal scores share the mean of their ranks.",
+}
+TIES = (
+    f"The rank is 1 + the number of significantly better methods ({TEST} over all pairs; a difference that is the same "
+    "for every seed counts as significant). Methods that cannot be told apart usually share a rank (=). These ranks "
+    "hold for the tasks shown; average ranks over tasks allow conclusions about similar tasks."
+)
+TIES_OF_AVERAGE_RANKS = (
+    "The rank is 1 + the number of significantly better methods. Two methods differ significantly if Friedman's test "
+    "over the tasks rejects and their average ranks differ by at least Nemenyi's critical difference (α = 0.05). "
+    "Methods that cannot be told apart usually share a rank (=). "
+    f"With fewer than {LEAST_BLOCKS} tasks or {LEAST_METHODS} methods, all methods share rank 1."
+)
+UNRANKED = (
+    "Rows with missing cells or failed checks are shown without a rank. Structured and unstructured methods are ranked "
+    "separately."
+)
+
+
+def check_rule(name: str) -> str:
+    """The name of a rule. Raises `PrunebenchError` for an unknown one."""
+    if name not in RULES:
+        raise unknown("ranking rule", name, RULES)
+    return name
+
+
+def describe_rule(rule: str) -> tuple[str, ...]:
+    """What a page says about its rule: the rule first, then ties, then methods without a rank."""
+    return RULES[rule], TIES_OF_AVERAGE_RANKS if rule == RANK else TIES, UNRANKED

@@ -1,0 +1,57 @@
+"""The largest sparsity at which each method matches the dense model, and what the criteria mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prunebench.reports.leaderboard.page_model import Match, Section, Track
+from prunebench.reports.render.blocks import Table
+from prunebench.reports.render.formatting import NONE, level, listing, loss
+from prunebench.results.statistics.matching import CRITERIA
+
+TICKET = "winning ticket"
+
+
+def matching_table(section: Section, track: Track) -> Table:
+    """The largest matching sparsity by each criterion: a row for each method and metric."""
+    several = len(section.columns) > 1
+    tickets = any(line.outcomes for entry in track.levels for line in entry.lines)
+    body = [
+        (
+            match.label,
+            *(match.column,) * several,
+            *(_largest(match.largest[name], match.failing_below[name]) for name in CRITERIA),
+            *(_ticket(match),) * tickets,
+        )
+        for match in track.matching
+    ]
+    return Table(
+        title=f"{section.title}, {track.name}, largest matching sparsity",
+        headers=("method", *("metric",) * several, *CRITERIA, *(TICKET,) * tickets),
+        aligns="l" + "l" * several + "r" * (len(CRITERIA) + tickets),
+        body=tuple(body),
+    )
+
+
+def describe_criteria(delta: float) -> tuple[str, ...]:
+    """A sentence for each criterion, and how to read the table, with the δ of the page."""
+    sentences = [f"{name}: {CRITERIA[name]}" for name in CRITERIA]
+    return (
+        *sentences,
+        f"On this page δ is {loss(delta)}. A dash means that no sparsity matches; brackets list smaller sparsities "
+        "that do not match.",
+        f"A {TICKET} matches strictly and was trained from θ0; n/a means that the method does not train from θ0. Rows "
+        "with gaps never match.",
+    )
+
+
+def _largest(sparsity: float | None, failing_below: Sequence[float]) -> str:
+    if sparsity is None:
+        return NONE
+    return f"{level(sparsity)} (not {listing(map(level, failing_below))})" if failing_below else level(sparsity)
+
+
+def _ticket(match: Match) -> str:
+    if not match.trains_from_theta0:
+        return "n/a"
+    return NONE if match.winning_ticket is None else level(match.winning_ticket)

@@ -1,0 +1,135 @@
+"""Scores of every method: at one sparsity, at all sparsities, and of every seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from prunebench.reports.leaderboard.page_model import Level, Line, Score, Section, Track
+from prunebench.reports.leaderboard.significance import TEST
+from prunebench.reports.leaderboard.tables.columns import split_columns
+from prunebench.reports.render.blocks import Bold, Table
+from prunebench.reports.render.formatting import NONE, confidence, difference_with_interval, level, points, spread
+
+DENSE = "dense"
+MAJORITY = "majority class"
+DEGENERATE = "* For some seed the metric is undefined for the predictions (for example, all one class) and counts as 0."
+BEST = f"Bold: the highest mean of the complete rows, and every row that cannot be told apart from it ({TEST})."
+NO_BEST = "Nothing is bold: with fewer than three common seeds no rows can be told apart."
+SPREAD = ("95 %", "min", "median", "max")
+
+
+def score_table(section: Section, track: Track, entry: Level) -> Table:
+    """For each method and metric: mean ± std (n), the paired difference from dense with its interval, and gaps."""
+    lines = _lines(section, entry)
+    body = [[line.label, *(text for score in line.scores for text in _score(score))] for line in lines]
+    # The difference between the dense runs and themselves is meaningless.
+    body[0][2::2] = [NONE] * len(section.columns)
+    body.insert(1, [MAJORITY, *(text for value in section.majority for text in (points(value), NONE))])
+    headers = ["method", *(text for column in section.columns for text in (column, "Δ dense [95 %]"))]
+    has_notes = any(line.gaps for line in lines)
+    if has_notes:
+        headers.append("note")
+        gaps = [section.dense.gaps, (), *(line.gaps for line in entry.lines)]
+        body = [[*row, "; ".join(notes)] for row, notes in zip(body, gaps, strict=True)]
+    return Table(
+        title=table_title(section, track, f"sparsity {level(entry.sparsity)}"),
+        headers=tuple(headers),
+        aligns="l" + "rr" * len(section.columns) + "l" * has_notes,
+        body=tuple(map(tuple, body)),
+        notes=_notes(lines),
+        rule=2,
+        caption=_caption(entry),
+    )
+
+
+def table_title(section: Section, track: Track, subject: str) -> str:
+    return f"{section.title}, {track.name}, {subject}"
+
+
+def _lines(section: Section, entry: Level) -> tuple[Line, ...]:
+    return (section.dense, *entry.lines)
+
+
+def _score(score: Score) -> tuple[str, str]:
+    text = spread(score.summary) + _star(score)
+    n = score.summary.n if score.summary else 0
+    return Bold(text) if score.best else text, difference_with_interval(score.difference, n)
+
+
+def _star(score: Score) -> str:
+    return "*" if score.degenerate else ""
+
+
+def _notes(lines: Sequence[Line]) -> tuple[str, ...]:
+    """Why something is missing, and what an asterisk means if there is one."""
+    notes = [f"{line.label}: {reason}" for line in lines for reason in line.reasons]
+    if any(score.degenerate for line in lines for score in line.scores):
+        notes.append(DEGENERATE)
+    return tuple(notes)
+
+
+def _caption(entry: Level) -> str:
+    """What bold means, or why nothing is bold."""
+    if sum(not line.gaps for line in entry.lines) < 2:
+        return ""
+    return BEST if any(score.best for line in entry.lines for score in line.scores) else NO_BEST
+
+
+def seed_table(section: Section, track: Track, entry: Level) -> Table:
+    """For each metric and method: the interval of the mean, minimum, median, maximum, and the value of each seed."""
+    several = len(section.columns) > 1
+    body = []
+    for i, column in enumerate(section.columns):
+        metric = (column,) * several
+        dense, *rows = [
+            (line.label, *metric, *_values(line.scores[i], section.seeds)) for line in _lines(section, entry)
+        ]
+        majority = (points(section.majority[i]),) * (3 + len(section.seeds))
+        body += [dense, (MAJORITY, *metric, NONE, *majority), *rows]
+    return Table(
+        title=table_title(section, track, f"sparsity {level(entry.sparsity)}, every seed"),
+        headers=("method", *("metric",) * several, *SPREAD, *(f"seed {seed}" for seed in section.seeds)),
+        aligns="l" + "l" * several + "r" * (len(SPREAD) + len(section.seeds)),
+        body=tuple(body),
+    )
+
+
+def _values(score: Score, seeds: Sequence[int]) -> Iterator[str]:
+    yield confidence(score.summary)
+    for name in ("minimum", "median", "maximum"):
+        yield points(getattr(score.summary, name) if score.summary else None)
+    for seed in seeds:
+        yield points(score.values.get(seed)) + ("*" if seed in score.degenerate else "")
+
+
+def overview_tables(section: Section, track: Track, metric: int = 0) -> Iterator[Table]:
+    """One metric of every method at every sparsity, as mean ± std, in as many tables as fit the width."""
+    labels = sorted({line.label for entry in track.levels for line in entry.lines})
+    names = [DENSE, MAJORITY, *labels]
+    for columns in split_columns(names, [_column(section, entry, labels, metric) for entry in track.levels]):
+        yield Table(
+            title=table_title(section, track, f"{section.columns[metric]} by sparsity"),
+            headers=(track.name, *(column[0] for column in columns)),
+            aligns="l" + "r" * len(columns),
+            body=tuple(zip(names, *(column[1:] for column in columns), strict=True)),
+            rule=2,
+        )
+
+
+def _column(section: Section, entry: Level, labels: Sequence[str], metric: int) -> list[str]:
+    lines = {line.label: line for line in entry.lines}
+    methods = [_short(lines.get(label), metric) for label in labels]
+    return [level(entry.sparsity), _short(section.dense, metric), points(section.majority[metric]), *methods]
+
+
+def _short(line: Line | None, metric: int) -> str:
+    """A score as mean ± std, with the number of seeds only if some are missing."""
+    if line is None:
+        return NONE
+    score = line.scores[metric]
+    if score.summary is None:
+        return "failed" if line.reasons else "missing"
+    n, expected = score.summary.n, score.summary.n + len(line.incomplete - score.values.keys())
+    seeds = "" if n == expected else f" ({n} of {expected})"
+    text = spread(score.summary, n=False) + _star(score) + seeds
+    return Bold(text) if score.best else text

@@ -1,0 +1,170 @@
+"""The section of one task, from its rows: a line for each method, grouped by track and sparsity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from prunebench.reports.leaderboard.page_model import Level, Line, Score, Section, Track
+from prunebench.reports.leaderboard.significance import as_good_as_best
+from prunebench.reports.render.formatting import count, listing, metric_name, percent, seeds, value_range
+from prunebench.results.rows import Outcome, Row
+from prunebench.results.statistics import paired, summarise
+from prunebench.store.schema import Cell
+
+TRACKS = ("unstructured", "structured")
+
+Column = tuple[str, str]
+# A track, a sparsity and a label.
+MethodKey = tuple[str, float, str]
+
+
+def task_section(task: str, rows: Sequence[Row]) -> Section:
+    """The section of a task. The rows are sorted and have one setting."""
+    columns = list(dict.fromkeys((row.evaluation, row.metric) for row in rows))
+    dense = [row for row in rows if row.cell.is_dense]
+    methods: dict[MethodKey, list[Row]] = {}
+    for row in rows:
+        if not row.cell.is_dense:
+            methods.setdefault((row.cell.track, row.cell.sparsity, row.cell.label), []).append(row)
+    # A seed that only dense runs have is not a gap of the methods.
+    expected = {row.cell.seed for group in methods.values() for row in group}
+    every = expected | {row.cell.seed for row in dense}
+    tracks: dict[str, dict[float, list[Line]]] = {}
+    for (track, sparsity, label), group in methods.items():
+        tracks.setdefault(track, {}).setdefault(sparsity, []).append(method_line(label, group, columns, expected))
+    if not tracks:
+        # Dense runs alone make a page too.
+        tracks["dense"] = {0.0: []}
+    first = rows[0].cell
+    # A task belongs to GLUE unless its title says otherwise.
+    source = first.split if first.benchmark in ("", "GLUE") else f"{first.benchmark}, {first.split}"
+    return Section(
+        name=task,
+        title=f"{task} ({source})",
+        about=_about(rows),
+        columns=tuple(_column_title(first, column) for column in columns),
+        seeds=tuple(sorted(every)),
+        dense=method_line("dense", dense, columns, every),
+        majority=tuple(_majority(rows, column) for column in columns),
+        tracks=tuple(_track(name, tracks[name], methods) for name in _in_order(tracks)),
+        benchmark=first.benchmark,
+        split=first.split,
+    )
+
+
+def _column_title(cell: Cell, column: Column) -> str:
+    evaluation, metric = column
+    return f"{metric_name(metric)} {cell.suffix(evaluation)}".strip()
+
+
+def _in_order(tracks: Iterable[str]) -> list[str]:
+    return sorted(tracks, key=lambda name: (TRACKS.index(name) if name in TRACKS else len(TRACKS), name))
+
+
+def _track(name: str, levels: dict[float, list[Line]], methods: dict[MethodKey, list[Row]]) -> Track:
+    rows = [row for (track, _, _), group in methods.items() if track == name for row in group]
+    sorted_levels = tuple(make_level(sparsity, levels[sparsity]) for sparsity in sorted(levels))
+    return Track(name, _denominators(rows), sorted_levels)
+
+
+def method_line(label: str, rows: Sequence[Row], columns: Sequence[Column], expected: Iterable[int]) -> Line:
+    """The line of a method at one sparsity. `expected` are the seeds that a complete line has."""
+    by_column: dict[Column, list[Row]] = {column: [] for column in columns}
+    outcomes: dict[int, Outcome] = {}
+    failures: dict[str, set[int]] = {}
+    for row in rows:
+        seed = row.cell.seed
+        if row.status == "done":
+            by_column[row.evaluation, row.metric].append(row)
+        elif row.status != "missing":
+            failures.setdefault(row.status.removeprefix("failed: "), set()).add(seed)
+        if row.outcome is not None:
+            outcomes[seed] = row.outcome
+    complete = set.intersection(*({row.cell.seed for row in group} for group in by_column.values()))
+    failed = set().union(*failures.values())
+    missing = set(expected) - complete - failed
+    checks = {seed: outcome.failed_checks for seed, outcome in outcomes.items() if outcome.failed_checks}
+    gaps = [f"missing {seeds(missing)}"] if missing else []
+    gaps += [f"failed {seeds(failed)}"] if failed else []
+    gaps += [f"check failed {seeds(checks)}"] if checks else []
+    reasons = [f"{seeds(numbers)} failed: {reason}" for reason, numbers in sorted(failures.items())]
+    reasons += [f"seed {seed} failed the check {listing(names)}" for seed, names in sorted(checks.items())]
+    scores = tuple(_score(group) for group in by_column.values())
+    by_seed = tuple(outcomes[seed] for seed in sorted(outcomes))
+    return Line(label, scores, tuple(gaps), tuple(reasons), frozenset(missing | failed), by_seed)
+
+
+def _score(rows: Sequence[Row]) -> Score:
+    values = {row.cell.seed: row.value for row in rows if row.value is not None}
+    dense = {row.cell.seed: row.dense for row in rows if row.dense is not None}
+    return make_score(values, dense, frozenset(row.cell.seed for row in rows if row.degenerate))
+
+
+def make_score(values: dict[int, float], dense: dict[int, float], degenerate: frozenset[int] = frozenset()) -> Score:
+    """A score from its values and the dense values, both by seed."""
+    by_seed = dict(sorted(values.items()))
+    summary = summarise(by_seed.values()) if by_seed else None
+    return Score(by_seed, summary, paired(by_seed, dense), degenerate, dense=dense)
+
+
+def make_level(sparsity: float, lines: Iterable[Line]) -> Level:
+    """Sort lines by the mean of their first score, lines with gaps last, and mark the best complete ones."""
+    ordered = sorted(lines, key=lambda line: (bool(line.gaps), -_first_mean(line), line.label))
+    complete = [line for line in ordered if not line.gaps]
+    if len(complete) < 2:
+        return Level(sparsity, tuple(ordered))
+    columns = range(len(complete[0].scores))
+    best = [as_good_as_best({line.label: line.scores[i].values for line in complete}) for i in columns]
+    return Level(sparsity, tuple(line if line.gaps else _mark_best(line, best) for line in ordered))
+
+
+def _first_mean(line: Line) -> float:
+    summary = line.scores[0].summary
+    return float("-inf") if summary is None else summary.mean
+
+
+def _mark_best(line: Line, best: Sequence[set[str]]) -> Line:
+    scores = (replace(line.scores[i], best=line.label in labels) for i, labels in enumerate(best))
+    return replace(line, scores=tuple(scores))
+
+
+def _majority(rows: Sequence[Row], column: Column) -> float | None:
+    """The score of the most frequent class. It depends on the data alone, so any record has it."""
+    values = (row.majority for row in rows if (row.evaluation, row.metric) == column and row.majority is not None)
+    return next(values, None)
+
+
+def _about(rows: Sequence[Row]) -> tuple[str, ...]:
+    settings = {row.cell.setting for row in rows}
+    protocols, data = ({getattr(setting, name) for setting in settings} for name in ("protocol", "data"))
+    train = value_range((row.outcome.train_examples for row in rows if row.outcome), count)
+    names = dict.fromkeys((row.evaluation, row.split) for row in rows)
+    sizes = [
+        f"{value_range((row.examples for row in rows if row.evaluation == evaluation), count)} {split}"
+        for evaluation, split in names
+    ]
+    return (
+        f"Protocol {listing(sorted(protocols))}. {train} training and {' and '.join(sizes)} examples, "
+        f"data fingerprint {listing(sorted(data))}.",
+    )
+
+
+def _denominators(rows: Sequence[Row]) -> tuple[str, ...]:
+    """What the sparsities of a track are fractions of, in a sentence for each unit."""
+    cells = {}
+    for row in rows:
+        outcome = row.outcome
+        if outcome is not None:
+            cells[row.cell.unit, outcome.units, outcome.encoder_weights, outcome.parameters_total] = row.cell
+    sentences = []
+    for (unit, units, weights, total), cell in sorted(cells.items(), key=lambda item: item[0]):
+        share = f"{percent(weights / total)} of all {count(total)} parameters"
+        base = f"{count(weights)} {cell.setting.prunable} weights ({share})"
+        if unit == "weight" and units == weights:
+            sentences.append(f"Sparsity is the removed fraction of {base}.")
+        else:
+            sentences.append(
+                f"Sparsity is the removed fraction of {count(units)} {unit}s; encoder sparsity is a fraction of {base}."
+            )
+    return tuple(sentences)

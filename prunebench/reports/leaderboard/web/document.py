@@ -1,0 +1,93 @@
+"""The HTML document: template, style, scripts and data in one file.
+
+Jinja2 fills the template and escapes all text; plotly.js, which is embedded, draws the charts. A content security
+policy names the hashes of the page's own scripts, so that no other script runs and nothing is fetched, whatever the
+names on the page contain.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from prunebench.reports.leaderboard.layout import INTRODUCTION, describe_tables, page_title
+from prunebench.reports.leaderboard.page_model import Page
+from prunebench.reports.leaderboard.ranking_rules import describe_rule
+from prunebench.reports.leaderboard.tables.matching import describe_criteria, matching_table
+from prunebench.reports.leaderboard.tables.methods import ANSWERS, method_table
+from prunebench.reports.leaderboard.tables.papers import describe_paper, wide_paper_table
+from prunebench.reports.leaderboard.web.chart_data import chart_data, to_script
+from prunebench.reports.leaderboard.web.ranking_table import ranking_table
+from prunebench.reports.render.blocks import Table, one_line
+from prunebench.results.statistics import INTERVALS
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+PACKAGE = "prunebench.reports.leaderboard.web"
+SCRIPTS = ("charts.js", "table.js", "page.js")
+
+
+def html(page: Page) -> str:
+    """The whole document."""
+    from plotly.offline import get_plotlyjs
+
+    folder = files(PACKAGE) / "templates"
+    texts = {name: (folder / name).read_text(encoding="utf-8") for name in (*SCRIPTS, "page.css")}
+    plotly, script = get_plotlyjs(), _in_own_scope("\n".join(texts[name] for name in SCRIPTS))
+    return (
+        _environment()
+        .get_template("index.html")
+        .render(
+            title=page_title(tuple(map(one_line, page.suites))),
+            style=texts["page.css"],
+            plotly=plotly,
+            script=script,
+            hashes=[_hash(plotly), _hash(script)],
+            data=to_script(chart_data(page)),
+            page=page,
+            facts=[(name, value) for name, value in page.setting if name in INTRODUCTION],
+            rule=describe_rule(page.options.rank_by),
+            rankings=[ranking_table(ranking) for ranking in page.rankings],
+            matching=list(_matching(page)),
+            criteria=describe_criteria(page.options.delta),
+            answers=ANSWERS,
+            about=describe_tables(page.options)[:2],
+            interval=INTERVALS[page.options.interval],
+            papers=[(paper, describe_paper(paper), wide_paper_table(paper)) for paper in page.options.published],
+            methods=method_table(page.methods),
+        )
+    )
+
+
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader(PACKAGE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["line"] = one_line
+    return environment
+
+
+def _in_own_scope(script: str) -> str:
+    return f'(() => {{\n"use strict";\n{script}}})();'
+
+
+def _hash(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _matching(page: Page) -> Iterator[tuple[str, list[Table]]]:
+    for section in (*page.averages, *page.sections):
+        tables = [matching_table(section, track) for track in section.tracks if track.matching]
+        if tables:
+            yield section.title, tables

@@ -1,0 +1,67 @@
+"""The rankings as rows for the HTML template."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from prunebench.reports.leaderboard.page_model import RANK, RETAINED, Placement, Ranking
+from prunebench.reports.leaderboard.tables.rankings import amount, gap_notes, methods_in_order, rank_text
+from prunebench.reports.leaderboard.tables.scores import DENSE, MAJORITY
+from prunebench.reports.render.formatting import NONE, level, points
+
+
+@dataclass(frozen=True)
+class RankingCell:
+    """An entry of a ranking.
+
+    fill: how far a bar fills the cell, in percent.
+    first: whether the method has rank 1 and is not the only one.
+    position: where the method stands in its column, for sorting.
+    """
+
+    rank: str
+    text: str
+    fill: float = 0.0
+    first: bool = False
+    position: int = 0
+
+
+@dataclass(frozen=True)
+class RankingTable:
+    """A ranking with a row for each method and a column for each sparsity."""
+
+    title: str
+    track: str
+    levels: tuple[str, ...]
+    references: tuple[tuple[str, str], ...]
+    rows: tuple[tuple[str, tuple[RankingCell, ...]], ...]
+    notes: tuple[str, ...]
+
+
+def ranking_table(ranking: Ranking) -> RankingTable:
+    columns = [{each.label: (i, each) for i, each in enumerate(standing.placements)} for standing in ranking.standings]
+    references = [(DENSE, points(1.0))] if ranking.rule == RETAINED else []
+    if ranking.majority is not None:
+        references.append((MAJORITY, points(ranking.majority)))
+    return RankingTable(
+        title=ranking.title,
+        track=ranking.track,
+        levels=tuple(level(standing.sparsity) for standing in ranking.standings),
+        references=tuple(references),
+        rows=tuple(
+            (label, tuple(_cell(column, label, ranking.rule) for column in columns))
+            for label in methods_in_order(ranking)
+        ),
+        notes=(*ranking.notes, *gap_notes(ranking.standings)),
+    )
+
+
+def _cell(column: dict[str, tuple[int, Placement]], label: str, rule: str) -> RankingCell:
+    if label not in column:
+        return RankingCell("", NONE, position=len(column))
+    position, placement = column[label]
+    text = amount(placement.summary, rule)
+    bar = 0.0 if rule == RANK or placement.summary is None else min(100.0, max(0.0, 100 * placement.summary.mean))
+    alone = sum(other.rank is not None for _, other in column.values()) < 2
+    rank = "not ranked" if placement.rank is None else "" if alone else rank_text(placement)
+    return RankingCell(rank, text, round(bar, 1), placement.rank == 1 and not alone, position)

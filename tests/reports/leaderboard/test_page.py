@@ -1,0 +1,246 @@
+"""The tables of a page against hand computation, from hand-made records whose numbers are known."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+import scipy.stats
+from lab import Lab, golden_lab
+from pages import by_method, page, tables
+
+from prunebench import PrunebenchError
+from prunebench.reports.leaderboard import build, choose
+from prunebench.reports.leaderboard.export import to_json
+from prunebench.reports.leaderboard.layout import FULL, blocks
+from prunebench.reports.render.formatting import confidence
+from prunebench.reports.render.latex import latex
+from prunebench.reports.render.markdown import markdown
+from prunebench.results.rows import Row
+from prunebench.results.statistics import summarise
+
+DELTA = "Δ dense [95 %]"
+
+
+def test_means_deviations_and_paired_differences() -> None:
+    text = page(golden_lab())
+    scores, seeds = tables(text, "rte (dev), unstructured, sparsity 0.3")
+    # 61, 62, 66: mean 63, deviations −2, −1, 3, std √(14/2). Minus dense 60, 62, 64: 1, 0, 2, so 1 ± 4.303·1/√3.
+    assert by_method(scores)["imp"] == {
+        "method": "imp",
+        "accuracy": "**63.00 ± 2.65 (3)**",
+        DELTA: "+1.00 [−1.48, +3.48]",
+    }
+    assert by_method(scores)["dense"]["accuracy"] == "62.00 ± 2.00 (3)"
+    assert by_method(scores)["majority class"]["accuracy"] == "55.00"
+    # 63 ± 4.303·2.6458/√3.
+    spread = {"95 %": "[56.43, 69.57]", "min": "61.00", "median": "62.00", "max": "66.00"}
+    assert by_method(seeds)["imp"] == {
+        **{"method": "imp", **spread},
+        **{"seed 0": "61.00", "seed 1": "62.00", "seed 2": "66.00"},
+    }
+    assert [row["method"] for row in scores] == ["dense", "majority class", "imp", "random-pruning"]
+
+
+def test_both_metrics_of_a_task() -> None:
+    text = page(golden_lab())
+    header, *_ = [line for line in text.splitlines() if line.startswith("| method") and "F1" in line]
+    delta = r"Δ dense \[95 %\]"
+    assert [entry.strip() for entry in header.strip("|").split("|")] == ["method", "accuracy", delta, "F1", delta]
+    (line,) = re.findall(r"^\| random-pruning .*4\.36 \(3\).*$", text, re.MULTILINE)
+    # F1 80, 81, 88: mean 83, std √((9 + 4 + 25)/2); minus dense 88, 89, 90: −8, −8, −2, so −6 ± 4.303·√(24/2)/√3.
+    assert [entry.strip() for entry in line.strip("|").split("|")][1:] == [
+        *("71.00 ± 1.00 (3)", "−14.00"),
+        *("**83.00 ± 4.36 (3)**", r"−6.00 \[−14.61, +2.61\]"),
+    ]
+    seeds = tables(text, "mrpc (dev), unstructured, sparsity 0.3")[1]
+    f1 = by_method([row for row in seeds if row["metric"] == "F1"])
+    assert (f1["random-pruning"]["min"], f1["random-pruning"]["seed 2"]) == ("80.00", "88.00")
+
+
+def test_two_evaluations_of_one_training_are_two_columns() -> None:
+    lab = Lab()
+    lab.done("mnli", "dense", 0.0, 0, 0.8, 0.7)
+    lab.done("mnli", "imp", 0.5, 0, 0.6, 0.5)
+    section = build(lab.rows()).sections[0]
+    assert section.columns == ("accuracy matched", "accuracy mismatched")
+    assert "277 dev matched and 277 dev mismatched examples" in page(lab)
+
+
+def test_size_and_cost() -> None:
+    text = page(golden_lab())
+    (sizes,) = tables(text, "rte (dev), unstructured, size and cost")
+    # IMP at 0.5 has five rounds of 234 steps before the last training, and 500 of 1,600 parameters are removed.
+    assert [row for row in sizes if row["method"] == "imp" and row["sparsity"] == "0.5"] == [
+        {
+            **{"sparsity": "0.5", "method": "imp", "removed": "50.00 %", "encoder": "50.00 % → 50.00 %"},
+            **{"parameters left": "1,100 (68.75 %)", "trainings": "5 + 1", "steps": "1,170 + 234", "speed": "—"},
+        }
+    ]
+    (heads,) = tables(text, "rte (dev), structured, size and cost")
+    # Two of eight heads are a quarter of the heads and 100 of the 1,000 encoder weights.
+    assert (heads[1]["removed"], heads[1]["encoder"]) == ("25.00 %", "10.00 % → 10.00 %")
+    assert "Sparsity is the removed fraction of 1,000 encoder weights (62.50 % of all 1,600 parameters)." in text
+    assert "removed fraction of 8 heads; encoder sparsity is a fraction of 1,000 encoder weights" in text
+
+
+def test_speed_is_a_multiple_of_the_dense_model_on_the_same_hardware() -> None:
+    lab = Lab()
+    # 277 examples each. The third seed is an outlier, which the median ignores.
+    for seed, (dense, own) in enumerate(((2.77, 1.385), (2.77, 1.385), (50.0, 60.0))):
+        lab.done("rte", "dense", 0.0, seed, 0.5)["seconds"] = {"train": 1.0, "predict": dense}
+        lab.done("rte", "heads", 0.5, seed, 0.5)["seconds"] = {"train": 1.0, "predict": own}
+    title = "rte (dev), structured, size and cost"
+    assert [row["speed"] for row in tables(page(lab), title)[0]] == ["1.00 × (100/s)", "2.00 × (200/s)"]
+    checks = {check.question: check for check in build(lab.rows()).checklist}
+    measured = checks["speed measured on that hardware"]
+    assert measured.passed is True and measured.details == "for 6 of 6 cells; kinds of hardware: 1"
+    lab.records[lab.cells[-1]["key"]]["environment"]["threads"] = 2
+    assert [row["speed"] for row in tables(page(lab), title)[0]] == ["1.00 × (100/s)", "—"]
+
+
+def test_seeds_of_different_size_show_their_range() -> None:
+    lab = Lab()
+    for seed, left in enumerate((1100, 1150)):
+        lab.done("rte", "imp", 0.5, seed, 0.5)["parameters"]["left"] = left
+    (sizes,) = tables(page(lab), "rte (dev), unstructured, size and cost")
+    assert sizes[1]["parameters left"] == "1,100 to 1,150 (68.75 % to 71.88 %)"
+
+
+def test_missing_results_are_explained_and_not_bold() -> None:
+    text = page(golden_lab())
+    failed = by_method(tables(text, "rte (dev), structured, sparsity 0.5")[0])["heads"]
+    assert (failed["accuracy"], failed["note"]) == ("56.50 ± 0.71 (2)", "failed seed 1")
+    assert "- heads: seed 1 failed: strategy 'heads' raised ValueError: no \\| heads are left" in text
+    missing = by_method(tables(text, "mrpc (dev), unstructured, sparsity 0.5")[0].copy())["random-pruning"]
+    assert missing["note"] == "missing seed 2"
+
+
+def test_an_incomplete_row_is_last_and_never_the_best() -> None:
+    lab = Lab()
+    for seed in range(3):
+        lab.done("rte", "imp", 0.5, seed, 0.5 + seed / 1000)
+        lab.done("rte", "random-pruning", 0.5, seed, 0.4)
+    for seed in (1, 2):
+        lab.done("rte", "better", 0.5, seed, 0.9)
+    (level,) = build(lab.rows()).sections[0].tracks[0].levels
+    assert [(line.label, line.scores[0].best, line.gaps) for line in level.lines] == [
+        ("imp", True, ()),
+        ("random-pruning", False, ()),
+        ("better", False, ("missing seed 0",)),
+    ]
+
+
+def best(lab: Lab) -> list[dict[str, bool]]:
+    """For each sparsity, whether each method is marked as the best or not told apart from it."""
+    levels = build(lab.rows()).sections[0].tracks[0].levels
+    return [{line.label: line.scores[0].best for line in level.lines} for level in levels]
+
+
+def test_methods_that_cannot_be_told_apart_from_the_best_are_marked() -> None:
+    lab = Lab()
+    for seed, noise in enumerate((0.01, 0.02, 0.03, 0.01)):
+        lab.done("rte", "imp", 0.5, seed, 0.60)
+        # Lower by 0.01, −0.02, 0.03, −0.01: mean 0.0025, not significant.
+        lab.done("rte", "magnitude", 0.5, seed, 0.60 - noise * (-1) ** seed)
+        # Lower by 0.11, 0.12, 0.13, 0.11: mean 0.1175, std 0.0096, t = 24.
+        lab.done("rte", "random-pruning", 0.5, seed, 0.50 - noise)
+    lab.done("rte", "imp", 0.7, 0, 0.5)
+    both, alone = best(lab)
+    assert both == {"imp": True, "magnitude": True, "random-pruning": False}
+    assert alone == {"imp": False}
+
+
+def test_with_two_seeds_nothing_is_marked_and_the_caption_says_so() -> None:
+    lab = Lab()
+    for seed in (0, 1):
+        lab.done("rte", "imp", 0.5, seed, 0.6 + seed / 1000)
+        lab.done("rte", "magnitude", 0.5, seed, 0.4)
+    assert best(lab) == [{"imp": False, "magnitude": False}]
+    assert "Nothing is bold: with fewer than three common seeds" in latex(blocks(build(lab.rows())))
+
+
+def test_dense_runs_of_more_seeds_leave_no_gap_in_the_methods() -> None:
+    lab = Lab()
+    for seed in range(3):
+        lab.done("rte", "dense", 0.0, seed, 0.6)
+    lab.done("rte", "imp", 0.5, 0, 0.5)
+    section = build(lab.rows()).sections[0]
+    assert (section.tracks[0].levels[0].lines[0].gaps, section.dense.gaps) == ((), ())
+
+
+def test_a_page_without_dense_runs_shows_gaps() -> None:
+    lab = Lab()
+    lab.done("rte", "imp", 0.5, 3, 0.5)
+    scores = by_method(tables(page(lab), "rte (dev), unstructured, sparsity 0.5")[0])
+    assert (scores["dense"]["accuracy"], scores["dense"]["note"]) == ("—", "missing seed 3")
+    assert (scores["imp"]["accuracy"], scores["imp"][DELTA]) == ("50.00 (1)", "—")
+
+
+def test_dense_runs_alone_make_a_page() -> None:
+    lab = Lab()
+    lab.done("rte", "dense", 0.0, 0, 0.6)
+    scores = tables(page(lab), "rte (dev), dense, sparsity 0")[0]
+    assert [row["accuracy"] for row in scores] == ["60.00 (1)", "55.00"]
+
+
+def test_a_failed_check_is_a_gap() -> None:
+    lab = Lab()
+    lab.done("rte", "imp", 0.5, 0, 0.5)["checks"]["pruned_weights_zero"] = False
+    (line,) = build(lab.rows()).sections[0].tracks[0].levels[0].lines
+    assert line.gaps == ("check failed seed 0",)
+    assert line.reasons == ("seed 0 failed the check pruned_weights_zero",)
+
+
+def test_degenerate_values_carry_an_asterisk_also_in_the_average() -> None:
+    text = page(golden_lab())
+    scores, seeds = tables(text, "mrpc (dev), unstructured, sparsity 0.5")
+    assert [row["seed 1"] for row in seeds if row["method"] == "random-pruning"] == ["31.00", r"0.00\*"]
+    assert by_method(scores)["random-pruning"]["accuracy"].endswith("(2)")
+    average = tables(text, "Average of 2 GLUE tasks (dev), unstructured, sparsity 0.5")[0]
+    assert by_method(average)["random-pruning"]["average"].endswith(r"(2)\*")
+    assert r"- \* For some seed the metric is undefined" in text
+
+
+# --- bootstrap intervals ---
+
+
+def test_bootstrap_intervals_on_request() -> None:
+    rows = golden_lab().rows()
+    page = build(rows, choose(interval="bootstrap"))
+    (section,) = [section for section in page.sections if section.name == "rte"]
+    (line,) = [line for line in section.tracks[0].levels[0].lines if line.label == "imp"]
+    low, high = scipy.stats.bootstrap(
+        ([0.61, 0.62, 0.66],), np.mean, n_resamples=9999, method="BCa", rng=np.random.default_rng(0)
+    ).confidence_interval
+    text = markdown(blocks(page))
+    _, seeds = tables(text, "rte (dev), unstructured, sparsity 0.3")
+    assert [row["95 %"] for row in seeds if row["method"] == "imp"] == [f"[{100 * low:.2f}, {100 * high:.2f}]"]
+    assert confidence(line.scores[0].summary) != confidence(summarise([0.61, 0.62, 0.66]))
+    assert "Brackets hold 95 % bootstrap (BCa, 9,999 resamples" in text and "95 % t intervals" not in text
+    data = json.loads(to_json(page))
+    assert data["interval"] == "bootstrap"
+    key = {"task": "rte", "label": "imp", "sparsity": 0.3}
+    (entry,) = [entry for entry in data["summary"] if key.items() <= entry.items()]
+    assert entry["interval"] == pytest.approx({"low": low, "high": high})
+    assert "bounds" not in entry["difference"]
+    with pytest.raises(PrunebenchError, match=r"unknown interval 'bootstrp'.*'bootstrap'"):
+        choose(interval="bootstrp")
+
+
+# --- a page of many rows ---
+
+
+def many(count: int) -> list[Row]:
+    lab = Lab()
+    for seed in range(count):
+        lab.done("rte", "imp", 0.5, seed, 0.5)
+    return lab.rows()
+
+
+def test_a_long_page_leaves_out_single_seeds() -> None:
+    short, long = (markdown(blocks(build(many(count)))) for count in (FULL, FULL + 1))
+    assert "<details>" in short and "results.csv and results.json hold all of them" not in short
+    assert "<details>" not in long and "results.csv and results.json hold all of them" in long
