@@ -83,7 +83,7 @@ def select_cells(
 
     Dense cells are among them unless only other strategies are named.
     """
-    from prunebench.recipes.strategy import split_list
+    from prunebench.recipes.options import split_list
     from prunebench.results.filters import Selection, choose_plans, select
     from prunebench.results.rows import Row
     from prunebench.store.schema import Command

@@ -14,7 +14,7 @@ from prunebench.cli.selecting import filter_options, select_cells, suite_argumen
 from prunebench.errors import PrunebenchError
 
 if TYPE_CHECKING:
-    from prunebench.store.maintenance import Overview
+    from prunebench.store.contents import Overview
     from prunebench.store.store import Store
 
 # Complaints beyond this number are only counted.
@@ -35,7 +35,7 @@ def ls(store: str) -> None:
 
     Runs are listed with the newest last, at UTC. A cell that several runs ask for counts once in the total.
     """
-    from prunebench.store.maintenance import overview
+    from prunebench.store.contents import overview
     from prunebench.store.store import Store
 
     opened = Store.open(store)
@@ -164,7 +164,7 @@ def _warn(lines: Iterable[str]) -> None:
 def _lines(store: Store, result: Overview) -> Iterable[str]:
     from tabulate import tabulate
 
-    from prunebench.store.maintenance import size_text
+    from prunebench.store.contents import size_text
 
     states = ", ".join(f"{result.cells[state]} {state}" for state in ("done", "failed", "missing"))
     yield f"{store.name}: {_many_cells(result.cells.total())}, {states}"

@@ -1,4 +1,4 @@
-"""What a store holds, what goes with cells that are removed, and what nothing refers to.
+"""What goes from a store with cells that are removed, and what nothing in it refers to.
 
 Plans are the roots. A cell of a plan refers to the records of its trainings and its own, to its mask, and to the masks
 on its path. No plan lists those on the path. They follow from the phases of a record, because the key of each phase is
@@ -10,49 +10,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from prunebench.errors import PrunebenchError
 from prunebench.runtime.progress import many
 from prunebench.store import serialization
-from prunebench.store.backends import PART, STALE_SECONDS, FileInfo
+from prunebench.store.backends import STALE_SECONDS, FileInfo
 from prunebench.store.claims import RunClaims
+from prunebench.store.contents import WORDS, key_of, kind_of, size_text
 from prunebench.store.schema import Cell, Failure, Record, StoredPlan, StrategyCode, WeightsRef, digest
 from prunebench.store.serialization import Damaged
-from prunebench.store.store import SUFFIX, Store, file_name, logits_file
-
-DAMAGED = ".damaged"
-WORDS = {
-    "plans": "plan",
-    "records": "record",
-    "masks": "mask",
-    "weights": "weight file",
-    "models": "model",
-    "checkpoints": "checkpoint",
-    "failures": "failure",
-    "damaged": "damaged file",
-    "temporary": "temporary file",
-}
-
-
-def kind_of(name: str) -> str:
-    """What a file of a store is, by its name: a kind of `WORDS`, or "" for the head and for files of others."""
-    folder, _, base = name.rpartition("/")
-    if base.startswith(PART):
-        return "temporary"
-    if base.endswith(DAMAGED):
-        return "damaged"
-    kind = folder.partition("/")[0]
-    # Logits lie beside their record.
-    suffixes = (SUFFIX.get(kind, "/"), ".npz") if kind == "records" else (SUFFIX.get(kind, "/"),)
-    return kind if base.endswith(suffixes) else ""
-
-
-def key_of(name: str) -> str:
-    """The key, or the name of weights, in the name of a file."""
-    return name.rpartition("/")[2].rpartition(".")[0]
+from prunebench.store.store import Store, file_name, logits_file
 
 
 def read_plans(store: Store) -> dict[str, StoredPlan]:
@@ -67,63 +36,6 @@ def read_plans(store: Store) -> dict[str, StoredPlan]:
                 f"{store.backend.location(name)} {error}", "nothing is removed while a plan cannot be read"
             ) from None
     return plans
-
-
-# What a store holds
-
-
-@dataclass(frozen=True)
-class Overview:
-    """What a store holds: its plans with the states of their cells, and for each kind of file the number and bytes.
-
-    States are "done", "failed" and "missing". A cell that several plans ask for counts once in `cells`.
-    """
-
-    plans: list[tuple[StoredPlan, Counter[str]]]
-    cells: Counter[str]
-    models: list[str]
-    methods: list[str]
-    protocols: list[str]
-    codes: list[str]
-    files: dict[str, tuple[int, int]]
-
-
-def overview(store: Store) -> Overview:
-    """Look at the plans of a store and at the names of all its files. No record is opened."""
-    files = store.backend.files()
-    done, failed = ({key_of(name) for name in files if kind_of(name) == kind} for kind in ("records", "failures"))
-
-    def state(cell: Cell) -> str:
-        if cell.key in done:
-            return "done"
-        return "missing" if failed.isdisjoint(cell.keys) else "failed"
-
-    plans = store.plans(kind=None)
-    cells = [cell for plan in plans for cell in plan.cells]
-    states = {(cell.label, cell.task, cell.sparsity, cell.seed, cell.setting): state(cell) for cell in cells}
-    settings = {cell.setting for cell in cells}
-    return Overview(
-        plans=[(plan, Counter(map(state, plan.cells))) for plan in plans],
-        cells=Counter(states.values()),
-        models=sorted({f"{setting.model} ({setting.model_fingerprint[:8]})" for setting in settings}),
-        methods=sorted({cell.label for cell in cells}),
-        protocols=sorted({setting.protocol for setting in settings}),
-        codes=sorted({setting.code for setting in settings}),
-        files={
-            kind: (len({key_of(name) for name in names}), sum(files[name].size for name in names))
-            for kind in WORDS
-            if (names := [name for name in files if kind_of(name) == kind])
-        },
-    )
-
-
-def size_text(size: int) -> str:
-    """`512 bytes`, `3.4 MB`."""
-    value, units = float(size), iter(("kB", "MB", "GB", "TB"))
-    unit = "bytes"
-    while value >= 1000 and unit != "TB":
-        value, unit = value / 1000, next(units)
-    return f"{size} bytes" if unit == "bytes" else f"{value:.1f} {unit}"
 
 
 # What cells refer to

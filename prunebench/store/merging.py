@@ -14,7 +14,7 @@ from prunebench.errors import PrunebenchError
 from prunebench.runtime.progress import many
 from prunebench.store import serialization
 from prunebench.store.backends import LocalBackend
-from prunebench.store.maintenance import WORDS, key_of, kind_of
+from prunebench.store.contents import WORDS, key_of, kind_of
 from prunebench.store.schema import Failure, Record, StoredPlan
 from prunebench.store.serialization import Damaged
 from prunebench.store.store import SUFFIX, Store, file_name, logits_file
