@@ -89,7 +89,7 @@ def run(jobs: list[Job], executor: Executor, store: Store, display: Display, dis
     """
     plugins = [(path, Path(path).read_text(encoding="utf-8")) for path in dispatch.plugins]
     running: dict[Future[Any], tuple[Job, float]] = {}
-    with progress.listening(display.moment), store.claims() as claims:
+    with progress.temporary_listener(display.moment), store.claims() as claims:
         clock = Clock.of(jobs, store, dispatch.slots, dispatch.guess)
         queue = _Queue(stagger(jobs, claims.earlier, claims.runs), store, display, clock, claims)
         while queue.waiting or running:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from prunebench.errors import PrunebenchError, unknown
+from prunebench.errors import PrunebenchError, unknown_name
 from prunebench.results.rows import Row
 from prunebench.store.schema import Cell, Setting, StoredPlan
 
@@ -39,7 +39,7 @@ def choose_plans(
     named = [plan for plan in plans if plan.suite == name]
     if not named and must_exist:
         known = {plan.suite for plan in plans} - {""}
-        raise unknown("suite", name, known, "only suites with results in the store can be shown")
+        raise unknown_name("suite", name, known, "only suites with results in the store can be shown")
     return named
 
 
@@ -80,7 +80,7 @@ def _keep(
         return rows
     known = {name for row in rows for name in names(row) if name}
     for name in sorted(asked - known):
-        raise unknown(kind, name, known, "only what has results in the store can be shown")
+        raise unknown_name(kind, name, known, "only what has results in the store can be shown")
     return [row for row in rows if asked & names(row) or (dense and row.cell.is_dense)]
 
 

@@ -40,6 +40,9 @@ class Backend(Protocol):
     def location(self, name: str) -> str:
         """The full path or URL of a file, for messages."""
 
+    def check(self) -> None:
+        """Raise PrunebenchError where no store can be, such as at the path of a file."""
+
     def prepare(self) -> None:
         """Raise StoreError unless files can be written here, and remove old files of killed writers."""
 
@@ -90,6 +93,13 @@ class LocalBackend:
 
     def location(self, name: str) -> str:
         return str(self.folder / name)
+
+    def check(self) -> None:
+        for path in (self.folder, *self.folder.parents):
+            if path.is_dir():
+                return
+            if path.exists():
+                raise PrunebenchError(f"cannot use {self.url!r} as a store: {str(path)!r} is a file", "name a folder")
 
     def prepare(self) -> None:
         with self._errors_explained():
@@ -223,6 +233,9 @@ class RemoteBackend:
 
     def location(self, name: str) -> str:
         return f"{self.url}/{name}"
+
+    def check(self) -> None:
+        """Nothing can be told of object storage before it is used."""
 
     def prepare(self) -> None:
         self.write(f"{PART}probe", b"")

@@ -74,6 +74,7 @@ class Store:
     def open(cls, name: str | Path) -> Store:
         """The store in that folder or at that URL. Raises PrunebenchError where there is none."""
         backend = backends.at(name)
+        backend.check()
         try:
             head = json.loads(backend.read(HEAD))
             written = int(head["format"])
@@ -81,8 +82,6 @@ class Store:
             raise PrunebenchError(
                 f"no store in {backend.url!r}", "`prunebench run` makes one; --store names it"
             ) from None
-        except NotADirectoryError:
-            raise PrunebenchError(f"the store {backend.url!r} is a file", "expected a folder or a URL") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise PrunebenchError(
                 f"cannot read {backend.location(HEAD)}: {error}", f"expected the {HEAD} of a prunebench store"
@@ -98,6 +97,7 @@ class Store:
     def create(cls, name: str | Path) -> Store:
         """The store in that folder or at that URL, created if needed."""
         backend = backends.at(name)
+        backend.check()
         if not backend.exists(HEAD):
             # A run that was killed at this point leaves a temporary file and nothing else; another run may have
             # created the store since.
@@ -111,6 +111,7 @@ class Store:
     def view(cls, name: str | Path) -> Store:
         """The store if there is one, or else an empty view of where it could be. Writes nothing."""
         backend = backends.at(name)
+        backend.check()
         return cls.open(name) if backend.exists(HEAD) else cls(backend)
 
     @property

@@ -14,7 +14,7 @@ from prunebench.models.encoder import load, load_tokenizer
 from prunebench.models.families import FAMILIES
 from prunebench.pruning import masks, structures
 from prunebench.tasks.task import DataSource
-from prunebench.training.batching import encode, in_order, shuffled
+from prunebench.training.batching import encode, evaluation_batches, training_batches
 
 EXAMPLES = 10
 
@@ -180,11 +180,11 @@ def test_a_strategy_has_no_way_to_the_evaluation_split(setting):
 
 def test_batches_hold_every_example_once_and_pad_little(setting):
     _, _, encoded = setting()
-    epoch = list(shuffled(encoded, 8, torch.Generator().manual_seed(0)))
+    epoch = list(training_batches(encoded, 8, torch.Generator().manual_seed(0)))
     assert sorted(i for batch in epoch for i in batch) == list(range(len(encoded)))
-    assert epoch != list(shuffled(encoded, 8, torch.Generator().manual_seed(1)))
-    assert epoch == list(shuffled(encoded, 8, torch.Generator().manual_seed(0)))
-    every = list(in_order(encoded, 100))
+    assert epoch != list(training_batches(encoded, 8, torch.Generator().manual_seed(1)))
+    assert epoch == list(training_batches(encoded, 8, torch.Generator().manual_seed(0)))
+    every = list(evaluation_batches(encoded, 100))
     assert sorted(i for batch in every for i in batch) == list(range(len(encoded)))
     assert all(encoded.batch(batch)["input_ids"].numel() <= 100 or len(batch) == 1 for batch in every)
     assert all(encoded.batch([*batch, after[0]])["input_ids"].numel() > 100 for batch, after in pairwise(every))

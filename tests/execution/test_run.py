@@ -378,7 +378,7 @@ def test_a_run_goes_on_after_one_that_was_stopped_half_way_in_the_model(run, tmp
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(embedding_subset.Met, "_mend", stopped)
+        patched.setattr(embedding_subset.EmbeddingSubset, "_restore", stopped)
         with pytest.raises(KeyboardInterrupt):
             run("magnitude", store="stopped")
     store, plan, _ = run("magnitude", store="stopped")
@@ -407,7 +407,7 @@ def test_worker_processes_give_the_same_records_bit_for_bit(run, monkeypatch, pr
     finally:
         torch.set_num_threads(threads)
     seen = []
-    with progress.listening(seen.append):
+    with progress.temporary_listener(seen.append):
         there, _, _ = run(
             "imp,magnitude", "0.2", store="there", executor=ProcessExecutor(Request(2)), precision=precision
         )

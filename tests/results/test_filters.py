@@ -14,7 +14,7 @@ from lab import Lab
 
 from prunebench import PrunebenchError
 from prunebench.cli.leaderboard import leaderboard
-from prunebench.reports.leaderboard import build, terminal
+from prunebench.reports.leaderboard import build, summarise_rows
 from prunebench.reports.leaderboard.layout import blocks
 from prunebench.reports.render.blocks import Caution
 from prunebench.results.filters import allow_mixed, one_setting
@@ -169,7 +169,7 @@ def test_names_do_not_depend_on_order(rng: random.Random) -> None:
 def test_scores_of_two_machines_are_a_warning() -> None:
     lab = Lab()
     lab.done("rte", "imp", 0.5, 0, 0.5)
-    assert "warning" not in terminal(lab.rows())
+    assert "warning" not in summarise_rows(lab.rows())
     lab.done("rte", "imp", 0.5, 1, 0.5, environment={"hardware": "A GPU"})
     said = "2 kinds of hardware: A GPU; Some CPU, 2 cores"
-    assert f"warning: The results of rte were made with {said}." in terminal(lab.rows())
+    assert f"warning: The results of rte were made with {said}." in summarise_rows(lab.rows())

@@ -175,7 +175,7 @@ def _bits(bundle: Bundle, trees: Trees, key: str, store: Store) -> Iterator[str]
         asked = node.phase.mask if isinstance(node.phase, Adopt) else node.key
         if node.phase is None or not stores_mask(node.phase):
             continue
-        found = store.load("masks", asked, bitmask.described)
+        found = store.load("masks", asked, bitmask.summary)
         if found != bundle.masks[asked].model_dump(exclude={"key"}):
             yield f"has another mask {asked}"
 
