@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
 import tempfile
 import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from prunebench.errors import PrunebenchError
 
@@ -22,6 +23,13 @@ STALE_SECONDS = 24 * 3600
 FEW = 16
 # Python's own errors that fsspec's drivers raise, beside errors of their own.
 _DRIVER_ERRORS = (OSError, ValueError, NotImplementedError)
+
+
+class FileInfo(NamedTuple):
+    """The bytes of a file, and the seconds since it was written; infinite where the backend does not say."""
+
+    size: int
+    age: float = math.inf
 
 
 class Backend(Protocol):
@@ -43,6 +51,9 @@ class Backend(Protocol):
 
     def names(self, folder: str) -> list[str]:
         """The names of all files below that folder, sorted."""
+
+    def files(self) -> dict[str, FileInfo]:
+        """Every file by name, sorted, temporary and damaged ones too."""
 
     def exists(self, name: str) -> bool: ...
 
@@ -111,6 +122,14 @@ class LocalBackend:
             for file in files
         ]
         return sorted(found)
+
+    def files(self) -> dict[str, FileInfo]:
+        files, now = {}, time.time()
+        for name in self.names(""):
+            with contextlib.suppress(FileNotFoundError):
+                stat = (self.folder / name).stat()
+                files[name] = FileInfo(stat.st_size, now - stat.st_mtime)
+        return files
 
     def exists(self, name: str) -> bool:
         with self._errors_explained():
@@ -237,6 +256,15 @@ class RemoteBackend:
             except FileNotFoundError:
                 return []
         return sorted(self._names(paths))
+
+    def files(self) -> dict[str, FileInfo]:
+        with self._errors_explained():
+            try:
+                details = self._fresh().find(self.root, detail=True)
+            except FileNotFoundError:
+                return {}
+        sizes = {path: int(entry.get("size") or 0) for path, entry in details.items()}
+        return {name: FileInfo(sizes[f"{self.root}/{name}"]) for name in sorted(self._names(list(sizes)))}
 
     def exists(self, name: str) -> bool:
         # Not fs.exists, which takes any error for absence.

@@ -150,6 +150,12 @@ class WeightsRef(Strict):
         """What a store calls them."""
         return self.training if self.at is None else f"{self.training}-at-{self.at}"
 
+    @classmethod
+    def parse(cls, name: str) -> WeightsRef:
+        """The inverse of `name`. Raises ValueError where the part after `-at-` is no number."""
+        training, _, at = name.partition("-at-")
+        return cls(training=training, at=json.loads(at) if at else None)
+
     def step(self, steps: int) -> int:
         """The optimiser step, in a training of so many."""
         if self.at is None:

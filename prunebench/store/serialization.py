@@ -103,9 +103,14 @@ def parse_plan(data: bytes) -> StoredPlan:
 
 
 def predictions(logits: np.ndarray) -> np.ndarray:
-    """What is scored of logits of shape (examples, labels): the class of the largest, or the one score itself."""
+    """What is scored of logits of shape (examples, labels): the class of the largest, or the one score itself.
+
+    Predictions, of shape (examples,), stay as they are.
+    """
     import numpy as np
 
+    if logits.ndim == 1:
+        return logits
     if logits.shape[1] == 1:
         return np.asarray(logits[:, 0], dtype="<f4")
     return np.asarray(logits.argmax(axis=1), dtype=np.uint8 if logits.shape[1] <= 256 else "<u2")

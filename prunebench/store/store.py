@@ -167,6 +167,8 @@ class Store:
     def logits(self, key: str) -> dict[str, np.ndarray]:
         """The logits of that record by evaluation, shape (examples, labels); empty where there is no file.
 
+        A record that came from a bundle has predictions of shape (examples,) in their place.
+
         Raises PrunebenchError where the file is damaged or belongs to another record; both are then set aside.
         """
         name, record_name = logits_file(key), file_name("records", key)
@@ -252,8 +254,8 @@ class Store:
         identifier, data = serialization.encode_plan(plan.model_copy(update={"written": written}))
         self.backend.write(file_name("plans", identifier), data)
 
-    def plans(self, kind: str = RUN) -> list[StoredPlan]:
-        """All plans of that kind, the newest last."""
+    def plans(self, kind: str | None = RUN) -> list[StoredPlan]:
+        """All plans of that kind, or of every kind if it is None, the newest last."""
         plans = []
         names = [name for name in self.backend.names("plans") if name.endswith(SUFFIX["plans"])]
         for name, data in self.backend.read_all(names).items():
@@ -262,7 +264,7 @@ class Store:
             except Damaged as error:
                 self.complaints.append(f"{self.backend.location(name)} {error}; it is left out")
                 continue
-            if plan.kind == kind:
+            if kind in (None, plan.kind):
                 plans.append(plan)
         return sorted(plans, key=lambda plan: plan.written)
 

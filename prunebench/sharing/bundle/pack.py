@@ -109,7 +109,7 @@ def _cells(by_kind: Mapping[str, Sequence[Row]]) -> tuple[list[PlanHead], list[C
     }
     heads = sorted({head for _, head in cells.values()}, key=lambda head: (head.written, head.kind, head.suite))
     number = {head: i for i, head in enumerate(heads)}
-    lines = [CellLine(**dict(cell), plan=number[head]) for cell, head in cells.values()]
+    lines = [CellLine(**vars(cell), plan=number[head]) for cell, head in cells.values()]
     return heads, sorted(lines, key=_order)
 
 
