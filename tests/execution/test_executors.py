@@ -46,7 +46,7 @@ def test_worker_processes_give_the_same_records_bit_for_bit(run, monkeypatch, pr
 
 def test_threads_depend_on_the_capacity_and_not_on_the_jobs_that_are_left(monkeypatch):
     """Otherwise the last job of a run that goes on would sum in another order than beside others."""
-    monkeypatch.setattr(machine, "cores", lambda: 8)
+    monkeypatch.setattr(devices, "cores", lambda: 8)
     registry, resources = Registry(), Resources(jobs=2)
     for left, jobs in ((10, 2), (1, 1)):
         request = request_for(resources, Suite().model, "cpu", registry, left)

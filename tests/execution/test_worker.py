@@ -15,7 +15,6 @@ from prunebench.hooks.registry import Registry
 from prunebench.planning import jobs
 from prunebench.pruning import masks
 from prunebench.recipes.phases import Prune, Train
-from prunebench.runtime import 
 from prunebench.store.store import Store
 from prunebench.training import loop
 
