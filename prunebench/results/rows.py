@@ -104,7 +104,7 @@ def rows(plans: Iterable[StoredPlan], record: FetchRecord, failure: FetchFailure
 
 def stored_rows(plans: Sequence[StoredPlan], results: Results) -> list[Row]:
     """The long table of all cells of `plans`, from a store that is asked for everything at once."""
-    keys = {key for plan in plans for cell in plan.cells for key in cell.keys}
+    keys = {key for plan in plans for cell in plan.cells for key in cell.record_keys}
     records = results.fetch(keys)
     return rows(plans, records.get, results.failures(keys - records.keys()).get)
 
@@ -140,7 +140,7 @@ def _rows(cell: Cell, command: Command, fetch: FetchRecord, failure: FetchFailur
 
 def _status(cell: Cell, failure: FetchFailure) -> str:
     """The first failure on the recipe's path, which is the cause of those behind it."""
-    failures = (failure(key) for key in cell.keys)
+    failures = (failure(key) for key in cell.record_keys)
     first = next((each for each in failures if each is not None), None)
     return f"failed: {first.reason}" if first else "missing"
 
@@ -208,12 +208,12 @@ def _costs(cell: Cell, record: Record, fetch: FetchRecord) -> tuple[Cost, Cost]:
 
 def _cost(keys: Sequence[str], timed: Sequence[str], fetch: FetchRecord) -> Cost:
     steps = [record.steps for key in keys if (record := fetch(key)) is not None]
-    records = [record for key in dict.fromkeys(timed) if (record := fetch(key)) is not None]
+    records = [record for key in dict.fromkeys(timed) if (record := fetch(key)) and "train" in record.seconds]
     return Cost(
-        len(keys),
-        sum(steps) if len(steps) == len(keys) else None,
-        math.fsum(record.seconds["train"] for record in records) if len(records) == len(set(timed)) else None,
-        frozenset(str(name) for record in records if (name := record.environment.get("hardware"))),
+        trainings=len(keys),
+        steps=sum(steps) if len(steps) == len(keys) else None,
+        seconds=math.fsum(record.seconds["train"] for record in records) if len(records) == len(set(timed)) else None,
+        hardware=frozenset(str(name) for record in records if (name := record.environment.get("hardware"))),
     )
 
 

@@ -329,15 +329,15 @@ def test_a_run_keeps_its_models_where_it_is_asked_to(words, tmp_path):
     store = tmp_path / "store"
     status, _, err = call("run", *words, *options, "--store", store)
     assert status == 0, err
-    cells = {cell["label"]: cell for cell in Store.open(store).plans()[-1]["cells"]}
-    assert {path.stem for path in (store / "models").iterdir()} == {cell["key"] for cell in cells.values()}
-    weights = safetensors.torch.load_file(store / "models" / f"{cells['magnitude']['key']}.safetensors")
+    cells = {cell.label: cell for cell in Store.open(store).plans()[-1].cells}
+    assert {path.stem for path in (store / "models").iterdir()} == {cell.key for cell in cells.values()}
+    weights = safetensors.torch.load_file(store / "models" / f"{cells['magnitude'].key}.safetensors")
     zeros = sum(int((weight == 0).sum()) for name, weight in weights.items() if "layer" in name and weight.dim() == 2)
     assert zeros == 16384 // 2
     assert not list((store / "weights").glob("*"))
     assert "2 models" in call("doctor", "--store", store)[1]
     status, said, _ = call("run", *words, *options, "--store", store)
     assert status == 0 and "Nothing is left to run" in said
-    (store / "models" / f"{cells['magnitude']['key']}.safetensors").unlink()
+    (store / "models" / f"{cells['magnitude'].key}.safetensors").unlink()
     status, said, _ = call("plan", *words, *options, "--store", store)
     assert "2 trainings, 2 of them again" in said, "it trains on from dense weights, which are not kept as such"

@@ -427,9 +427,9 @@ def toy_store(folder: Path, data: str, **changes: Any) -> Path:
         record = lab.done("toy", label, 0.5, seed, sum(right) / 8, setting={"data": data})
         record["root"]["protocol"] = {"eval_limit": None}
         record["evaluations"]["validation"]["metrics"]["accuracy"] += changes.get("shift", 0.0)
-    place.add_plan(lab.cells, "", "prunebench run")
+    place.add_plan(lab.plans()[0])
     gold = np.array([0, 1] * 4)
-    for key, record in lab.records.items():
+    for key in lab.records:
         found = [np.array(right) for (label, seed), right in RIGHT.items() if key.endswith(f"{seed} {label} 0.5")]
         logits = b""
         if found and changes.get("logits", True):
@@ -437,7 +437,7 @@ def toy_store(folder: Path, data: str, **changes: Any) -> Path:
             file = io.BytesIO()
             np.savez(file, validation=np.eye(2, dtype=np.float32)[decided])
             logits = file.getvalue()
-        place.add_record(record, logits)
+        place.add_record(lab.read(key), logits)
     return folder
 
 
@@ -483,9 +483,7 @@ def stored(lab: Lab, folder: Path) -> Path:
     from prunebench.store.store import Store
 
     place = Store.create(folder)
-    place.add_plan(lab.cells, "", "prunebench run")
-    for record in lab.records.values():
-        place.add_record(record, b"")
+    lab.write(place)
     return folder
 
 
@@ -563,7 +561,7 @@ def test_where_there_is_nothing_to_draw_that_is_said(arguments: list[str], messa
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--format", "svg"], r"a picture is not written to a terminal: --format svg \(--out FILE.svg says where"),
+        (["--format", "svg"], r"a svg picture cannot be printed \(--out FILE.svg says where it goes"),
         (["--format", "mdd"], r"unknown format 'mdd' \(did you mean 'md'"),
         (["--sparsities", "a half"], "cannot read sparsities 'a half'"),
         (["--interval", "boot"], r"unknown interval 'boot' \(did you mean 'bootstrap'"),

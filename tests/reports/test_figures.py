@@ -182,10 +182,8 @@ def store(tmp_path: Path) -> Path:
     from prunebench.store.store import Store
 
     lab, place = golden_lab(), Store.create(tmp_path / "store")
-    place.add_plan(lab.cells, "", "prunebench run --tasks rte,mrpc")
-    for record in lab.records.values():
-        place.add_record(record, b"")
-    return place.place.folder
+    lab.write(place)
+    return Path(place.name)
 
 
 def run(*arguments: str | Path) -> Any:
@@ -212,10 +210,8 @@ def test_command_says_what_is_mixed(tmp_path: Path) -> None:
         lab.done("rte", label, sparsity, 0, 0.6)
     key = {"key": "other", "trainings": ["other"]}
     lab.done("rte", "imp", 0.5, 0, 0.5, setting={"precision": "bf16"}, environment={"torch": "3"}, **key)
-    place.add_plan(lab.cells, "", "prunebench run")
-    for record in lab.records.values():
-        place.add_record(record, b"")
-    words = ("--store", place.place.folder, "--out", tmp_path / "figures", "--format", "svg")
+    lab.write(place)
+    words = ("--store", place.name, "--out", tmp_path / "figures", "--format", "svg")
     assert "say --allow-mixed" in str(run(*words).exception)
     mixed = run(*words, "--allow-mixed")
     assert mixed.exception is None

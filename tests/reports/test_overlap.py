@@ -32,7 +32,8 @@ from prunebench.reports.overlap.profile import heads
 from prunebench.reports.overlap.report import Report, Unit
 from prunebench.reports.overlap.write import write
 from prunebench.reports.render.blocks import Paragraph
-from prunebench.results.rows import stored
+from prunebench.results.rows import stored_rows
+from prunebench.store.serialization import parse_plan
 from prunebench.store.store import Store
 
 # Chance
@@ -386,7 +387,7 @@ def test_files_are_the_same_whatever_the_order(store, tmp_path, seed):
         assert call("masks", "--store", folder, "--format", kinds, "--out", tmp_path / name)[0] == 0
     assert contents(tmp_path / "shuffled") == contents(tmp_path / "kept")
     opened = Store.open(store)
-    rows = stored([plan], opened)
+    rows = stored_rows([parse_plan(path.read_bytes())], opened)
     for name in ("sorted", "drawn"):
         write(report(masks(rows, 0.5, opened, Registry()), 0.5, rows), tmp_path / name, kinds.split(","), "a command")
         shuffler.shuffle(rows)

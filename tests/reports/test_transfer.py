@@ -21,15 +21,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prunebench import Protocol, PrunebenchError, Train
-from prunebench.cli.display import Lines
-from prunebench.execution import scheduler, worker
-from prunebench.execution.executors.local import ProcessExecutor, Request, SerialExecutor
+from prunebench.execution import scheduler
+from prunebench.execution.display import Lines
+from prunebench.execution.executors.base import Request
+from prunebench.execution.executors.local import ProcessExecutor, SerialExecutor
 from prunebench.hooks.registry import Registry
 from prunebench.planning import experiment, jobs
-from prunebench.planning.graph import Root
-from prunebench.planning.graph import build as plan_of_run
+from prunebench.planning.compile import compile_plan
 from prunebench.planning.suite import Suite, merge
-from prunebench.planning.transfer import plan
+from prunebench.planning.transfer import plan_transfer
 from prunebench.pruning import masks
 from prunebench.recipes.phases import Adopt
 from prunebench.reports.leaderboard import loss_of
@@ -38,13 +38,14 @@ from prunebench.reports.transfer import Question, build, default_controls, termi
 from prunebench.reports.transfer.page import blocks, opening
 from prunebench.reports.transfer.picture import heat_map
 from prunebench.reports.transfer.write import to_csv
-from prunebench.results.rows import Cell, Row, Setting, stored
+from prunebench.results.rows import Row, stored_rows
+from prunebench.store.schema import Cell, Command, Experiment, Location, Setting, StoredPlan, digest
 from prunebench.store.store import Store
 from prunebench.training import loop
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "transfer"
 TASKS = ("rte", "mrpc", "cola")
-ROOT = Root(
+EXPERIMENT = Experiment(
     task="rte",
     code="engine 1",
     data="d",
@@ -56,7 +57,6 @@ ROOT = Root(
     precision="fp32",
     device="cpu",
     prunable="encoder",
-    where={},
 )
 
 
@@ -66,7 +66,15 @@ def registry():
 
 
 def trees(tasks=TASKS, seeds=(0,)):
-    return [dataclasses.replace(ROOT, task=task, data=f"data of {task}", seed=seed) for task in tasks for seed in seeds]
+    return [
+        EXPERIMENT.model_copy(update={"task": task, "data": f"data of {task}", "seed": seed})
+        for task in tasks
+        for seed in seeds
+    ]
+
+
+def plan(experiments, asked, registry):
+    return plan_transfer(experiments, asked, registry, Location())
 
 
 def question(strategy="imp", sparsity=0.3, sources=TASKS, targets=TASKS, controls=("random-pruning", "magnitude-init")):
@@ -103,12 +111,12 @@ def test_three_tasks_at_30_percent_train_24_times_and_not_54(registry):
     one 4, θ0's 1, for each target: 3 · (1 + 3 · 4 + 4 + 1) = 54.
     """
     made = plan(trees(), question(), registry)
-    todo = jobs.to_run(made, Contents())
+    todo = jobs.jobs_to_run(made, Contents())
     count = jobs.count(made, todo, Contents())
     assert len(made.cells) == 3 * (1 + 3 + 2)
     assert (count.trainings, count.asked_trainings) == (24, 54)
     two = plan(trees(seeds=(0, 1)), question(), registry)
-    assert trainings(jobs.to_run(two, Contents())) == 48
+    assert trainings(jobs.jobs_to_run(two, Contents())) == 48
 
 
 def test_what_a_run_has_done_is_not_done_again(registry):
@@ -116,19 +124,20 @@ def test_what_a_run_has_done_is_not_done_again(registry):
     store = Contents()
     levels = dict.fromkeys(TASKS, (0.3,))
     strategies = ["imp", "random-pruning", "magnitude-init"]
-    store.after(jobs.to_run(plan_of_run(trees(), strategies, levels, registry), store))
-    todo = jobs.to_run(plan(trees(), question(), registry), store)
+    store.after(jobs.jobs_to_run(compile_plan(trees(), strategies, levels, registry, Location()), store))
+    todo = jobs.jobs_to_run(plan(trees(), question(), registry), store)
     assert [[type(node.phase) for node in job.anchor.path()] for job in todo] == [[Adopt, Train]] * 6
-    assert jobs.to_run(plan(trees(), question(), registry), store.after(todo)) == []
+    assert jobs.jobs_to_run(plan(trees(), question(), registry), store.after(todo)) == []
 
 
 def test_on_its_own_task_a_mask_is_the_one_that_imp_trains_there(registry):
     """The very same nodes, and so are those of the controls."""
     made = plan(trees(), question(), registry)
-    run = plan_of_run(trees(), ["imp", "random-pruning", "magnitude-init"], dict.fromkeys(TASKS, (0.3,)), registry)
-    keys = {(cell.method["label"], cell.leaf.root.task): cell.leaf.key for cell in run.cells}
+    levels = dict.fromkeys(TASKS, (0.3,))
+    run = compile_plan(trees(), ["imp", "random-pruning", "magnitude-init"], levels, registry, Location())
+    keys = {(cell.method.label, cell.leaf.experiment.task): cell.leaf.key for cell in run.cells}
     for cell in made.cells:
-        target, mask = cell.leaf.root.task, cell.method.get("mask_from", "dense")
+        target, mask = cell.leaf.experiment.task, cell.mask_from or "dense"
         same = keys.get(("imp" if mask == target else mask, target))
         assert (cell.leaf.key == same) is (mask == target or mask not in TASKS)
 
@@ -141,7 +150,7 @@ def test_every_mask_is_trained_from_theta0(registry, strategy):
     asked = question(strategy, controls=default_controls(strategy, registry))
     made = plan(trees(), asked, registry)
     for cell in made.cells:
-        if cell.method["label"] != "dense":
+        if cell.method.label != "dense":
             assert trains_from_theta0([to_json(node.phase) for node in cell.leaf.path()])
             last = cell.leaf.path()[-1].phase
             assert isinstance(last, Train) is (strategy != "heads"), "heads leave the model in the end"
@@ -150,10 +159,10 @@ def test_every_mask_is_trained_from_theta0(registry, strategy):
 def test_the_key_on_the_target_depends_on_how_the_mask_was_found(registry):
     def key(asked, roots):
         cells = plan(roots, asked, registry).cells
-        return next(c.leaf.key for c in cells if c.leaf.root.task == "rte" and c.method.get("mask_from") == "mrpc")
+        return next(c.leaf.key for c in cells if c.leaf.experiment.task == "rte" and c.mask_from == "mrpc")
 
     keys = [key(question(), trees()), key(question("imp[rate=0.2]"), trees()), key(question(sparsity=0.2), trees())]
-    changed = [dataclasses.replace(r, data="edited") if r.task == "mrpc" else r for r in trees()]
+    changed = [r.model_copy(update={"data": "edited"}) if r.task == "mrpc" else r for r in trees()]
     keys.append(key(question(), changed))
     assert len(set(keys)) == 4
     assert key(question(), trees()) == keys[0]
@@ -163,10 +172,10 @@ def test_sources_and_targets_may_differ(registry):
     """One source, one other target: IMP on both (a target's own mask is what universal is judged by)."""
     asked = question(sources=("mrpc",), targets=("rte",), controls=())
     made = plan(trees(("rte", "mrpc")), asked, registry)
-    found = [(cell.leaf.root.task, cell.method.get("mask_from")) for cell in made.cells]
-    assert found == [("rte", None), ("rte", "mrpc"), ("rte", "rte")]
+    found = [(cell.leaf.experiment.task, cell.mask_from) for cell in made.cells]
+    assert found == [("rte", ""), ("rte", "mrpc"), ("rte", "rte")]
     # dense and 3 rounds on rte; on mrpc dense and the 2 rounds after which the mask stands; the foreign mask.
-    assert trainings(jobs.to_run(made, Contents())) == 4 + 3 + 1
+    assert trainings(jobs.jobs_to_run(made, Contents())) == 4 + 3 + 1
 
 
 @settings(max_examples=30, deadline=None)
@@ -175,32 +184,32 @@ def test_jobs_stand_after_what_they_need_and_a_stopped_run_goes_on(registry, dat
     strategy = data.draw(st.sampled_from(["imp", "magnitude", "heads", "imp[rewind=none]"]))
     asked = question(strategy, 0.2, controls=default_controls(strategy, registry))
     made = plan(trees(seeds=(0, 1)), asked, registry)
-    whole = jobs.to_run(made, Contents())
+    whole = jobs.jobs_to_run(made, Contents())
     covered = [node for job in whole for node in job.phases]
     assert sorted(node.key for node in covered) == sorted(node.key for node in made.nodes())
     done = set()
     for job in whole:
         assert job.needs <= done
-        found = {node.adopts.key for node in job.anchor.path() if node.adopts}
+        found = {node.mask_source.key for node in job.anchor.path() if node.mask_source}
         assert found <= {key for other in job.needs for key in other.masks}
         done.add(job)
     store = Contents().after(whole[: data.draw(st.integers(0, len(whole)))])
-    store.after(jobs.to_run(plan(trees(seeds=(0, 1)), asked, registry), store))
+    store.after(jobs.jobs_to_run(plan(trees(seeds=(0, 1)), asked, registry), store))
     assert {name for kind, name in store.names if kind == "records"} == {key for job in whole for key in job.records}
 
 
 def test_a_mask_that_was_never_found_takes_those_with_it_that_were_to_adopt_it(registry):
     made = plan(trees(), question(), registry)
     store = Contents()
-    source = next(node for node in made.nodes() if node.root.task == "mrpc" and node.made_for == "imp 0.3")
+    source = next(node for node in made.nodes() if node.experiment.task == "mrpc" and node.purpose == "imp 0.3")
     assert isinstance(source.phase, Train)  # the dense one, which IMP starts with
     store.failures = {source.key: "diverged"}
-    lost = jobs.given_up(made, store)
-    gone = {(cell.leaf.root.task, cell.method.get("mask_from")) for cell in made.cells if cell.leaf in lost}
-    on_mrpc = {("mrpc", mask) for mask in (None, "mrpc", "random-pruning")}
+    lost = jobs.failed_before(made, store)
+    gone = {(cell.leaf.experiment.task, cell.mask_from) for cell in made.cells if cell.leaf in lost}
+    on_mrpc = {("mrpc", mask) for mask in ("", "mrpc", "random-pruning")}
     assert gone == {*on_mrpc, ("rte", "mrpc"), ("cola", "mrpc")}
     assert set(lost.values()) == {"diverged"}
-    assert len(jobs.to_run(made, store, lost)) < len(jobs.to_run(made, Contents()))
+    assert len(jobs.jobs_to_run(made, store, lost)) < len(jobs.jobs_to_run(made, Contents()))
 
 
 @pytest.mark.parametrize(
@@ -232,12 +241,13 @@ def run(tiny_bert, tiny_glue, tmp_path):
         words = {"tasks": list(asked.masks), "seeds": seeds, "epochs": "2", "batch_size": "16", "lr": "1e-3"}
         suite = merge(Suite(), {**where, **words, **options})
         place = Store.create(tmp_path / store)
-        made = plan(experiment.roots(suite, registry), asked, registry)
-        todo = jobs.to_run(made, place, jobs.given_up(made, place.snapshot([node.key for node in made.nodes()])))[
-            :first
-        ]
+        made = plan_transfer(experiment.experiments(suite, registry), asked, registry, experiment.location(suite))
+        failed = jobs.failed_before(made, place.snapshot([node.key for node in made.nodes()]))
+        todo = jobs.jobs_to_run(made, place, failed)[:first]
         with executor or SerialExecutor() as pool:
-            report = scheduler.run(todo, pool, place, registry.files, Lines(todo), slots=2 if executor else 1)
+            slots = 2 if executor else 1
+            dispatch = scheduler.Dispatch(made.where, registry.files, slots=slots)
+            report = scheduler.run(todo, pool, place, Lines(todo), dispatch)
         if report.unexpected:
             raise report.unexpected
         return place, made, report
@@ -246,11 +256,11 @@ def run(tiny_bert, tiny_glue, tmp_path):
 
 
 def same(record):
-    return {name: value for name, value in record.items() if name not in ("seconds", "peak_memory_mb", "environment")}
+    return record.model_dump(exclude={"seconds", "peak_memory_mb", "environment"})
 
 
 def by_mask(made):
-    return {(cell.leaf.root.task, cell.method.get("mask_from", "dense")): cell for cell in made.cells}
+    return {(cell.leaf.experiment.task, cell.mask_from or "dense"): cell for cell in made.cells}
 
 
 def found_mask(store, cell):
@@ -268,7 +278,7 @@ def test_a_mask_arrives_as_it_was_found_under_theta0_and_the_head_of_the_target(
         begun.append({name: value.detach().clone() for name, value in model.named_parameters()})
         return real(model, *args, **kwargs)
 
-    monkeypatch.setattr(worker.loop, "train", spy)
+    monkeypatch.setattr(loop, "train", spy)
     asked = question(sparsity=0.2, sources=("rte", "stsb"), targets=("rte", "stsb"), controls=())
     store, made, report = run(asked)
     assert not report.failures
@@ -285,24 +295,24 @@ def test_a_mask_arrives_as_it_was_found_under_theta0_and_the_head_of_the_target(
         assert any(all(torch.equal(weights[name], wanted[name]) for name in wanted) for weights in begun
                    if len(weights["classifier.weight"]) == labels)  # fmt: skip
         record = store.record(cells[target, source].leaf.key)
-        assert record["checks"] == {"rewound_exactly": True, "count_exact": True, "pruned_weights_zero": True}
-        assert record["sparsity"]["realised"] == masks.pruned(mask) / masks.units(mask)
+        assert record.checks == {"rewound_exactly": True, "count_exact": True, "pruned_weights_zero": True}
+        assert record.sparsity.realised == masks.pruned(mask) / masks.units(mask)
         own = store.record(cells[target, target].leaf.key)
-        assert record["evaluations"] != own["evaluations"] or record["loss"] != own["loss"]
+        assert record.evaluations != own.evaluations or record.loss != own.loss
 
 
 def test_costs_are_those_of_the_source_and_of_one_training_on_the_target(run):
     asked = question(sparsity=0.2, sources=("rte", "mrpc"), targets=("rte", "mrpc"), controls=())
     store, made, _ = run(asked)
-    rows = stored([{"suite": "", "command": "", "written": "", "cells": [c.to_json() for c in made.cells]}], store)
+    rows = stored_rows([StoredPlan(cells=[c.to_cell() for c in made.cells])], store)
     moved = next(row for row in rows if row.cell.task == "rte" and row.cell.mask_from == "mrpc")
     assert (moved.outcome.find.trainings, moved.outcome.train.trainings) == (2, 1)
     assert moved.outcome.from_theta0
     records = [store.record(key) for key in moved.cell.trainings]
-    assert [record["root"]["task"] for record in records] == ["mrpc", "mrpc", "rte"]
+    assert [record.experiment.task for record in records] == ["mrpc", "mrpc", "rte"]
     assert (
         moved.dense
-        == store.record(by_mask(made)["rte", "dense"].leaf.key)["evaluations"]["validation"]["metrics"]["accuracy"]
+        == store.record(by_mask(made)["rte", "dense"].leaf.key).evaluations["validation"].metrics["accuracy"]
     )
 
 
@@ -315,12 +325,12 @@ def test_heads_and_methods_that_do_not_rewind_transfer_too(run, strategy):
         record = store.record(cell.leaf.key)
         if mask == "dense":
             continue
-        assert record["checks"]["count_exact"] and record["checks"]["pruned_weights_zero"]
-        assert record["checks"]["rewound_exactly"] is True
-        assert record["sparsity"]["pruned"] == masks.pruned_count(0.5, 8 if strategy == "heads" else 16384)
+        assert record.checks["count_exact"] and record.checks["pruned_weights_zero"]
+        assert record.checks["rewound_exactly"] is True
+        assert record.sparsity.pruned == masks.pruned_count(0.5, 8 if strategy == "heads" else 16384)
         if strategy == "heads":
-            assert record["checks"]["compact_agrees"] is True
-            assert record["parameters"]["in_model"] == record["parameters"]["left"]
+            assert record.checks["compact_agrees"] is True
+            assert record.parameters.in_model == record.parameters.left
 
 
 def test_stopped_anywhere_in_processes_or_here_it_ends_with_the_same_records(run):
@@ -333,11 +343,11 @@ def test_stopped_anywhere_in_processes_or_here_it_ends_with_the_same_records(run
             run(asked, f"cut {stop}", first=stop)
             cut, _, rest = run(asked, f"cut {stop}")
             assert rest.done == first.done - stop
-            assert {r["key"]: same(r) for r in cut.records()} == {r["key"]: same(r) for r in whole.records()}
+            assert {r.key: same(r) for r in cut.records()} == {r.key: same(r) for r in whole.records()}
     finally:
         torch.set_num_threads(threads)
     there, _, _ = run(asked, "there", executor=ProcessExecutor(Request(2, cpus=1)))
-    assert {r["key"]: same(r) for r in there.records()} == {r["key"]: same(r) for r in whole.records()}
+    assert {r.key: same(r) for r in there.records()} == {r.key: same(r) for r in whole.records()}
     assert run(asked, "whole")[2].done == 0
 
 
@@ -347,8 +357,8 @@ def test_a_mask_that_is_lost_is_found_again(run):
     cell = by_mask(made)["rte", "mrpc"]
     before = store.record(cell.leaf.key)
     [phase] = [node.phase for node in cell.leaf.path() if isinstance(node.phase, Adopt)]
-    (store.place.folder / "masks" / f"{phase.mask}.safetensors").unlink()
-    store.place.remove(f"records/{cell.leaf.key[:2]}/{cell.leaf.key}.json")
+    (store.backend.folder / "masks" / f"{phase.mask}.safetensors").unlink()
+    store.backend.remove(f"records/{cell.leaf.key[:2]}/{cell.leaf.key}.json")
     again, _, report = run(asked)
     assert report.done == 2  # mrpc's first training for its mask, and rte's under it
     assert same(again.record(cell.leaf.key)) == same(before)
@@ -384,7 +394,7 @@ def test_a_source_that_fails_costs_those_that_wait_for_its_mask_and_nobody_else(
     assert report.skipped == 2
     done = {key for key, cell in by_mask(made).items() if store.record(cell.leaf.key)}
     assert done == {("rte", "dense"), ("rte", "rte"), ("stsb", "dense"), ("stsb", "rte")}
-    rows = stored([{"suite": "", "command": "", "written": "", "cells": [c.to_json() for c in made.cells]}], store)
+    rows = stored_rows([StoredPlan(cells=[c.to_cell() for c in made.cells])], store)
     grid = build(rows, asked)
     assert "failed" in terminal(grid)
     assert "stsb on rte, seed 0: failed: strategy 'raises' raised ValueError: a score" in terminal(grid)
@@ -395,14 +405,17 @@ def test_a_source_that_fails_costs_those_that_wait_for_its_mask_and_nobody_else(
 # The grid
 
 
-SETTING = Setting(model="tiny/bert", protocol="glue-1", precision="fp32", device="cpu", prunable="encoder")
+SETTING = Setting(
+    **{"model": "tiny/bert", "model_fingerprint": "", "model_revision": "", "data": "", "protocol": "glue-1"},
+    **{"precision": "fp32", "device": "cpu", "prunable": "encoder", "code": ""},
+)
 METRICS = {"rte": ("accuracy",), "mrpc": ("accuracy", "f1"), "cola": ("matthews_correlation",)}
 
 
 def row(task, mask, seed, value, dense, metric=None, **changes):
     label = "dense" if mask == "dense" else f"transfer[of=imp,mask={mask}]"
     cell = Cell(
-        **{"suite": "", "command": "", "written": "", "unit": "weight", "track": "unstructured", "control_of": None},
+        **{"unit": "weight", "track": "unstructured", "control_of": None},
         **{"source": "prunebench 0.1.0", "doc": "", "benchmark": "GLUE", "split": "dev", "trainings": ()},
         strategy=label.partition("[")[0],
         label=label,
@@ -412,12 +425,12 @@ def row(task, mask, seed, value, dense, metric=None, **changes):
         evaluations=("validation",),
         sparsity=0.0 if mask == "dense" else 0.7,
         seed=seed,
-        key=f"{task} {mask} {seed}",
+        key=digest(f"{task} {mask} {seed}"),
         setting=SETTING,
         mask_from="" if mask == "dense" else mask,
     )
     values = {"status": "done", "majority": 0.5, **changes}
-    return Row(cell, None, "validation", metric or METRICS[task][0], value=value, dense=dense, **values)
+    return Row(cell, Command(), None, "validation", metric or METRICS[task][0], value=value, dense=dense, **values)
 
 
 DENSE = {"rte": (0.60, 0.62, 0.64), "mrpc": (0.80, 0.81, 0.82), "cola": (0.50, 0.51, 0.52)}
@@ -603,9 +616,9 @@ def test_files_are_the_same_each_time(grid, tmp_path):
 @pytest.mark.parametrize("seed", range(4))
 def test_the_order_of_rows_changes_no_file(seed, tmp_path):
     """With two metrics of one task, and protocols that differ by task."""
-    settings = {task: dataclasses.replace(SETTING, protocol=f"protocol of {task}") for task in TASKS}
+    settings = {task: SETTING.model_copy(update={"protocol": f"protocol of {task}"}) for task in TASKS}
     rows = [
-        dataclasses.replace(r, cell=dataclasses.replace(r.cell, setting=settings[r.cell.task])) for r in hand_made()
+        dataclasses.replace(r, cell=r.cell.model_copy(update={"setting": settings[r.cell.task]})) for r in hand_made()
     ]
     asked = question(sparsity=0.7, controls=("magnitude-init",))
     shuffled = random.Random(seed).sample(rows, len(rows))
@@ -637,7 +650,7 @@ def test_golden(grid, name, tmp_path):
 def test_names_are_escaped(tmp_path):
     rows = [
         dataclasses.replace(
-            r, cell=dataclasses.replace(r.cell, mask_from=r.cell.mask_from.replace("magnitude-init", "<b>$x|"))
+            r, cell=r.cell.model_copy(update={"mask_from": r.cell.mask_from.replace("magnitude-init", "<b>$x|")})
         )
         for r in hand_made()
     ]
