@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from prunebench.results.rows import Row, rows
+from prunebench.results.rows import Row, build_rows
 from prunebench.store.schema import Failure, Record, StoredPlan, digest
 from prunebench.store.store import Store
 
@@ -144,7 +144,7 @@ class Lab:
 
     def rows(self) -> list[Row]:
         records = {digest(name): self.read(name) for name in self.records}
-        return rows(self.plans(), records.get, self._failures().get)
+        return build_rows(self.plans(), records.get, self._failures().get)
 
     def read(self, name: str) -> Record:
         """The record of that name."""

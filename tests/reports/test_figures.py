@@ -212,7 +212,7 @@ def test_command_says_what_is_mixed(tmp_path: Path) -> None:
     lab.done("rte", "imp", 0.5, 0, 0.5, setting={"precision": "bf16"}, environment={"torch": "3"}, **key)
     lab.write(place)
     words = ("--store", place.name, "--out", tmp_path / "figures", "--format", "svg")
-    assert "say --allow-mixed" in str(run(*words).exception)
+    assert "pass --allow-mixed" in str(run(*words).exception)
     mixed = run(*words, "--allow-mixed")
     assert mixed.exception is None
     assert mixed.stderr.splitlines() == [

@@ -422,7 +422,7 @@ def test_what_is_mixed_stands_on_top_of_the_page(store, tmp_path):
     path.write_text(json.dumps(plan))
     words = ["masks", "--store", tmp_path / "store", "--tasks", "rte", "--out", tmp_path / "out", "--format", "md"]
     status, _, err = call(*words)
-    assert status == 2 and "2 precisions for rte: 'bf16', 'fp32'" in err and "say --allow-mixed" in err
+    assert status == 2 and "2 precisions for rte: 'bf16', 'fp32'" in err and "pass --allow-mixed" in err
     status, said, _ = call(*words, "--allow-mixed")
     warning = "Mixed: 2 precisions for rte: 'bf16', 'fp32'."
     assert status == 0 and f"warning: {warning}" in said.splitlines()

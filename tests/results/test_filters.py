@@ -85,7 +85,7 @@ def test_the_command_refuses_a_mixture_or_says_it(tmp_path: Path) -> None:
     lab.write(place)
     arguments = ["--store", str(tmp_path / "store")]
     refused = CliRunner().invoke(leaderboard, arguments).exception
-    assert isinstance(refused, PrunebenchError) and "choose with --precision, or say --allow-mixed" in str(refused)
+    assert isinstance(refused, PrunebenchError) and "choose with --precision, or pass --allow-mixed" in str(refused)
     shown = CliRunner().invoke(leaderboard, [*arguments, "--allow-mixed"]).output
     assert "warning: Mixed: 2 precisions for rte: 'bf16', 'fp32'." in shown
     assert "imp {precision=bf16}" in shown

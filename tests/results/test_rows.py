@@ -9,7 +9,7 @@ import pytest
 from lab import experiment
 from pydantic import ValidationError
 
-from prunebench.results.rows import Cost, Row, rows
+from prunebench.results.rows import Cost, Row, build_rows
 from prunebench.store.schema import Cell, Failure, Record, StoredPlan, digest
 
 SETTING = {
@@ -75,7 +75,7 @@ def table(
     """The rows of these plans, with records and reasons of failures by name."""
     done = {digest(name): Record.model_validate({**record, "key": digest(name)}) for name, record in records.items()}
     failed = {digest(name): Failure(key=digest(name), reason=reason) for name, reason in (failures or {}).items()}
-    return rows(plans, done.get, failed.get)
+    return build_rows(plans, done.get, failed.get)
 
 
 def test_a_row_holds_what_the_record_says() -> None:
