@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from prunebench.errors import PrunebenchError
-from prunebench.runtime.progress import many
+from prunebench.runtime.progress import plural
 from prunebench.store import serialization
 from prunebench.store.backends import STALE_SECONDS, FileInfo
 from prunebench.store.claims import RunClaims
@@ -117,7 +117,7 @@ class Removal:
     def __str__(self) -> str:
         keys = {kind: {key_of(name) for name in self.files if kind_of(name) == kind} for kind in WORDS}
         keys["plans"] = {key_of(name) for name, plan in self.plans.items() if not plan.cells}
-        words = [many(len(keys[kind]), word) for kind, word in WORDS.items() if keys[kind]]
+        words = [plural(len(keys[kind]), word) for kind, word in WORDS.items() if keys[kind]]
         return f"{', '.join(words) or 'no files'}: {size_text(sum(info.size for info in self.files.values()))}"
 
 
