@@ -41,7 +41,8 @@ class Stopwatch:
     strategy: float = 0.0
     prune: float = 0.0
     evaluate: float = 0.0
-    _since: float = field(default_factory=time.perf_counter, repr=False)
+    # A lambda, so that a test can replace `time`.
+    _since: float = field(default_factory=lambda: time.perf_counter(), repr=False)
 
     def add(self, part: str) -> None:
         """Book the time since the last booking under `part`."""

@@ -194,7 +194,9 @@ class _Queue:
         self.deaths[job] = max(self.deaths[job] + 1, ATTEMPTS - 1 if retried_by_executor else 0)
         if self.deaths[job] == ATTEMPTS or (retried_by_executor and len(job.nodes) == 1):
             return False
-        self.waiting[:0] = self.split(job) if self.deaths[job] == ATTEMPTS - 1 else [job]
+        parts = self.split(job) if self.deaths[job] == ATTEMPTS - 1 else [job]
+        self.waiting[:0] = parts
+        self.clock.requeue(job, parts)
         self.display.died(job, str(error))
         return True
 
