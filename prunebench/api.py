@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prunebench.errors import PrunebenchError, unknown
+from prunebench.errors import PrunebenchError, unknown_name
 from prunebench.execution.display import Console
 from prunebench.execution.executors.resources import Resources, executor_spec
 from prunebench.execution.runner import RunOptions, RunResult, execute, preview
@@ -73,9 +73,13 @@ class Results:
         return len(self.rows)
 
     def __repr__(self) -> str:
-        from prunebench.reports.leaderboard import terminal
+        return self.to_text()
 
-        return terminal(self.rows)
+    def to_text(self, *, colour: bool = False) -> str:
+        """The ranking and the scores of every task, for a terminal."""
+        from prunebench.reports.leaderboard import summarise_rows
+
+        return summarise_rows(self.rows, colour=colour)
 
     def _repr_markdown_(self) -> str:
         if not any(row.status == "done" for row in self.rows):
@@ -122,10 +126,10 @@ class Results:
         `delta` are the points that a non-inferior method may lose, `interval` is "t" or "bootstrap", `published` names
         papers whose tables are shown as reported. `mixed` allows different settings on one page.
         """
-        from prunebench.reports.leaderboard import build, choose
+        from prunebench.reports.leaderboard import build, parse_options
         from prunebench.reports.views import Leaderboard
 
-        return Leaderboard(build(self.rows, choose(rank_by, delta, published, interval), mixed=mixed))
+        return Leaderboard(build(self.rows, parse_options(rank_by, delta, published, interval), mixed=mixed))
 
     def compare(
         self,
@@ -142,12 +146,12 @@ class Results:
         from prunebench.reports.views import Comparison
 
         if interval not in INTERVALS:
-            raise unknown("interval", interval, INTERVALS)
+            raise unknown_name("interval", interval, INTERVALS)
         report = build(self.rows, methods, reference, tuple(sparsities), interval=interval, mixed=mixed)
         if mcnemar:
-            from prunebench.reports.comparison.predictions import with_examples
+            from prunebench.reports.comparison.predictions import add_example_comparisons
 
-            report = with_examples(report, self.source, self.registry, glue_dir)
+            report = add_example_comparisons(report, self.source, self.registry, glue_dir)
         return Comparison(report)
 
     def plot(self, task: str | None = None, metric: str | None = None, track: str | None = None) -> Axes:
@@ -195,6 +199,7 @@ def run(
     registry = Registry([*plugins, *files])
     resources = resources or Resources()
     executor_spec(resources, registry)
+    Store.view(store)
     resolved = suites.resolve(suite, {**options, "strategies": names}, registry)
     if resolved.doc:
         console.say(f"Suite {resolved.name}: {resolved.doc}")
@@ -252,7 +257,7 @@ class Recorder(Console):
 
 
 def load(
-    source: str | Path = STORE,
+    source: str | Path | Bundle = STORE,
     suite: str | None = None,
     *,
     everything: bool = False,
@@ -262,11 +267,15 @@ def load(
 
     Of a store those of the last run, of all runs of `suite`, or `everything`; of a bundle all, or those of `suite`.
     """
-    path = Path(source)
-    opened: Store | Bundle = open_bundle(path) if path.suffix == ".zip" and path.is_file() else Store.open(source)
+    opened = source if isinstance(source, Bundle) else _open(source)
     plans = choose_plans(opened.plans(), suite, everything or isinstance(opened, Bundle))
     with without_collection():
         return Results(stored_rows(plans, opened), opened, Registry(plugins))
+
+
+def _open(source: str | Path) -> Store | Bundle:
+    path = Path(source)
+    return open_bundle(path) if path.suffix == ".zip" and not path.is_dir() else Store.open(source)
 
 
 def _strategies(strategies: Strategies) -> tuple[list[str] | str | None, list[Path]]:

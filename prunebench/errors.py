@@ -25,7 +25,7 @@ class PrunebenchError(Exception):
         return type(self), (self.message, self.hint)
 
 
-def unknown(kind: str, name: str, known: Iterable[str], note: str = "") -> PrunebenchError:
+def unknown_name(kind: str, name: str, known: Iterable[str], note: str = "") -> PrunebenchError:
     """The error for a name that does not exist. It suggests the nearest known name, or lists all names.
 
     `note` is appended to the hint.

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from prunebench.cli.options import ARGUMENTS
-from prunebench.errors import PrunebenchError, unknown
+from prunebench.errors import PrunebenchError, unknown_name
 from prunebench.hooks.registry import Registry
 
 AGAIN = 0.01  # seconds
@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         status = 2
     except click.NoSuchOption as error:
         known = [name for option in (error.ctx.command.params if error.ctx else []) for name in option.opts]
-        click.echo(f"prunebench: {unknown('option', error.option_name, known)}", err=True)
+        click.echo(f"prunebench: {unknown_name('option', error.option_name, known)}", err=True)
         status = 2
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else "")

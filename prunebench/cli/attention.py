@@ -59,10 +59,10 @@ def attention(
     from prunebench.execution.display import Console
     from prunebench.execution.executors.resources import executor_spec
     from prunebench.execution.runner import RunOptions
-    from prunebench.reports.attention import TEXTS, terminal, workflow, write
+    from prunebench.reports.attention import TEXT_FORMATS, terminal, workflow, write
     from prunebench.reports.render import plots
 
-    kinds = plots.parse_formats(formats, TEXTS)
+    kinds = plots.parse_formats(formats, TEXT_FORMATS)
     texts, chosen_heads = [_text(sentence) for sentence in sentences], [_head(head) for head in heads]
     registry, resources, console = registry_of(ctx, plugins), pop_resources(options), Console()
     executor_spec(resources, registry)

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from prunebench.cli.options import store_option
+from prunebench.cli.options import store_option, wants_colour
 from prunebench.cli.selecting import bundle_option, load_results, setting_options
-from prunebench.errors import PrunebenchError, unknown
+from prunebench.errors import PrunebenchError, unknown_name
 
 
 @click.command()
@@ -23,7 +23,7 @@ from prunebench.errors import PrunebenchError, unknown
 @click.option("--interval", default="t", show_default=True, help="How intervals over seeds are made: t, or bootstrap.")
 @click.option("--mcnemar", is_flag=True, help="Also compare the stored predictions, example by example.")
 @click.option("--glue-dir", help="GLUE from this folder, for --mcnemar; else from the hub.")
-@click.option("--format", "name", default="md", show_default=True, help="md, csv or json; svg, png or pdf draw ranks.")
+@click.option("--format", "name", help="md (the default of a file), csv or json; svg, png or pdf draw ranks.")
 @click.option("--out", type=click.Path(path_type=Path), help="File to write to, instead of the standard output.")
 def compare(
     methods: tuple[str, ...],
@@ -32,7 +32,7 @@ def compare(
     interval: str,
     mcnemar: bool,
     glue_dir: str | None,
-    name: str,
+    name: str | None,
     out: Path | None,
     mixed: bool,
     **which: Any,
@@ -43,11 +43,12 @@ def compare(
     average ranks of three methods or more over tasks, with the critical difference at each sparsity.
     """
     from prunebench.reports.comparison import FORMATS
-    from prunebench.reports.render.files import written
+    from prunebench.reports.render.files import write_file
     from prunebench.reports.render.plots import FORMATS as PICTURES
 
-    if name not in (*FORMATS, *PICTURES):
-        raise unknown("format", name, (*FORMATS, *PICTURES))
+    name = name or ("md" if out else None)
+    if name is not None and name not in (*FORMATS, *PICTURES):
+        raise unknown_name("format", name, (*FORMATS, *PICTURES))
     if name in PICTURES and out is None:
         raise PrunebenchError(f"a {name} picture cannot be printed", f"--out FILE.{name} says where it goes")
     view = load_results(**which).compare(
@@ -60,11 +61,13 @@ def compare(
         mixed=mixed,
     )
     data: str | bytes
-    if name in PICTURES:
-        from prunebench.reports.figures.comparison import left_out, picture
+    if name is None:
+        data = view.to_text(colour=wants_colour()) + "\n"
+    elif name in PICTURES:
+        from prunebench.reports.figures.comparison import draw_ranks, omissions
 
-        data = picture(view.report, name)
-        for reason in left_out(view.report):
+        data = draw_ranks(view.report, name)
+        for reason in omissions(view.report):
             click.echo(reason, err=True)
     else:
         data = FORMATS[name](view.report)
@@ -72,7 +75,7 @@ def compare(
         click.echo(data, nl=False)
         click.echo("Nothing is written; --out FILE writes this there", err=True)
     else:
-        click.echo(f"Written: {written(out, data)}")
+        click.echo(f"Written: {write_file(out, data)}")
 
 
 def _levels(text: str) -> tuple[float, ...]:

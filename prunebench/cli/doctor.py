@@ -24,7 +24,9 @@ def doctor(ctx: click.Context, store: str, plugins: tuple[str, ...]) -> None:
     registry = registry_of(ctx, plugins)
     click.echo("\n".join(diagnostics.installation()))
     click.echo("\n".join(diagnostics.plugins(registry)))
-    wrong = [f"plugin {plugin.name} ({plugin.source}) is broken: {plugin.error}" for plugin in registry.broken()]
+    wrong = [
+        f"plugin {plugin.name} ({plugin.source}) is broken: {plugin.error}" for plugin in registry.broken_plugins()
+    ]
     view = Store.view(store)
     if not view.exists:
         click.echo(f"store:      none in {store} yet")

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from prunebench.cli.options import wants_colour
 from prunebench.cli.selecting import load_results, selection_options
 
 
@@ -32,7 +33,7 @@ def leaderboard(
     view = load_results(**which).leaderboard(
         rank_by=rank_by, delta=delta, interval=interval, published=published, mixed=mixed
     )
-    click.echo(f"{view}\n")
+    click.echo(f"{view.to_text(colour=wants_colour())}\n")
     if out is None:
         files = ", ".join(FORMATS[name][0] for name in names)
         click.echo(f"Nothing is written; --out DIR writes {files} there")

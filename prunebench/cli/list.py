@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from prunebench.cli.options import plugin_option, registry_of
-from prunebench.errors import unknown
+from prunebench.errors import unknown_name
 from prunebench.hooks.entries import KINDS, Entry, first_line, flatten
 from prunebench.hooks.registry import Registry
 from prunebench.recipes.options import parameters
@@ -25,7 +25,7 @@ WHAT = (*KINDS, "plugins")
 def list_(ctx: click.Context, what: str, plugins: tuple[str, ...]) -> None:
     """Show what there is to choose from, and who gave it."""
     if what not in WHAT:
-        raise unknown("thing to list", what, WHAT)
+        raise unknown_name("thing to list", what, WHAT)
     registry = registry_of(ctx, plugins)
     lines = _plugins(registry) if what == "plugins" else _entries(registry, what)
     click.echo("\n".join(lines))
@@ -36,7 +36,9 @@ def _entries(registry: Registry, kind: str) -> Iterable[str]:
         yield f"{click.style(entry.name, bold=True)}  ({entry.plugin.source}, {entry.plugin.origin})"
         yield f"    {_doc(kind, entry, registry)}"
         yield from (f"    {line}" for line in _details(kind, entry.value))
-    yield from (f"broken: plugin {plugin.name} ({plugin.source}): {plugin.error}" for plugin in registry.broken())
+    yield from (
+        f"broken: plugin {plugin.name} ({plugin.source}): {plugin.error}" for plugin in registry.broken_plugins()
+    )
 
 
 def _doc(kind: str, entry: Entry, registry: Registry) -> str:

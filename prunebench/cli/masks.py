@@ -27,11 +27,11 @@ def masks(sparsity: float | None, out: Path | None, formats: str, mixed: bool, *
     from prunebench.reports import overlap
     from prunebench.reports.render import plots
 
-    kinds = plots.parse_formats(formats, overlap.TEXTS)
+    kinds = plots.parse_formats(formats, overlap.TEXT_FORMATS)
     results = load_results(**which)
     rows, warnings = results.on_one_page(mixed)
-    level = overlap.choose(rows, sparsity)
-    report = overlap.report(overlap.masks(rows, level, results.store, results.registry), level, rows, warnings)
+    level = overlap.choose_sparsity(rows, sparsity)
+    report = overlap.build(overlap.load_masks(rows, level, results.store, results.registry), level, rows, warnings)
     click.echo(overlap.terminal(report) + "\n")
     if out is None:
         click.echo(f"Nothing is written; --out DIR writes {', '.join(kinds)} there")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import sys
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
@@ -122,6 +124,11 @@ def registry_of(ctx: click.Context, plugins: tuple[str, ...]) -> Registry:
 def pop_resources(options: dict[str, Any]) -> Resources:
     """Take the options that say where jobs run out of all options."""
     return Resources(**{field.name: options.pop(field.name) for field in fields(Resources)})
+
+
+def wants_colour() -> bool:
+    """Whether the standard output is a terminal that may show colours (https://no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
 def command_line() -> str:

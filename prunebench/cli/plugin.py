@@ -16,6 +16,7 @@ from prunebench.cli.masks import masks
 from prunebench.cli.plan import plan
 from prunebench.cli.results import results
 from prunebench.cli.run import run
+from prunebench.cli.store import store
 from prunebench.cli.transfer import transfer
 from prunebench.cli.verify import verify
 from prunebench.hooks.hookspecs import hookimpl
@@ -25,5 +26,5 @@ from prunebench.hooks.hookspecs import hookimpl
 def prunebench_commands() -> list[click.Command]:
     return [
         *(attention, bundle, compare, doctor, figures, glue_submission, leaderboard, list_, masks, plan),
-        *(results, run, transfer, verify),
+        *(results, run, store, transfer, verify),
     ]

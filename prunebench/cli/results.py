@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from prunebench.cli.selecting import load_results, selection_options
-from prunebench.errors import PrunebenchError, unknown
+from prunebench.errors import PrunebenchError, unknown_name
 
 
 @click.command()
@@ -21,11 +21,11 @@ def results(name: str, out: Path | None, mixed: bool, **which: Any) -> None:
     Of SUITE, or of the last run of the store: a row for each method, task, sparsity, seed and metric, with the dense
     score of the same seed.
     """
-    from prunebench.reports.render.files import written
+    from prunebench.reports.render.files import write_file
     from prunebench.results.export import FORMATS
 
     if name not in FORMATS:
-        raise unknown("format", name, FORMATS)
+        raise unknown_name("format", name, FORMATS)
     if name == "parquet" and out is None:
         raise PrunebenchError("a Parquet file cannot be printed", "--out FILE says where it goes")
     rows, warnings = load_results(**which).on_one_page(mixed)
@@ -35,4 +35,4 @@ def results(name: str, out: Path | None, mixed: bool, **which: Any) -> None:
     if out is None:
         click.echo(data, nl=False)
     else:
-        click.echo(f"Written: {written(out, data)}, {len(rows):,} rows")
+        click.echo(f"Written: {write_file(out, data)}, {len(rows):,} rows")

@@ -7,7 +7,14 @@ from typing import Any
 
 import click
 
-from prunebench.cli.options import command_line, execution_options, keep_option, pop_resources, suite_options
+from prunebench.cli.options import (
+    command_line,
+    execution_options,
+    keep_option,
+    pop_resources,
+    suite_options,
+    wants_colour,
+)
 
 
 @click.command()
@@ -28,7 +35,7 @@ def run(store: str, **options: Any) -> None:
     console = Console()
     resources = pop_resources(options)
     results = api.run(store=store, resources=resources, progress=console, command=command_line(), **options)
-    click.echo(f"\n{results}\n")
+    click.echo(f"\n{results.to_text(colour=wants_colour())}\n")
     if any(row.status == "done" for row in results.rows):
         pages = f"prunebench leaderboard --store {shlex.quote(store)} --out leaderboards/NAME"
         click.echo(f"Results: {store}. Pages and tables: {pages}")

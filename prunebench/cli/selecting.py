@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from prunebench.cli.options import STORE, plugin_option, store_option
 
 if TYPE_CHECKING:
     from prunebench.api import Results
+    from prunebench.store.schema import Cell, StoredPlan
 
 suite_argument = click.argument("suite", required=False)
 strategies_option = click.option(
@@ -24,7 +25,7 @@ bundle_option = click.option(
     metavar="FILE.zip",
     help="Look at what this bundle holds instead of a store.",
 )
-_SETTING = [
+_FILTERS = [
     click.option("--tasks", default="", help="Only these tasks, comma separated."),
     click.option("--protocol", default="", help="Only results under this protocol."),
     click.option("--model", default="", help="Only results of this model: its name, revision or fingerprint."),
@@ -33,15 +34,22 @@ _SETTING = [
     click.option("--data", default="", help="Only results on the data of this fingerprint."),
     click.option("--prunable", default="", help="Only results with these prunable weights."),
     click.option("--code", default="", help="Only results of this version of the engine, as the pages name it."),
-    click.option("--allow-mixed", "mixed", is_flag=True, help="Put different settings on one page, and name them."),
 ]
+mixed_option = click.option(
+    "--allow-mixed", "mixed", is_flag=True, help="Put different settings on one page, and name them."
+)
+
+
+def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that name strategies, tasks and a setting; `load_results` and `select_cells` take them."""
+    for option in reversed(_FILTERS):
+        command = option(command)
+    return strategies_option(command)
 
 
 def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that select results; `load_results` takes them."""
-    for option in reversed(_SETTING):
-        command = option(command)
-    return strategies_option(all_option(plugin_option(command)))
+    return all_option(plugin_option(filter_options(mixed_option(command))))
 
 
 def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -61,8 +69,28 @@ def load_results(
 ) -> Results:
     """The selected results of a store or a bundle; whatever is wrong with the store is reported."""
     from prunebench import api
+    from prunebench.sharing.bundle.reader import open_bundle
 
-    results = api.load(bundle or store, suite, everything=everything, plugins=plugins)
+    results = api.load(open_bundle(bundle) if bundle else store, suite, everything=everything, plugins=plugins)
     for complaint in results.source.complaints:
         click.echo(complaint, err=True)
     return results.select(tasks=tasks, strategies=strategies, **setting)
+
+
+def select_cells(
+    plans: Iterable[StoredPlan], suite: str | None, tasks: str = "", strategies: str = "", **setting: str
+) -> list[Cell]:
+    """The cells of these plans, or of those of `suite`, that the filters name.
+
+    Dense cells are among them unless only other strategies are named.
+    """
+    from prunebench.recipes.options import split_list
+    from prunebench.results.filters import Selection, choose_plans, select
+    from prunebench.results.rows import Row
+    from prunebench.store.schema import Command
+
+    selection = Selection(tuple(split_list(tasks)), tuple(split_list(strategies)), **setting)
+    cells = [cell for plan in choose_plans(list(plans), suite, everything=True) for cell in plan.cells]
+    rows = select([Row(cell, Command(), None, "", "", "missing") for cell in cells], selection)
+    with_dense = not selection.strategies or "dense" in selection.strategies
+    return [row.cell for row in rows if with_dense or not row.cell.is_dense]

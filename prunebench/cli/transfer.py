@@ -55,11 +55,11 @@ def transfer(
     from prunebench.execution.display import Console
     from prunebench.execution.executors.resources import executor_spec
     from prunebench.execution.runner import RunOptions, raise_failures
-    from prunebench.reports.leaderboard import loss_of
+    from prunebench.reports.leaderboard import parse_delta
     from prunebench.reports.render import plots
-    from prunebench.reports.transfer import TEXTS, workflow
+    from prunebench.reports.transfer import TEXT_FORMATS, workflow
 
-    kinds, loss = plots.parse_formats(formats, TEXTS), loss_of(delta)
+    kinds, loss = plots.parse_formats(formats, TEXT_FORMATS), parse_delta(delta)
     registry, resources, console = registry_of(ctx, plugins), pop_resources(options), Console()
     executor_spec(resources, registry)
     asked = {name: options.pop(name) for name in ("sources", "targets", "strategy", "sparsity", "controls")}

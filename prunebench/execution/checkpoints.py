@@ -10,7 +10,7 @@ from typing import TypeVar
 from prunebench.errors import PrunebenchError
 from prunebench.pruning.masks import Mask
 from prunebench.store.store import InputMissing, Store, StoreError
-from prunebench.training.resume import Midway, mask_in
+from prunebench.training.resume import Checkpointing, saved_mask
 
 T = TypeVar("T")
 
@@ -32,11 +32,11 @@ class Checkpoints:
         if self.minutes is None or not all(self.store.has("weights", name) for name in snapshots):
             return None, {}
         try:
-            return self.store.load("checkpoints", self.key, lambda data: (data, mask_in(data)))
+            return self.store.load("checkpoints", self.key, lambda data: (data, saved_mask(data)))
         except InputMissing:
             return None, {}
 
-    def midway(self, mask: Callable[[], Mask], data: bytes | None) -> Midway | None:
+    def midway(self, mask: Callable[[], Mask], data: bytes | None) -> Checkpointing | None:
         """What writes the state every few minutes, with the `mask` of that moment; `data` is where it resumes."""
         if self.minutes is None:
             return None
@@ -47,7 +47,7 @@ class Checkpoints:
             self.store.write_checkpoint(self.key, state)
             last = time.perf_counter()
 
-        return Midway(lambda: time.perf_counter() - last >= pause, keep, mask, data)
+        return Checkpointing(lambda: time.perf_counter() - last >= pause, keep, mask, data)
 
     def discard_on_failure(self, train: Callable[[], T]) -> T:
         """What `train` returns. Where it fails by itself, as by diverging, its checkpoint is useless and discarded."""

@@ -95,6 +95,11 @@ class Clock:
             self.waiting.discard(job)
             self.running[job] = self.now()
 
+    def requeue(self, job: Job, parts: Iterable[Job]) -> None:
+        """`parts`, which may be the job itself, are to run instead of a job that was started."""
+        self.running.pop(job, None)
+        self.waiting |= {part for part in parts if part.trains}
+
     def finish(self, job: Job, seconds: float | None) -> Estimate | None:
         """What is left after `job`, which took `seconds` or was given up (None)."""
         if job.trains:

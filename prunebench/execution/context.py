@@ -32,7 +32,7 @@ class Context:
         subject: PrunableModel,
         mask: Mapping[str, Tensor],
         unit: Unit,
-        data: batching.Encoded,
+        data: batching.EncodedSplit,
         *,
         initial: Mapping[str, Tensor],
         seed: int,

@@ -156,7 +156,7 @@ class Lines:
 
     def finished(self, job: Job, seconds: float, left: Estimate | None, failure: str) -> None:
         self.done += len(job.phases)
-        rest = f", {text}" if (text := time_left(left)) else ""
+        rest = f", {text}" if not failure and (text := time_left(left)) else ""
         key = job.nodes[0].key
         what = f"{duration(seconds)}{self.losses.get(key, '')}{self.scores.get(key, '')}"
         if failure:

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from prunebench.errors import PrunebenchError
 from prunebench.execution.workspace import Workspace
 from prunebench.pruning import masks, structures
-from prunebench.recipes.phases import Phase, level
+from prunebench.recipes.phases import Phase, final_sparsity
 from prunebench.recipes.strategy import Unit
 from prunebench.store.schema import SECONDS, Encoder, Evaluation, Experiment, Parameters, Sparsity
 from prunebench.store.serialization import encode_arrays
-from prunebench.tasks.metrics import filled, majority, undefined
-from prunebench.training.evaluation import decide, predict
+from prunebench.tasks.metrics import fill_undefined, majority_scores, undefined_keys
+from prunebench.training.evaluation import predict, predictions
 from prunebench.training.loop import Outcome
 
 # The largest difference of a logit between a compacted and a masked model, in float32, that counts as agreement.
@@ -41,7 +41,8 @@ class Stopwatch:
     strategy: float = 0.0
     prune: float = 0.0
     evaluate: float = 0.0
-    _since: float = field(default_factory=time.perf_counter, repr=False)
+    # A lambda, so that a test can replace `time`.
+    _since: float = field(default_factory=lambda: time.perf_counter(), repr=False)
 
     def add(self, part: str) -> None:
         """Book the time since the last booking under `part`."""
@@ -81,12 +82,12 @@ def evaluate(
         if not np.isfinite(logits[name]).all():
             raise PrunebenchError("the model's logits are not finite: its training diverged")
         labels = data.labels.tolist()
-        scores = workspace.scorer(decide(workspace.task, logits[name]), labels)
+        scores = workspace.scorer(predictions(workspace.task, logits[name]), labels)
         evaluations[name] = Evaluation(
             examples=len(data),
-            metrics=filled(scores),
-            degenerate=undefined(scores),
-            majority=majority(workspace.train.labels.tolist(), labels, workspace.scorer),
+            metrics=fill_undefined(scores),
+            degenerate=undefined_keys(scores),
+            majority=majority_scores(workspace.train.labels.tolist(), labels, workspace.scorer),
         )
     return evaluations, encode_arrays(logits), seconds
 
@@ -140,7 +141,7 @@ def checks(
     """What must hold of every cell: the requested count is met, and pruned weights are exactly zero."""
     named = dict(workspace.model.named_parameters())
     zero = not any(named[name].detach().ne(0).gt(keep).any() for name, keep in kept.items())
-    requested = masks.pruned_count(level(path), masks.units(mask)) if mask else 0
+    requested = masks.pruned_count(final_sparsity(path), masks.units(mask)) if mask else 0
     return {"count_exact": (masks.pruned(mask) if mask else 0) == requested, "pruned_weights_zero": zero}
 
 

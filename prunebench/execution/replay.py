@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prunebench.execution.session import Session, State
-from prunebench.models.encoder import permute_layers, reinitialise
+from prunebench.models.initialisation import permute_layers, reinitialise
 from prunebench.planning.graph import Node, phases_of
 from prunebench.planning.jobs import weights_before
 from prunebench.pruning import masks
@@ -25,7 +25,7 @@ def replay(session: Session, path: Sequence[Node]) -> State:
     session.workspace.load(session.load_weights(weights) if weights else session.workspace.theta0)
     start = first_after(path, weights)
     state = State(rewound=weights is None)
-    masked = phases.last(phases_of(path), phases.stores_mask)
+    masked = phases.last_index(phases_of(path), phases.stores_mask)
     for i, node in enumerate(path):
         # Each stored mask contains those before it, so only the last one is loaded.
         if node.phase is not None and (i >= masked or not phases.changes_mask(node.phase)):
@@ -38,7 +38,7 @@ def _replay_node(session: Session, node: Node, state: State, weights: bool) -> N
     """Repeat a phase: its mask, and what it did to the weights unless the stored ones hold that."""
     phase = node.phase
     assert phase is not None
-    if phases.asks_strategy(phase):
+    if phases.calls_strategy(phase):
         state.unit = session.registry.strategy(node.strategy).unit
         state.mask = session.store.load("masks", node.key, masks.unpack)
     elif isinstance(phase, Adopt):
@@ -60,7 +60,7 @@ def first_after(path: Sequence[Node], weights: WeightsRef | None) -> int:
     None stands for the weights that `path` starts from: θ0, or those that it sets anew.
     """
     if weights is None:
-        return max(0, phases.last(phases_of(path), phases.sets_weights))
+        return max(0, phases.last_index(phases_of(path), phases.sets_weights))
     if weights.at is not None:
-        return phases.last(phases_of(path), lambda phase: isinstance(phase, Rewind)) + 1
+        return phases.last_index(phases_of(path), lambda phase: isinstance(phase, Rewind)) + 1
     return [node.key for node in path].index(weights.training) + 1

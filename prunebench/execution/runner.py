@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from prunebench.errors import PrunebenchError
@@ -18,7 +18,7 @@ from prunebench.planning.graph import Node, Plan, PlannedCell
 from prunebench.planning.jobs import Job, describe
 from prunebench.planning.suite import Suite
 from prunebench.runtime.memory import without_collection
-from prunebench.runtime.progress import duration, many
+from prunebench.runtime.progress import duration, plural
 from prunebench.store.schema import Cell, Experiment, StoredPlan
 from prunebench.store.store import Snapshot, Store
 
@@ -86,7 +86,7 @@ def execute(
         console.say(f"Nothing is left to run: {rest} is in {options.store}")
         return RunResult(store, cells, scheduler.Report(), failed)
     request = request_for(options.resources, suite.model, suite.device, registry, len(todo))
-    console.say(f"At a time:     {many(request.jobs, 'job')}")
+    console.say(f"At a time:     {plural(request.jobs, 'job')}")
     guess = _guess(suite, registry)
     _say_cost(Clock.of(todo, store, request.jobs, guess), console)
     dispatch = scheduler.Dispatch(plan.where, registry.files, request.jobs, options.checkpoint_minutes, guess)
@@ -129,17 +129,25 @@ def raise_failures(result: RunResult, console: Console) -> None:
     for node, reason in before.items():
         if node.parent not in before:
             console.warn(f"failed before: {describe(node)}: {reason}")
-    for where, reason in report.failures.items():
-        console.warn(f"failed: {where}: {reason}")
+    for reason, nodes in _by_reason(report.failures).items():
+        console.warn(f"failed: {nodes[0]}{f' and {len(nodes) - 1} more' if len(nodes) > 1 else ''}: {reason}")
     if report.unexpected is not None:
         raise report.unexpected
     if report.failures or before:
-        now = f"{many(len(report.failures), 'failure')}, {many(report.skipped, 'job')} left out because of that"
-        earlier = f"{many(len(before), 'phase')} left out that failed before"
+        now = f"{plural(len(report.failures), 'failure')}, {plural(report.skipped, 'job')} left out because of that"
+        earlier = f"{plural(len(before), 'phase')} left out that failed before"
         raise PrunebenchError(
             "; ".join([now] * bool(report.failures) + [earlier] * bool(before)),
             f"the reasons stand above, tracebacks in {result.store.name}/failures; --retry-failed tries them again",
         )
+
+
+def _by_reason(failures: Mapping[str, str]) -> dict[str, list[str]]:
+    """What failed, by reason: one that is the same for all is said once."""
+    by_reason: dict[str, list[str]] = {}
+    for node, reason in failures.items():
+        by_reason.setdefault(reason, []).append(node)
+    return by_reason
 
 
 def with_recorded_threads(cells: Sequence[PlannedCell], options: RunOptions) -> RunOptions:
@@ -177,13 +185,15 @@ def _say_counts(
     count = jobs.count(plan, todo, snapshot, failed)
     left = count.distinct - count.stored - count.failed
     again = f", {count.again} of them again for masks or weights that are not kept" if count.again else ""
-    phases, distinct = many(count.asked, "phase"), many(count.distinct, "phase")
-    console.say(f"Asked for:     {many(len(plan.cells), 'cell')}, {phases}, {many(count.asked_trainings, 'training')}")
-    console.say(f"After sharing: {distinct}, {many(count.distinct_trainings, 'training')}")
-    console.say(f"In the store:  {many(count.stored, 'phase')}")
+    phases, distinct = plural(count.asked, "phase"), plural(count.distinct, "phase")
+    console.say(
+        f"Asked for:     {plural(len(plan.cells), 'cell')}, {phases}, {plural(count.asked_trainings, 'training')}"
+    )
+    console.say(f"After sharing: {distinct}, {plural(count.distinct_trainings, 'training')}")
+    console.say(f"In the store:  {plural(count.stored, 'phase')}")
     if count.failed:
-        console.say(f"Failed before: {many(count.failed, 'phase')}; --retry-failed tries them again")
-    console.say(f"To run:        {many(left, 'phase')}, {many(count.trainings, 'training')}{again}")
+        console.say(f"Failed before: {plural(count.failed, 'phase')}; --retry-failed tries them again")
+    console.say(f"To run:        {plural(left, 'phase')}, {plural(count.trainings, 'training')}{again}")
 
 
 def _guess(suite: Suite, registry: Registry) -> Callable[[Experiment], float]:

@@ -89,7 +89,7 @@ def run(jobs: list[Job], executor: Executor, store: Store, display: Display, dis
     """
     plugins = [(path, Path(path).read_text(encoding="utf-8")) for path in dispatch.plugins]
     running: dict[Future[Any], tuple[Job, float]] = {}
-    with progress.listening(display.moment), store.claims() as claims:
+    with progress.temporary_listener(display.moment), store.claims() as claims:
         clock = Clock.of(jobs, store, dispatch.slots, dispatch.guess)
         queue = _Queue(stagger(jobs, claims.earlier, claims.runs), store, display, clock, claims)
         while queue.waiting or running:
@@ -194,7 +194,9 @@ class _Queue:
         self.deaths[job] = max(self.deaths[job] + 1, ATTEMPTS - 1 if retried_by_executor else 0)
         if self.deaths[job] == ATTEMPTS or (retried_by_executor and len(job.nodes) == 1):
             return False
-        self.waiting[:0] = self.split(job) if self.deaths[job] == ATTEMPTS - 1 else [job]
+        parts = self.split(job) if self.deaths[job] == ATTEMPTS - 1 else [job]
+        self.waiting[:0] = parts
+        self.clock.requeue(job, parts)
         self.display.died(job, str(error))
         return True
 

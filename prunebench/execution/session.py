@@ -14,7 +14,7 @@ from torch import Tensor
 
 from prunebench.execution.measurements import Stopwatch
 from prunebench.execution.workspace import Workspace, workspace
-from prunebench.hooks.plugins import at_hand
+from prunebench.hooks.plugins import local_copy
 from prunebench.hooks.registry import Registry
 from prunebench.pruning import masks, structures
 from prunebench.recipes.phases import Shuffle
@@ -99,4 +99,4 @@ class Session:
 
 @functools.lru_cache(maxsize=1)
 def _registry(plugins: tuple[tuple[str, str], ...]) -> Registry:
-    return Registry([at_hand(Path(path), text) for path, text in plugins])
+    return Registry([local_copy(Path(path), text) for path, text in plugins])

@@ -20,7 +20,7 @@ def train(session: Session, pruner: Pruner, node: Node, state: State) -> loop.Ou
     assert isinstance(node.phase, Train)
     workspace, job = session.workspace, session.job
     session.rewound_exactly = workspace.is_rewound(session.kept(state)) if state.rewound else None
-    steps = loop.steps_of(len(workspace.train), workspace.protocol)
+    steps = loop.total_steps(len(workspace.train), workspace.protocol)
     ramp = node.phase.sparsity.steps(steps) if node.phase.sparsity else {}
     snapshots = snapshots_of(job.weights, node.key, steps)
     checkpoints = Checkpoints(session.store, job.anchor, job.checkpoint_minutes)
@@ -48,7 +48,7 @@ def train(session: Session, pruner: Pruner, node: Node, state: State) -> loop.Ou
             events=loop.Events(
                 masks={step: functools.partial(remask, level) for step, level in ramp.items()},
                 snapshots={step: store_snapshot(weights) for step, weights in snapshots.items()},
-                midway=checkpoints.midway(lambda: state.mask or {}, checkpoint),
+                checkpointing=checkpoints.midway(lambda: state.mask or {}, checkpoint),
             ),
         )
     )

@@ -22,7 +22,7 @@ from prunebench.execution.replay import replay
 from prunebench.execution.session import Session, State
 from prunebench.execution.trainer import train
 from prunebench.execution.workspace import forget_model
-from prunebench.models.encoder import permute_layers
+from prunebench.models.initialisation import permute_layers
 from prunebench.planning.graph import Node, phases_of, read_nodes
 from prunebench.planning.jobs import Failure
 from prunebench.pruning import compaction, structures
@@ -40,13 +40,13 @@ def run(data: dict[str, Any], store: str) -> list[Failure]:
     """Run a job, given as JSON, and put all its results into the store; return the branches that failed."""
     job = JobSpec.model_validate(data)
     memory.keep_memory()
-    with progress.working_on(job.anchor):
+    with progress.job_scope(job.anchor):
         try:
             worker = Worker(Session(job, Store.open(store)))
             worker.run()
         except BaseException as error:
             forget_model()
-            if memory.out_of_memory(error):
+            if memory.is_out_of_memory(error):
                 raise PrunebenchError(
                     "it ran out of memory", "fewer --jobs or a smaller --batch-size need less"
                 ) from error

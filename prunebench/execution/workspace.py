@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from prunebench.errors import PrunebenchError
 from prunebench.hooks.registry import Registry
 from prunebench.models import sources
-from prunebench.models.encoder import PrunableModel, draw_head, load, load_tokenizer
+from prunebench.models.encoder import PrunableModel, load, load_tokenizer
+from prunebench.models.initialisation import draw_head
 from prunebench.models.loading import model_source, positions
 from prunebench.runtime import devices
 from prunebench.store.schema import Experiment, Location
@@ -28,8 +29,8 @@ class Workspace:
 
     prunable: PrunableModel
     theta0: dict[str, Tensor]
-    train: batching.Encoded
-    evaluations: dict[str, batching.Encoded]
+    train: batching.EncodedSplit
+    evaluations: dict[str, batching.EncodedSplit]
     task: Task
     protocol: Protocol
     scorer: Scorer
@@ -72,7 +73,7 @@ def workspace(experiment: Experiment, where: Location, registry: Registry) -> Wo
         task.name, where.glue_dir, experiment.data, *limits, experiment.device, registry, source
     )
     network = _network(source, len(task.labels) or 1, experiment.prunable, experiment.device, registry)
-    scorer = Scorer.of(task, registry.get("metrics", task.metric))
+    scorer = Scorer.from_spec(task, registry.get("metrics", task.metric))
     return Workspace(network.prunable, network.theta0(experiment.seed), train, evaluations, task, protocol, scorer)
 
 
@@ -94,7 +95,7 @@ class _Network:
         if self.head[0] != seed:
             draw_head(self.prunable, seed)
             named = dict(self.prunable.model.named_parameters())
-            self.head = seed, {name: named[name].detach().clone() for name in self.prunable.drawn}
+            self.head = seed, {name: named[name].detach().clone() for name in self.prunable.random_parameters}
         return {**self.pretrained, **self.head[1]}
 
 
@@ -109,9 +110,9 @@ def _network(source: sources.ModelSource, labels: int, prunable: str, device: st
         prune_pooler=prunable == "encoder+pooler",
     )
     # Imported here, because the modelling code of transformers takes 130 MB, which planning does not need.
-    from prunebench.models.fast.attention import put_on
+    from prunebench.models.fast.device import move_and_accelerate
 
-    put_on(model.model, device)
+    move_and_accelerate(model.model, device)
     named = model.model.named_parameters()
     return _Network(model, {name: parameter.detach().clone() for name, parameter in named})
 
@@ -127,11 +128,11 @@ def _encoded(
     device: str,
     registry: Registry,
     source: sources.ModelSource,
-) -> tuple[batching.Encoded, dict[str, batching.Encoded]]:
+) -> tuple[batching.EncodedSplit, dict[str, batching.EncodedSplit]]:
     data = load_data(registry.get("tasks", task), glue_dir)
     _check_unchanged(f"data of task {task!r}", data.fingerprint(), fingerprint)
     tokenizer = load_tokenizer(source)
-    data = data.limited(train_limit, eval_limit)
+    data = data.limit(train_limit, eval_limit)
     evaluations = {name: batching.encode(tokenizer, split, max_length) for name, split in data.evaluations.items()}
     train = batching.encode(tokenizer, data.train, max_length)
     longest = max(int(split.lengths.max()) for split in (train, *evaluations.values()))

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from prunebench.errors import PrunebenchError, unknown
+from prunebench.errors import PrunebenchError, unknown_name
 from prunebench.hooks import hookspecs
 
 BUILT_IN = (
@@ -111,7 +111,7 @@ def check_hooks(module: Any) -> None:
         if not name.startswith("prunebench_"):
             continue
         if name not in hooks:
-            raise unknown("hook", name, hooks)
+            raise unknown_name("hook", name, hooks)
         if not hasattr(function, f"{hookspecs.PROJECT}_impl"):
             raise PrunebenchError(f"{name} is not marked as a hook", "put @hookimpl above it")
 
@@ -124,7 +124,7 @@ def error_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def at_hand(path: Path, text: str) -> Path:
+def local_copy(path: Path, text: str) -> Path:
     """A plugin file with the given text: `path` itself, or a copy if that has changed or is on another machine."""
     if path.is_file() and path.read_text(encoding="utf-8") == text:
         return path

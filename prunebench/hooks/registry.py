@@ -10,7 +10,7 @@ from typing import Any
 
 import pluggy
 
-from prunebench.errors import PrunebenchError, unknown
+from prunebench.errors import PrunebenchError, unknown_name
 from prunebench.hooks import hookspecs, identity
 from prunebench.hooks.entries import SINGULAR, Entry, entry_name
 from prunebench.hooks.plugins import (
@@ -97,8 +97,8 @@ class Registry:
         """
         entries = self.entries(kind)
         if name not in entries:
-            broken = [f"plugin {plugin.name!r} is broken: {plugin.error}" for plugin in self.broken()]
-            raise unknown(SINGULAR[kind], name, entries, "; ".join(broken))
+            broken = [f"plugin {plugin.name!r} is broken: {plugin.error}" for plugin in self.broken_plugins()]
+            raise unknown_name(SINGULAR[kind], name, entries, "; ".join(broken))
         if len(entries[name]) > 1:
             sources = " and ".join(f"{entry.plugin.source} ({entry.plugin.origin})" for entry in entries[name])
             raise PrunebenchError(
@@ -110,7 +110,7 @@ class Registry:
         """The value of `entry`."""
         return self.entry(kind, name).value
 
-    def broken(self) -> Iterator[Plugin]:
+    def broken_plugins(self) -> Iterator[Plugin]:
         """The plugins that cannot be used."""
         return (plugin for plugin in self.plugins if plugin.error)
 
@@ -127,7 +127,7 @@ class Registry:
         """The code of a strategy."""
         return self.code("strategies", strategy.name)
 
-    def called(self, text: str) -> dict[str, Any]:
+    def strategy_key(self, text: str) -> dict[str, Any]:
         """Name, options and code of the strategy that `text` describes: its part of the key of a result."""
         strategy = self.strategy(text)
         return {"name": strategy.name, "options": options_of(strategy), **self.identity(strategy)}

@@ -24,11 +24,9 @@ from typing import TYPE_CHECKING, Any
 from prunebench.errors import PrunebenchError
 from prunebench.models.architecture import LINEARS, Architecture
 from prunebench.models.fast import first_token
-from prunebench.models.initialisation import draw_head as draw_head
-from prunebench.models.initialisation import permute_layers as permute_layers
-from prunebench.models.initialisation import reinitialise as reinitialise
-from prunebench.models.sources import ModelSource, tokenizer_files
-from prunebench.models.validation import check_encoder, check_readable
+from prunebench.models.initialisation import draw_head
+from prunebench.models.sources import ModelSource
+from prunebench.models.validation import check_encoder, check_readable, check_tokenizer
 
 if TYPE_CHECKING:
     from torch import nn
@@ -62,7 +60,7 @@ class PrunableModel:
         layers: the layers of the encoder, in order.
         heads, head_size: the same for every layer, before anything is removed.
         prunable: the names of the prunable matrices, in the order of the layers.
-        drawn: the names of the parameters that come from the seed, since the checkpoint lacks them.
+        random_parameters: the names of the parameters that come from the seed, since the checkpoint lacks them.
     """
 
     model: nn.Module
@@ -71,7 +69,7 @@ class PrunableModel:
     heads: int
     head_size: int
     prunable: list[str]
-    drawn: frozenset[str] = frozenset()
+    random_parameters: frozenset[str] = frozenset()
 
 
 def load(
@@ -113,7 +111,7 @@ def load(
     check_encoder(pm, report, source.name)
     encoder = f"{model.base_model_prefix}."
     head = {name for name, _ in model.named_parameters() if not name.startswith(encoder)}
-    pm.drawn = frozenset(head | set(report["missing_keys"]))
+    pm.random_parameters = frozenset(head | set(report["missing_keys"]))
     draw_head(pm, seed)
     first_token.install(pm)
     return pm
@@ -127,9 +125,7 @@ def load_tokenizer(source: ModelSource) -> Any:
     """
     from transformers import AutoTokenizer
 
-    settings = {"added_tokens.json", "special_tokens_map.json", "tokenizer_config.json"}
-    if not {path.name for path in tokenizer_files(source.folder)} - settings:
-        raise PrunebenchError(f"no tokenizer in {str(source.folder)!r}", "expected tokenizer.json or vocab.txt")
+    check_tokenizer(source.folder)
     with _quiet():
         return AutoTokenizer.from_pretrained(source.folder, local_files_only=True)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def draw_head(pm: PrunableModel, seed: int) -> None:
     """Draw the parameters that the checkpoint lacks, in place: the same as `load` draws for this seed."""
-    _draw(pm.model, pm.drawn, seed)
+    _draw(pm.model, pm.random_parameters, seed)
 
 
 def reinitialise(pm: PrunableModel, seed: int) -> None:

@@ -12,7 +12,7 @@ from prunebench.errors import PrunebenchError
 from prunebench.hooks.registry import Registry
 from prunebench.models import sources
 from prunebench.models.architecture import Architecture
-from prunebench.models.validation import check_readable
+from prunebench.models.validation import check_readable, check_tokenizer
 
 
 @functools.lru_cache(maxsize=2)
@@ -21,6 +21,7 @@ def model_source(model: str, registry: Registry) -> sources.ModelSource:
     checkpoints = [registry.get("checkpoints", name) for name in registry.entries("checkpoints")]
     source = sources.resolve(model, architectures(registry), checkpoints)
     check_readable(source.folder)
+    check_tokenizer(source.folder)
     return source
 
 

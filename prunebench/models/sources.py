@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prunebench.errors import PrunebenchError, unknown
+from prunebench.errors import PrunebenchError, unknown_name
 from prunebench.models.architecture import Architecture
 from prunebench.models.checkpoint import Checkpoint
 
@@ -220,7 +220,7 @@ def _from_hub(model: str, known: Collection[str]) -> Path:
             f"model {name!r} has no revision {revision!r}", "expected a branch, tag or commit"
         ) from error
     except (RepositoryNotFoundError, HFValidationError) as error:
-        raise unknown("model", name, known, "there is no such folder, and no such model on the hub") from error
+        raise unknown_name("model", name, known, "there is no such folder, and no such model on the hub") from error
     except (LocalEntryNotFoundError, HTTPError) as error:
         matches = difflib.get_close_matches(name, {*known, *_siblings(Path(name))}, n=1, cutoff=0.5)
         misspelt = matches and matches[0] != name

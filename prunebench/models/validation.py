@@ -11,10 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunebench.errors import PrunebenchError
-from prunebench.models.sources import weight_files
+from prunebench.models.sources import tokenizer_files, weight_files
 
 if TYPE_CHECKING:
     from prunebench.models.encoder import PrunableModel
+
+
+def check_tokenizer(folder: Path) -> None:
+    """Raise PrunebenchError if the folder has no vocabulary. transformers would make up one of five tokens."""
+    settings = {"added_tokens.json", "special_tokens_map.json", "tokenizer_config.json"}
+    if not {path.name for path in tokenizer_files(folder)} - settings:
+        raise PrunebenchError(f"no tokenizer in {str(folder)!r}", "expected tokenizer.json or vocab.txt")
 
 
 def check_readable(folder: Path) -> None:

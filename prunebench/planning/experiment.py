@@ -42,7 +42,7 @@ def experiments(suite: Suite, registry: Registry) -> list[Experiment]:
             "task": name,
             "code": _code(registry, {"tasks": name, "metrics": task.metric, "models": source.family}),
             "data": data.fingerprint(),
-            "sizes": data.limited(protocol.train_limit, protocol.eval_limit).sizes(),
+            "sizes": data.limit(protocol.train_limit, protocol.eval_limit).sizes(),
             "model": model,
             "protocol": protocol.to_json(),
             "protocol_label": protocol.label(task.protocol),
@@ -60,7 +60,7 @@ def _compile_suffix(choice: str, device: str) -> str:
         return ""
     if device != "cuda":
         raise PrunebenchError("--compile on needs --device cuda", "on a CPU its first minute is never made up for")
-    return devices.COMPILED
+    return devices.COMPILE_SUFFIX
 
 
 def _code(registry: Registry, used: dict[str, str]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from prunebench.hooks.registry import Registry
-from prunebench.recipes.phases import Adopt, Phase, Shuffle, Train, from_json, level, to_json
+from prunebench.recipes.phases import Adopt, Phase, Shuffle, Train, final_sparsity, from_json, to_json
 from prunebench.recipes.strategy import Unit
 from prunebench.store.schema import Cell, Experiment, JobSpec, Location, MethodInfo, NodeSpec, StrategyCode, digest
 
@@ -189,7 +189,7 @@ class Plan:
         known = registry.entries("strategies")
         labels = {cell.method.label for cell in self.cells if cell.method.strategy in known}
         labels |= {node.strategy for node in self.nodes()} - {""}
-        return {label: StrategyCode.model_validate(registry.called(label)) for label in sorted(labels)}
+        return {label: StrategyCode.model_validate(registry.strategy_key(label)) for label in sorted(labels)}
 
 
 def add_leaf(node: Node, steps: Sequence[RecipeStep], purpose: str) -> Node:
@@ -217,7 +217,7 @@ def key_below(parent: str, token: str) -> str:
 
 def adopt(tree: Node, source: Node, unit: Unit, purpose: str) -> Node:
     """Below the untrained `tree`, the node that takes the mask which stands after `source` in another tree."""
-    phase = Adopt(source.key, unit, level(phases_of(source.lineage())))
+    phase = Adopt(source.key, unit, final_sparsity(phases_of(source.lineage())))
     node = add_steps(tree, [RecipeStep.plain(phase)], purpose)
     node.mask_source = source
     return node

@@ -19,9 +19,9 @@ from prunebench.recipes.phases import (
     Rewind,
     Shuffle,
     Train,
-    asks_strategy,
+    calls_strategy,
     changes_mask,
-    last,
+    last_index,
     to_json,
 )
 from prunebench.recipes.schedules import check_sparsity
@@ -67,7 +67,7 @@ class Method:
         """The recipe at that sparsity. Raises PrunebenchError where it cannot be run."""
         steps = [self.base._step(phase) for phase in self._recipe(self.base.strategy, sparsity)]
         if self.base is not self:
-            end = last([step.phase for step in steps], changes_mask) + 1
+            end = last_index([step.phase for step in steps], changes_mask) + 1
             rest = [step.phase for step in steps[end:]]
             tail = _phases(self.strategy.tail(rest), f"the tail of {label(self.strategy)!r}")
             steps = steps[:end] + [self._step(phase) for phase in tail]
@@ -86,7 +86,7 @@ class Method:
             ) from error
 
     def _step(self, phase: Phase) -> RecipeStep:
-        if not asks_strategy(phase):
+        if not calls_strategy(phase):
             return RecipeStep.plain(phase)
         if not (hasattr(self.strategy, "score") or hasattr(self.strategy, "prune")):
             raise PrunebenchError(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from prunebench.errors import PrunebenchError, unknown
+from prunebench.errors import PrunebenchError, unknown_name
 from prunebench.hooks.registry import Registry
 from prunebench.planning.methods import Method
 from prunebench.recipes.options import split_list
@@ -84,7 +84,7 @@ def merge(suite: Suite, options: Mapping[str, Any]) -> Suite:
     for key, value in options.items():
         name = key.replace("-", "_")
         if name not in known:
-            raise unknown("option", key, [entry.replace("_", "-") for entry in known])
+            raise unknown_name("option", key, [entry.replace("_", "-") for entry in known])
         if name in values:
             raise PrunebenchError(f"option {key!r} stands twice", "once with a dash and once with an underscore")
         if value is not None:

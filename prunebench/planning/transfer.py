@@ -16,7 +16,7 @@ from prunebench.planning.compile import check_rewinds
 from prunebench.planning.graph import Node, Plan, PlannedCell, RecipeStep, add_leaf, add_steps, adopt
 from prunebench.planning.methods import Method, check
 from prunebench.recipes.options import label
-from prunebench.recipes.phases import Compact, Phase, Rewind, Shuffle, Train, asks_strategy, last
+from prunebench.recipes.phases import Compact, Phase, Rewind, Shuffle, Train, calls_strategy, last_index
 from prunebench.recipes.schedules import check_sparsity
 from prunebench.recipes.strategy import Control
 from prunebench.runtime.memory import without_collection
@@ -79,7 +79,7 @@ class _Finder:
         if not self.method.prunes or not question.sparsity:
             raise PrunebenchError(f"{question.strategy!r} finds no mask at sparsity {question.sparsity:g}")
         steps = self.method.steps(question.sparsity)
-        end = last([step.phase for step in steps], asks_strategy)
+        end = last_index([step.phase for step in steps], calls_strategy)
         if end < 0:
             raise PrunebenchError(f"{question.strategy!r} finds no mask at sparsity {question.sparsity:g}")
         self.find = steps[: end + 1]

@@ -26,7 +26,7 @@ import safetensors.numpy
 
 
 @dataclass(frozen=True, eq=False)
-class Packed:
+class Bitmask:
     """A mask in memory: by group, its bits (uint8) and its shape."""
 
     bits: Mapping[str, np.ndarray]
@@ -54,7 +54,7 @@ def pack(mask: Mapping[str, np.ndarray]) -> bytes:
     return bytes(safetensors.numpy.save(bits, metadata={"mask": about}))
 
 
-def unpack(data: bytes) -> Packed:
+def unpack(data: bytes) -> Bitmask:
     """The inverse of `pack`, including the order of the groups.
 
     Raises:
@@ -66,10 +66,10 @@ def unpack(data: bytes) -> Packed:
     bits = {name: tensors[name] for name in shapes}
     if _digest(bits) != about["sha256"]:
         raise ValueError("the bits of a mask do not match their checksum")
-    return Packed(bits, shapes)
+    return Bitmask(bits, shapes)
 
 
-def described(data: bytes) -> dict[str, Any]:
+def summary(data: bytes) -> dict[str, Any]:
     """A summary of a mask: the checksum of its bits, its units, and the number of them that are pruned."""
     mask = unpack(data)
     units = sum(map(mask.units, mask.shapes))
@@ -107,7 +107,7 @@ class Overlap:
         return 1 - (self.either - self.both) / self.units
 
 
-def overlap(one: Packed, other: Packed) -> dict[str, Overlap]:
+def overlap(one: Bitmask, other: Bitmask) -> dict[str, Overlap]:
     """The overlap of two masks, by group.
 
     Raises:

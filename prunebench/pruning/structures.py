@@ -26,7 +26,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from prunebench.errors import PrunebenchError, unknown
+from prunebench.errors import PrunebenchError, unknown_name
 from prunebench.recipes.strategy import UNITS, Unit
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def groups(pm: PrunableModel, unit: Unit) -> dict[str, Group]:
         return {f"layer.{layer.index}.heads": _heads(pm, layer) for layer in pm.layers}
     if unit == "neuron":
         return {f"layer.{layer.index}.neurons": _neurons(pm, layer) for layer in pm.layers}
-    raise unknown("unit", unit, UNITS)
+    raise unknown_name("unit", unit, UNITS)
 
 
 def expand(mask: Mapping[str, Tensor], groups: Mapping[str, Group], pm: PrunableModel) -> dict[str, Tensor]:

@@ -18,7 +18,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from prunebench.errors import PrunebenchError, unknown
+from prunebench.errors import PrunebenchError, unknown_name
 
 _SPEC = re.compile(r"(?P<name>[^\[\]=,\s]+)(\[(?P<options>.*)\])?")
 
@@ -76,7 +76,7 @@ def build(kind: type[Any], options: Mapping[str, Any]) -> Any:
     fields = {field.name: field for field in parameters(kind)}
     for option in options:
         if option not in fields:
-            raise unknown(f"option of strategy {kind.name!r}", option, fields)
+            raise unknown_name(f"option of strategy {kind.name!r}", option, fields)
     values = {name: _plain(value, str(fields[name].type)) for name, value in options.items()}
     try:
         return _adapter(kind).validate_python(values)  # type: ignore[arg-type]  # mypy: a class is not hashable
@@ -110,7 +110,7 @@ def _plain(value: Any, kind: str) -> Any:
 
 def options_of(strategy: Any) -> dict[str, Any]:
     """All options of a strategy with their values."""
-    return dataclasses.asdict(strategy)
+    return dict(json.loads(json.dumps(dataclasses.asdict(strategy))))
 
 
 def label(strategy: Any) -> str:

@@ -130,14 +130,14 @@ def from_json(data: dict[str, Any]) -> Phase:
     return kind(**values)
 
 
-def asks_strategy(phase: Phase) -> bool:
+def calls_strategy(phase: Phase) -> bool:
     """Whether the strategy decides in this phase which units are pruned."""
     return isinstance(phase, Prune) or (isinstance(phase, Train) and phase.sparsity is not None)
 
 
 def stores_mask(phase: Phase) -> bool:
     """Whether the store holds the mask after this phase. A shuffled mask is not stored but drawn again."""
-    return asks_strategy(phase) or isinstance(phase, Adopt)
+    return calls_strategy(phase) or isinstance(phase, Adopt)
 
 
 def changes_mask(phase: Phase) -> bool:
@@ -145,12 +145,12 @@ def changes_mask(phase: Phase) -> bool:
     return stores_mask(phase) or isinstance(phase, Shuffle)
 
 
-def last(phases: Sequence[Phase], condition: Callable[[Phase], bool]) -> int:
+def last_index(phases: Sequence[Phase], condition: Callable[[Phase], bool]) -> int:
     """The index of the last phase that meets `condition`, or -1."""
     return max((index for index, phase in enumerate(phases) if condition(phase)), default=-1)
 
 
-def level(phases: Sequence[Phase]) -> float:
+def final_sparsity(phases: Sequence[Phase]) -> float:
     """The sparsity at the end of these phases. Pruned units never come back, so it is the largest one."""
     levels = [phase.sparsity for phase in phases if isinstance(phase, Prune | Adopt)]
     levels += [phase.sparsity.final for phase in phases if isinstance(phase, Train) and phase.sparsity]

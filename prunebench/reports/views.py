@@ -6,13 +6,14 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prunebench.errors import unknown
+from prunebench.errors import unknown_name
 from prunebench.reports import comparison, leaderboard
 from prunebench.reports.leaderboard.layout import blocks
 from prunebench.reports.leaderboard.page_model import Page
 from prunebench.reports.render.blocks import Details
-from prunebench.reports.render.files import written
+from prunebench.reports.render.files import write_file
 from prunebench.reports.render.markdown import markdown
+from prunebench.reports.render.terminal import render
 from prunebench.results.rows import Row
 
 if TYPE_CHECKING:
@@ -26,9 +27,13 @@ class Leaderboard:
         self.page = page
 
     def __str__(self) -> str:
-        return leaderboard.summary(self.page)
+        return self.to_text()
 
     __repr__ = __str__
+
+    def to_text(self, *, colour: bool = False) -> str:
+        """The ranking and the scores of every task, for a terminal."""
+        return leaderboard.summary(self.page, colour=colour)
 
     def _repr_markdown_(self) -> str:
         """The ranking and the overviews, for a notebook; folded parts of the page are left out."""
@@ -45,7 +50,7 @@ class Leaderboard:
         """The page for a browser as one file that needs no network; written to `path` where that is given."""
         html = self._render("html")
         if path is not None:
-            written(Path(path), html)
+            write_file(Path(path), html)
         return html
 
     def to_csv(self) -> str:
@@ -71,9 +76,13 @@ class Comparison:
         self.report = report
 
     def __str__(self) -> str:
-        return self.to_markdown()
+        return self.to_text()
 
     __repr__ = __str__
+
+    def to_text(self, *, colour: bool = False) -> str:
+        """The whole comparison, for a terminal."""
+        return render(comparison.blocks(self.report), colour=colour)
 
     def _repr_markdown_(self) -> str:
         return self.to_markdown()
@@ -107,5 +116,5 @@ def plot(rows: Sequence[Row], task: str | None = None, metric: str | None = None
 
 def _choose(kind: str, name: str | None, known: Collection[str]) -> str:
     if name is not None and name not in known:
-        raise unknown(kind, name, known)
+        raise unknown_name(kind, name, known)
     return name or next(iter(known))

@@ -12,7 +12,7 @@ from prunebench.errors import PrunebenchError
 from prunebench.runtime.memory import free_memory
 
 # Appended to the name of a precision when the model is trained through torch.compile.
-COMPILED = "+compile"
+COMPILE_SUFFIX = "+compile"
 
 # The memory of a worker without a model, in bytes, and per byte of the model's weights: θ0, the weights, their
 # gradients, two moments, and the activations of a batch of 32. Measured with MiniLM.
@@ -101,7 +101,7 @@ def default_jobs(device: str, weights: int) -> int:
     return max(1, min(cores(), fitting))
 
 
-def take_gpu(number: int) -> None:
+def select_gpu(number: int) -> None:
     """Assign a GPU to worker `number` of this machine. GPUs are shared if there are more workers than GPUs."""
     import torch
 
@@ -109,7 +109,7 @@ def take_gpu(number: int) -> None:
         torch.cuda.set_device(number % torch.cuda.device_count())
 
 
-def is_lost(error: BaseException) -> bool:
+def is_fatal_gpu_error(error: BaseException) -> bool:
     """Whether this process can no longer use its GPU after `error`.
 
     After such an error, an illegal memory access for example, CUDA raises it again on every further call. Running out

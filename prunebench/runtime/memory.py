@@ -63,7 +63,7 @@ def without_collection() -> Iterator[None]:
             gc.enable()
 
 
-def out_of_memory(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether `error`, from torch or Python, means that memory ran out, on this machine or on a GPU."""
     import torch
 

@@ -33,13 +33,13 @@ def emit(progress: Progress) -> None:
         listener(progress)
 
 
-def listen(listener: Callable[[Progress], None]) -> None:
+def add_listener(listener: Callable[[Progress], None]) -> None:
     """Call `listener` with every report until this process ends."""
     _listeners.append(listener)
 
 
 @contextmanager
-def listening(listener: Callable[[Progress], None]) -> Iterator[None]:
+def temporary_listener(listener: Callable[[Progress], None]) -> Iterator[None]:
     """Call `listener` with every report until the block ends."""
     _listeners.append(listener)
     try:
@@ -49,7 +49,7 @@ def listening(listener: Callable[[Progress], None]) -> Iterator[None]:
 
 
 @contextmanager
-def working_on(job: str) -> Iterator[None]:
+def job_scope(job: str) -> Iterator[None]:
     """Make `job` the current job until the block ends."""
     _jobs.append(job)
     try:
@@ -66,6 +66,6 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
-def many(number: int, noun: str) -> str:
+def plural(number: int, noun: str) -> str:
     """`1 job`, `2 jobs`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
 import tempfile
 import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from prunebench.errors import PrunebenchError
 
@@ -24,6 +25,13 @@ FEW = 16
 _DRIVER_ERRORS = (OSError, ValueError, NotImplementedError)
 
 
+class FileInfo(NamedTuple):
+    """The bytes of a file, and the seconds since it was written; infinite where the backend does not say."""
+
+    size: int
+    age: float = math.inf
+
+
 class Backend(Protocol):
     """The files of a store. `url` is the folder or URL that the user named."""
 
@@ -31,6 +39,9 @@ class Backend(Protocol):
 
     def location(self, name: str) -> str:
         """The full path or URL of a file, for messages."""
+
+    def check(self) -> None:
+        """Raise PrunebenchError where no store can be, such as at the path of a file."""
 
     def prepare(self) -> None:
         """Raise StoreError unless files can be written here, and remove old files of killed writers."""
@@ -40,6 +51,9 @@ class Backend(Protocol):
 
     def names(self, folder: str) -> list[str]:
         """The names of all files below that folder, sorted."""
+
+    def files(self) -> dict[str, FileInfo]:
+        """Every file by name, sorted, temporary and damaged ones too."""
 
     def exists(self, name: str) -> bool: ...
 
@@ -80,6 +94,13 @@ class LocalBackend:
     def location(self, name: str) -> str:
         return str(self.folder / name)
 
+    def check(self) -> None:
+        for path in (self.folder, *self.folder.parents):
+            if path.is_dir():
+                return
+            if path.exists():
+                raise PrunebenchError(f"cannot use {self.url!r} as a store: {str(path)!r} is a file", "name a folder")
+
     def prepare(self) -> None:
         with self._errors_explained():
             handle, probe = tempfile.mkstemp(dir=self.folder, prefix=PART)
@@ -101,6 +122,14 @@ class LocalBackend:
             for file in files
         ]
         return sorted(found)
+
+    def files(self) -> dict[str, FileInfo]:
+        files, now = {}, time.time()
+        for name in self.names(""):
+            with contextlib.suppress(FileNotFoundError):
+                stat = (self.folder / name).stat()
+                files[name] = FileInfo(stat.st_size, now - stat.st_mtime)
+        return files
 
     def exists(self, name: str) -> bool:
         with self._errors_explained():
@@ -205,6 +234,9 @@ class RemoteBackend:
     def location(self, name: str) -> str:
         return f"{self.url}/{name}"
 
+    def check(self) -> None:
+        """Nothing can be told of object storage before it is used."""
+
     def prepare(self) -> None:
         self.write(f"{PART}probe", b"")
         self.remove(f"{PART}probe")
@@ -224,6 +256,15 @@ class RemoteBackend:
             except FileNotFoundError:
                 return []
         return sorted(self._names(paths))
+
+    def files(self) -> dict[str, FileInfo]:
+        with self._errors_explained():
+            try:
+                details = self._fresh().find(self.root, detail=True)
+            except FileNotFoundError:
+                return {}
+        sizes = {path: int(entry.get("size") or 0) for path, entry in details.items()}
+        return {name: FileInfo(sizes[f"{self.root}/{name}"]) for name in sorted(self._names(list(sizes)))}
 
     def exists(self, name: str) -> bool:
         # Not fs.exists, which takes any error for absence.

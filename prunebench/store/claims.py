@@ -86,6 +86,17 @@ class RunClaims:
         self.runs = 1 + len(others)
         self.earlier = sum(map(self._is_earlier, others))
 
+    def is_alone(self) -> bool:
+        """Whether no other run is active.
+
+        A run that looks silent may only have another clock: it gets the time for a heartbeat before it counts as dead.
+        """
+        if self._others():
+            return False
+        if any(not run.is_dead for run, _ in self._last.values()):
+            self.pause(1.5 * HEARTBEAT)
+        return not self._others()
+
     def elsewhere(self) -> frozenset[str]:
         """The keys of the jobs that other runs hold."""
         return frozenset(job for run in self._others() for job in run.jobs)

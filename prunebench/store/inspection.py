@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import safetensors
 
 from prunebench.errors import PrunebenchError
-from prunebench.runtime.progress import many
+from prunebench.runtime.progress import plural
 from prunebench.store.store import InputMissing, Store
 
 NAMES = {
@@ -29,7 +29,7 @@ class Inspection:
     complaints: list[str]
 
     def __str__(self) -> str:
-        return ", ".join(many(number, NAMES[kind]) for kind, number in self.files.items() if number) or "nothing yet"
+        return ", ".join(plural(number, NAMES[kind]) for kind, number in self.files.items() if number) or "nothing yet"
 
 
 def inspect(store: Store) -> Inspection:

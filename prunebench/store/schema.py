@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
@@ -92,6 +93,13 @@ class Experiment(Strict):
     device: str
     prunable: str
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with changes. Pydantic alone would copy the cached key and setting along."""
+        copy = super().model_copy(update=update, deep=deep)
+        for name in ("key", "setting"):
+            vars(copy).pop(name, None)
+        return copy
+
     @cached_property
     def key(self) -> str:
         """A digest of all that a score depends on; names and sizes follow from the fingerprints."""
@@ -142,6 +150,12 @@ class WeightsRef(Strict):
         """What a store calls them."""
         return self.training if self.at is None else f"{self.training}-at-{self.at}"
 
+    @classmethod
+    def parse(cls, name: str) -> WeightsRef:
+        """The inverse of `name`. Raises ValueError where the part after `-at-` is no number."""
+        training, _, at = name.partition("-at-")
+        return cls(training=training, at=json.loads(at) if at else None)
+
     def step(self, steps: int) -> int:
         """The optimiser step, in a training of so many."""
         if self.at is None:
@@ -153,6 +167,7 @@ class PhaseEntry(BaseModel):
     """A phase as JSON: its name, the strategy that it calls (or ""), and its own fields."""
 
     model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
+    __pydantic_extra__: dict[str, JsonValue]
 
     phase: str
     strategy: str
@@ -276,8 +291,8 @@ class Cell(MethodInfo):
         return self.strategy == "dense"
 
     @property
-    def keys(self) -> tuple[str, ...]:
-        """The records of its trainings and its own, each once."""
+    def record_keys(self) -> tuple[str, ...]:
+        """The keys of the records of its trainings and of its own, each once."""
         return tuple(dict.fromkeys((*self.trainings, self.key)))
 
     def suffix(self, evaluation: str) -> str:

@@ -74,6 +74,7 @@ class Store:
     def open(cls, name: str | Path) -> Store:
         """The store in that folder or at that URL. Raises PrunebenchError where there is none."""
         backend = backends.at(name)
+        backend.check()
         try:
             head = json.loads(backend.read(HEAD))
             written = int(head["format"])
@@ -81,8 +82,6 @@ class Store:
             raise PrunebenchError(
                 f"no store in {backend.url!r}", "`prunebench run` makes one; --store names it"
             ) from None
-        except NotADirectoryError:
-            raise PrunebenchError(f"the store {backend.url!r} is a file", "expected a folder or a URL") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise PrunebenchError(
                 f"cannot read {backend.location(HEAD)}: {error}", f"expected the {HEAD} of a prunebench store"
@@ -98,6 +97,7 @@ class Store:
     def create(cls, name: str | Path) -> Store:
         """The store in that folder or at that URL, created if needed."""
         backend = backends.at(name)
+        backend.check()
         if not backend.exists(HEAD):
             # A run that was killed at this point leaves a temporary file and nothing else; another run may have
             # created the store since.
@@ -111,6 +111,7 @@ class Store:
     def view(cls, name: str | Path) -> Store:
         """The store if there is one, or else an empty view of where it could be. Writes nothing."""
         backend = backends.at(name)
+        backend.check()
         return cls.open(name) if backend.exists(HEAD) else cls(backend)
 
     @property
@@ -165,6 +166,8 @@ class Store:
 
     def logits(self, key: str) -> dict[str, np.ndarray]:
         """The logits of that record by evaluation, shape (examples, labels); empty where there is no file.
+
+        A record that came from a bundle has predictions of shape (examples,) in their place.
 
         Raises PrunebenchError where the file is damaged or belongs to another record; both are then set aside.
         """
@@ -251,8 +254,8 @@ class Store:
         identifier, data = serialization.encode_plan(plan.model_copy(update={"written": written}))
         self.backend.write(file_name("plans", identifier), data)
 
-    def plans(self, kind: str = RUN) -> list[StoredPlan]:
-        """All plans of that kind, the newest last."""
+    def plans(self, kind: str | None = RUN) -> list[StoredPlan]:
+        """All plans of that kind, or of every kind if it is None, the newest last."""
         plans = []
         names = [name for name in self.backend.names("plans") if name.endswith(SUFFIX["plans"])]
         for name, data in self.backend.read_all(names).items():
@@ -261,7 +264,7 @@ class Store:
             except Damaged as error:
                 self.complaints.append(f"{self.backend.location(name)} {error}; it is left out")
                 continue
-            if plan.kind == kind:
+            if kind in (None, plan.kind):
                 plans.append(plan)
         return sorted(plans, key=lambda plan: plan.written)
 

@@ -76,7 +76,7 @@ def _show_progress() -> Iterator[None]:
             click.echo(f"[{report.step}/{report.steps} steps] loss {report.loss:.3f}{remaining}", err=True)
 
     if not sys.stderr.isatty():
-        with progress.listening(print_line):
+        with progress.temporary_listener(print_line):
             yield
         return
     with ProgressBar(console=Console(stderr=True)) as bar:
@@ -86,5 +86,5 @@ def _show_progress() -> Iterator[None]:
             text = f"pre-training, loss {report.loss:.3f}"
             bar.update(task, total=report.steps, completed=report.step, description=text)
 
-        with progress.listening(update_bar):
+        with progress.temporary_listener(update_bar):
             yield

@@ -41,7 +41,7 @@ class Scorer:
     compute: Callable[..., Mapping[str, Any]]
 
     @classmethod
-    def of(cls, task: Task, spec: MetricSpec) -> Scorer:
+    def from_spec(cls, task: Task, spec: MetricSpec) -> Scorer:
         config = task.metric_config
         return cls(task, functools.partial(spec.scores, config) if spec.scores else spec.load(config).compute)
 
@@ -64,17 +64,17 @@ class Scorer:
         return number if math.isfinite(number) else None
 
 
-def filled(scores: Scores) -> dict[str, float]:
+def fill_undefined(scores: Scores) -> dict[str, float]:
     """The scores with 0.0 for undefined ones, so that means stay finite. `undefined` lists which these are."""
     return {key: 0.0 if value is None else value for key, value in scores.items()}
 
 
-def undefined(scores: Scores) -> list[str]:
+def undefined_keys(scores: Scores) -> list[str]:
     """The keys of the undefined scores."""
     return [key for key, value in scores.items() if value is None]
 
 
-def majority(train_labels: Sequence[float], references: Sequence[float], scorer: Scorer) -> dict[str, float]:
+def majority_scores(train_labels: Sequence[float], references: Sequence[float], scorer: Scorer) -> dict[str, float]:
     """The scores of a model that predicts the same for every example: a model below them has learnt nothing.
 
     For classification the prediction is the most frequent class of `train_labels` (the lowest index on ties), for
@@ -85,4 +85,4 @@ def majority(train_labels: Sequence[float], references: Sequence[float], scorer:
     else:
         counts = Counter(train_labels)
         prediction = max(sorted(counts), key=counts.__getitem__)
-    return filled(scorer([prediction] * len(references), list(references)))
+    return fill_undefined(scorer([prediction] * len(references), list(references)))

@@ -22,7 +22,7 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def limited(self, limit: int | None) -> Split:
+    def limit(self, limit: int | None) -> Split:
         """A random subset of at most `limit` examples, in their order; the same one for every seed and method."""
         if limit is None or limit >= len(self):
             return self
@@ -37,10 +37,10 @@ class TaskData:
     train: Split
     evaluations: dict[str, Split]
 
-    def limited(self, train: int | None, evaluation: int | None) -> TaskData:
+    def limit(self, train: int | None, evaluation: int | None) -> TaskData:
         """The same with at most `train` training examples, and at most `evaluation` in each evaluation split."""
-        evaluations = {name: split.limited(evaluation) for name, split in self.evaluations.items()}
-        return TaskData(self.train.limited(train), evaluations)
+        evaluations = {name: split.limit(evaluation) for name, split in self.evaluations.items()}
+        return TaskData(self.train.limit(train), evaluations)
 
     def sizes(self) -> dict[str, int]:
         """The number of examples in each split."""

@@ -27,7 +27,7 @@ from typing import Any, Protocol
 from torch import nn
 
 from prunebench.models.fast import dropout, embedding_subset, first_token
-from prunebench.runtime.devices import COMPILED
+from prunebench.runtime.devices import COMPILE_SUFFIX
 from prunebench.runtime.seeds import derive
 from prunebench.tasks import protocol as protocols
 from prunebench.training import batching
@@ -63,7 +63,7 @@ class Accelerate(Protocol):
     def __call__(
         self,
         model: nn.Module,
-        data: batching.Encoded,
+        data: batching.EncodedSplit,
         protocol: protocols.Protocol,
         seed: int,
         *,
@@ -73,7 +73,13 @@ class Accelerate(Protocol):
 
 
 def plain(
-    model: nn.Module, data: batching.Encoded, protocol: protocols.Protocol, seed: int, *, precision: str, device: str
+    model: nn.Module,
+    data: batching.EncodedSplit,
+    protocol: protocols.Protocol,
+    seed: int,
+    *,
+    precision: str,
+    device: str,
 ) -> AbstractContextManager[Acceleration]:
     """Start a training without acceleration."""
     return nullcontext(Acceleration())
@@ -81,7 +87,13 @@ def plain(
 
 @contextmanager
 def fast(
-    model: nn.Module, data: batching.Encoded, protocol: protocols.Protocol, seed: int, *, precision: str, device: str
+    model: nn.Module,
+    data: batching.EncodedSplit,
+    protocol: protocols.Protocol,
+    seed: int,
+    *,
+    precision: str,
+    device: str,
 ) -> Iterator[Acceleration]:
     """Start a training with everything that is fast on `device`; the model is whole again afterwards."""
     dropout.GENERATOR.seed(derive(seed, "dropout"))
@@ -89,10 +101,10 @@ def fast(
     # On a GPU whole batches are faster: small kernels are bound by their launches.
     parts = _parts_of(model, data) if device == "cpu" else _whole_batch
     # Weight decay moves all rows of the table, and a compiled graph refers to the original parameters.
-    if protocol.weight_decay or precision.endswith(COMPILED):
+    if protocol.weight_decay or precision.endswith(COMPILE_SUFFIX):
         yield Acceleration(parts, generators=generators)
     else:
-        with embedding_subset.Met(model, data.inputs["input_ids"]) as subset:
+        with embedding_subset.EmbeddingSubset(model, data.inputs["input_ids"]) as subset:
             yield Acceleration(parts, subset.on_whole_table, generators)
 
 
@@ -101,6 +113,6 @@ def prediction() -> AbstractContextManager[None]:
     return first_token.only()
 
 
-def _parts_of(model: nn.Module, data: batching.Encoded) -> Callable[[Sequence[int]], list[list[int]]]:
+def _parts_of(model: nn.Module, data: batching.EncodedSplit) -> Callable[[Sequence[int]], list[list[int]]]:
     cost = batching.part_cost(sum(layer.weight.numel() for layer in model.modules() if isinstance(layer, nn.Linear)))
     return lambda indices: batching.parts(data, indices, cost)

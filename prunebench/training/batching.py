@@ -36,7 +36,7 @@ MULTIPLE = 8
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedSplit:
     """A split as token ids.
 
     Attributes:
@@ -52,15 +52,15 @@ class Encoded:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def to(self, device: str) -> Encoded:
+    def to(self, device: str) -> EncodedSplit:
         """Copy the split to a device. Batches are then cut there, and a training loop never waits for them."""
         inputs = {name: rows.to(device) for name, rows in self.inputs.items()}
-        return Encoded(inputs, self.labels.to(device), self.lengths)
+        return EncodedSplit(inputs, self.labels.to(device), self.lengths)
 
-    def first(self, number: int) -> Encoded:
+    def first(self, number: int) -> EncodedSplit:
         """The first `number` examples."""
         inputs = {name: rows[:number] for name, rows in self.inputs.items()}
-        return Encoded(inputs, self.labels[:number], self.lengths[:number])
+        return EncodedSplit(inputs, self.labels[:number], self.lengths[:number])
 
     def batch(self, indices: Sequence[int]) -> dict[str, Tensor]:
         """The arguments of the model, each of shape (batch, width), int64, and `labels` of shape (batch,)."""
@@ -71,7 +71,7 @@ class Encoded:
         return {**tensors, "labels": self.labels[rows]}
 
 
-def encode(tokenizer: Any, split: Split, max_length: int) -> Encoded:
+def encode(tokenizer: Any, split: Split, max_length: int) -> EncodedSplit:
     """Tokenise a split. Pairs are truncated to `max_length` tokens, the longer text first."""
     table = tokenizer(*split.texts, truncation=True, max_length=max_length)
     padding = {"input_ids": tokenizer.pad_token_id, "attention_mask": 0, "token_type_ids": 0}
@@ -84,16 +84,16 @@ def encode(tokenizer: Any, split: Split, max_length: int) -> Encoded:
         inputs[name] = rows
     is_class = not split.labels or isinstance(split.labels[0], int)
     labels = torch.tensor(split.labels, dtype=torch.long if is_class else torch.float32)
-    return Encoded(inputs, labels, lengths)
+    return EncodedSplit(inputs, labels, lengths)
 
 
-def shuffled(encoded: Encoded, batch_size: int, generator: torch.Generator) -> Iterator[list[int]]:
+def training_batches(encoded: EncodedSplit, batch_size: int, generator: torch.Generator) -> Iterator[list[int]]:
     """The batches of one epoch of training, as indices in random order."""
     for batch in torch.randperm(len(encoded), generator=generator).split(batch_size):
         yield batch.tolist()
 
 
-def in_order(encoded: Encoded, tokens: int) -> Iterator[list[int]]:
+def evaluation_batches(encoded: EncodedSplit, tokens: int) -> Iterator[list[int]]:
     """Batches for evaluation: every example once, the longest first, at most `tokens` tokens with padding."""
     order = encoded.lengths.argsort(descending=True, stable=True).tolist()
     while order:
@@ -112,7 +112,7 @@ def part_cost(weights: int) -> int:
     return 64 + 500_000_000 // weights
 
 
-def parts(encoded: Encoded, batch: Sequence[int], cost: int) -> list[list[int]]:
+def parts(encoded: EncodedSplit, batch: Sequence[int], cost: int) -> list[list[int]]:
     """Split a batch into parts of similar length, so that its computation is cheapest.
 
     A part costs its size times its width, plus `cost` tokens.

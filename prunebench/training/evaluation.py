@@ -17,12 +17,12 @@ from prunebench.training.loop import autocast
 TOKENS = {"cpu": 2048, "cuda": 8192}
 
 
-def predict(model: nn.Module, data: batching.Encoded, *, precision: str, device: str) -> np.ndarray:
+def predict(model: nn.Module, data: batching.EncodedSplit, *, precision: str, device: str) -> np.ndarray:
     """The logits of all examples in the order of the split, float32, shape (examples, labels)."""
     model.eval()
     logits, order = [], []
     with torch.no_grad(), autocast(precision, device), acceleration.prediction():
-        for indices in batching.in_order(data, TOKENS[device]):
+        for indices in batching.evaluation_batches(data, TOKENS[device]):
             batch = data.batch(indices)
             batch.pop("labels")
             logits.append(model(**batch).logits.float())
@@ -30,6 +30,6 @@ def predict(model: nn.Module, data: batching.Encoded, *, precision: str, device:
     return torch.cat(logits).cpu()[torch.tensor(order).argsort()].numpy()
 
 
-def decide(task: Task, logits: np.ndarray) -> list[Any]:
+def predictions(task: Task, logits: np.ndarray) -> list[Any]:
     """The predictions that a metric scores: the class with the largest logit, or the score of a regression."""
     return list((logits[:, 0] if task.is_regression else logits.argmax(axis=1)).tolist())

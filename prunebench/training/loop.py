@@ -16,12 +16,12 @@ from transformers import get_linear_schedule_with_warmup
 
 from prunebench.errors import PrunebenchError
 from prunebench.runtime import progress
-from prunebench.runtime.devices import COMPILED
+from prunebench.runtime.devices import COMPILE_SUFFIX
 from prunebench.runtime.seeds import derive
 from prunebench.tasks.protocol import Protocol
 from prunebench.training import batching
 from prunebench.training.acceleration import Accelerate, fast
-from prunebench.training.resume import Midway, State
+from prunebench.training.resume import Checkpointing, State
 
 # Steps between two reports. Each report waits for the device.
 REPORT_EVERY = {"cpu": 10, "cuda": 50}
@@ -44,12 +44,12 @@ class Events:
     Attributes:
         masks: by step, a function that returns the new mask (by parameter, True stays).
         snapshots: by step, a function that looks at the model.
-        midway: when to save the training, and from where to resume it.
+        checkpointing: when to save the training, and from where to resume it.
     """
 
     masks: Mapping[int, Callable[[], Mapping[str, Tensor]]] = field(default_factory=dict)
     snapshots: Mapping[int, Callable[[], None]] = field(default_factory=dict)
-    midway: Midway | None = None
+    checkpointing: Checkpointing | None = None
 
     def wrap(self, wrapper: Callable[[Callable[[], Any]], Callable[[], Any]]) -> Events:
         """The same events with `wrapper` around the functions that look at the model."""
@@ -60,7 +60,7 @@ class Events:
 
 def train(
     model: nn.Module,
-    data: batching.Encoded,
+    data: batching.EncodedSplit,
     protocol: Protocol,
     seed: int,
     keep: Mapping[str, Tensor],
@@ -82,16 +82,16 @@ def train(
         events = (events or Events()).wrap(acceleration.on_whole_model)
         named = dict(model.named_parameters())
         masks = _Masks(named, keep)
-        total = steps_of(len(data), protocol)
+        total = total_steps(len(data), protocol)
         optimizer = _adamw(named, protocol)
         schedule = get_linear_schedule_with_warmup(optimizer, round(protocol.warmup * total), total)
         meter = _Meter(total, device)
         state = State(model, optimizer, schedule, meter.sums, acceleration.generators, device)
         torch.manual_seed(derive(seed, "dropout"))
         done = 0
-        if events.midway is not None and events.midway.start is not None:
-            done, meter.tokens = state.unpack(events.midway.start)
-        forward = compiled(model) if precision.endswith(COMPILED) else model
+        if events.checkpointing is not None and events.checkpointing.start is not None:
+            done, meter.tokens = state.unpack(events.checkpointing.start)
+        forward = compiled(model) if precision.endswith(COMPILE_SUFFIX) else model
         model.train()
         for step, indices in itertools.islice(_batches(data, protocol, seed), done, None):
             with _cast_weights_once(device):
@@ -114,12 +114,12 @@ def train(
                 model.train()
             if step in events.snapshots:
                 events.snapshots[step]()
-            if events.midway is not None and step < total and events.midway.due():
-                events.midway.save(state.pack(step, meter.tokens, events.midway.mask()))
+            if events.checkpointing is not None and step < total and events.checkpointing.due():
+                events.checkpointing.save(state.pack(step, meter.tokens, events.checkpointing.mask()))
         return meter.outcome()
 
 
-def steps_of(examples: int, protocol: Protocol) -> int:
+def total_steps(examples: int, protocol: Protocol) -> int:
     """The number of optimiser steps of a training."""
     return protocol.epochs * math.ceil(examples / protocol.batch_size)
 
@@ -133,7 +133,7 @@ def loss_of(logits: Tensor, labels: Tensor) -> Tensor:
 
 def autocast(precision: str, device: str) -> contextlib.AbstractContextManager[object]:
     """A context in which products are computed in `precision`."""
-    if precision.removesuffix(COMPILED) == "fp32":
+    if precision.removesuffix(COMPILE_SUFFIX) == "fp32":
         return contextlib.nullcontext()
     return torch.autocast(device, dtype=torch.bfloat16)
 
@@ -159,10 +159,10 @@ def _adamw(named: Mapping[str, nn.Parameter], protocol: Protocol) -> torch.optim
     )
 
 
-def _batches(data: batching.Encoded, protocol: Protocol, seed: int) -> Iterator[tuple[int, list[int]]]:
+def _batches(data: batching.EncodedSplit, protocol: Protocol, seed: int) -> Iterator[tuple[int, list[int]]]:
     """All batches of a training with the numbers of their steps. The order depends on the seed only."""
     order = torch.Generator().manual_seed(derive(seed, "order"))
-    epochs = (batching.shuffled(data, protocol.batch_size, order) for _ in range(protocol.epochs))
+    epochs = (batching.training_batches(data, protocol.batch_size, order) for _ in range(protocol.epochs))
     return enumerate(itertools.chain.from_iterable(epochs), 1)
 
 

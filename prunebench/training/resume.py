@@ -36,7 +36,7 @@ class Generator(Protocol):
 
 
 @dataclass(frozen=True)
-class Midway:
+class Checkpointing:
     """When to save a training, how, and from which state to resume it.
 
     Attributes:
@@ -52,7 +52,7 @@ class Midway:
     start: bytes | None = None
 
 
-def mask_in(data: bytes) -> dict[str, Tensor]:
+def saved_mask(data: bytes) -> dict[str, Tensor]:
     """The mask that was saved with a state."""
     tensors = safetensors.torch.load(data)
     return {name.removeprefix("mask "): tensor for name, tensor in tensors.items() if name.startswith("mask ")}

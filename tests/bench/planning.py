@@ -58,7 +58,7 @@ def once(registry: Registry, store: Store) -> tuple[dict[str, float], str]:
     found = time.perf_counter()
     jobs.count(plan, todo, held)
     with without_collection():
-        store.add_plan([cell.to_json() for cell in plan.cells], "", "", "run", plan.called(registry))
+        store.add_plan([cell.to_json() for cell in plan.cells], "", "", "run", plan.strategy_key(registry))
     ended = time.perf_counter()
     size = f"{len(plan.cells):,} cells, {sum(1 for _ in plan.nodes()):,} phases, {len(todo):,} jobs"
     parts = {"plan": planned - started, "jobs": found - planned, "counted and kept in the store": ended - found}

@@ -1,4 +1,4 @@
-"""What strategies are given, against finite differences, loops and hooks written another way."""
+"""The context of a strategy, against finite differences, and against loops and hooks written in another way."""
 
 from __future__ import annotations
 
@@ -14,41 +14,41 @@ from prunebench.models.encoder import load, load_tokenizer
 from prunebench.models.families import FAMILIES
 from prunebench.pruning import masks, structures
 from prunebench.tasks.task import DataSource
-from prunebench.training.batching import encode, in_order, shuffled
+from prunebench.training.batching import encode, evaluation_batches, training_batches
 
 EXAMPLES = 10
 
 
 @pytest.fixture(scope="module")
-def setting(tiny_models, tiny_glue):
-    """Makes a context on a tiny model and RTE."""
+def context_on(tiny_models, tiny_glue):
+    """Returns a context on a tiny model and RTE, the model, and the encoded training split."""
 
-    def make(family="bert", unit="head", mask=None):
+    def make_context(family="bert", unit="head", mask=None):
         source = sources.resolve(str(tiny_models[family]), FAMILIES)
         architecture = next(each for each in FAMILIES if each.name == source.family)
-        subject = load(source, architecture, num_labels=2, regression=False, seed=0)
+        prunable = load(source, architecture, num_labels=2, regression=False, seed=0)
         data = Registry().get("tasks", "rte").load(DataSource(tiny_glue)).train
         encoded = encode(load_tokenizer(source), data, 64)
-        everything = masks.full({name: group.shape for name, group in structures.groups(subject, unit).items()})
+        full = masks.full({name: group.shape for name, group in structures.groups(prunable, unit).items()})
         context = Context(
-            subject,
-            mask or everything,
+            prunable,
+            mask or full,
             unit,
             encoded,
-            initial={name: parameter.detach().clone() for name, parameter in subject.model.named_parameters()},
+            initial={name: parameter.detach().clone() for name, parameter in prunable.model.named_parameters()},
             seed=0,
             batch_size=4,
             precision="fp32",
             device="cpu",
         )
-        return context, subject, encoded
+        return context, prunable, encoded
 
-    return make
+    return make_context
 
 
-def losses(context, subject):
-    """The loss of each example by itself, in the order of `ctx.batches`, in float64."""
-    model = subject.model.eval()
+def losses(context, prunable):
+    """The loss of each example alone, in the order of `ctx.batches`, in float64."""
+    model = prunable.model.eval()
     each = []
     for batch in context.batches(EXAMPLES):
         labels = batch.pop("labels")
@@ -60,14 +60,14 @@ def losses(context, subject):
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "electra"])
 @pytest.mark.parametrize("unit", ["head", "neuron"])
-def test_gate_gradients_are_finite_differences_of_the_gate(setting, family, unit):
+def test_gate_gradients_are_finite_differences_of_the_gate(context_on, family, unit):
     """Scale one head (or neuron) by 1 ± ε by hand, and see how the loss of every example changes."""
-    context, subject, _ = setting(family, unit)
-    subject.model.double()
+    context, prunable, _ = context_on(family, unit)
+    prunable.model.double()
     slopes = context.gate_gradients(EXAMPLES)
     epsilon = 1e-5
-    for group, point in structures.gate_points(subject, unit).items():
-        linear = subject.model.get_submodule(point)
+    for group, point in structures.gate_points(prunable, unit).items():
+        linear = prunable.model.get_submodule(point)
         number = context.mask[group].numel()
         width = linear.in_features // number
         assert slopes[group].shape == (EXAMPLES, number)
@@ -81,15 +81,15 @@ def test_gate_gradients_are_finite_differences_of_the_gate(setting, family, unit
                     return (values,)
 
                 handle = linear.register_forward_pre_hook(scale)
-                sides.append(losses(context, subject))
+                sides.append(losses(context, prunable))
                 handle.remove()
             difference = (sides[0] - sides[1]) / (2 * epsilon)
             torch.testing.assert_close(slopes[group][:, index].double(), difference, rtol=1e-3, atol=1e-6)
 
 
-def test_head_importance_is_the_mean_of_absolute_slopes(setting):
+def test_head_importance_is_the_mean_of_absolute_slopes(context_on):
     """Not the absolute value of the mean, and nothing is left over from an earlier batch or call."""
-    context, _, _ = setting()
+    context, _, _ = context_on()
     strategy = Registry().strategy("heads[normalize=false,examples=10]")
     first, second = strategy.score(context), strategy.score(context)
     slopes = context.gate_gradients(EXAMPLES)
@@ -102,58 +102,60 @@ def test_head_importance_is_the_mean_of_absolute_slopes(setting):
         torch.testing.assert_close(normal[group] * first[group].norm(), first[group])
 
 
-def test_gradients_are_those_of_the_mean_loss(setting):
-    context, subject, _ = setting(unit="weight")
-    found = context.gradients(EXAMPLES)
+def test_gradients_are_gradients_of_the_mean_loss(context_on):
+    context, prunable, _ = context_on(unit="weight")
+    gradients = context.gradients(EXAMPLES)
     total = 0
     for batch in context.batches(EXAMPLES):
         labels = batch.pop("labels")
-        total = total + torch.nn.functional.cross_entropy(subject.model.eval()(**batch).logits, labels, reduction="sum")
+        total = total + torch.nn.functional.cross_entropy(
+            prunable.model.eval()(**batch).logits, labels, reduction="sum"
+        )
     (total / EXAMPLES).backward()
-    for name, parameter in subject.model.named_parameters():
-        if name in subject.prunable:
-            torch.testing.assert_close(found[name], parameter.grad, rtol=1e-4, atol=1e-7)
+    for name, parameter in prunable.model.named_parameters():
+        if name in prunable.prunable:
+            torch.testing.assert_close(gradients[name], parameter.grad, rtol=1e-4, atol=1e-7)
         else:
-            assert name not in found
+            assert name not in gradients
 
 
-def test_scoring_leaves_no_trace(setting):
-    context, subject, _ = setting()
-    before = {name: value.clone() for name, value in subject.model.state_dict().items()}
-    hooks = sum(len(module._forward_pre_hooks) for module in subject.model.modules())
+def test_scoring_leaves_the_model_as_it_was(context_on):
+    context, prunable, _ = context_on()
+    before = {name: value.clone() for name, value in prunable.model.state_dict().items()}
+    hooks = sum(len(module._forward_pre_hooks) for module in prunable.model.modules())
     state = torch.get_rng_state()
-    subject.model.train()
+    prunable.model.train()
     context.gate_gradients(EXAMPLES)
     context.gradients(EXAMPLES)
     context.input_norms(EXAMPLES)
-    assert subject.model.training
+    assert prunable.model.training
     assert torch.equal(torch.get_rng_state(), state)
-    assert all(parameter.grad is None for parameter in subject.model.parameters())
-    assert all(torch.equal(value, before[name]) for name, value in subject.model.state_dict().items())
-    assert sum(len(module._forward_pre_hooks) for module in subject.model.modules()) == hooks
+    assert all(parameter.grad is None for parameter in prunable.model.parameters())
+    assert all(torch.equal(value, before[name]) for name, value in prunable.model.state_dict().items())
+    assert sum(len(module._forward_pre_hooks) for module in prunable.model.modules()) == hooks
 
 
-def test_input_norms_against_one_example_at_a_time(setting):
-    context, subject, _ = setting(unit="weight")
-    found = context.input_norms(EXAMPLES)
-    sums = {name: 0.0 for name in subject.prunable}
+def test_input_norms_against_one_example_at_a_time(context_on):
+    context, prunable, _ = context_on(unit="weight")
+    norms = context.input_norms(EXAMPLES)
+    sums = {name: 0.0 for name in prunable.prunable}
     for batch in context.batches(EXAMPLES):
         for i, real in enumerate(batch["attention_mask"].sum(dim=1).tolist()):
             alone = {name: value[i : i + 1, :real] for name, value in batch.items() if name != "labels"}
-            for name in subject.prunable:
-                linear = subject.model.get_submodule(name.removesuffix(".weight"))
-                seen = []
-                handle = linear.register_forward_pre_hook(lambda module, args, seen=seen: seen.append(args[0]))
+            for name in prunable.prunable:
+                linear = prunable.model.get_submodule(name.removesuffix(".weight"))
+                inputs = []
+                handle = linear.register_forward_pre_hook(lambda module, args, inputs=inputs: inputs.append(args[0]))
                 with torch.no_grad():
-                    subject.model.eval()(**alone)
+                    prunable.model.eval()(**alone)
                 handle.remove()
-                sums[name] = sums[name] + seen[0][0].square().sum(dim=0)
-    for name in subject.prunable:
-        torch.testing.assert_close(found[name], sums[name].sqrt(), rtol=1e-4, atol=1e-5)
+                sums[name] = sums[name] + inputs[0][0].square().sum(dim=0)
+    for name in prunable.prunable:
+        torch.testing.assert_close(norms[name], sums[name].sqrt(), rtol=1e-4, atol=1e-5)
 
 
-def test_batches_are_of_the_training_split_and_follow_the_seed(setting):
-    context, _, encoded = setting()
+def test_batches_come_from_the_training_split_in_an_order_of_the_seed(context_on):
+    context, _, encoded = context_on()
 
     def rows_of(batches):
         return [
@@ -171,20 +173,20 @@ def test_batches_are_of_the_training_split_and_follow_the_seed(setting):
     assert context.generator("a").initial_seed() != context.generator("b").initial_seed()
 
 
-def test_a_strategy_has_no_way_to_the_evaluation_split(setting):
-    context, _, encoded = setting()
+def test_a_context_does_not_hold_the_evaluation_split(context_on):
+    context, _, encoded = context_on()
     assert not [name for name in vars(context) if "eval" in name]
     held = [value for value in vars(context).values() if type(value) is type(encoded)]
     assert held == [encoded]
 
 
-def test_batches_hold_every_example_once_and_pad_little(setting):
-    _, _, encoded = setting()
-    epoch = list(shuffled(encoded, 8, torch.Generator().manual_seed(0)))
+def test_batches_hold_every_example_once_and_pad_little(context_on):
+    _, _, encoded = context_on()
+    epoch = list(training_batches(encoded, 8, torch.Generator().manual_seed(0)))
     assert sorted(i for batch in epoch for i in batch) == list(range(len(encoded)))
-    assert epoch != list(shuffled(encoded, 8, torch.Generator().manual_seed(1)))
-    assert epoch == list(shuffled(encoded, 8, torch.Generator().manual_seed(0)))
-    every = list(in_order(encoded, 100))
+    assert epoch != list(training_batches(encoded, 8, torch.Generator().manual_seed(1)))
+    assert epoch == list(training_batches(encoded, 8, torch.Generator().manual_seed(0)))
+    every = list(evaluation_batches(encoded, 100))
     assert sorted(i for batch in every for i in batch) == list(range(len(encoded)))
     assert all(encoded.batch(batch)["input_ids"].numel() <= 100 or len(batch) == 1 for batch in every)
     assert all(encoded.batch([*batch, after[0]])["input_ids"].numel() > 100 for batch, after in pairwise(every))

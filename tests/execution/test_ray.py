@@ -1,4 +1,4 @@
-"""A Ray cluster of several nodes on this machine: the same records as without it, and a node that dies in mid-run."""
+"""A Ray cluster of several nodes on this machine: the same records as without it, and what a lost node costs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import torch
 
 from prunebench.execution.executors.base import Request, WorkersDied
 from prunebench.execution.executors.ray import RayExecutor
+from prunebench.planning import jobs
+from prunebench.store.schema import WeightsRef
 from prunebench.store.store import Store
 
 WORDS = "run --tasks sentiment --model quick-bert --strategies imp,magnitude,random-pruning --sparsities 0.2 --seeds 2"
@@ -20,19 +22,20 @@ WORDS += " --train-limit 96 --eval-limit 32 --epochs 2 --precision fp32 --device
 
 
 def prunebench(*words, **environment):
+    """Start the command with these words in a session of its own."""
     code = "from prunebench.cli import main; main()"
     command = [sys.executable, "-W", "ignore", "-c", code, *WORDS.split(), *map(str, words)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    # Tests that run in the background are deaf to SIGINT, and so would be what they start.
-    heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), "start_new_session": True}
-    return subprocess.Popen(command, **pipes, **heard, env={**os.environ, **environment})
+    # Tests that run in the background ignore SIGINT, and what they start would inherit that.
+    signals = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), "start_new_session": True}
+    return subprocess.Popen(command, **pipes, **signals, env={**os.environ, **environment})
 
 
 def records(store):
-    """What is stored, and that no weights are left."""
-    from commands import lasting  # not above: Ray's workers load this module, and have no other of the tests
+    """The records of a store, in which no weights are left."""
+    from commands import lasting  # not above: Ray's workers import this module, and no other module of the tests
 
-    assert Store.open(store).place.names("weights") == []
+    assert Store.open(store).backend.names("weights") == []
     return lasting(store)
 
 
@@ -52,19 +55,19 @@ def cluster():
     pytest.importorskip("ray", reason="Ray is not installed")
     from ray.cluster_utils import Cluster
 
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-    yield made
-    made.shutdown()
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    yield cluster
+    cluster.shutdown()
 
 
 @pytest.fixture(params=["folder", "s3"])
 def store(request, tmp_path):
-    """A folder that all nodes see, or object storage, with which they need none. Named before there is a cluster."""
+    """A folder that all nodes see, or object storage. Created before there is a cluster, which inherits its address."""
     return request.getfixturevalue("bucket").folder() if request.param == "s3" else str(tmp_path / "store")
 
 
-def test_a_node_that_is_lost_in_mid_run_costs_no_result(store, cluster, expected):
-    """kill -9 of a node that is at work: Ray runs its job again elsewhere, and the records are those of one machine."""
+def test_a_node_that_is_lost_during_a_run_costs_no_result(store, cluster, expected):
+    """kill -9 of a working node: Ray runs its job again elsewhere, and the records are those of one machine."""
     nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
     cluster.wait_for_nodes()
     with prunebench("--store", store, "--executor", "ray", "--ray-address", cluster.address) as process:
@@ -78,7 +81,7 @@ def test_a_node_that_is_lost_in_mid_run_costs_no_result(store, cluster, expected
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
 def test_jobs_for_a_gpu_are_planned_where_there_is_none(cluster, tmp_path):
-    """A node says that it has one. Of what does not hold there each job tells."""
+    """A node only claims to have a GPU, so that each job reports that there is none."""
     words = ["--executor", "ray", "--ray-address", cluster.address, "--device", "cuda", "--store", tmp_path / "store"]
     words += ["--seeds", "1"]
     cluster.add_node(num_cpus=2)
@@ -101,7 +104,7 @@ def test_jobs_for_a_gpu_are_planned_where_there_is_none(cluster, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_it_cleanly_and_the_same_command_goes_on(expected, tmp_path, number):
+def test_a_signal_stops_the_run_cleanly_and_the_same_command_goes_on(expected, tmp_path, number):
     pytest.importorskip("ray", reason="Ray is not installed")
     words = ["--store", tmp_path / "store", "--executor", "ray", "--jobs", "2"]
     with prunebench(*words) as process:
@@ -117,8 +120,8 @@ def test_a_signal_stops_it_cleanly_and_the_same_command_goes_on(expected, tmp_pa
     assert records(tmp_path / "store") == expected
 
 
-def test_what_the_memory_monitor_kills_is_tried_three_times_and_not_for_ever(tmp_path):
-    """By a threshold that is always passed. Ray counts these attempts apart from others, and by itself never ends."""
+def test_a_job_that_the_memory_monitor_kills_is_tried_three_times(tmp_path):
+    """With a threshold that is always passed. Ray counts these attempts apart from others, by default without limit."""
     pytest.importorskip("ray", reason="Ray is not installed")
     always = {"RAY_memory_monitor_refresh_ms": "250", "RAY_memory_usage_threshold": "0.001"}
     words = ["--executor", "ray", "--jobs", "1", "--seeds", "1", "--strategies", "dense"]
@@ -129,7 +132,7 @@ def test_what_the_memory_monitor_kills_is_tried_three_times_and_not_for_ever(tmp
     assert "low on memory" in err
 
 
-def test_a_cluster_of_its_own(expected, tmp_path):
+def test_without_an_address_a_run_starts_a_cluster_of_its_own(expected, tmp_path):
     pytest.importorskip("ray", reason="Ray is not installed")
     process = prunebench("--store", tmp_path / "store", "--executor", "ray", "--jobs", "2")
     out, err = process.communicate()
@@ -158,8 +161,8 @@ def prunebench_strategies():
 """
 
 
-def test_a_strategy_that_kills_its_workers_costs_the_others_nothing(expected, tmp_path):
-    """Ray tries three times by itself; then the training that it shares with them is run without it."""
+def test_a_strategy_that_kills_its_workers_fails_alone(expected, tmp_path):
+    """Ray tries three times by itself; then the training that it shares with others runs without it."""
     pytest.importorskip("ray", reason="Ray is not installed")
     (tmp_path / "dies.py").write_text(DIES)
     words = ["--executor", "ray", "--jobs", "2", "--plugin", tmp_path / "dies.py", "--strategies", "dies,magnitude"]
@@ -168,12 +171,12 @@ def test_a_strategy_that_kills_its_workers_costs_the_others_nothing(expected, tm
     assert process.returncode == 2, err
     assert "failed: sentiment, seed 0, dies 0.2: Train Prune(0.2): its worker died 3 times" in err
     assert "1 failure, 1 job left out because of that" in err
-    found = records(tmp_path / "store")
-    assert len(found) == 2, "dense, and magnitude's training after it"
-    assert found == {key: expected[key] for key in found}
+    stored = records(tmp_path / "store")
+    assert len(stored) == 2, "dense, and magnitude's training after it"
+    assert stored == {key: expected[key] for key in stored}
 
 
-def test_a_cluster_that_cannot_be_reached_is_one_line(tmp_path):
+def test_a_cluster_that_cannot_be_reached_is_reported_in_one_line(tmp_path):
     pytest.importorskip("ray", reason="Ray is not installed")
     process = prunebench("--store", tmp_path / "store", "--executor", "ray", "--address", "127.0.0.1:1")
     _, err = process.communicate()
@@ -182,33 +185,42 @@ def test_a_cluster_that_cannot_be_reached_is_one_line(tmp_path):
     assert err.count("\n") == 1
 
 
-def where(job, folder):
-    """The node that this runs on, once as many jobs as `together` are at work."""
+def node_of(job, folder, together):
+    """The node that this runs on, as soon as so many jobs have run or are running together."""
     import ray
 
     node = ray.get_runtime_context().get_node_id()
     Path(folder, node).write_text("")
-    while len(list(Path(folder).iterdir())) < job["together"]:
+    while len(list(Path(folder).iterdir())) < together:
         pass
     return node
 
 
-def test_a_job_goes_where_the_weights_are_that_it_starts_from(cluster, tmp_path):
+def test_a_job_goes_to_the_node_that_has_the_weights_it_starts_from(planned, cluster, tmp_path):
+    plan, store, _ = planned("dense")
+    job = jobs.jobs_to_run(plan, store)[0].to_spec(plan.where)
+    weights = {name: WeightsRef(training=name) for name in "ab"}
+    folder = tmp_path / "nodes"
+    folder.mkdir()
     for _ in range(2):
         cluster.add_node(num_cpus=1)
     cluster.wait_for_nodes()
     handler = signal.getsignal(signal.SIGTERM)
     with RayExecutor(Request(2, cpus=1, address=cluster.address)) as pool:
         assert signal.getsignal(signal.SIGTERM) is handler, "Ray takes it for itself"
-        makers = [pool.submit(where, {"together": 2, "weights": [name]}, str(tmp_path)) for name in ("a", "b")]
-        nodes = {name: maker.result() for name, maker in zip(("a", "b"), makers, strict=True)}
+
+        def submit(together, **fields):
+            return pool.submit(node_of, job.model_copy(update=fields).model_dump(mode="json"), str(folder), together)
+
+        makers = [submit(2, weights=[weights[name]]) for name in "ab"]
+        nodes = {name: maker.result() for name, maker in zip("ab", makers, strict=True)}
         assert nodes["a"] != nodes["b"]
         for name in "abbaab":
-            assert pool.submit(where, {"together": 1, "reads": name}, str(tmp_path)).result() == nodes[name]
+            assert submit(1, reads=weights[name]).result() == nodes[name]
 
 
 def test_a_worker_that_has_lost_its_gpu_ends(cluster):
-    """Ray would give that process the next job; so it dies, and Ray tries the job in others as far as it may."""
+    """Ray would give that process the next job; so it ends, and Ray retries the job in others as often as it may."""
     cluster.add_node(num_cpus=1)
     cluster.wait_for_nodes()
     with RayExecutor(Request(1, cpus=1, address=cluster.address)) as pool:

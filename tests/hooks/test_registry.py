@@ -95,7 +95,7 @@ def test_a_plugin_that_cannot_be_imported_matters_only_for_unknown_names(install
     registry = Registry()
     assert registry.strategy("imp").name == "imp"
     assert registry.strategy("mine").name == "mine"
-    [broken] = registry.broken()
+    [broken] = registry.broken_plugins()
     assert "ModuleNotFoundError" in broken.error
     with pytest.raises(PrunebenchError, match=r"unknown strategy 'theirs'.*broken_one.*ModuleNotFoundError"):
         registry.strategy("theirs")
@@ -105,7 +105,7 @@ def test_a_plugin_that_raises_in_its_hook_is_listed_as_broken(installed):
     installed(broken_one="import prunebench\n@prunebench.hookimpl\ndef prunebench_tasks():\n    raise OSError('gone')")
     registry = Registry()
     assert registry.get("tasks", "rte").name == "rte"
-    assert [plugin.error for plugin in registry.broken()] == ["OSError: gone"]
+    assert [plugin.error for plugin in registry.broken_plugins()] == ["OSError: gone"]
 
 
 def test_a_broken_hook_does_not_affect_other_plugins(installed):
@@ -147,7 +147,7 @@ def test_an_installed_module_without_hooks_is_harmless(installed):
     installed(good_one="answer = 42")
     registry = Registry()
     assert registry.strategy("imp").name == "imp"
-    assert list(registry.broken()) == []
+    assert list(registry.broken_plugins()) == []
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Suites: what a file and the options of a command line say together, and what is refused."""
+"""Suites: files merged with the options of a command line, and what is refused."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from prunebench.planning.suite import Suite, load, merge
 
 @pytest.fixture
 def read(tmp_path):
-    """Reads a suite from a text."""
+    """A function that reads a suite from the text of a file."""
 
-    def go(text):
+    def read_text(text):
         file = tmp_path / "mine.toml"
         file.write_bytes(text if isinstance(text, bytes) else text.encode())
         return load(str(file), Registry())
 
-    return go
+    return read_text
 
 
-def test_a_file_says_what_the_options_would(read):
+def test_a_file_has_the_same_options_as_the_command_line(read):
     suite = read(
         'doc = "Two tasks."\ntasks = ["rte", "mrpc", "rte"]\nstrategies = "imp[rate=0.2,of=remaining],heads"\n'
         'sparsities = [0.7, 0.3, 0.3]\nseeds = 2\nmodel = "some/model"\nglue-dir = "glue"\nbatch-size = 16\n'
@@ -75,7 +75,7 @@ def test_seeds_are_a_number_or_a_list(value, seeds):
     assert merge(Suite(), {"seeds": value}).seeds == seeds
 
 
-def test_the_options_win_and_those_not_given_change_nothing():
+def test_options_win_over_the_file_and_absent_ones_change_nothing():
     suite = Suite(tasks=("rte",), seeds=(3,), epochs=2)
     assert merge(suite, {"tasks": None, "seeds": None, "epochs": None}) == suite
     assert merge(suite, {"epochs": "1", "tasks": "mrpc,cola"}) == Suite(tasks=("mrpc", "cola"), seeds=(3,), epochs=1)
@@ -90,7 +90,7 @@ def test_overrides_make_another_protocol():
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"sparsity": "0.5"}, r"unknown option 'sparsity' \(did you mean 'sparsities'\?\)"),
         ({"batchsize": "8"}, r"unknown option 'batchsize' \(did you mean 'batch-size'\?\)"),
@@ -134,13 +134,13 @@ def test_overrides_make_another_protocol():
         ({"prunable": "all"}, r"unknown prunable 'all' \(expected encoder, encoder\+pooler\)"),
     ],
 )
-def test_what_cannot_be_read_is_named(options, said):
-    with pytest.raises(PrunebenchError, match=said):
+def test_an_unreadable_option_is_named(options, message):
+    with pytest.raises(PrunebenchError, match=message):
         merge(Suite(), options)
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ('taskss = ["rte"]', r"suite mine\.toml: unknown option 'taskss' \(did you mean 'tasks'\?\)"),
         ('store = "here"', r"suite mine\.toml: unknown option 'store'"),
@@ -151,12 +151,12 @@ def test_what_cannot_be_read_is_named(options, said):
         (b"doc = '\xff'", r"mine\.toml' is not TOML: 'utf-8' codec"),
     ],
 )
-def test_errors_of_a_file_name_the_file(read, text, said):
-    with pytest.raises(PrunebenchError, match=said):
+def test_an_error_in_a_file_names_the_file(read, text, message):
+    with pytest.raises(PrunebenchError, match=message):
         read(text)
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path):
+def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(PrunebenchError, match=r"no suite file .*none\.toml"):
         load(str(tmp_path / "none.toml"), Registry())
     (tmp_path / "folder.toml").mkdir()
@@ -178,7 +178,7 @@ def test_the_suite_glue_is_all_nine_tasks():
     assert suite.protocol(Protocol()) == Protocol()
 
 
-def test_the_suite_chen2020_is_the_papers_table_2():
+def test_the_suite_chen2020_is_table_2_of_the_paper():
     """Sparsities of Table 2 of arXiv:2007.12223; the settings of its section 3; the pooler pruned as in its code."""
     suite = load("chen2020", Registry())
     published = {"mnli": 0.7, "qqp": 0.9, "stsb": 0.5, "wnli": 0.9, "qnli": 0.7, "mrpc": 0.5, "rte": 0.6, "sst2": 0.6}
@@ -195,7 +195,7 @@ def test_the_suite_chen2020_is_the_papers_table_2():
 
 
 @pytest.mark.parametrize("name", ["chen2020", "glue"])
-def test_every_suite_names_what_there_is(name):
+def test_a_suite_names_existing_tasks_and_strategies(name):
     registry = Registry()
     suite = load(name, registry)
     assert suite.doc

@@ -6,19 +6,19 @@ import numpy as np
 
 from prunebench.models.families import FAMILIES
 from prunebench.pruning import bitmask
-from prunebench.reports.overlap.found import Found, place
+from prunebench.reports.overlap.masks import MethodMask, locate
 
 SHAPES = {
     "bert.encoder.layer.0.attention.self.query.weight": (4, 3),
     "bert.encoder.layer.1.output.dense.weight": (3, 5),
 }
-LOCATIONS = {name: place(name, FAMILIES[0]) for name in SHAPES}
+LOCATIONS = {name: locate(name, FAMILIES[0]) for name in SHAPES}
 
 
 def make_mask(method, task, seed, bits, unit="weight", heads=0):
     packed = bitmask.unpack(bitmask.pack(bits))
-    locations = {name: place(name, FAMILIES[0]) for name in bits}
-    return Found(method, task, seed, unit, packed, locations, heads)
+    locations = {name: locate(name, FAMILIES[0]) for name in bits}
+    return MethodMask(method, task, seed, unit, packed, locations, heads)
 
 
 def random_bits(generator, share=0.5, shapes=SHAPES):

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from prunebench.models.encoder import load, load_tokenizer
 from prunebench.models.families import FAMILIES
-from prunebench.models.fast.attention import put_on
+from prunebench.models.fast.device import move_and_accelerate
 from prunebench.models.sources import resolve
 from prunebench.reports.attention import plots, terminal, write
 from prunebench.reports.attention.measure import attentions, batch_sums, eager_attention, maps, measures
@@ -38,7 +38,7 @@ def tiny(request, tiny_models):
     """A tiny model of each family as a run loads it, its tokenizer, and two pairs of texts of different length."""
     source = resolve(str(tiny_models[request.param.name]), FAMILIES)
     pm = load(source, request.param, num_labels=2, regression=False, seed=0)
-    put_on(pm.model, "cpu")
+    move_and_accelerate(pm.model, "cpu")
     tokenizer = load_tokenizer(source)
     return pm, tokenizer, batching.encode(tokenizer, Split(TEXTS, [0, 1]), 64)
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lab import Lab, golden_lab
 from pages import GOLDEN
 
-from prunebench.reports.leaderboard import render, terminal
+from prunebench.reports.leaderboard import render, summarise_rows
 from prunebench.reports.render.blocks import Bold, Caution, Commands, Heading, Paragraph, Table
 from prunebench.reports.render.latex import escape, latex
 from prunebench.reports.render.markdown import markdown
@@ -113,7 +113,7 @@ def test_a_nasty_label_in_every_format(tmp_path: Path) -> None:
     check_latex((tmp_path / "table.tex").read_text(encoding="utf-8"))
     shown = r"my\|method\[x=a\_b&amp;c&#36;,y=&lt;b&gt;\`\] \[31m new"
     assert shown in (tmp_path / "README.md").read_text(encoding="utf-8")
-    assert "\x1b" not in terminal(lab.rows())
+    assert "\x1b" not in summarise_rows(lab.rows())
     with (tmp_path / "results.csv").open(encoding="utf-8", newline="") as file:
         assert next(csv.DictReader(file))["label"] == label
 

@@ -18,7 +18,7 @@ from prunebench.reports.figures import pictures, ranks, scores, write
 from prunebench.reports.figures.style import Style, settings
 from prunebench.reports.leaderboard import build
 from prunebench.reports.leaderboard.page_model import Page
-from prunebench.reports.leaderboard.retention import Kept, kept, sections
+from prunebench.reports.leaderboard.retention import Retention, retention_points, sections_with_tasks
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_every_seed_is_a_point(page: Page) -> None:
 
 
 def test_score_retained_against_parameters_left(page: Page) -> None:
-    by_section = {section.name: kept(section, group) for section, group in sections(page)}
+    by_section = {section.name: retention_points(section, group) for section, group in sections_with_tasks(page)}
     points = [point for point in by_section["rte"] if point.track == "unstructured"]
     (axes,) = scores.retained(points, Style.of(page)).axes
     imp = axes.containers[0].lines[0]
@@ -86,10 +86,10 @@ def test_seconds_of_two_machines_are_not_compared() -> None:
         lab.done("rte", "dense", 0.0, seed, 0.9)
         lab.done("rte", "imp", 0.5, seed, 0.8)
 
-    def points() -> list[Kept]:
+    def points() -> list[Retention]:
         for record in lab.records.values():
             record["seconds"] = {"load": 0.0, "train": 2.0, "prune": 0.0, "evaluate": 0.5}
-        return kept(*sections(build(lab.rows()))[0])
+        return retention_points(*sections_with_tasks(build(lab.rows()))[0])
 
     assert all(point.seconds for point in points())
     # The trainings that lead to a mask count, too.

@@ -10,7 +10,7 @@ import pytest
 from reports.overlap_masks import LOCATIONS, SHAPES, make_mask, random_bits, two_methods
 
 from prunebench import PrunebenchError
-from prunebench.reports.overlap import chance, choose
+from prunebench.reports.overlap import chance, choose_sparsity
 from prunebench.reports.overlap.files import write
 from prunebench.reports.overlap.page import blocks, terminal
 from prunebench.reports.overlap.pairs import mean, pairs
@@ -133,7 +133,7 @@ def test_files_are_the_same_each_time(masks, tmp_path):
 
 def test_without_masks_there_is_no_sparsity_to_choose():
     with pytest.raises(PrunebenchError, match="no masks to compare"):
-        choose([], None)
+        choose_sparsity([], None)
 
 
 def test_the_terminal_shows_chance(masks):

@@ -14,7 +14,7 @@ import pytest
 from commands import call
 
 from prunebench.hooks.registry import Registry
-from prunebench.reports.overlap import chance, masks, report
+from prunebench.reports.overlap import build, chance, load_masks
 from prunebench.reports.overlap.files import write
 from prunebench.results.rows import stored
 from prunebench.store.store import Store
@@ -99,7 +99,7 @@ def test_files_do_not_depend_on_any_order(store, tmp_path, seed):
     reopened = Store.open(store)
     rows = stored([plan], reopened)
     for name in ("sorted", "unsorted"):
-        result = report(masks(rows, 0.5, reopened, Registry()), 0.5, rows)
+        result = build(load_masks(rows, 0.5, reopened, Registry()), 0.5, rows)
         write(result, tmp_path / name, kinds.split(","), "a command")
         generator.shuffle(rows)
     assert contents(tmp_path / "unsorted") == contents(tmp_path / "sorted")

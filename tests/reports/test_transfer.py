@@ -23,7 +23,7 @@ from reports.transfer_grid import (
     question,
 )
 
-from prunebench.reports.leaderboard import loss_of
+from prunebench.reports.leaderboard import parse_delta
 from prunebench.reports.render.blocks import Paragraph, Table
 from prunebench.reports.transfer import build, terminal, write
 from prunebench.reports.transfer.files import to_csv
@@ -109,7 +109,7 @@ def test_delta_is_what_a_non_inferior_mask_may_lose_and_the_page_states_it(tmp_p
     """rte's mask on cola is .01 below dense for every seed, cola's on rte .1 and more."""
     verdicts = {}
     for points in (1, 2):
-        grid = build(make_rows(), question(sparsity=0.7, controls=("magnitude-init",)), loss_of(points))
+        grid = build(make_rows(), question(sparsity=0.7, controls=("magnitude-init",)), parse_delta(points))
         cola = next(target for target in grid.targets if target.name == "cola")
         verdicts[points] = (
             grid.matches_dense("rte", cola)["non-inferior"],

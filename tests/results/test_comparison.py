@@ -16,10 +16,10 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
 from prunebench.results.statistics.comparison import (
-    ALIKE,
     BETTER,
-    FEW,
     MAX_EXACT,
+    NO_SPREAD,
+    TOO_FEW,
     UNDECIDED,
     WORSE,
     PValues,
@@ -27,9 +27,9 @@ from prunebench.results.statistics.comparison import (
     detectable_effect,
     family,
     holm,
-    least_p,
     mcnemar,
     permutation_p,
+    smallest_p,
     wilcoxon_p,
 )
 from prunebench.results.statistics.summary import summarise
@@ -108,11 +108,11 @@ def test_the_permutation_test_agrees_with_scipy() -> None:
 @pytest.mark.parametrize(("n", "least"), [(3, 0.25), (4, 0.125), (5, 0.0625), (6, 0.03125), (10, 1 / 512)])
 def test_smallest_p_of_few_seeds(n: int, least: float) -> None:
     positive = [0.1 + i / 100 for i in range(n)]
-    assert wilcoxon_p(positive) == permutation_p(positive) == least_p(n) == least
+    assert wilcoxon_p(positive) == permutation_p(positive) == smallest_p(n) == least
 
 
 def test_no_permutation_test_for_many_pairs() -> None:
-    assert permutation_p([0.1] * MAX_EXACT) == least_p(MAX_EXACT)
+    assert permutation_p([0.1] * MAX_EXACT) == smallest_p(MAX_EXACT)
     assert permutation_p([0.1] * (MAX_EXACT + 1)) is None
 
 
@@ -130,17 +130,22 @@ def test_verdicts() -> None:
 def test_fewer_than_three_pairs_give_no_verdict() -> None:
     for n in (1, 2):
         comparison = compare(by_seed(*(0.9,) * n), by_seed(*(0.1 * i for i in range(n))))
-        assert (comparison.verdict(), comparison.p) == (FEW, PValues())
+        assert (comparison.verdict(), comparison.p) == (TOO_FEW, PValues())
         assert (comparison.detectable, comparison.effect) == (None, None)
     assert compare({0: 1.0}, {1: 1.0}).summary is None
-    assert compare({0: 1.0}, {1: 1.0}).verdict() == FEW
+    assert compare({0: 1.0}, {1: 1.0}).verdict() == TOO_FEW
 
 
 def test_equal_differences_give_no_t_test() -> None:
     # In binary these differences are not equal, and a t test of the rounding errors would be certain of anything.
     comparison = compare(by_seed(0.3, 0.8, 0.7), by_seed(0.2, 0.7, 0.6))
     assert comparison.differences == (0.1, 0.1, 0.1)
-    assert (comparison.p.t, comparison.effect, comparison.detectable, comparison.verdict()) == (None, None, None, ALIKE)
+    assert (comparison.p.t, comparison.effect, comparison.detectable, comparison.verdict()) == (
+        None,
+        None,
+        None,
+        NO_SPREAD,
+    )
     assert comparison.interval is None
     assert comparison.p.permutation == 0.25
 

@@ -14,7 +14,7 @@ from lab import Lab
 
 from prunebench import PrunebenchError
 from prunebench.cli.leaderboard import leaderboard
-from prunebench.reports.leaderboard import build, terminal
+from prunebench.reports.leaderboard import build, summarise_rows
 from prunebench.reports.leaderboard.layout import blocks
 from prunebench.reports.render.blocks import Caution
 from prunebench.results.filters import allow_mixed, one_setting
@@ -82,12 +82,10 @@ def test_the_page_of_a_mixture_says_so_and_loses_nothing() -> None:
 
 def test_the_command_refuses_a_mixture_or_says_it(tmp_path: Path) -> None:
     lab, place = two_precisions(), Store.create(tmp_path / "store")
-    place.add_plan(lab.cells, "", "prunebench run")
-    for record in lab.records.values():
-        place.add_record(record, b"")
+    lab.write(place)
     arguments = ["--store", str(tmp_path / "store")]
     refused = CliRunner().invoke(leaderboard, arguments).exception
-    assert isinstance(refused, PrunebenchError) and "choose with --precision, or say --allow-mixed" in str(refused)
+    assert isinstance(refused, PrunebenchError) and "choose with --precision, or pass --allow-mixed" in str(refused)
     shown = CliRunner().invoke(leaderboard, [*arguments, "--allow-mixed"]).output
     assert "warning: Mixed: 2 precisions for rte: 'bf16', 'fp32'." in shown
     assert "imp {precision=bf16}" in shown
@@ -169,7 +167,7 @@ def test_names_do_not_depend_on_order(rng: random.Random) -> None:
 def test_scores_of_two_machines_are_a_warning() -> None:
     lab = Lab()
     lab.done("rte", "imp", 0.5, 0, 0.5)
-    assert "warning" not in terminal(lab.rows())
+    assert "warning" not in summarise_rows(lab.rows())
     lab.done("rte", "imp", 0.5, 1, 0.5, environment={"hardware": "A GPU"})
     said = "2 kinds of hardware: A GPU; Some CPU, 2 cores"
-    assert f"warning: The results of rte were made with {said}." in terminal(lab.rows())
+    assert f"warning: The results of rte were made with {said}." in summarise_rows(lab.rows())

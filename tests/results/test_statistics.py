@@ -9,7 +9,7 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prunebench.results.statistics import Interval, Summary, bootstrap, interval, paired, summarise
+from prunebench.results.statistics import Interval, Summary, bootstrap, interval, paired_difference, summarise
 
 scores = st.lists(st.floats(-1, 1), min_size=1, max_size=30)
 
@@ -53,7 +53,7 @@ def test_values_are_paired_by_seed() -> None:
     values = {2: 0.70, 0: 0.50, 7: 0.9}
     dense = {0: 0.60, 1: 0.0, 2: 0.65}
     # Seed 0: −0.10, seed 2: +0.05. Seeds 1 and 7 are in one sample only.
-    difference = paired(values, dense)
+    difference = paired_difference(values, dense)
     assert difference is not None
     assert (difference.n, difference.minimum, difference.maximum) == (2, pytest.approx(-0.10), pytest.approx(0.05))
     assert difference.mean == pytest.approx(-0.025)
@@ -61,7 +61,7 @@ def test_values_are_paired_by_seed() -> None:
 
 
 def test_no_common_seed_means_no_difference() -> None:
-    assert paired({1: 0.5}, {2: 0.5}) is None
+    assert paired_difference({1: 0.5}, {2: 0.5}) is None
 
 
 # --- intervals ---

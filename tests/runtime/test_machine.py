@@ -54,6 +54,6 @@ def test_workers_are_distributed_over_the_gpus(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "set_device", devices.append)
     for number in range(5):
-        devices.take_gpu(number)
+        devices.select_gpu(number)
     assert devices == [0, 1, 0, 1, 0]
     assert devices.default_jobs("cuda", 1) == 2

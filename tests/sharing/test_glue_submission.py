@@ -16,7 +16,7 @@ from commands import call
 from prunebench.errors import PrunebenchError
 from prunebench.sharing.glue_server import server
 from prunebench.tasks.glue.layout import LAYOUTS
-from prunebench.tasks.glue.test_splits import load_tests
+from prunebench.tasks.glue.test_splits import load_test_splits
 from prunebench.tasks.task import DataSource
 
 # REFERENCE: the names of the files, the rows of each test split, and the words of each task's answers.
@@ -134,7 +134,7 @@ def test_all_eleven_files_filled_are_what_the_server_takes(tmp_path):
 
 
 def test_rows_keep_the_numbers_that_the_files_give_them(glue):
-    found = load_tests("mnli", DataSource(glue))
+    found = load_test_splits("mnli", DataSource(glue))
     assert found["test_matched"].index == list(range(19, -1, -1))
     assert found["test_mismatched"].index == list(range(100, 130))
     first = (glue / "MNLI/test_matched.tsv").read_text().splitlines()[1].split("\t")
@@ -144,7 +144,7 @@ def test_rows_keep_the_numbers_that_the_files_give_them(glue):
 def test_quora_numbers_its_rows_by_another_name(tmp_path):
     (tmp_path / "QQP").mkdir()
     (tmp_path / "QQP/test.tsv").write_text("id\tquestion1\tquestion2\n7\twhat ?\twho ?\n")
-    found = load_tests("qqp", DataSource(tmp_path))["test"]
+    found = load_test_splits("qqp", DataSource(tmp_path))["test"]
     assert (found.index, found.texts) == ([7], (["what ?"], ["who ?"]))
 
 
@@ -152,7 +152,7 @@ def test_microsofts_own_file_of_mrpc_is_read_without_its_labels(tmp_path):
     (tmp_path / "MRPC").mkdir()
     text = "\ufeffQuality\t#1 ID\t#2 ID\t#1 String\t#2 String\n1\t9\t8\tone \ttwo\n0\t7\t6\tthree\tfour\n"
     (tmp_path / "MRPC/msr_paraphrase_test.txt").write_text(text, encoding="utf-8")
-    found = load_tests("mrpc", DataSource(tmp_path))["test"]
+    found = load_test_splits("mrpc", DataSource(tmp_path))["test"]
     assert (found.index, found.texts) == ([0, 1], (["one", "three"], ["two", "four"]))
 
 
@@ -161,7 +161,7 @@ def test_the_diagnostic_set_may_lie_in_three_places(tmp_path, folder):
     for name in ("diagnostic", "MNLI", folder):
         (tmp_path / name).mkdir(exist_ok=True)
     (tmp_path / folder / "diagnostic.tsv").write_text("index\tsentence1\tsentence2\n0\tone\ttwo\n")
-    assert load_tests("ax", DataSource(tmp_path))["test"].texts == (["one"], ["two"])
+    assert load_test_splits("ax", DataSource(tmp_path))["test"].texts == (["one"], ["two"])
 
 
 def test_a_saved_copy_of_the_hub_is_read(tmp_path):
@@ -172,7 +172,7 @@ def test_a_saved_copy_of_the_hub_is_read(tmp_path):
     features = {"sentence1": datasets.Value("string"), "sentence2": datasets.Value("string"), "label": labels}
     split = datasets.Dataset.from_dict(columns, datasets.Features({**features, "idx": datasets.Value("int32")}))
     datasets.DatasetDict({"test": split}).save_to_disk(str(tmp_path / "rte"))
-    found = load_tests("rte", DataSource(tmp_path))["test"]
+    found = load_test_splits("rte", DataSource(tmp_path))["test"]
     assert (found.index, found.texts) == ([4], (["a"], ["b"]))
 
 
@@ -210,7 +210,7 @@ def test_every_file_answers_every_row_in_the_words_of_the_server(made, glue):
                              "STS-B.tsv"]  # fmt: skip
     for name, rows in found.items():
         task = {file.name: file for file in server.FILES}[name]
-        split = load_tests(task.source, DataSource(glue))[task.split]
+        split = load_test_splits(task.source, DataSource(glue))[task.split]
         assert [index for index, _ in rows] == split.index
         answers = [prediction for _, prediction in rows]
         if name == "STS-B.tsv":

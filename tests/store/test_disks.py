@@ -1,4 +1,4 @@
-"""Disks that fill up or become read-only in mid-run: a real small file system, which needs root to be mounted."""
+"""Disks that fill up or become read-only during a run: a real small file system, which only root can mount."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ WORDS += " --eval-limit 32 --epochs 2 --precision fp32 --device cpu --cpus-per-j
 
 @pytest.fixture
 def disk(tmp_path):
-    """Mounts a file system in memory with room for so many kilobytes; gives its folder."""
+    """A function that mounts a file system of so many kilobytes in memory and returns its folder."""
     mounted = []
 
     def mount(kilobytes):
         folder = tmp_path / "disk"
         folder.mkdir()
-        done = subprocess.run(
+        process = subprocess.run(
             ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", folder], capture_output=True, text=True
         )
-        if done.returncode:
-            pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+        if process.returncode:
+            pytest.skip(f"no file system can be mounted here: {process.stderr.strip()}")
         mounted.append(folder)
         return folder
 
@@ -34,9 +34,9 @@ def disk(tmp_path):
         subprocess.run(["umount", "-l", folder], check=True)
 
 
-def remount(folder: Path, how: str) -> None:
+def remount(folder: Path, options: str) -> None:
     # Linux refuses to make a file system read-only while a file is open for writing.
-    while subprocess.run(["mount", "-o", f"remount,{how}", folder], stderr=subprocess.DEVNULL).returncode:
+    while subprocess.run(["mount", "-o", f"remount,{options}", folder], stderr=subprocess.DEVNULL).returncode:
         pass
 
 
@@ -46,8 +46,8 @@ def prunebench(store, *words):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def whole(store: Path) -> None:
-    """No temporary file is left, and every file can be read as what it is."""
+def check_sound(store: Path) -> None:
+    """Check that no temporary file is left and that every record can be read."""
     assert not list(store.rglob(".part-*"))
     lasting(store)
 
@@ -62,18 +62,18 @@ def expected(tmp_path_factory):
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
-def test_a_disk_that_fills_up_in_mid_run_costs_nothing_that_is_done(disk, expected, jobs):
-    """One line at the end; with more room the command goes on, and its records are those of an undisturbed run."""
-    folder = disk(700)
+def test_a_disk_that_fills_up_during_a_run_costs_no_finished_work(disk, expected, jobs):
+    """The error is one line. With more space the command goes on and gives the records of an undisturbed run."""
+    folder = disk(500)  # the whole store takes 700
     with prunebench(folder / "store", "--jobs", jobs) as process:
         _, err = process.communicate()
     assert process.returncode == 2, err
     last = err.strip().splitlines()[-1]
     assert "cannot write to the store" in last and "no space is left on its disk" in last
     assert "Traceback" not in err
-    whole(folder / "store")
-    kept = lasting(folder / "store")
-    assert 0 < len(kept) < len(expected) and kept.items() <= expected.items()
+    check_sound(folder / "store")
+    records = lasting(folder / "store")
+    assert 0 < len(records) < len(expected) and records.items() <= expected.items()
     remount(folder, "size=50m")
     with prunebench(folder / "store", "--jobs", jobs, "--retry-failed") as process:
         _, err = process.communicate()
@@ -81,7 +81,7 @@ def test_a_disk_that_fills_up_in_mid_run_costs_nothing_that_is_done(disk, expect
     assert lasting(folder / "store") == expected
 
 
-def test_a_store_that_becomes_read_only_in_mid_run_costs_nothing_that_is_done(disk, expected):
+def test_a_store_that_becomes_read_only_during_a_run_costs_no_finished_work(disk, expected):
     folder = disk(50_000)
     with prunebench(folder / "store", "--jobs", "2") as process:
         assert any("phases]" in line for line in iter(process.stderr.readline, ""))
@@ -91,7 +91,7 @@ def test_a_store_that_becomes_read_only_in_mid_run_costs_nothing_that_is_done(di
     last = err.strip().splitlines()[-1]
     assert "cannot write to the store" in last and "its disk is read-only" in last
     assert "Traceback" not in err
-    whole(folder / "store")
+    check_sound(folder / "store")
     remount(folder, "rw")
     with prunebench(folder / "store", "--jobs", "2", "--retry-failed") as process:
         _, err = process.communicate()

@@ -1,4 +1,4 @@
-"""A store on object storage, against an S3-compatible server on this machine: requests, faults and a whole run."""
+"""A store on object storage, on an S3-compatible server of this machine: requests, faults and a whole run."""
 
 from __future__ import annotations
 
@@ -9,22 +9,19 @@ import s3fs
 import torch
 from commands import call
 from moto.core.responses import ActionAuthenticatorMixin
+from samples import record
 
 from prunebench import PrunebenchError
 from prunebench.execution.executors import local
-from prunebench.store.serialization import FORMAT
+from prunebench.store.schema import WeightsRef
 from prunebench.store.store import Store, StoreError
 
 KEYS = [f"{number:02x}" * 16 for number in range(20)]
 
 
-def record(key, **values):
-    return {"format": FORMAT, "key": key, "status": "done", "steps": 3, **values}
-
-
 @pytest.fixture
 def requests(bucket):
-    """The requests since this was last emptied."""
+    """The requests since this list was last cleared."""
     bucket.requests.clear()
     return bucket.requests
 
@@ -40,22 +37,22 @@ def test_a_file_is_written_by_one_put(store, requests):
     assert [words for words in requests if words[:3] not in ("GET", "HEA")] == [f"PUT {folder}/weights/w.safetensors"]
 
 
-def test_records_are_asked_for_once_and_listed_together(store, requests):
+def test_records_are_requested_once_and_listed_together(store, requests):
     for key in KEYS[::2]:
         store.add_record(record(key), b"")
-    again = Store.open(store.name)
+    reopened = Store.open(store.name)
     requests.clear()
-    held = again.snapshot(KEYS)
-    assert [held.has("records", key) for key in KEYS] == [True, False] * 10
+    snapshot = reopened.snapshot(KEYS)
+    assert [snapshot.has("records", key) for key in KEYS] == [True, False] * 10
     assert sum(words.endswith(".json") for words in requests) == 10
     assert len(requests) <= 10 + 16, "listings of four folders, whatever there is in them"
     requests.clear()
-    assert len(list(again.records())) == len(again.fetch(KEYS)) == 10
-    assert all(again.record(key) for key in KEYS[::2])
+    assert len(list(reopened.records())) == len(reopened.fetch(KEYS)) == 10
+    assert all(reopened.record(key) for key in KEYS[::2])
     assert [words for words in requests if words.endswith(".json")] == []
 
 
-def test_folders_that_other_tools_mark_are_no_files(bucket):
+def test_the_markers_of_folders_are_not_files(bucket):
     """Consoles mark a folder by an empty object."""
     url = bucket.folder()
     root = url.removeprefix("s3://lab/")
@@ -69,7 +66,7 @@ def test_folders_that_other_tools_mark_are_no_files(bucket):
 
 @pytest.fixture
 def environment(monkeypatch, bucket):
-    """Changes what the environment says; clients that knew it before are forgotten, here and at the end."""
+    """A function that changes the environment. It clears the cache of clients, which is cleared again at the end."""
 
     def change(**values):
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
@@ -97,25 +94,25 @@ KEYED = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
         ({**KEYED, "AWS_PROFILE": "nobody"}, "profile (nobody) could not be found"),
     ],
 )
-@pytest.mark.parametrize("way", [Store.open, Store.create])
-def test_a_store_that_cannot_be_reached_is_one_line(store, environment, values, reason, way):
+@pytest.mark.parametrize("function", [Store.open, Store.create])
+def test_an_unreachable_store_is_reported_in_one_line(store, environment, values, reason, function):
     environment(AWS_SHARED_CREDENTIALS_FILE="/dev/null", **values)
     with pytest.raises(StoreError) as caught:
-        way(store.name)
+        function(store.name)
     assert f"cannot use the store {store.name!r}" in str(caught.value)
     assert reason in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_a_store_without_permission_is_one_line(store, monkeypatch):
-    """From the middle on the server looks at keys, and there is nobody whom it knows."""
+def test_missing_permission_is_reported_in_one_line(store, monkeypatch):
+    """After the first record the server starts to check keys, and accepts none."""
     store.add_record(record(KEYS[0]), b"")
     monkeypatch.setattr(moto.settings, "INITIAL_NO_AUTH_ACTION_COUNT", 0)
     for attempt in (
         lambda: Store.open(store.name),
         lambda: Store.create(store.name),
         lambda: store.add_bytes("masks", "m", b""),
-        lambda: store.discard_weights("m"),
+        lambda: store.discard_weights(WeightsRef(training="m")),
         lambda: store.load("masks", "m", bytes),
         lambda: store.has("masks", "m"),
         lambda: store.fetch(KEYS),
@@ -126,8 +123,8 @@ def test_a_store_without_permission_is_one_line(store, monkeypatch):
             attempt()
 
 
-def test_records_that_are_listed_but_cannot_be_read_are_no_absence(store, monkeypatch):
-    """One request is allowed, the listing, and those after it are not."""
+def test_a_listed_record_that_cannot_be_read_does_not_count_as_absent(store, monkeypatch):
+    """The server allows one more request, which is the listing, and refuses the rest."""
     store.add_record(record(KEYS[0]), b"")
     monkeypatch.setattr(moto.settings, "INITIAL_NO_AUTH_ACTION_COUNT", ActionAuthenticatorMixin.request_count + 1)
     with pytest.raises(StoreError, match="no permission"):
@@ -135,23 +132,23 @@ def test_records_that_are_listed_but_cannot_be_read_are_no_absence(store, monkey
 
 
 @pytest.mark.usefixtures("bucket")
-def test_a_bucket_that_is_not_there_is_one_line():
+def test_a_missing_bucket_is_reported_in_one_line():
     with pytest.raises(StoreError, match=r"cannot use the store 's3://none/lab': the specified bucket does not exist"):
         Store.create("s3://none/lab")
     with pytest.raises(PrunebenchError, match="no store in 's3://none/lab'"):
         Store.open("s3://none/lab")
 
 
-def test_an_unknown_kind_of_url_and_a_missing_package_are_one_line():
+def test_an_unknown_scheme_and_a_missing_package_are_reported_in_one_line():
     fsspec.register_implementation("elsewhere", "no_such_package.Elsewhere", clobber=True)
-    for way in (Store.open, Store.create):
+    for function in (Store.open, Store.create):
         with pytest.raises(PrunebenchError, match=r"cannot use 's4://lab/x' as a store: protocol not known: s4"):
-            way("s4://lab/x")
+            function("s4://lab/x")
         with pytest.raises(PrunebenchError, match=r"package that is not installed.*pip install no_such_package"):
-            way("elsewhere://lab/x")
+            function("elsewhere://lab/x")
 
 
-def test_a_fault_of_the_program_keeps_its_traceback(store):
+def test_a_programming_error_keeps_its_traceback(store):
     with pytest.raises(TypeError):
         store.add_bytes("masks", "m", None)
 
@@ -159,29 +156,32 @@ def test_a_fault_of_the_program_keeps_its_traceback(store):
 # A whole run
 
 
-def done(*words):
-    """What a command says that must end well."""
-    said = call(*words)
-    assert said.status == 0, said.err
-    return said
+def succeed(*words):
+    """The result of a command that must succeed."""
+    result = call(*words)
+    assert result.status == 0, result.err
+    return result
 
 
-def same(found):
-    """Records without what may differ between two runs of the same thing."""
-    varies = ("seconds", "peak_memory_mb", "environment")
-    return {one["key"]: {name: value for name, value in one.items() if name not in varies} for one in found}
+def reproducible(records):
+    """Records by key, without what may differ between two runs of the same thing."""
+    varying = ("seconds", "peak_memory_mb", "environment")
+    return {
+        record.key: {name: value for name, value in record.to_json().items() if name not in varying}
+        for record in records
+    }
 
 
 @pytest.fixture
 def words(tiny_bert, tiny_glue):
-    what = ["--tasks", "rte", "--strategies", "imp,magnitude", "--sparsities", "0.2", "--seeds", "1", "--epochs", "1"]
-    where = ["--model", tiny_bert, "--glue-dir", tiny_glue, "--device", "cpu", "--precision", "fp32"]
-    return [*what, *where, "--batch-size", "16"]
+    suite = ["--tasks", "rte", "--strategies", "imp,magnitude", "--sparsities", "0.2", "--seeds", "1", "--epochs", "1"]
+    location = ["--model", tiny_bert, "--glue-dir", tiny_glue, "--device", "cpu", "--precision", "fp32"]
+    return [*suite, *location, "--batch-size", "16"]
 
 
 @pytest.fixture
 def one_thread(monkeypatch):
-    """One thread here and one in each of two workers, so that all compute the same bits."""
+    """One thread in this process and in each of two workers, so that all compute the same bits."""
     monkeypatch.setattr(local, "cores", lambda: 2)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -191,36 +191,38 @@ def one_thread(monkeypatch):
 
 @pytest.mark.usefixtures("one_thread")
 def test_a_whole_run_on_object_storage(bucket, lab_at, words, tmp_path):
-    """As in a folder; then nothing is left to do; then a damaged record and damaged masks are made again."""
+    """The results are those of a run in a folder. A second run does nothing; a third one repairs damaged files."""
     url, folder = bucket.folder(), tmp_path / "folder"
     files = lab_at(url)
-    assert f"Results: {url}" in done("run", *words, "--jobs", "2", "--store", url).out
-    done("run", *words, "--executor", "here", "--store", folder)
-    expected = same(Store.open(folder).records())
+    assert f"Results: {url}" in succeed("run", *words, "--jobs", "2", "--store", url).out
+    succeed("run", *words, "--executor", "here", "--store", folder)
+    expected = reproducible(Store.open(folder).records())
     assert len(expected) == 4
-    assert same(Store.open(url).records()) == expected
-    # The name of a plan holds the command, and that the store.
-    without_plan = {name for name in files.names() if not name.startswith("plans/")}
+    assert reproducible(Store.open(url).records()) == expected
+    # The name of a plan depends on the command, which names the store.
+    names = {name for name in files.names() if not name.startswith("plans/")}
     paths = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert without_plan == {name for name in paths if not name.startswith("plans/")}
-    masks = {name: files.read(name) for name in without_plan if name.startswith("masks/")}
+    assert names == {name for name in paths if not name.startswith("plans/")}
+    masks = {name: files.read(name) for name in names if name.startswith("masks/")}
     assert masks == {name: (folder / name).read_bytes() for name in masks}
 
     bucket.requests.clear()
-    assert f"Nothing is left to run: every result is in {url}" in done("run", *words, "--jobs", "2", "--store", url).out
+    assert (
+        f"Nothing is left to run: every result is in {url}" in succeed("run", *words, "--jobs", "2", "--store", url).out
+    )
     root = url.removeprefix("s3:/")
     written = {request.partition(f"{root}/")[2] for request in bucket.requests if request[:3] == "PUT"}
     assert written == {".part-probe", *(name for name in files.names() if name.startswith("plans/"))}
-    assert done("leaderboard", "--store", url) == done("leaderboard", "--store", folder)
+    assert succeed("leaderboard", "--store", url) == succeed("leaderboard", "--store", folder)
 
     [plan] = Store.open(url).plans()
-    spoilt = next(cell["key"] for cell in plan["cells"] if cell["label"] == "imp")
-    name = f"records/{spoilt[:2]}/{spoilt}.json"
-    files.write(name, files.read(name).replace(b'"done"', b'"gone"'))
+    damaged = next(cell.key for cell in plan.cells if cell.label == "imp")
+    name = f"records/{damaged[:2]}/{damaged}.json"
+    files.write(name, files.read(name).replace(b'"task": "rte"', b'"task": "rtf"'))
     for mask in masks:
         files.write(mask, masks[mask][:-1])
-    complaints = done("run", *words, "--executor", "here", "--store", url).err
+    complaints = succeed("run", *words, "--executor", "here", "--store", url).err
     assert f"{url}/{name} does not match its checksum" in complaints
     assert "planning again" in complaints
-    assert same(Store.open(url).records()) == expected
+    assert reproducible(Store.open(url).records()) == expected
     assert sum(files.read(mask) == masks[mask] for mask in masks) == 2, "those that imp trains under"

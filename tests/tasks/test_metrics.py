@@ -17,7 +17,7 @@ from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
 from prunebench import PrunebenchError
 from prunebench.tasks.glue.metrics import GLUE_METRIC, scores
-from prunebench.tasks.metrics import MetricSpec, Scorer, majority, undefined
+from prunebench.tasks.metrics import MetricSpec, Scorer, majority_scores, undefined_keys
 from prunebench.tasks.plugin import prunebench_tasks
 
 TASKS = {task.name: task for task in prunebench_tasks()}
@@ -37,7 +37,7 @@ KEYS = {
     "ax": ["accuracy"],
 }
 METRICS = {config: GLUE_METRIC.load(config) for config in KEYS}
-SCORERS = {task.metric_config: Scorer.of(task, GLUE_METRIC) for task in TASKS.values()}
+SCORERS = {task.metric_config: Scorer.from_spec(task, GLUE_METRIC) for task in TASKS.values()}
 
 
 def lists_of_pairs(values, min_size=1):
@@ -49,7 +49,7 @@ def compute(config, predictions, references):
 
 
 def degenerate(config, predictions, references):
-    return undefined(scores(config, list(predictions), list(references)))
+    return undefined_keys(scores(config, list(predictions), list(references)))
 
 
 @pytest.mark.parametrize("config", KEYS)
@@ -201,16 +201,16 @@ def test_processes_compute_at_the_same_time_and_leave_no_file(tmp_path):
 
 def test_majority_of_classes():
     references = [1, 1, 1, 0]
-    assert majority([0, 1, 1], references, SCORERS["mrpc"]) == {
+    assert majority_scores([0, 1, 1], references, SCORERS["mrpc"]) == {
         "accuracy": 0.75,
         "f1": pytest.approx(2 * 0.75 / 1.75),
     }
-    assert majority([0, 0, 1], references, SCORERS["mrpc"]) == {"accuracy": 0.25, "f1": 0.0}
-    assert majority([0, 1, 1], references, SCORERS["cola"]) == {"matthews_correlation": 0.0}
+    assert majority_scores([0, 0, 1], references, SCORERS["mrpc"]) == {"accuracy": 0.25, "f1": 0.0}
+    assert majority_scores([0, 1, 1], references, SCORERS["cola"]) == {"matthews_correlation": 0.0}
 
 
 def test_majority_takes_the_lowest_class_on_ties_and_ignores_the_references():
-    assert majority([2, 1, 1, 2], [2, 2, 1], SCORERS["mnli"]) == {"accuracy": pytest.approx(1 / 3)}
+    assert majority_scores([2, 1, 1, 2], [2, 2, 1], SCORERS["mnli"]) == {"accuracy": pytest.approx(1 / 3)}
 
 
 def test_majority_of_regression_predicts_the_mean_and_has_no_correlation():
@@ -220,8 +220,8 @@ def test_majority_of_regression_predicts_the_mean_and_has_no_correlation():
         calls.append(predictions)
         return scores(config, predictions, references)
 
-    scorer = Scorer.of(TASKS["stsb"], replace(GLUE_METRIC, scores=spy))
-    assert majority([0.1] * 3 + [4.9], [0.0, 2.0, 5.0], scorer) == {"pearson": 0.0, "spearmanr": 0.0}
+    scorer = Scorer.from_spec(TASKS["stsb"], replace(GLUE_METRIC, scores=spy))
+    assert majority_scores([0.1] * 3 + [4.9], [0.0, 2.0, 5.0], scorer) == {"pearson": 0.0, "spearmanr": 0.0}
     assert calls == [[pytest.approx(1.3)] * 3]
 
 
@@ -229,7 +229,7 @@ def test_majority_of_regression_predicts_the_mean_and_has_no_correlation():
 @settings(deadline=None, max_examples=60)
 def test_the_formulas_agree_with_the_metric_of_evaluate(pair):
     for config in ("mrpc", "cola", "stsb"):
-        slow = Scorer.of(TASKS[config], replace(GLUE_METRIC, scores=None))
+        slow = Scorer.from_spec(TASKS[config], replace(GLUE_METRIC, scores=None))
         fast = SCORERS[config](*pair)
         assert slow(*pair) == {key: value or 0.0 for key, value in fast.items()}
 
@@ -245,7 +245,7 @@ class Constant:
 
 
 def constant_scorer(values):
-    return Scorer.of(TASKS["mrpc"], MetricSpec("constant", "Always the same.", lambda config: Constant(values)))
+    return Scorer.from_spec(TASKS["mrpc"], MetricSpec("constant", "Always the same.", lambda config: Constant(values)))
 
 
 def test_a_metric_of_evaluate_needs_nothing_but_compute():

@@ -100,9 +100,9 @@ def test_sizes():
 
 def test_a_limited_split_keeps_rows_together_and_in_order():
     split = Split(([f"a{i}" for i in range(50)], [f"b{i}" for i in range(50)]), list(range(50)))
-    subset = split.limited(7)
+    subset = split.limit(7)
     assert len(subset) == 7 == len(set(subset.labels))
     assert subset.labels == sorted(subset.labels)
     assert subset.texts == ([f"a{i}" for i in subset.labels], [f"b{i}" for i in subset.labels])
-    assert subset == split.limited(7)
-    assert split.limited(50) is split is split.limited(None)
+    assert subset == split.limit(7)
+    assert split.limit(50) is split is split.limit(None)

@@ -45,4 +45,4 @@ def ragged(data):
     """The data with texts cut to all lengths from 4 tokens on."""
     lengths = torch.arange(len(data)) % (int(data.lengths.max()) - 3) + 4
     real = torch.arange(data.inputs["input_ids"].shape[1]) < lengths[:, None]
-    return batching.Encoded({name: rows * real for name, rows in data.inputs.items()}, data.labels, lengths)
+    return batching.EncodedSplit({name: rows * real for name, rows in data.inputs.items()}, data.labels, lengths)

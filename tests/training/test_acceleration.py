@@ -22,7 +22,7 @@ def few_tokens(data):
     """The data with 30 different tokens."""
     ids = data.inputs["input_ids"].clone()
     ids[ids >= 30] = 7
-    return batching.Encoded({**data.inputs, "input_ids": ids}, data.labels, data.lengths)
+    return batching.EncodedSplit({**data.inputs, "input_ids": ids}, data.labels, data.lengths)
 
 
 def test_a_plain_training_agrees_with_an_accelerated_one(setting, tiny_bert, monkeypatch):

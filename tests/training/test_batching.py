@@ -13,7 +13,7 @@ from prunebench.training import batching
 
 def encoded_texts(lengths):
     rows = torch.zeros(len(lengths), 64, dtype=torch.int32)
-    return batching.Encoded({"input_ids": rows}, torch.zeros(len(lengths)), torch.tensor(lengths))
+    return batching.EncodedSplit({"input_ids": rows}, torch.zeros(len(lengths)), torch.tensor(lengths))
 
 
 def cost_of(widths, cuts, price):

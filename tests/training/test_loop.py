@@ -16,7 +16,7 @@ from prunebench.models.fast.device import accelerate
 from prunebench.runtime import progress
 from prunebench.runtime.seeds import derive
 from prunebench.training import batching, loop
-from prunebench.training.evaluation import decide, predict
+from prunebench.training.evaluation import predict, predictions
 
 
 @pytest.mark.parametrize("part", [1000, 1])
@@ -30,7 +30,7 @@ def test_masked_training_equals_training_without_those_weights(setting, monkeypa
     # The random numbers of parts differ from those of the whole batch.
     without_dropout(pm.model)
     without_dropout(reference.model)
-    first = next(batching.shuffled(data, 10, torch.Generator().manual_seed(derive(0, "order"))))
+    first = next(batching.training_batches(data, 10, torch.Generator().manual_seed(derive(0, "order"))))
     assert (len(batching.parts(data, first, part)) > 1) == (part == 1)
     keep = half_masks(pm)
     train(pm, data, keep)
@@ -44,7 +44,7 @@ def test_masked_training_equals_training_without_those_weights(setting, monkeypa
     model.train()
     step = 0
     for _ in range(2):
-        for indices in list(batching.shuffled(data, 10, order)):
+        for indices in list(batching.training_batches(data, 10, order)):
             for group in optimizer.param_groups:
                 group["lr"] = PROTOCOL.lr * (1 - step / total)
             batch = data.batch(indices)
@@ -107,8 +107,10 @@ def test_a_snapshot_is_the_state_after_its_step(setting):
 
 def test_a_training_is_determined_by_its_seed_and_its_order_does_not_depend_on_the_mask(setting, monkeypatch):
     orders = []
-    real = batching.Encoded.batch
-    monkeypatch.setattr(batching.Encoded, "batch", lambda self, indices: orders.append(indices) or real(self, indices))
+    real = batching.EncodedSplit.batch
+    monkeypatch.setattr(
+        batching.EncodedSplit, "batch", lambda self, indices: orders.append(indices) or real(self, indices)
+    )
     results = []
     for masked in (False, False, True):
         pm, data = setting()
@@ -135,13 +137,13 @@ def test_scores_are_trained_by_squared_error(setting):
     after = predict(pm.model, data, precision="fp32", device="cpu")
     labels = data.labels.numpy()
     assert np.square(after[:, 0] - labels).mean() < np.square(before[:, 0] - labels).mean() / 2
-    assert decide(task, after) == after[:, 0].tolist()
+    assert predictions(task, after) == after[:, 0].tolist()
 
 
 def test_progress_is_reported_with_the_mean_loss(setting):
     pm, data = setting()
     reports = []
-    with progress.listening(reports.append):
+    with progress.temporary_listener(reports.append):
         train(pm, data, epochs=5)
     total = 5 * math.ceil(len(data) / 10)
     assert total == 25
@@ -163,7 +165,7 @@ def test_a_loss_of_nan_ends_the_training(setting):
 def test_another_seed_has_another_order_and_other_dropout(setting, monkeypatch):
     """With all examples in one batch, sorted, only dropout can change the first loss."""
     orders, losses = [], []
-    real_batch, real_loss = batching.Encoded.batch, loop.loss_of
+    real_batch, real_loss = batching.EncodedSplit.batch, loop.loss_of
 
     def batch(self, indices):
         orders[-1].append(indices)
@@ -174,7 +176,7 @@ def test_another_seed_has_another_order_and_other_dropout(setting, monkeypatch):
         losses[-1].append(loss.item())
         return loss
 
-    monkeypatch.setattr(batching.Encoded, "batch", batch)
+    monkeypatch.setattr(batching.EncodedSplit, "batch", batch)
     monkeypatch.setattr(loop, "loss_of", loss_of)
     whole = PROTOCOL.override(batch_size=1000, epochs=2)
     for seed in (0, 1, 0):

@@ -8,7 +8,7 @@ from training.helpers import half_masks, train, weights
 
 from prunebench.models.fast.dropout import GENERATOR
 from prunebench.training import loop
-from prunebench.training.resume import Midway, mask_in
+from prunebench.training.resume import Checkpointing, saved_mask
 
 
 @pytest.mark.parametrize("at", [1, 7])
@@ -18,16 +18,16 @@ def test_a_training_resumes_bit_for_bit(setting, at):
     pm, data = setting()
     keep = half_masks(pm)
     steps = iter(range(1, 100))
-    midway = Midway(lambda: next(steps) == at, saved.append, mask=lambda: keep)
-    uninterrupted = train(pm, data, keep, events=loop.Events(midway=midway))
+    midway = Checkpointing(lambda: next(steps) == at, saved.append, mask=lambda: keep)
+    uninterrupted = train(pm, data, keep, events=loop.Events(checkpointing=midway))
     expected = weights(pm)
     other, _ = setting()
     torch.manual_seed(123)
     GENERATOR.seed(123)
-    midway = Midway(lambda: False, saved.append, start=saved[0])
-    resumed = train(other, data, keep, events=loop.Events(midway=midway))
+    midway = Checkpointing(lambda: False, saved.append, start=saved[0])
+    resumed = train(other, data, keep, events=loop.Events(checkpointing=midway))
     assert resumed == uninterrupted
     assert all(torch.equal(tensor, expected[name]) for name, tensor in weights(other).items())
     assert len(saved) == 1
-    mask = mask_in(saved[0])
+    mask = saved_mask(saved[0])
     assert mask.keys() == keep.keys() and all(torch.equal(mask[name], keep[name]) for name in keep)

@@ -17,7 +17,7 @@ from distributed import Client, KilledWorker, LocalCluster, get_worker
 from distributed.cfexecutor import ClientExecutor
 
 from prunebench import PrunebenchError, Request, WorkersDied
-from prunebench.runtime.devices import take_gpu
+from prunebench.runtime.devices import select_gpu
 
 # A worker with several threads would otherwise run several jobs at a time. They would share one model and its random
 # generators, which belong to the process.
@@ -118,5 +118,5 @@ def _run(threads: int, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         torch.set_num_threads(threads)
         name = get_worker().name
         if isinstance(name, int):  # a worker of a local cluster; other workers are started with a GPU
-            take_gpu(name)
+            select_gpu(name)
         return fn(*args, **kwargs)

@@ -35,7 +35,7 @@ def records(store):
     """All records, without the fields that differ between two runs of the same jobs."""
     varying = ("seconds", "peak_memory_mb")
     return {
-        record["key"]: {name: record[name] for name in record if name not in varying}
+        record.key: {name: value for name, value in record.to_json().items() if name not in varying}
         for record in Store.open(store).records()
     }
 

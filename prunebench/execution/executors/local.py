@@ -26,7 +26,7 @@ from typing import Any
 from prunebench.execution.executors.base import ExecutorSpec, RemoteTraceback, Request, WorkerDied
 from prunebench.hooks.hookspecs import hookimpl
 from prunebench.runtime import progress
-from prunebench.runtime.devices import cores, is_lost, take_gpu
+from prunebench.runtime.devices import cores, is_fatal_gpu_error, select_gpu
 from prunebench.runtime.memory import without_collection
 
 
@@ -192,8 +192,8 @@ def _serve(connection: Connection, number: int, threads: int) -> None:
         import torch
 
     torch.set_num_threads(threads)
-    take_gpu(number)
-    progress.listen(connection.send)
+    select_gpu(number)
+    progress.add_listener(connection.send)
     with contextlib.suppress(EOFError, ConnectionError):
         while True:
             fn, args, kwargs = connection.recv()
@@ -210,7 +210,7 @@ def _answer(fn: Callable[..., Any], args: Any, kwargs: Any) -> _Answer:
         return _Answer(fn(*args, **kwargs))
     except Exception as error:
         details = "".join(traceback.format_exception(error))
-        lost = is_lost(error)
+        lost = is_fatal_gpu_error(error)
         try:
             pickle.loads(pickle.dumps(error))
         except Exception:

@@ -18,7 +18,7 @@ from typing import Any
 from prunebench.errors import PrunebenchError
 from prunebench.execution.executors.base import ATTEMPTS, ExecutorSpec, RemoteTraceback, Request, WorkersDied
 from prunebench.hooks.hookspecs import hookimpl
-from prunebench.runtime.devices import cores, is_lost
+from prunebench.runtime.devices import cores, is_fatal_gpu_error
 from prunebench.store.schema import JobSpec, WeightsRef
 
 
@@ -137,7 +137,7 @@ def _call(threads: int, fn: Callable[..., Any], args: Any, kwargs: Any) -> tuple
     try:
         return ray.get_runtime_context().get_node_id(), fn(*args, **kwargs)
     except Exception as error:
-        if is_lost(error):
+        if is_fatal_gpu_error(error):
             # Ray would give this process the next job, and it would fail as well.
             traceback.print_exc()
             os._exit(1)

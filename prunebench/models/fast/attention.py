@@ -95,10 +95,3 @@ def attend(
     flat = (tensor.reshape(batch * heads, -1, size) for tensor in (query, key, value))
     output: Tensor = _Attention.apply(*flat, bias, dropout if module.training else 0.0)
     return output.view(batch, heads, -1, size).transpose(1, 2).contiguous(), None
-
-
-def put_on(model: Any, device: str) -> None:
-    """The former name of `device.move_and_accelerate`."""
-    from prunebench.models.fast.device import move_and_accelerate
-
-    move_and_accelerate(model, device)

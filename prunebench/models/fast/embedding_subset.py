@@ -25,7 +25,7 @@ from torch import Tensor, nn
 SHARE = 2
 
 
-class Met:
+class EmbeddingSubset:
     """A context in which the model's table has only the rows of `tokens`, a tensor of token ids of any shape.
 
     If at least half of the rows occur, the table is left whole.
@@ -40,7 +40,7 @@ class Met:
         self.index = occurs.cumsum(0) - 1
         self.cuts = SHARE * len(self.rows) < len(self.full)
 
-    def __enter__(self) -> Met:
+    def __enter__(self) -> EmbeddingSubset:
         if self.cuts:
             self.part = nn.Parameter(self.full.detach()[self.rows])
             self._cut()
@@ -50,13 +50,13 @@ class Met:
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self.cuts:
-            self._mend()
+            self._restore()
 
     def on_whole_table(self, function: Callable[[], Any]) -> Callable[[], Any]:
         """Wrap a function that is called within the context, so that it sees the whole table."""
 
         def wrapper() -> Any:
-            self._mend()
+            self._restore()
             try:
                 return function()
             finally:
@@ -69,7 +69,7 @@ class Met:
         self.hook = self.table.register_forward_pre_hook(lambda table, ids: (self.index[ids[0]],))
 
     @torch.no_grad()
-    def _mend(self) -> None:
+    def _restore(self) -> None:
         self.full[self.rows] = self.part
         self.table.weight = self.full
         self.hook.remove()

@@ -6,16 +6,17 @@ In reading order:
 
 - `result`: the data classes, and the definitions of the measures
 - `measure`: maps and measures of one model
-- `look`: the two models of a store, loaded and measured
+- `build`: the two models of a store, loaded and measured
 - `page`: the tables of the page and of the terminal
 - `plots`: the pictures
 - `files`: everything written to a folder
+- `workflow`: train the two models once more from stored masks, and compare them
 """
 
 from __future__ import annotations
 
-from prunebench.reports.attention.files import TEXTS, write
+from prunebench.reports.attention.files import TEXT_FORMATS, write
 from prunebench.reports.attention.page import terminal
 from prunebench.reports.attention.result import Comparison
 
-__all__ = ["TEXTS", "Comparison", "terminal", "write"]
+__all__ = ["TEXT_FORMATS", "Comparison", "terminal", "write"]

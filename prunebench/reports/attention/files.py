@@ -12,14 +12,14 @@ import numpy as np
 from prunebench.reports.attention import plots
 from prunebench.reports.attention.page import blocks
 from prunebench.reports.attention.result import MEASURES, Comparison
-from prunebench.reports.render.files import csv_table, saved
+from prunebench.reports.render.files import csv_table, write_files
 from prunebench.reports.render.markdown import markdown
-from prunebench.reports.render.plots import drawn, shown
+from prunebench.reports.render.plots import page_image, render_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TEXTS = ("md", "csv")
+TEXT_FORMATS = ("md", "csv")
 
 
 def write(
@@ -31,16 +31,16 @@ def write(
         makers[f"text-{index + 1}"] = partial(plots.text, comparison, index, heads)
     files: dict[str, bytes] = {}
     for name, make in makers.items():
-        files |= drawn(name, make, formats)
+        files |= render_figure(name, make, formats)
     if "csv" in formats:
         files["summary.csv"] = csv_table(_measure_lines(comparison)).encode()
         files["maps.csv"] = csv_table(_map_lines(comparison)).encode()
     if "md" in formats:
-        pictures = {name: file for name in makers if (file := shown(files, name))}
+        pictures = {name: file for name in makers if (file := page_image(files, name))}
         parts = [block if isinstance(block, str) else markdown([block]).rstrip("\n")
                  for block in blocks(comparison, pictures, command)]  # fmt: skip
         files["README.md"] = ("\n\n".join(parts) + "\n").encode()
-    return saved(out, files)
+    return write_files(out, files)
 
 
 def _measure_lines(comparison: Comparison) -> Iterator[dict[str, Any]]:

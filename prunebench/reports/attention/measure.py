@@ -42,7 +42,7 @@ def attentions(model: Any, batch: dict[str, Tensor]) -> Tensor:
     return torch.stack([layer.float() for layer in by_layer])
 
 
-def measures(model: Any, data: batching.Encoded, separator: int, first: int) -> dict[str, np.ndarray]:
+def measures(model: Any, data: batching.EncodedSplit, separator: int, first: int) -> dict[str, np.ndarray]:
     """Every measure of `result.MEASURES` over a split, each of shape (layers, heads).
 
     `separator` and `first` are the token ids of [SEP] and [CLS].
@@ -50,7 +50,7 @@ def measures(model: Any, data: batching.Encoded, separator: int, first: int) -> 
     total: Tensor | None = None
     rows = 0
     with eager_attention(model):
-        for indices in batching.in_order(data, TOKENS):
+        for indices in batching.evaluation_batches(data, TOKENS):
             batch = data.batch(indices)
             batch.pop("labels")
             sums, count = batch_sums(attentions(model, batch), batch, separator, first)

@@ -9,7 +9,7 @@ import numpy as np
 
 from prunebench.reports.attention.result import MEASURES, Comparison
 from prunebench.reports.render.blocks import Block, Caution, Commands, Heading, Paragraph, Table, one_line
-from prunebench.reports.render.formatting import NONE, count, points
+from prunebench.reports.render.formatting import DASH, count, points
 from prunebench.reports.render.terminal import terminal_table
 
 ABOUT = (
@@ -80,7 +80,7 @@ def layer_table(comparison: Comparison) -> Table:
 def _mean(values: np.ndarray, signed: bool = False) -> str:
     known = values[~np.isnan(values)]
     if not known.size:
-        return NONE
+        return DASH
     mean = math.fsum(known.tolist()) / known.size
     text = f"{mean:+.3f}" if signed else f"{mean:.3f}"
     return text.replace("-", "−")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from prunebench.reports.attention.result import MEASURES, Comparison
-from prunebench.reports.render.plots import SEQUENTIAL, figure, lines_between, number, plain
+from prunebench.reports.render.plots import SEQUENTIAL, draw_grid_lines, draw_number, escape_formula, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +33,7 @@ def summary(comparison: Comparison) -> Figure:
     """A row for each measure: every head of the dense and of the pruned model on one scale, and their difference."""
     dense, pruned = comparison.models
     layers, heads = next(iter(dense.measures.values())).shape
-    picture = figure(3 * max(1.6, 0.46 * heads) + 3.4, len(MEASURES) * (0.32 * layers + 0.75) + 0.3)
+    picture = new_figure(3 * max(1.6, 0.46 * heads) + 3.4, len(MEASURES) * (0.32 * layers + 0.75) + 0.3)
     grid = picture.subplots(len(MEASURES), 3, squeeze=False)
     for row, measure in zip(grid, MEASURES, strict=True):
         before, after = dense.measures[measure], pruned.measures[measure]
@@ -41,7 +41,7 @@ def summary(comparison: Comparison) -> Figure:
         low, high = float(known.min()), float(known.max())
         for axes, values, name in ((row[0], before, dense.name), (row[1], after, pruned.name)):
             image = _heads(axes, values, SEQUENTIAL, low, high)
-            axes.set_title(plain(f"{measure}: {name}"), loc="left")
+            axes.set_title(escape_formula(f"{measure}: {name}"), loc="left")
         picture.colorbar(image, ax=row[:2], pad=0.02, fraction=0.04)
         difference = after - before
         limit = float(np.nanmax(np.abs(difference))) if not np.isnan(difference).all() else 1.0
@@ -57,11 +57,11 @@ def _heads(axes: Axes, values: np.ndarray, colours: str, low: float, high: float
     for (y, x), value in np.ndenumerate(values):
         if not np.isnan(value):
             text = f"{value:{'+' if signed else ''}.{2 if high > 0.2 else 3}f}"
-            number(axes, x, y, text.replace("-", "−"), image.cmap(image.norm(value)), size="small")
+            draw_number(axes, x, y, text.replace("-", "−"), image.cmap(image.norm(value)), size="small")
     layers, heads = values.shape
     axes.set_yticks(range(layers), [f"layer {layer}" for layer in range(layers)] if layers <= FEW else None)
     axes.set_xticks(range(heads), [f"head {head}" for head in range(heads)] if heads <= FEW else None)
-    lines_between(axes, layers, heads)
+    draw_grid_lines(axes, layers, heads)
     return image
 
 
@@ -89,7 +89,7 @@ def text(comparison: Comparison, index: int, heads: Sequence[Head] = ()) -> Figu
     image = _draw_rows(grid[:, across + 1 :], rows_pruned, dense.tokens, high)
     averaged = "" if heads or _is_small(*dense.weights.shape[:2]) else ", mean of heads"
     for axes, model in zip((grid[0][0], grid[0][across + 1]), comparison.models, strict=True):
-        title = plain(f"{model.name}{averaged}")
+        title = escape_formula(f"{model.name}{averaged}")
         offset: dict[str, Any] = {"xytext": (0, 16), "textcoords": "offset points", "xycoords": "axes fraction"}
         axes.annotate(title, (0, 1), size=10, **offset)
     bar = picture.colorbar(image, ax=grid, pad=0.01, fraction=0.03)
@@ -105,7 +105,7 @@ def _text_grid(tokens: Sequence[str], rows: int, across: int) -> tuple[Figure, A
     size = max(0.95, min(3.0, (0.16 if across < 3 else 0.085) * len(tokens)))
     labels = 0.07 * max(map(len, tokens))
     side = across * (size + 0.1) + labels
-    picture = figure(2 * side + 1.1, rows * (size + 0.22) + labels + 0.4)
+    picture = new_figure(2 * side + 1.1, rows * (size + 0.22) + labels + 0.4)
     ratios = [*[size] * across, 0.3 * size, *[size] * across]
     grid = picture.subplots(rows, 2 * across + 1, squeeze=False, width_ratios=ratios)
     for axes in grid.flat:
@@ -152,7 +152,7 @@ def _map(axes: Axes, weights: np.ndarray, high: float, tokens: Sequence[str], be
     """One map: a row for each token, a column for each token that it attends to."""
     axes.set_axis_on()
     image = _image(axes, weights, MAP, 0.0, high)
-    names = list(map(plain, tokens))
+    names = list(map(escape_formula, tokens))
     axes.set_yticks(range(len(names)) if beside else [], names if beside else [], size=6)
     axes.set_xticks(range(len(names)) if below else [], names if below else [], size=6, rotation=90)
     axes.tick_params(length=0, pad=1)

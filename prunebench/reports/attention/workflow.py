@@ -81,6 +81,6 @@ def compare(
     result = execute(plan, suite, registry, options, console, KIND, {cell.leaf for cell in cells})
     if result.failed_before or result.report.failures:
         raise_failures(result, console)
-    from prunebench.reports.attention.look import look
+    from prunebench.reports.attention.build import build
 
-    return look(cells, plan.where, result.store, registry, texts)
+    return build(cells, plan.where, result.store, registry, texts)

@@ -26,7 +26,7 @@ from prunebench.reports.comparison.page import blocks
 from prunebench.reports.comparison.report import Report
 from prunebench.reports.render.markdown import markdown
 
-__all__ = ["FORMATS", "INTERVALS", "Report", "build"]
+__all__ = ["FORMATS", "INTERVALS", "Report", "blocks", "build"]
 
 FORMATS: dict[str, Callable[[Report], str]] = {
     "md": lambda report: markdown(blocks(report)),

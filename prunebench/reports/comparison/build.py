@@ -13,7 +13,7 @@ from prunebench.reports.comparison.notes import doubts, omissions
 from prunebench.reports.comparison.report import Condition, Report, SeedComparison, TaskComparison, TaskRanking
 from prunebench.reports.comparison.scores import Scores, value
 from prunebench.reports.comparison.setting import setting
-from prunebench.reports.leaderboard.averages import by_task
+from prunebench.reports.leaderboard.averages import rows_by_task
 from prunebench.reports.render.formatting import level, listing
 from prunebench.results.filters import warnings
 from prunebench.results.rows import Row
@@ -56,7 +56,7 @@ def build(
         methods=tuple(compared),
         reference=base[0] if base else None,
         setting=tuple(setting(selected)),
-        warnings=(*mixtures, *warnings(by_task(selected)), *doubts(over_seeds)),
+        warnings=(*mixtures, *warnings(rows_by_task(selected)), *doubts(over_seeds)),
         notes=tuple(dict.fromkeys(omissions(candidates))),
         over_seeds=tuple(replace(entry, comparison=c) for entry, c in zip(over_seeds, corrected, strict=True)),
         over_tasks=_over_tasks(

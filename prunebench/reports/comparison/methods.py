@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from prunebench.errors import PrunebenchError, unknown
+from prunebench.errors import PrunebenchError, unknown_name
 from prunebench.reports.render.formatting import level, listing
 from prunebench.results.filters import allow_mixed, nothing, one_setting
 from prunebench.results.rows import Row, order
@@ -55,7 +55,7 @@ def _label(rows: Iterable[Row], name: str, all_rows: Iterable[Row]) -> str:
     if matches:
         raise PrunebenchError(f"{name!r} is ambiguous", f"expected {' or '.join(map(repr, matches))}")
     known = {row.cell.label for row in all_rows} | strategies.keys()
-    raise unknown("strategy", name, known, "expected a strategy with results in the store")
+    raise unknown_name("strategy", name, known, "expected a strategy with results in the store")
 
 
 def _mixed_units(rows: Sequence[Row], mixed: bool) -> tuple[str, ...]:

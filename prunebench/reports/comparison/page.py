@@ -13,7 +13,7 @@ from prunebench.reports.comparison.report import (
     TaskRanking,
 )
 from prunebench.reports.render.blocks import Block, Caution, Heading, Paragraph, Table
-from prunebench.reports.render.formatting import NONE, level, listing, points, signed
+from prunebench.reports.render.formatting import DASH, level, listing, points, signed
 from prunebench.results.statistics.comparison import Comparison
 from prunebench.results.statistics.ranks import Ranking
 
@@ -91,7 +91,7 @@ def _seed_row(entry: SeedComparison) -> tuple[str, ...]:
 
 
 def _effect(comparison: Comparison) -> str:
-    return NONE if comparison.effect is None else f"{comparison.effect:.2f}".replace("-", "−")
+    return DASH if comparison.effect is None else f"{comparison.effect:.2f}".replace("-", "−")
 
 
 def _examples(entries: Sequence[ExampleComparison]) -> Iterator[Block]:

@@ -25,7 +25,7 @@ class Store(Protocol):
     def predictions(self, key: str) -> Mapping[str, np.ndarray]: ...
 
 
-def with_examples(report: Report, store: Store, registry: Registry, glue_dir: str | None) -> Report:
+def add_example_comparisons(report: Report, store: Store, registry: Registry, glue_dir: str | None) -> Report:
     """The report with McNemar's test of every pair of runs, once per evaluation.
 
     Regression tasks are left out, with a note. Raises PrunebenchError if predictions are missing, or if they do not
@@ -101,7 +101,7 @@ class Labels:
             if data.fingerprint() != row.cell.setting.data:
                 hint = f"expected fingerprint {row.cell.setting.data}; --glue-dir says where GLUE lies"
                 raise PrunebenchError(f"the data of {task!r} is not what these results were made with", hint)
-            self._gold[key] = np.array(data.limited(None, limit).evaluations[row.evaluation].labels)
+            self._gold[key] = np.array(data.limit(None, limit).evaluations[row.evaluation].labels)
         return self._gold[key]
 
     def _load(self, task: str) -> TaskData:

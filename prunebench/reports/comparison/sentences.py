@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from prunebench.reports.comparison.report import Report, SeedComparison, TaskComparison, TaskRanking
-from prunebench.reports.render.formatting import METRICS, NONE, level, listing, points, signed
-from prunebench.results.statistics.comparison import ALIKE, ALPHA, BETTER, FEW, LEAST_PAIRS, WORSE, Comparison, least_p
+from prunebench.reports.render.formatting import DASH, METRICS, level, listing, points, signed
+from prunebench.results.statistics.comparison import (
+    ALPHA,
+    BETTER,
+    MIN_PAIRS,
+    NO_SPREAD,
+    TOO_FEW,
+    WORSE,
+    Comparison,
+    smallest_p,
+)
 from prunebench.results.statistics.summary import INTERVALS, Interval
 
 RANKS = (
@@ -19,13 +28,13 @@ RANKS = (
 def probability(p: float | None) -> str:
     """`0.0625`, or `<0.0001`."""
     if p is None:
-        return NONE
+        return DASH
     return "<0.0001" if p < 1e-4 else f"{p:.4f}"
 
 
 def limits(interval: Interval | None) -> str:
     """`+8.44 to +11.16`: an interval of a difference, × 100."""
-    return NONE if interval is None else f"{signed(interval.low)} to {signed(interval.high)}"
+    return DASH if interval is None else f"{signed(interval.low)} to {signed(interval.high)}"
 
 
 def metric_name(entry: SeedComparison) -> str:
@@ -42,9 +51,9 @@ def seed_verdict(entry: SeedComparison, tests: int) -> str:
     assert comparison.summary is not None
     mean, n, interval = comparison.summary.mean, comparison.n, f"95 % interval {limits(comparison.interval)}"
     verdict = comparison.verdict()
-    if verdict == FEW:
-        return f"{where}: no verdict from {n} seed{'' if n == 1 else 's'}; at least {LEAST_PAIRS} are needed."
-    if verdict == ALIKE:
+    if verdict == TOO_FEW:
+        return f"{where}: no verdict from {n} seed{'' if n == 1 else 's'}; at least {MIN_PAIRS} are needed."
+    if verdict == NO_SPREAD:
         side = "above" if mean > 0 else "below"
         return (
             f"{where}: {a} is {points(abs(mean))} points {side} {b} on each of {n} seeds; a t test needs differences "
@@ -80,12 +89,12 @@ def task_verdict(entry: TaskComparison, tests: int) -> str:
     where = f"At {level(entry.sparsity)}, {comparison.n} tasks ({listing(comparison.pairs)})"
     mean = f"{entry.a} − {entry.b}: {signed(comparison.summary.mean)} on average"
     verdict = comparison.verdict("wilcoxon")
-    if verdict == FEW:
-        return f"{where}: no verdict, at least {LEAST_PAIRS} tasks are needed ({mean})."
+    if verdict == TOO_FEW:
+        return f"{where}: no verdict, at least {MIN_PAIRS} tasks are needed ({mean})."
     if verdict in (BETTER, WORSE):
         p = _corrected(comparison.holm.wilcoxon, tests)
         return f"{where}: {entry.a} is {verdict} than {entry.b} ({mean}; Wilcoxon's {p})."
-    least = least_p(comparison.n)
+    least = smallest_p(comparison.n)
     limit = f", and cannot be below {probability(least)} with {comparison.n} tasks" if least > ALPHA else ""
     p = probability(comparison.p.wilcoxon)
     return f"{where}: no significant difference ({mean}; Wilcoxon's p = {p}{limit})."
@@ -125,8 +134,8 @@ def introduction(report: Report) -> Iterator[str]:
         "seeds and this spread detects four times in five, before any correction."
     )
     for n in sorted({entry.comparison.n for entry in report.over_seeds}):
-        if n >= LEAST_PAIRS and least_p(n) > ALPHA:
+        if n >= MIN_PAIRS and smallest_p(n) > ALPHA:
             yield (
-                f"With {n} seeds, Wilcoxon's test and the sign flips cannot give a p below {probability(least_p(n))}, "
-                "however large the difference is, so neither can be significant."
+                f"With {n} seeds, Wilcoxon's test and the sign flips cannot give a p below "
+                f"{probability(smallest_p(n))}, however large the difference is, so neither can be significant."
             )

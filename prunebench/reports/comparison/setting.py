@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from prunebench.reports.leaderboard.averages import by_task
+from prunebench.reports.leaderboard.averages import rows_by_task
 from prunebench.reports.render.formatting import listing
 from prunebench.results.filters import environment
 from prunebench.results.rows import Row
@@ -26,7 +26,7 @@ def setting(rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
     for name, title in TITLES.items():
         values = sorted({value for row in rows if (value := getattr(row.cell.setting, name))})
         if name == "protocol" and len(values) > 1:
-            yield title, _protocols(by_task(rows))
+            yield title, _protocols(rows_by_task(rows))
         elif values:
             yield title, "; ".join(values)
     yield "split", listing(sorted({row.cell.split for row in rows}))

@@ -9,25 +9,25 @@ from prunebench.reports.comparison.report import Report, TaskRanking
 from prunebench.reports.figures.ranks import critical_differences
 from prunebench.reports.figures.style import settings
 from prunebench.reports.render.formatting import level, listing
-from prunebench.reports.render.plots import drawn
-from prunebench.results.statistics.ranks import LEAST_BLOCKS, LEAST_METHODS
+from prunebench.reports.render.plots import render_figure
+from prunebench.results.statistics.ranks import MIN_BLOCKS, MIN_METHODS
 
 
-def picture(report: Report, kind: str) -> bytes:
+def draw_ranks(report: Report, kind: str) -> bytes:
     """The diagrams of all sparsities that have a critical difference, below each other, as a file of the format `kind`.
 
     Raises PrunebenchError if no sparsity has one.
     """
     rankings = {_title(entry): entry.ranking for entry in report.rankings if entry.ranking.cd is not None}
     if not rankings:
-        hint = f"expected at least {LEAST_METHODS} methods, and at least {LEAST_BLOCKS} tasks that all of them have"
+        hint = f"expected at least {MIN_METHODS} methods, and at least {MIN_BLOCKS} tasks that all of them have"
         raise PrunebenchError(f"there is no critical difference to draw: {_reason(report)}", hint)
     with settings():
-        (data,) = drawn("ranks", partial(critical_differences, rankings), [kind]).values()
+        (data,) = render_figure("ranks", partial(critical_differences, rankings), [kind]).values()
     return data
 
 
-def left_out(report: Report) -> list[str]:
+def omissions(report: Report) -> list[str]:
     """A sentence for each sparsity that `picture` leaves out, with the reason."""
     omitted = [entry for entry in report.rankings if entry.ranking.cd is None]
     return [f"Not drawn: {_title(entry)}: {entry.ranking.reason}" for entry in omitted]
@@ -39,7 +39,7 @@ def _title(entry: TaskRanking) -> str:
 
 def _reason(report: Report) -> str:
     methods = len(report.methods) + (report.reference is not None)
-    if methods < LEAST_METHODS:
+    if methods < MIN_METHODS:
         return f"{methods} methods"
     if not report.rankings:
         return "no sparsity has two tasks that all methods share"

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from prunebench.reports.figures import ranks, scores
 from prunebench.reports.figures.style import Style, settings
 from prunebench.reports.leaderboard.page_model import Page, Section, Track
-from prunebench.reports.leaderboard.retention import kept, sections
-from prunebench.reports.render.files import saved
+from prunebench.reports.leaderboard.retention import retention_points, sections_with_tasks
+from prunebench.reports.render.files import write_files
 from prunebench.reports.render.formatting import level
-from prunebench.reports.render.plots import drawn
+from prunebench.reports.render.plots import render_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,13 +41,13 @@ def write(page: Page, out: Path, formats: Iterable[str]) -> list[Path]:
     files: dict[str, bytes] = {}
     with settings():
         for name, draw in pictures(page).items():
-            files |= drawn(name, draw, formats)
-    return saved(out, files)
+            files |= render_figure(name, draw, formats)
+    return write_files(out, files)
 
 
 def _pictures(page: Page, style: Style) -> Iterator[tuple[str, Draw]]:
-    for section, group in sections(page):
-        points = kept(section, group)
+    for section, group in sections_with_tasks(page):
+        points = retention_points(section, group)
         for track in section.tracks:
             if not track.levels or not any(entry.lines for entry in track.levels):
                 continue

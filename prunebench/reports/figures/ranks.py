@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from prunebench.reports.figures.style import WIDTH, name
-from prunebench.reports.render.plots import figure
+from prunebench.reports.render.plots import new_figure
 from prunebench.results.statistics.ranks import Ranking
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ TOP, BAR, GAP = 0.6, 0.45, 0.7
 
 def critical_difference(ranking: Ranking) -> Figure:
     """Average ranks on one axis, with the best at the right. A bar joins methods that cannot be distinguished."""
-    picture = figure(WIDTH + 1.2, _height(ranking))
+    picture = new_figure(WIDTH + 1.2, _height(ranking))
     _draw(picture.subplots(), ranking)
     return picture
 
@@ -28,7 +28,7 @@ def critical_differences(rankings: Mapping[str, Ranking]) -> Figure:
     """Critical-difference diagrams by title, one below the other."""
     # A title takes one more line.
     heights = [_height(ranking) + 0.25 for ranking in rankings.values()]
-    picture = figure(WIDTH + 1.2, sum(heights))
+    picture = new_figure(WIDTH + 1.2, sum(heights))
     rows = picture.subplots(len(rankings), squeeze=False, height_ratios=heights)
     for (axes,), (title, ranking) in zip(rows, rankings.items(), strict=True):
         axes.set_title(title, loc="left")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from prunebench.reports.figures.style import GREY, WIDTH, Look, Style, name
 from prunebench.reports.leaderboard.page_model import Level, Line, Section, Track
-from prunebench.reports.leaderboard.retention import Kept
+from prunebench.reports.leaderboard.retention import Retention
 from prunebench.reports.render.formatting import level, limits
-from prunebench.reports.render.plots import figure
+from prunebench.reports.render.plots import new_figure
 from prunebench.results.statistics import Summary
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ ACROSS, ROW = 3, 0.19
 
 def against_sparsity(section: Section, track: Track, column: int, style: Style) -> Figure:
     """The mean of every method with a band of one sample standard deviation, and the dense runs as a line across."""
-    picture = figure(WIDTH, 3.3)
+    picture = new_figure(WIDTH, 3.3)
     axes = picture.subplots()
     summaries: dict[str, dict[float, Summary]] = {}
     for entry in track.levels:
@@ -69,11 +69,11 @@ def _references(axes: Axes, section: Section, column: int) -> list[Entry]:
     return entries
 
 
-def retained(points: Sequence[Kept], style: Style) -> Figure:
+def retained(points: Sequence[Retention], style: Style) -> Figure:
     """The mean score retained of every method against the share of parameters left, ± one sample standard deviation."""
-    picture = figure(WIDTH, 3.3)
+    picture = new_figure(WIDTH, 3.3)
     axes = picture.subplots()
-    by_label: dict[str, list[Kept]] = {}
+    by_label: dict[str, list[Retention]] = {}
     for point in sorted(points, key=lambda point: point.sparsity):
         by_label.setdefault(point.place.label, []).append(point)
     entries: list[Entry] = []
@@ -117,7 +117,7 @@ def seeds(section: Section, track: Track, column: int, style: Style) -> Figure:
     labels = sorted({line.label for entry in track.levels for line in entry.lines}, key=list(style.looks).index)
     rows = math.ceil(len(track.levels) / ACROSS)
     columns = min(ACROSS, len(track.levels))
-    picture = figure(1.3 + 2.0 * columns, rows * (0.75 + ROW * (len(labels) + 1)))
+    picture = new_figure(1.3 + 2.0 * columns, rows * (0.75 + ROW * (len(labels) + 1)))
     grid = picture.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat
     for axes, entry in zip(grid, track.levels, strict=False):
         _panel(axes, section, entry, column, labels, style)

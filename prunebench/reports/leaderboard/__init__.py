@@ -26,7 +26,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from prunebench.errors import PrunebenchError, unknown
+from prunebench.errors import PrunebenchError, unknown_name
 from prunebench.reports.leaderboard.export import to_csv, to_json
 from prunebench.reports.leaderboard.layout import blocks
 from prunebench.reports.leaderboard.page import build
@@ -48,13 +48,13 @@ __all__ = [
     "Options",
     "Selection",
     "build",
-    "choose",
-    "loss_of",
+    "parse_delta",
     "parse_formats",
+    "parse_options",
     "render",
     "select",
+    "summarise_rows",
     "summary",
-    "terminal",
     "write",
 ]
 
@@ -73,22 +73,24 @@ def parse_formats(text: str) -> tuple[str, ...]:
     return files.parse_formats(text, FORMATS)
 
 
-def loss_of(points: float) -> float:
+def parse_delta(points: float) -> float:
     """Convert δ from points of a hundred to a fraction. Raises `PrunebenchError` if it is out of range."""
     if not 0 < points < 100:
         raise PrunebenchError(f"δ is {points:g} points", "expected more than 0 and less than 100")
     return points / 100
 
 
-def choose(rank_by: str = RETAINED, delta: float = 100 * DELTA, published: str = "", interval: str = T) -> Options:
+def parse_options(
+    rank_by: str = RETAINED, delta: float = 100 * DELTA, published: str = "", interval: str = T
+) -> Options:
     """Parse the options of a page as the command line gives them: `delta` in points, `published` as `a,b`.
 
     Raises `PrunebenchError` for an unknown name and for a δ out of range.
     """
     if interval not in INTERVALS:
-        raise unknown("interval", interval, INTERVALS)
+        raise unknown_name("interval", interval, INTERVALS)
     names = tuple(name for part in published.split(",") if (name := part.strip()))
-    return Options(check_rule(rank_by), loss_of(delta), papers(names), interval)
+    return Options(check_rule(rank_by), parse_delta(delta), papers(names), interval)
 
 
 def render(
@@ -100,11 +102,11 @@ def render(
 
 def write(page: Page, out: Path, formats: Iterable[str]) -> list[Path]:
     """Write `page` into the folder `out`, a file per format, and return the files' paths."""
-    return files.saved(out, {FORMATS[name][0]: FORMATS[name][1](page) for name in formats})
+    return files.write_files(out, {FORMATS[name][0]: FORMATS[name][1](page) for name in formats})
 
 
-def terminal(rows: Sequence[Row]) -> str:
+def summarise_rows(rows: Sequence[Row], *, colour: bool = False) -> str:
     """The page of `rows` in a few lines without a trailing newline, or why there is none if no cell is done."""
     if not any(row.status == "done" for row in rows):
         return str(nothing(rows))
-    return summary(build(rows))
+    return summary(build(rows), colour=colour)

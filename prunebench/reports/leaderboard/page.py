@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from prunebench.reports.leaderboard.averages import average_sections, by_task
+from prunebench.reports.leaderboard.averages import average_sections, rows_by_task
 from prunebench.reports.leaderboard.checklist import checklist
 from prunebench.reports.leaderboard.intervals import with_bootstrap
 from prunebench.reports.leaderboard.matching import with_matching
@@ -41,7 +41,7 @@ def build(rows: Sequence[Row], options: Options | None = None, *, mixed: bool = 
         raise nothing(rows)
     allowed, mixtures = allow_mixed(rows) if mixed else (one_setting(rows), ())
     ordered = sorted(allowed, key=order)
-    tasks = by_task(ordered)
+    tasks = rows_by_task(ordered)
     sections = tuple(with_matching(task_section(task, group), options.delta) for task, group in tasks.items())
     averages = tuple(with_matching(average, options.delta) for average in average_sections(sections))
     if options.interval == BOOTSTRAP:
@@ -73,8 +73,10 @@ def _setting(rows: Sequence[Row], sections: Sequence[Section]) -> Iterator[tuple
     if len({protocol for _, protocol in protocols}) == 1:
         yield "protocol", rows[0].cell.setting.protocol
     else:
-        by_task = {entry.name: sorted(name for task, name in protocols if task == entry.name) for entry in sections}
-        yield "protocols", "; ".join(f"{task}: {' and '.join(names)}" for task, names in by_task.items())
+        rows_by_task = {
+            entry.name: sorted(name for task, name in protocols if task == entry.name) for entry in sections
+        }
+        yield "protocols", "; ".join(f"{task}: {' and '.join(names)}" for task, names in rows_by_task.items())
     yield "split", listing(sorted({row.cell.split for row in rows}))
     yield "seeds", listing(sorted({row.cell.seed for row in rows}))
     values_by_name = environment(rows)

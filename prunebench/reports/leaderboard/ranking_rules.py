@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from prunebench.errors import unknown
+from prunebench.errors import unknown_name
 from prunebench.reports.leaderboard.page_model import RANK, RETAINED, SCORE
 from prunebench.reports.leaderboard.significance import TEST
-from prunebench.results.statistics.ranks import LEAST_BLOCKS, LEAST_METHODS
+from prunebench.results.statistics.ranks import MIN_BLOCKS, MIN_METHODS
 
 RULES = {
     RETAINED: "Ranked by the score retained: the score divided by the score of the dense run of the same seed. For "
@@ -25,7 +25,7 @@ TIES_OF_AVERAGE_RANKS = (
     "The rank is 1 + the number of significantly better methods. Two methods differ significantly if Friedman's test "
     "over the tasks rejects and their average ranks differ by at least Nemenyi's critical difference (α = 0.05). "
     "Methods that cannot be told apart usually share a rank (=). "
-    f"With fewer than {LEAST_BLOCKS} tasks or {LEAST_METHODS} methods, all methods share rank 1."
+    f"With fewer than {MIN_BLOCKS} tasks or {MIN_METHODS} methods, all methods share rank 1."
 )
 UNRANKED = (
     "Rows with missing cells or failed checks are shown without a rank. Structured and unstructured methods are ranked "
@@ -36,7 +36,7 @@ UNRANKED = (
 def check_rule(name: str) -> str:
     """The name of a rule. Raises `PrunebenchError` for an unknown one."""
     if name not in RULES:
-        raise unknown("ranking rule", name, RULES)
+        raise unknown_name("ranking rule", name, RULES)
     return name
 
 

@@ -16,7 +16,7 @@ from prunebench.results.rows import Outcome
 
 
 @dataclass(frozen=True)
-class Kept:
+class Retention:
     """A method at a sparsity: the score it retains, and the records of all tasks and seeds that this averages.
 
     Shares, counts, steps, seconds and speed (examples per second) are means over those records, and None if any record
@@ -64,13 +64,13 @@ def _sum(find: float | None, train: float | None) -> float | None:
     return None if find is None or train is None else find + train
 
 
-def sections(page: Page) -> list[tuple[Section, list[Section]]]:
+def sections_with_tasks(page: Page) -> list[tuple[Section, list[Section]]]:
     """The averages and the tasks of a page, each with the tasks that it averages (a task: itself)."""
     groups = [group for _, group in benchmark_groups(page.sections) if len(group) > 1]
     return [*zip(page.averages, groups, strict=True), *((section, [section]) for section in page.sections)]
 
 
-def kept(section: Section, group: Sequence[Section]) -> list[Kept]:
+def retention_points(section: Section, group: Sequence[Section]) -> list[Retention]:
     """Every method at every sparsity of a section that averages the tasks of `group`."""
     outcomes: dict[tuple[str, float, str], list[Outcome]] = {}
     for task in group:
@@ -81,6 +81,6 @@ def kept(section: Section, group: Sequence[Section]) -> list[Kept]:
     every = [outcome for group_outcomes in outcomes.values() for outcome in group_outcomes]
     hardware = frozenset[str]().union(*(outcome.find.hardware | outcome.train.hardware for outcome in every))
     return [
-        Kept(track, sparsity, place, tuple(outcomes.get((track, sparsity, place.label), ())), len(hardware) <= 1)
+        Retention(track, sparsity, place, tuple(outcomes.get((track, sparsity, place.label), ())), len(hardware) <= 1)
         for track, sparsity, place in retained_scores(section, group)
     ]

@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Iterable, Mapping
 
 from prunebench.results.statistics import Summary, summarise
-from prunebench.results.statistics.comparison import ALPHA, LEAST_PAIRS, holm, t_p
+from prunebench.results.statistics.comparison import ALPHA, MIN_PAIRS, holm, t_p
 from prunebench.results.statistics.ranks import DECIMALS
 
 Values = Mapping[int, float]
@@ -36,7 +36,7 @@ def as_good_as_best(values: Mapping[str, Values]) -> set[str]:
 
     Holm's correction is over the tests against the best method.
     """
-    if len(values) < 2 or len(set.intersection(*map(set, values.values()))) < LEAST_PAIRS:
+    if len(values) < 2 or len(set.intersection(*map(set, values.values()))) < MIN_PAIRS:
         return set()
     best = max(sorted(values), key=lambda method: summarise(values[method].values()).mean)
     others = [method for method in values if method != best]
@@ -61,7 +61,7 @@ def _p(summary: Summary) -> float:
 
 def _differences(a: Values, b: Values) -> Summary | None:
     common = sorted(a.keys() & b.keys())
-    if len(common) < LEAST_PAIRS:
+    if len(common) < MIN_PAIRS:
         return None
     # Scores are ratios of small whole numbers. Rounding keeps equal differences equal.
     return summarise(round(a[seed] - b[seed], DECIMALS) + 0.0 for seed in common)

@@ -9,7 +9,7 @@ from prunebench.reports.leaderboard.page_model import Level, Line, Score, Sectio
 from prunebench.reports.leaderboard.significance import as_good_as_best
 from prunebench.reports.render.formatting import count, listing, metric_name, percent, seeds, value_range
 from prunebench.results.rows import Outcome, Row
-from prunebench.results.statistics import paired, summarise
+from prunebench.results.statistics import paired_difference, summarise
 from prunebench.store.schema import Cell
 
 TRACKS = ("unstructured", "structured")
@@ -105,7 +105,7 @@ def make_score(values: dict[int, float], dense: dict[int, float], degenerate: fr
     """A score from its values and the dense values, both by seed."""
     by_seed = dict(sorted(values.items()))
     summary = summarise(by_seed.values()) if by_seed else None
-    return Score(by_seed, summary, paired(by_seed, dense), degenerate, dense=dense)
+    return Score(by_seed, summary, paired_difference(by_seed, dense), degenerate, dense=dense)
 
 
 def make_level(sparsity: float, lines: Iterable[Line]) -> Level:

@@ -1,27 +1,46 @@
-"""A page in a few lines for the terminal."""
+"""A page in short for the terminal: the ranking first, then every task, what is missing, and warnings."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prunebench.reports.leaderboard.page_model import Page, Section
+from prunebench.reports.leaderboard.page_model import Page, Ranking, Section
+from prunebench.reports.leaderboard.tables.rankings import ranking_tables
 from prunebench.reports.leaderboard.tables.scores import DEGENERATE, overview_tables
-from prunebench.reports.render.blocks import one_line
+from prunebench.reports.render.blocks import Block, Caution, Paragraph, Subtitle, one_line
 from prunebench.reports.render.formatting import level, listing
-from prunebench.reports.render.terminal import terminal_table
+from prunebench.reports.render.terminal import render
+
+RANKED_BY = {
+    "retained": "% of the dense score that is retained; rank in brackets, = for a shared rank",
+    "score": "score × 100; rank in brackets, = for a shared rank",
+    "rank": "average rank over tasks",
+}
 
 
-def summary(page: Page) -> str:
-    """The first metric of every task, method and sparsity as mean ± std × 100, what is missing, and warnings."""
-    parts = [part for section in (*page.sections, *page.averages) for part in _section(section)]
-    return "\n\n".join([*parts, *(f"warning: {one_line(warning)}" for warning in page.warnings)])
+def summary(page: Page, *, colour: bool = False) -> str:
+    """The ranking, and the first metric of every task, method and sparsity as mean ± std × 100."""
+    return render(_blocks(page), colour=colour)
 
 
-def _section(section: Section) -> Iterator[str]:
+def _blocks(page: Page) -> Iterator[Block]:
+    for ranking in page.rankings:
+        yield from _ranking(ranking)
+    for section in (*page.averages, *page.sections):
+        yield from _section(section)
+    yield from map(Caution, page.warnings)
+
+
+def _ranking(ranking: Ranking) -> Iterator[Block]:
+    yield Subtitle(f"Ranking, {ranking.track}: {ranking.title}, {RANKED_BY[ranking.rule]}")
+    yield from ranking_tables(ranking)
+
+
+def _section(section: Section) -> Iterator[Block]:
     seeds = f"seed{'s' if len(section.seeds) > 1 else ''} {listing(section.seeds)}"
-    yield one_line(f"{section.title}: {section.columns[0]} × 100, mean ± std over {seeds}")
+    yield Subtitle(f"{section.title}: {section.columns[0]} × 100, mean ± std over {seeds}")
     for track in section.tracks:
-        yield from map(terminal_table, overview_tables(section, track))
+        yield from overview_tables(section, track)
     lines = [
         (0.0, section.dense),
         *((entry.sparsity, line) for track in section.tracks for entry in track.levels for line in entry.lines),
@@ -34,5 +53,4 @@ def _section(section: Section) -> Iterator[str]:
     ]
     if any(line.scores[0].degenerate for _, line in lines):
         notes.append(DEGENERATE)
-    if notes:
-        yield "\n".join(notes)
+    yield from map(Paragraph, notes)

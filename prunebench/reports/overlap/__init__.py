@@ -4,7 +4,7 @@ Also how a mask spreads over the encoder, and what it leaves of each head.
 
 In reading order:
 
-- `found`: the masks of a store, and where in the encoder their groups of units lie
+- `masks`: the masks of a store, and where in the encoder their groups of units lie
 - `chance`: the expected overlap of random masks
 - `pairs`: the overlap of two masks, and means over pairs
 - `profile`: the sparsity of each matrix, and what is left of each head
@@ -17,9 +17,9 @@ In reading order:
 
 from __future__ import annotations
 
-from prunebench.reports.overlap.files import TEXTS, write
-from prunebench.reports.overlap.found import choose, masks
+from prunebench.reports.overlap.files import TEXT_FORMATS, write
+from prunebench.reports.overlap.masks import choose_sparsity, load_masks
 from prunebench.reports.overlap.page import terminal
-from prunebench.reports.overlap.report import Report, report
+from prunebench.reports.overlap.report import Report, build
 
-__all__ = ["TEXTS", "Report", "choose", "masks", "report", "terminal", "write"]
+__all__ = ["TEXT_FORMATS", "Report", "build", "choose_sparsity", "load_masks", "terminal", "write"]

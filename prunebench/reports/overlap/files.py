@@ -11,11 +11,11 @@ from prunebench.reports.overlap.pairs import Pair, Part
 from prunebench.reports.overlap.plots import pictures
 from prunebench.reports.overlap.profile import sparsity
 from prunebench.reports.overlap.report import Report, UnitMasks
-from prunebench.reports.render.files import csv_table, saved
+from prunebench.reports.render.files import csv_table, write_files
 from prunebench.reports.render.markdown import markdown
-from prunebench.reports.render.plots import drawn, shown
+from prunebench.reports.render.plots import page_image, render_figure
 
-TEXTS = ("md", "csv")
+TEXT_FORMATS = ("md", "csv")
 
 
 def write(report: Report, out: Path, formats: Sequence[str], command: str) -> list[Path]:
@@ -25,8 +25,8 @@ def write(report: Report, out: Path, formats: Sequence[str], command: str) -> li
     for unit in report.units:
         for kind, draw in pictures(unit).items():
             name = f"{kind}-{unit.unit}"
-            files |= drawn(name, draw, formats)
-            in_page[name] = shown(files, name)
+            files |= render_figure(name, draw, formats)
+            in_page[name] = page_image(files, name)
     if "csv" in formats:
         files["overlap.csv"] = csv_table(line for unit in report.units for line in _overlap_lines(unit)).encode()
         files["sparsity.csv"] = csv_table(line for unit in report.units for line in _sparsity_lines(unit)).encode()
@@ -36,7 +36,7 @@ def write(report: Report, out: Path, formats: Sequence[str], command: str) -> li
                  for block in blocks(report, in_page, command)]  # fmt: skip
         files["README.md"] = ("\n\n".join(parts) + "\n").encode()
     # A table without lines is no file.
-    return saved(out, {name: data for name, data in files.items() if data})
+    return write_files(out, {name: data for name, data in files.items() if data})
 
 
 def _overlap_lines(unit: UnitMasks) -> Iterator[dict[str, Any]]:

@@ -10,7 +10,7 @@ from statistics import fmean
 
 from prunebench.pruning.bitmask import Overlap, overlap
 from prunebench.reports.overlap.chance import expected_agreement, expected_jaccard
-from prunebench.reports.overlap.found import Found, Place
+from prunebench.reports.overlap.masks import Location, MethodMask
 from prunebench.results.statistics import Summary, summarise
 
 # What the two masks of a pair differ in. Everything else is equal.
@@ -46,9 +46,9 @@ class Pair:
     """Two masks that differ in one thing, `kind` of `KINDS`, and their overlap in each group of units."""
 
     kind: str
-    one: Found
-    other: Found
-    overlaps: dict[Place, Overlap]
+    one: MethodMask
+    other: MethodMask
+    overlaps: dict[Location, Overlap]
 
     def part(self, layer: int | None = None, matrix: str | None = None) -> Part:
         """The overlap in one layer, in one matrix of each layer, in one matrix of one layer, or in all."""
@@ -66,7 +66,7 @@ class Pair:
         return self.part()
 
 
-def pairs(masks: Sequence[Found]) -> list[Pair]:
+def pairs(masks: Sequence[MethodMask]) -> list[Pair]:
     """All pairs of masks of one kind of unit that differ in task, seed or method, and in nothing else."""
     result = []
     for one, other in itertools.combinations(masks, 2):
@@ -77,7 +77,7 @@ def pairs(masks: Sequence[Found]) -> list[Pair]:
     return result
 
 
-def _kind(one: Found, other: Found) -> str:
+def _kind(one: MethodMask, other: MethodMask) -> str:
     """What the two masks differ in, or "" if that is not exactly one thing."""
     differences = [
         kind
@@ -127,12 +127,12 @@ def mean_between_methods(pairs: Sequence[Pair], one: str, other: str) -> Mean | 
     )
 
 
-def ordered_locations(masks: Iterable[Found]) -> Iterator[Place]:
+def ordered_locations(masks: Iterable[MethodMask]) -> Iterator[Location]:
     """The locations of all groups of these masks, by layer, and in the order of the encoder within a layer."""
     yield from dict.fromkeys(sorted((p for mask in masks for p in mask.places.values()), key=_order))
 
 
-def _order(location: Place) -> tuple[int, int, str]:
+def _order(location: Location) -> tuple[int, int, str]:
     from prunebench.models.architecture import LINEARS
 
     known = (*LINEARS, "pooler", "heads", "neurons")

@@ -11,7 +11,7 @@ from prunebench.reports.overlap.pairs import Mean
 from prunebench.reports.overlap.profile import Head
 from prunebench.reports.overlap.report import UnitMasks
 from prunebench.reports.overlap.tables import layer_name
-from prunebench.reports.render.plots import SEQUENTIAL, figure, lines_between, number, plain
+from prunebench.reports.render.plots import SEQUENTIAL, draw_grid_lines, draw_number, escape_formula, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -117,7 +117,7 @@ def _panels(panels: Sequence[Panel], label: str, low: float, high: float) -> Fig
     width = columns * max(0.5, 0.085 * letters) + 0.09 * names + 0.2
     across = max(1, min(len(panels), int(WIDTH // width)))
     down = -(-len(panels) // across)
-    picture = figure(across * width + 0.8, max(down * (0.36 * rows + 0.8) + 0.2, 2.2))
+    picture = new_figure(across * width + 0.8, max(down * (0.36 * rows + 0.8) + 0.2, 2.2))
     grid = picture.subplots(down, across, squeeze=False)
     image: Any = None
     for axes, panel in zip(grid.flat, panels, strict=False):
@@ -139,9 +139,9 @@ def _draw(axes: Axes, panel: Panel, low: float, high: float) -> Any:
     for y, row in enumerate(numbers):
         for x, value in enumerate(row):
             if not math.isnan(value):
-                number(axes, x, y, f"{value:.2f}", image.cmap(image.norm(value)))
-    axes.set_title(plain(title), loc="left")
-    axes.set_xticks(range(len(across)), list(map(plain, across)))
-    axes.set_yticks(range(len(down)), list(map(plain, down)))
-    lines_between(axes, len(down), len(across))
+                draw_number(axes, x, y, f"{value:.2f}", image.cmap(image.norm(value)))
+    axes.set_title(escape_formula(title), loc="left")
+    axes.set_xticks(range(len(across)), list(map(escape_formula, across)))
+    axes.set_yticks(range(len(down)), list(map(escape_formula, down)))
+    draw_grid_lines(axes, len(down), len(across))
     return image

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prunebench.reports.overlap.found import Found, Place
+from prunebench.reports.overlap.masks import Location, MethodMask
 from prunebench.results.statistics import Summary, summarise
 
 
-def sparsity(mask: Found, name: str) -> float:
+def sparsity(mask: MethodMask, name: str) -> float:
     """The fraction of a group's units that is pruned."""
     return 1 - mask.packed.kept[name] / mask.packed.units(name)
 
 
-def profile(masks: Sequence[Found]) -> dict[Place, Summary]:
+def profile(masks: Sequence[MethodMask]) -> dict[Location, Summary]:
     """The sparsity of each group over some masks, by its location."""
-    values: dict[Place, list[float]] = {}
+    values: dict[Location, list[float]] = {}
     for mask in masks:
         for name, location in mask.places.items():
             values.setdefault(location, []).append(sparsity(mask, name))
@@ -41,7 +41,7 @@ class Head:
     silent: bool
 
 
-def heads(mask: Found) -> Iterator[Head]:
+def heads(mask: MethodMask) -> Iterator[Head]:
     """Every head of a mask. Yields none if neurons are pruned, or if the number of heads is unknown."""
     if mask.unit == "head":
         for name, location in mask.places.items():
@@ -51,7 +51,7 @@ def heads(mask: Found) -> Iterator[Head]:
         yield from _heads_of_weights(mask)
 
 
-def _heads_of_weights(mask: Found) -> Iterator[Head]:
+def _heads_of_weights(mask: MethodMask) -> Iterator[Head]:
     names = {(location.layer, location.matrix): name for name, location in mask.places.items()}
     for layer in sorted({layer for layer, matrix in names if matrix == "value"}):
         by_head = {part: _split(mask, names[layer, part], axis=0) for part in ("query", "key", "value")}
@@ -63,6 +63,6 @@ def _heads_of_weights(mask: Found) -> Iterator[Head]:
             yield Head(layer, head, sum(bits.size for bits in parts.values()), sum(remaining.values()), silent)
 
 
-def _split(mask: Found, name: str, axis: int) -> list[np.ndarray]:
+def _split(mask: MethodMask, name: str, axis: int) -> list[np.ndarray]:
     """The bits of a matrix, one array for each head."""
     return np.split(mask.packed.group(name), mask.heads, axis=axis)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from prunebench.reports.overlap.found import Found, Place, has_mask
+from prunebench.reports.overlap.masks import Location, MethodMask, has_mask
 from prunebench.reports.overlap.pairs import (
     Mean,
     Pair,
@@ -30,7 +30,7 @@ class UnitMasks:
     """The masks of one kind of unit: weight, head or neuron. Masks of different units are never compared."""
 
     unit: str
-    masks: Sequence[Found]
+    masks: Sequence[MethodMask]
 
     @cached_property
     def methods(self) -> tuple[str, ...]:
@@ -41,7 +41,7 @@ class UnitMasks:
         return tuple(dict.fromkeys(mask.task for mask in self.masks))
 
     @cached_property
-    def locations(self) -> tuple[Place, ...]:
+    def locations(self) -> tuple[Location, ...]:
         return tuple(ordered_locations(self.masks))
 
     @cached_property
@@ -102,7 +102,7 @@ class UnitMasks:
                 means[layer] = overlap
         return means
 
-    def sparsities(self, method: str) -> dict[Place, Summary]:
+    def sparsities(self, method: str) -> dict[Location, Summary]:
         """The sparsity of each group over a method's masks."""
         return profile([mask for mask in self.masks if mask.method == method])
 
@@ -128,7 +128,7 @@ class Report:
     warnings: tuple[str, ...] = ()
 
 
-def report(masks: Sequence[Found], sparsity: float, rows: Sequence[Row], warnings: Sequence[str] = ()) -> Report:
+def build(masks: Sequence[MethodMask], sparsity: float, rows: Sequence[Row], warnings: Sequence[str] = ()) -> Report:
     """The report on `masks`, which come from `rows`."""
     cells = {row.cell.key: row.cell for row in rows if has_mask(row.cell) and row.cell.sparsity == sparsity}
     kinds = dict.fromkeys(mask.unit for mask in masks)

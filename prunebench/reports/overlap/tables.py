@@ -9,7 +9,7 @@ from prunebench.reports.overlap.pairs import Mean
 from prunebench.reports.overlap.profile import Head
 from prunebench.reports.overlap.report import UnitMasks
 from prunebench.reports.render.blocks import Table
-from prunebench.reports.render.formatting import NONE, count
+from prunebench.reports.render.formatting import DASH, count
 from prunebench.results.statistics import Summary
 
 
@@ -80,7 +80,7 @@ def sparsity_table(unit: UnitMasks, method: str) -> Table:
     """The sparsity of each matrix, with layers down and matrices across."""
     summaries = {(location.layer, location.matrix): summary for location, summary in unit.sparsities(method).items()}
     body = tuple(
-        (layer_name(layer), *(_spread(summaries[layer, m]) if (layer, m) in summaries else NONE for m in unit.matrices))
+        (layer_name(layer), *(_spread(summaries[layer, m]) if (layer, m) in summaries else DASH for m in unit.matrices))
         for layer in unit.layers
     )
     headers = (f"{method}, layer", *map(matrix_name, unit.matrices))
@@ -129,7 +129,7 @@ def _seeds_by_layer(by_seed: Sequence[Sequence[Head]], layers: Iterable[int]) ->
 
 
 def layer_name(layer: int | None) -> str:
-    return "all" if layer is None else (str(layer) if layer >= 0 else NONE)
+    return "all" if layer is None else (str(layer) if layer >= 0 else DASH)
 
 
 def matrix_name(matrix: str) -> str:
@@ -145,11 +145,11 @@ def _spread(summary: Summary) -> str:
 
 
 def _jaccard(mean: Mean | None) -> str:
-    return _spread(mean.jaccard) if mean else NONE
+    return _spread(mean.jaccard) if mean else DASH
 
 
 def _beside_chance(mean: Mean | None) -> str:
-    return f"{_fraction(mean.jaccard.mean)} ({_fraction(mean.chance)})" if mean else NONE
+    return f"{_fraction(mean.jaccard.mean)} ({_fraction(mean.chance)})" if mean else DASH
 
 
 def _numbers(mean: Mean) -> tuple[str, ...]:

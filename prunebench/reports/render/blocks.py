@@ -21,6 +21,13 @@ class Heading:
 
 
 @dataclass(frozen=True)
+class Subtitle:
+    """A line above a table, for the terminal."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Paragraph:
     text: str
 
@@ -72,4 +79,4 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-Block = Heading | Paragraph | Caution | Commands | Table | Details
+Block = Heading | Subtitle | Paragraph | Caution | Commands | Table | Details

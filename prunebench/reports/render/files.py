@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from prunebench.errors import PrunebenchError, unknown
+from prunebench.errors import PrunebenchError, unknown_name
 
 
 def parse_formats(text: str, known: Collection[str]) -> tuple[str, ...]:
@@ -19,18 +19,18 @@ def parse_formats(text: str, known: Collection[str]) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     for name in names:
         if name not in known:
-            raise unknown("format", name, known)
+            raise unknown_name("format", name, known)
     if not names:
         raise PrunebenchError("no format is given", f"expected one or more of {', '.join(known)}")
     return names
 
 
-def saved(folder: Path, files: Mapping[str, str | bytes]) -> list[Path]:
+def write_files(folder: Path, files: Mapping[str, str | bytes]) -> list[Path]:
     """Write files, by name, into a folder and return their paths."""
-    return [written(folder / name, data) for name, data in files.items()]
+    return [write_file(folder / name, data) for name, data in files.items()]
 
 
-def written(path: Path, data: str | bytes) -> Path:
+def write_file(path: Path, data: str | bytes) -> Path:
     """Write a file and its missing folders, and return its path. Raises `PrunebenchError` if that fails."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

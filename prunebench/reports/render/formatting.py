@@ -7,7 +7,7 @@ from typing import Any
 
 from prunebench.results.statistics import Interval, Summary, interval
 
-NONE = "—"
+DASH = "—"
 # How metrics are printed; the others are printed under their own name.
 METRICS = {"f1": "F1", "pearson": "Pearson", "spearmanr": "Spearman", "matthews_correlation": "Matthews"}
 
@@ -19,7 +19,7 @@ def metric_name(metric: str) -> str:
 def points(value: float | None) -> str:
     """A score × 100 with two decimals."""
     if value is None:
-        return NONE
+        return DASH
     return _minus(f"{100 * value:.2f}")
 
 
@@ -31,7 +31,7 @@ def loss(delta: float) -> str:
 def spread(summary: Summary | None, n: bool = True) -> str:
     """`59.21 ± 1.02 (3)`: mean, sample standard deviation, number of seeds. A single seed has no deviation."""
     if summary is None:
-        return NONE
+        return DASH
     deviation = "" if summary.std is None else f" ± {points(summary.std)}"
     return f"{points(summary.mean)}{deviation}{f' ({summary.n})' if n else ''}"
 
@@ -49,7 +49,7 @@ def limits(summary: Summary | None) -> Interval | None:
 def confidence(summary: Summary | None) -> str:
     """`[56.67, 61.75]`: the 95 % interval of the mean."""
     bounds = limits(summary)
-    return f"[{points(bounds.low)}, {points(bounds.high)}]" if bounds else NONE
+    return f"[{points(bounds.low)}, {points(bounds.high)}]" if bounds else DASH
 
 
 def difference_with_interval(summary: Summary | None, n: int) -> str:
@@ -58,7 +58,7 @@ def difference_with_interval(summary: Summary | None, n: int) -> str:
     The number of pairs is added if it is not the row's `n`.
     """
     if summary is None:
-        return NONE
+        return DASH
     bounds = limits(summary)
     brackets = f" [{signed(bounds.low)}, {signed(bounds.high)}]" if bounds else ""
     return f"{signed(summary.mean)}{brackets}{'' if summary.n == n else f' ({summary.n})'}"
@@ -67,7 +67,7 @@ def difference_with_interval(summary: Summary | None, n: int) -> str:
 def difference(summary: Summary | None, n: int) -> str:
     """`−1.20 ± 0.30`: as `difference_with_interval`, with the standard deviation in place of the interval."""
     if summary is None:
-        return NONE
+        return DASH
     deviation = "" if summary.std is None else f" ± {points(summary.std)}"
     return f"{signed(summary.mean)}{deviation}{'' if summary.n == n else f' ({summary.n})'}"
 
@@ -88,7 +88,7 @@ def percent(share: float) -> str:
 
 
 def count(number: int | None) -> str:
-    return NONE if number is None else f"{number:,}"
+    return DASH if number is None else f"{number:,}"
 
 
 def level(sparsity: float) -> str:
@@ -99,7 +99,7 @@ def value_range(values: Iterable[float | None], show: Callable[[Any], str]) -> s
     """The value if all are equal, otherwise the least and the greatest: seeds may differ in size or cost."""
     known = sorted({value for value in values if value is not None})
     texts = list(dict.fromkeys(show(value) for value in (known[:1] + known[-1:])))
-    return " to ".join(texts) or NONE
+    return " to ".join(texts) or DASH
 
 
 def listing(names: Iterable[object]) -> str:

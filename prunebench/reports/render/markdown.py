@@ -15,6 +15,7 @@ from prunebench.reports.render.blocks import (
     Details,
     Heading,
     Paragraph,
+    Subtitle,
     Table,
     one_line,
 )
@@ -38,7 +39,7 @@ def _block(block: Block) -> str:
     match block:
         case Heading():
             return f"{'#' * block.depth} {escape(block.text)}"
-        case Paragraph():
+        case Paragraph() | Subtitle():
             return escape(block.text)
         case Caution():
             return f"> **Warning:** {escape(block.text)}"

@@ -33,14 +33,14 @@ def parse_formats(text: str, others: Iterable[str]) -> tuple[str, ...]:
     return files.parse_formats(text, (*others, *FORMATS))
 
 
-def figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
     """An empty figure, in inches. It belongs to no window."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), dpi=160, layout="constrained")
 
 
-def drawn(name: str, make: Callable[[], Figure], formats: Iterable[str]) -> dict[str, bytes]:
+def render_figure(name: str, make: Callable[[], Figure], formats: Iterable[str]) -> dict[str, bytes]:
     """Call `make` and write its figure in each of the formats that are pictures; the files' bytes by file name."""
     import matplotlib
 
@@ -67,17 +67,17 @@ def _fix_layout(picture: Figure) -> None:
         axes.set_position((left, bottom, width, height))
 
 
-def shown(names: Iterable[str], name: str) -> str:
+def page_image(names: Iterable[str], name: str) -> str:
     """The file of a picture that a page can show, an SVG or else a PNG, or "" if there is neither."""
     return next((f"{name}.{kind}" for kind in ("svg", "png") if f"{name}.{kind}" in names), "")
 
 
-def plain(text: str) -> str:
+def escape_formula(text: str) -> str:
     """Escape text that matplotlib would read as a formula."""
     return text.replace("$", r"\$")
 
 
-def number(axes: Axes, x: float, y: float, text: str, back: Any, **looks: Any) -> None:
+def draw_number(axes: Axes, x: float, y: float, text: str, back: Any, **looks: Any) -> None:
     """Write a number in the middle of a field with the colour `back`.
 
     The number takes no part in the layout, which would be slow.
@@ -85,7 +85,7 @@ def number(axes: Axes, x: float, y: float, text: str, back: Any, **looks: Any) -
     axes.text(x, y, text, ha="center", va="center", color=text_colour(back), in_layout=False, **looks)
 
 
-def lines_between(axes: Axes, rows: int, columns: int) -> None:
+def draw_grid_lines(axes: Axes, rows: int, columns: int) -> None:
     """Draw white lines between the fields of an image."""
     for y in range(1, rows):
         axes.axhline(y - 0.5, color="white", linewidth=1)

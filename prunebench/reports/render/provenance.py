@@ -28,7 +28,7 @@ def splits(cells: Iterable[Cell]) -> Iterator[tuple[str, str]]:
     yield "split", listing(sorted({cell.split for cell in cells}))
 
 
-def made_with(rows: Iterable[Row]) -> Iterator[tuple[str, str]]:
+def environment_entries(rows: Iterable[Row]) -> Iterator[tuple[str, str]]:
     """The hardware and the versions that matter most."""
     values = environment(rows)
     yield from ((name, "; ".join(values[name])) for name in ENVIRONMENT if name in values)

@@ -16,6 +16,7 @@ from prunebench.reports.render.blocks import (
     Details,
     Heading,
     Paragraph,
+    Subtitle,
     Table,
     one_line,
 )
@@ -37,6 +38,8 @@ def _parts(block: Block, colour: bool, width: int) -> Iterator[str]:
         case Heading():
             text = one_line(block.text)
             yield _styled(text, CYAN, colour) if colour else f"{text}\n{('=' if block.depth == 1 else '-') * len(text)}"
+        case Subtitle():
+            yield _styled(textwrap.fill(one_line(block.text), width), CYAN, colour)
         case Paragraph():
             yield textwrap.fill(one_line(block.text), width)
         case Caution():
@@ -61,8 +64,8 @@ def terminal_table(table: Table, colour: bool = False) -> str:
 
 
 def _entry(text: str, colour: bool) -> str:
-    plain = one_line(text)
-    return _styled(plain, BOLD, colour) if isinstance(text, Bold) else plain
+    terminal_table = one_line(text)
+    return _styled(terminal_table, BOLD, colour) if isinstance(text, Bold) else terminal_table
 
 
 def _note(text: str, width: int) -> str:

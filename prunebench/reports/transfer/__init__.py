@@ -14,8 +14,8 @@ In reading order:
 from __future__ import annotations
 
 from prunebench.planning.transfer import Question, default_controls
-from prunebench.reports.transfer.files import TEXTS, write
+from prunebench.reports.transfer.files import TEXT_FORMATS, write
 from prunebench.reports.transfer.grid import Grid, build
 from prunebench.reports.transfer.page import terminal
 
-__all__ = ["TEXTS", "Grid", "Question", "build", "default_controls", "terminal", "write"]
+__all__ = ["TEXT_FORMATS", "Grid", "Question", "build", "default_controls", "terminal", "write"]

@@ -6,27 +6,27 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from prunebench.reports.render.files import csv_table, saved
+from prunebench.reports.render.files import csv_table, write_files
 from prunebench.reports.render.markdown import markdown
-from prunebench.reports.render.plots import drawn, shown
+from prunebench.reports.render.plots import page_image, render_figure
 from prunebench.reports.transfer.grid import Grid
 from prunebench.reports.transfer.page import blocks, header_blocks
 from prunebench.reports.transfer.plots import heat_map
 from prunebench.results.rows import Row
 
-TEXTS = ("md", "csv")
+TEXT_FORMATS = ("md", "csv")
 # The name of the CSV table and of the heat map.
 NAME = "transfer"
 
 
 def write(grid: Grid, out: Path, formats: Sequence[str], command: str) -> list[Path]:
     """Write the files into the folder `out`, and return their paths."""
-    files = drawn(NAME, lambda: heat_map(grid), formats)
+    files = render_figure(NAME, lambda: heat_map(grid), formats)
     if "csv" in formats:
         files[f"{NAME}.csv"] = to_csv(grid).encode()
     if "md" in formats:
-        files["README.md"] = page(grid, command, shown(files, NAME)).encode()
-    return saved(out, files)
+        files["README.md"] = page(grid, command, page_image(files, NAME)).encode()
+    return write_files(out, files)
 
 
 def page(grid: Grid, command: str, picture: str) -> str:

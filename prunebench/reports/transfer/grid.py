@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from prunebench.planning.transfer import THETA0, Question
 from prunebench.results.rows import Row, order
-from prunebench.results.statistics import Summary, paired, summarise
+from prunebench.results.statistics import Summary, paired_difference, summarise
 from prunebench.results.statistics.matching import CRITERIA, DELTA, matches
 from prunebench.store.schema import Cell
 
@@ -42,7 +42,7 @@ class Scores:
 
     def difference(self, other: Scores, column: str = SCORE) -> Summary | None:
         """The summary of self − other over the seeds that both have, or None without any."""
-        return paired(self.values[column], other.values[column])
+        return paired_difference(self.values[column], other.values[column])
 
 
 @dataclass(frozen=True)

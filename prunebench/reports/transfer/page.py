@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from prunebench.planning.transfer import THETA0
 from prunebench.reports.render.blocks import Block, Bold, Caution, Commands, Heading, Paragraph, Table, one_line
-from prunebench.reports.render.formatting import NONE, difference, level, listing, loss, points, seeds, spread
-from prunebench.reports.render.provenance import environment, made_with, setting, splits
+from prunebench.reports.render.formatting import DASH, difference, level, listing, loss, points, seeds, spread
+from prunebench.reports.render.provenance import environment, environment_entries, setting, splits
 from prunebench.reports.render.terminal import terminal_table
 from prunebench.reports.transfer.grid import Grid, Scores, Target
 from prunebench.results.statistics.matching import CRITERIA
@@ -80,7 +80,7 @@ def difference_table(grid: Grid) -> Table:
 def _difference(grid: Grid, mask: str, target: Target) -> str:
     scores = grid.scores.get((mask, target.name))
     if scores is None:
-        return NONE
+        return DASH
     if scores.summary() is None:
         return "failed" if any(reason != "missing" for reason in scores.gaps.values()) else "missing"
     text = difference(scores.difference(target.dense), len(grid.seeds)) + _star(scores)
@@ -101,7 +101,7 @@ def matching_table(grid: Grid) -> Table:
 def _criteria(grid: Grid, mask: str, target: Target) -> str:
     match = grid.matches_dense(mask, target)
     if all(holds is None for holds in match.values()):
-        return NONE
+        return DASH
     return ", ".join(name for name, holds in match.items() if holds) or "none"
 
 
@@ -117,7 +117,7 @@ def universal_table(grid: Grid) -> Table:
 
 def _count(good: int, known: int, others: int) -> str:
     if not known:
-        return NONE
+        return DASH
     return f"universal ({good} of {others})" if good == others else f"{good} of {known}"
 
 
@@ -131,7 +131,7 @@ def seed_table(grid: Grid, target: Target) -> Table:
             values = scores.values[column]
             by_seed = [points(values.get(seed)) + "*" * (seed in scores.degenerate) for seed in grid.seeds]
             gap = difference(scores.difference(target.dense, column), len(grid.seeds))
-            gap = NONE if scores is target.dense else gap
+            gap = DASH if scores is target.dense else gap
             body.append((name, *(column,) * several, spread(scores.summary(column)), gap, *by_seed))
     metric = ("metric",) * several
     return Table(
@@ -160,7 +160,7 @@ def _setting(grid: Grid) -> Iterator[tuple[str, str]]:
     yield "masks found by", f"{grid.method}, {level(grid.question.sparsity)} of the {grid.unit}s pruned"
     yield from setting(row.cell for row in grid.rows)
     yield from splits(row.cell for row in grid.rows)
-    yield from made_with(grid.rows)
+    yield from environment_entries(grid.rows)
 
 
 def terminal(grid: Grid) -> str:

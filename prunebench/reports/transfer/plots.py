@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from prunebench.reports.render.formatting import difference, level, spread
-from prunebench.reports.render.plots import DIVERGING, figure, lines_between, number, plain
+from prunebench.reports.render.plots import DIVERGING, draw_grid_lines, draw_number, escape_formula, new_figure
 from prunebench.reports.transfer.grid import Grid
 from prunebench.results.statistics import Summary
 
@@ -25,7 +25,7 @@ def heat_map(grid: Grid) -> Figure:
     has the last colour then, and its number all the same.
     """
     rows, columns = len(grid.masks), len(grid.targets)
-    picture = figure(2.4 + 1.05 * columns, 1.65 + 0.45 * rows)
+    picture = new_figure(2.4 + 1.05 * columns, 1.65 + 0.45 * rows)
     axes = picture.add_subplot()
     differences = _differences(grid)
     limit = _limit(grid, differences)
@@ -79,23 +79,23 @@ def _numbers(axes: Axes, grid: Grid, differences: Differences, image: Any) -> No
             mean, _, deviation = difference(summary, len(grid.seeds)).partition(" ± ")
             text = f"{mean}\n± {deviation}" if deviation else mean
             weight = "bold" if mask == target.name else "normal"
-            number(axes, x, y, text, image.cmap(image.norm(100 * summary.mean)), weight=weight, linespacing=1.1)
+            draw_number(axes, x, y, text, image.cmap(image.norm(100 * summary.mean)), weight=weight, linespacing=1.1)
 
 
 def _labels(axes: Axes, grid: Grid) -> None:
     title = f"{grid.method} at sparsity {level(grid.question.sparsity)}: masks across tasks"
-    axes.set_title(plain(title), loc="left")
+    axes.set_title(escape_formula(title), loc="left")
     dense = [spread(target.dense.summary(), n=False).replace(" ± ", "\n± ") for target in grid.targets]
     # The split has a line of its own, because names of tasks fill the width of a column.
     names = [
         f"{target.name}\n({target.cell.split})\ndense {score}"
         for target, score in zip(grid.targets, dense, strict=True)
     ]
-    axes.set_xticks(range(len(names)), list(map(plain, names)))
-    axes.set_yticks(range(len(grid.masks)), list(map(plain, grid.masks)))
+    axes.set_xticks(range(len(names)), list(map(escape_formula, names)))
+    axes.set_yticks(range(len(grid.masks)), list(map(escape_formula, grid.masks)))
     axes.set_xlabel("trained on")
     axes.set_ylabel("mask of")
-    lines_between(axes, len(grid.masks), len(names))
+    draw_grid_lines(axes, len(grid.masks), len(names))
     if grid.controls:
         # A wide line between the masks of tasks and the controls.
         axes.axhline(len(grid.question.masks) - 0.5, color="white", linewidth=6)

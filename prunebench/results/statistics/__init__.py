@@ -18,8 +18,18 @@ from prunebench.results.statistics.summary import (
     T,
     bootstrap,
     interval,
-    paired,
+    paired_difference,
     summarise,
 )
 
-__all__ = ["BOOTSTRAP", "INTERVALS", "Interval", "Summary", "T", "bootstrap", "interval", "paired", "summarise"]
+__all__ = [
+    "BOOTSTRAP",
+    "INTERVALS",
+    "Interval",
+    "Summary",
+    "T",
+    "bootstrap",
+    "interval",
+    "paired_difference",
+    "summarise",
+]

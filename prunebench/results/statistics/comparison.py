@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     import numpy as np
 
 # Fewer pairs give no verdict.
-LEAST_PAIRS = 3
+MIN_PAIRS = 3
 # For up to this many pairs all 2^n assignments of signs are counted.
 MAX_EXACT = 30
 ALPHA, POWER = 0.05, 0.8
 
-BETTER, WORSE, UNDECIDED, FEW, ALIKE = "better", "worse", "undecided", "too few", "no spread"
+BETTER, WORSE, UNDECIDED, TOO_FEW, NO_SPREAD = "better", "worse", "undecided", "too few", "no spread"
 
 
 @dataclass(frozen=True)
@@ -78,13 +78,13 @@ class Comparison:
         BETTER or WORSE: the test rejects. UNDECIDED: it does not. FEW: there are fewer than three pairs. ALIKE: all
         differences are equal, so a t test has no spread to compare their mean with.
         """
-        if self.summary is None or self.n < LEAST_PAIRS:
-            return FEW
+        if self.summary is None or self.n < MIN_PAIRS:
+            return TOO_FEW
         uncorrected: float | None = getattr(self.p, test)
         corrected: float | None = getattr(self.holm, test)
         p = uncorrected if corrected is None else corrected
         if p is None:
-            return ALIKE
+            return NO_SPREAD
         if p >= alpha:
             return UNDECIDED
         return BETTER if self.summary.mean > 0 else WORSE
@@ -101,7 +101,7 @@ def compare(a: Mapping[Any, float], b: Mapping[Any, float]) -> Comparison:
     # The interval of equal differences would be a point, which claims certainty.
     spread = summary.std if min(differences) < max(differences) else None
     untested = Comparison(tuple(keys), differences, summary, interval(summary) if spread else None)
-    if len(differences) < LEAST_PAIRS:
+    if len(differences) < MIN_PAIRS:
         return untested
     p = PValues(t_p(summary), wilcoxon_p(differences), permutation_p(differences))
     if not spread:
@@ -204,7 +204,7 @@ def _signed_sums(sizes: Sequence[float]) -> np.ndarray:
     return sums
 
 
-def least_p(n: int) -> float:
+def smallest_p(n: int) -> float:
     """The smallest two-sided p that the signs of n differences can give: 2 of 2^n, if all have the same sign."""
     return 2.0 ** (1 - n) if n else 1.0
 

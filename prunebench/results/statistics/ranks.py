@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from prunebench.results.statistics.summary import summarise
 
 # With two blocks no difference of ranks reaches Nemenyi's at α = 0.05, however many methods there are.
-LEAST_BLOCKS, LEAST_METHODS = 3, 3
+MIN_BLOCKS, MIN_METHODS = 3, 3
 # Decimals to which scores are compared: smaller differences come from rounding.
 DECIMALS = 12
 
@@ -97,10 +97,10 @@ def rank(scores: Mapping[str, Mapping[str, float]], alpha: float = 0.05) -> Rank
 
 
 def _reason_for_no_test(blocks: int, methods: int) -> str:
-    if methods < LEAST_METHODS:
-        return f"{methods} methods: Friedman's test needs {LEAST_METHODS}"
-    if blocks < LEAST_BLOCKS:
-        return f"{blocks} tasks: too few for ranks to tell methods apart, {LEAST_BLOCKS} are needed"
+    if methods < MIN_METHODS:
+        return f"{methods} methods: Friedman's test needs {MIN_METHODS}"
+    if blocks < MIN_BLOCKS:
+        return f"{blocks} tasks: too few for ranks to tell methods apart, {MIN_BLOCKS} are needed"
     return ""
 
 

@@ -67,7 +67,7 @@ def differences(values: Mapping[int, float], reference: Mapping[int, float]) -> 
     return {seed: values[seed] - reference[seed] for seed in sorted(values.keys() & reference.keys())}
 
 
-def paired(values: Mapping[int, float], reference: Mapping[int, float]) -> Summary | None:
+def paired_difference(values: Mapping[int, float], reference: Mapping[int, float]) -> Summary | None:
     """Summarise value − reference over the seeds in both, or return None if there are none."""
     by_seed = differences(values, reference)
     return summarise(by_seed.values()) if by_seed else None

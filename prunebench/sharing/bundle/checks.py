@@ -13,7 +13,7 @@ from prunebench.errors import PrunebenchError
 from prunebench.hooks.registry import Registry
 from prunebench.planning.graph import Node, mask_key, phases_of
 from prunebench.planning.methods import Method
-from prunebench.recipes.phases import Adopt, Compact, Train, asks_strategy, level, pruned_count
+from prunebench.recipes.phases import Adopt, Compact, Train, calls_strategy, final_sparsity, pruned_count
 from prunebench.recipes.strategy import track
 from prunebench.sharing.bundle.reader import Bundle
 from prunebench.sharing.bundle.strict import dumps
@@ -80,7 +80,7 @@ def _cell(cell: Cell, record: Record, node: Node, names_masks: bool) -> Iterator
     trainings = [step.key for step in path if isinstance(step.phase, Train)]
     said = {
         "trainings": (list(cell.trainings), trainings),
-        "sparsity": (cell.sparsity, level(phases)),
+        "sparsity": (cell.sparsity, final_sparsity(phases)),
         "task": (cell.task, node.experiment.task),
         "seed": (cell.seed, node.experiment.seed),
         "setting": (dict(cell.setting), dict(node.experiment.setting)),
@@ -126,7 +126,7 @@ def at_hand(bundle: Bundle, registry: Registry) -> list[str]:
 def same_code(bundle: Bundle, label: str, registry: Registry) -> bool:
     """Whether a strategy is installed here in the version and source that the bundle declares."""
     try:
-        return label in bundle.manifest.strategies and registry.called(label) == (
+        return label in bundle.manifest.strategies and registry.strategy_key(label) == (
             bundle.manifest.strategies[label].model_dump()
         )
     except PrunebenchError:
@@ -170,7 +170,7 @@ def _same_for_all(record: Record, node: Node | None) -> Iterator[tuple[tuple[str
 
 def _counts(record: Record, node: Node) -> Iterator[str]:
     sparsity, parameters = record.sparsity, record.parameters
-    wanted = pruned_count(level(phases_of(node.lineage())), sparsity.units)
+    wanted = pruned_count(final_sparsity(phases_of(node.lineage())), sparsity.units)
     if sparsity.pruned != wanted:
         yield f"has {sparsity.pruned} of {sparsity.units} units pruned, and {wanted} were asked for"
     if sparsity.realised != sparsity.pruned / sparsity.units:
@@ -225,7 +225,7 @@ def task_at_hand(task: str, registry: Registry) -> Any:
 
 def masks(bundle: Bundle, trees: Trees) -> Iterator[str]:
     """Every mask that was found on the way is listed, with exactly the units gone that were asked for."""
-    asked = {key: node for key, node in trees.nodes.items() if node.phase and asks_strategy(node.phase)}
+    asked = {key: node for key, node in trees.nodes.items() if node.phase and calls_strategy(node.phase)}
     for key in sorted(asked.keys() ^ bundle.masks.keys()):
         yield f"the mask {key} is {'missing' if key in asked else 'none that a recipe asks for'}"
     units: Mapping[str, set[int]] = defaultdict(set)
@@ -236,7 +236,7 @@ def masks(bundle: Bundle, trees: Trees) -> Iterator[str]:
         mask = bundle.masks.get(key)
         if mask is None:
             continue
-        wanted = pruned_count(level(phases_of(node.path())), mask.units)
+        wanted = pruned_count(final_sparsity(phases_of(node.path())), mask.units)
         if mask.pruned != wanted:
             yield f"the mask {key} has {mask.pruned} of {mask.units} units pruned, and {wanted} were asked for"
         if units[key] - {mask.units}:

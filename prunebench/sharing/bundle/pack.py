@@ -13,8 +13,8 @@ from prunebench.hooks.registry import Registry
 from prunebench.planning.graph import Node
 from prunebench.pruning import bitmask
 from prunebench.recipes.options import split_list
-from prunebench.recipes.phases import asks_strategy
-from prunebench.reports.render.files import written
+from prunebench.recipes.phases import calls_strategy
+from prunebench.reports.render.files import write_file
 from prunebench.results.filters import Selection, choose_plans, nothing, one_setting, select
 from prunebench.results.rows import Row, stored_rows
 from prunebench.runtime.environment import version
@@ -56,7 +56,7 @@ def write_bundle(
     if out.suffix != ".zip":
         raise PrunebenchError(f"cannot write a bundle to {str(out)!r}", "expected the name of a zip file")
     data = pack(rows, opened, registry)
-    return written(out, data), len(data)
+    return write_file(out, data), len(data)
 
 
 def pack(rows: Mapping[str, Sequence[Row]], store: Store, registry: Registry) -> bytes:
@@ -109,7 +109,7 @@ def _cells(by_kind: Mapping[str, Sequence[Row]]) -> tuple[list[PlanHead], list[C
     }
     heads = sorted({head for _, head in cells.values()}, key=lambda head: (head.written, head.kind, head.suite))
     number = {head: i for i, head in enumerate(heads)}
-    lines = [CellLine(**dict(cell), plan=number[head]) for cell, head in cells.values()]
+    lines = [CellLine(**vars(cell), plan=number[head]) for cell, head in cells.values()]
     return heads, sorted(lines, key=_order)
 
 
@@ -118,11 +118,11 @@ def _order(cell: CellLine) -> tuple[Any, ...]:
 
 
 def _records(cells: Sequence[Cell], store: Store) -> tuple[dict[str, Record], dict[str, str]]:
-    keys = {key for cell in cells for key in cell.keys}
+    keys = {key for cell in cells for key in cell.record_keys}
     records = store.fetch(keys)
     failed = store.failures(keys - records.keys())
     for cell in cells:
-        if set(cell.keys) - records.keys() and not set(cell.keys) & failed.keys():
+        if set(cell.record_keys) - records.keys() and not set(cell.record_keys) & failed.keys():
             raise PrunebenchError(
                 f"{cell.label} at {cell.sparsity:g} on {cell.task} with seed {cell.seed} is planned and not done",
                 "`prunebench run` goes on with it; or choose less with --tasks and --strategies",
@@ -145,7 +145,9 @@ def _strategies(
     for kind in {plan.kind for plan in plans}:
         for plan in store.plans(kind):
             known |= plan.strategies if (plan.written, plan.command) in meant else {}
-    return {label: known.get(label) or StrategyCode.model_validate(registry.called(label)) for label in sorted(labels)}
+    return {
+        label: known.get(label) or StrategyCode.model_validate(registry.strategy_key(label)) for label in sorted(labels)
+    }
 
 
 def _nodes(records: Mapping[str, Record], codes: Mapping[str, StrategyCode]) -> list[Node]:
@@ -164,11 +166,11 @@ def _nodes(records: Mapping[str, Record], codes: Mapping[str, StrategyCode]) -> 
 
 
 def _masks(nodes: Iterable[Node], store: Store) -> dict[str, MaskLine]:
-    keys = sorted(node.key for node in nodes if node.phase and asks_strategy(node.phase))
+    keys = sorted(node.key for node in nodes if node.phase and calls_strategy(node.phase))
     found = {}
     for key in keys:
         try:
-            found[key] = MaskLine(key=key, **store.load("masks", key, bitmask.described))
+            found[key] = MaskLine(key=key, **store.load("masks", key, bitmask.summary))
         except InputMissing as error:
             raise PrunebenchError(str(error), "`prunebench run` makes it again") from None
     return found

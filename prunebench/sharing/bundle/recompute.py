@@ -18,7 +18,7 @@ from prunebench.errors import PrunebenchError
 from prunebench.hooks.registry import Registry
 from prunebench.sharing.bundle.reader import Bundle
 from prunebench.store.schema import Evaluation, Record
-from prunebench.tasks.metrics import Scorer, filled, majority, undefined
+from prunebench.tasks.metrics import Scorer, fill_undefined, majority_scores, undefined_keys
 from prunebench.tasks.task import DataSource, Split, Task, TaskData
 
 # Sums of floating-point numbers may round otherwise in another build of numpy; nobody gains by a hundred thousandth
@@ -76,13 +76,13 @@ class Checker:
     ) -> Checker:
         """Raises PrunebenchError where task, metric or data are not at hand, or the data are others."""
         task: Task = registry.get("tasks", name)
-        scorer = Scorer.of(task, registry.get("metrics", task.metric))
+        scorer = Scorer.from_spec(task, registry.get("metrics", task.metric))
         data = task.load(DataSource(Path(glue_dir) if glue_dir else None))
         if data.fingerprint() != fingerprint:
             raise PrunebenchError(f"the data of {name} here is {data.fingerprint()}, and the bundle's is {fingerprint}")
-        data = data.limited(*limits)
+        data = data.limit(*limits)
         guess = {
-            evaluation: majority(labels(data.train), labels(split), scorer)
+            evaluation: majority_scores(labels(data.train), labels(split), scorer)
             for evaluation, split in data.evaluations.items()
         }
         return cls(task, data, scorer, guess)
@@ -110,8 +110,8 @@ class Checker:
             return
         predicted, expected = array.tolist(), labels(split)
         found = self.scorer(predicted, expected)
-        yield "metrics", filled(found), said.metrics
-        yield "degenerate", undefined(found), said.degenerate
+        yield "metrics", fill_undefined(found), said.metrics
+        yield "degenerate", undefined_keys(found), said.degenerate
         yield "majority", self.majorities[evaluation], said.majority
         yield "examples", len(split), said.examples
 

@@ -111,7 +111,7 @@ def _copy(trees: Trees, path: Sequence[Node], moving: Sequence[str]) -> Node:
 
 def keys(cells: Sequence[Cell]) -> list[str]:
     """The records of these cells and of the trainings on their way."""
-    return list(dict.fromkeys(key for cell in cells for key in cell.keys))
+    return list(dict.fromkeys(key for cell in cells for key in cell.record_keys))
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ def _bits(bundle: Bundle, trees: Trees, key: str, store: Store) -> Iterator[str]
         asked = node.phase.mask if isinstance(node.phase, Adopt) else node.key
         if node.phase is None or not stores_mask(node.phase):
             continue
-        found = store.load("masks", asked, bitmask.described)
+        found = store.load("masks", asked, bitmask.summary)
         if found != bundle.masks[asked].model_dump(exclude={"key"}):
             yield f"has another mask {asked}"
 

@@ -9,7 +9,7 @@ from typing import Any
 from prunebench.errors import PrunebenchError
 from prunebench.planning.graph import Node, RecipeStep, add_steps, key_below
 from prunebench.recipes import phases
-from prunebench.recipes.phases import Adopt, Phase, Prune, Train, asks_strategy
+from prunebench.recipes.phases import Adopt, Phase, Prune, Train, calls_strategy
 from prunebench.recipes.schedules import Cubic
 from prunebench.sharing.bundle.strict import check_fields
 from prunebench.store.schema import Experiment, PhaseEntry, StrategyCode
@@ -42,7 +42,7 @@ class Trees:
 
     def step(self, entry: PhaseEntry, moving: set[str]) -> RecipeStep:
         phase, label = _phase(entry), entry.strategy
-        if asks_strategy(phase) != bool(label):
+        if calls_strategy(phase) != bool(label):
             raise PrunebenchError(
                 f"the phase {entry.phase} calls {f'the strategy {label}' if label else 'no strategy'}"
             )

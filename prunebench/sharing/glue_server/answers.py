@@ -11,7 +11,7 @@ from prunebench.models.loading import model_source, positions
 from prunebench.store.schema import Experiment, Location
 from prunebench.tasks.task import Split
 from prunebench.training import batching
-from prunebench.training.evaluation import decide, predict
+from prunebench.training.evaluation import predict, predictions
 
 
 class Answerer:
@@ -32,4 +32,4 @@ class Answerer:
         blank = 0.0 if self.workspace.task.is_regression else 0
         data = batching.encode(self.tokenizer, Split(texts, [blank] * len(texts[0])), self.length)
         logits = predict(self.network, data, precision=self.experiment.precision, device=self.experiment.device)
-        return [float(value) for value in decide(self.workspace.task, logits)]
+        return [float(value) for value in predictions(self.workspace.task, logits)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from prunebench.errors import PrunebenchError, unknown
+from prunebench.errors import PrunebenchError, unknown_name
 from prunebench.sharing.bundle import archive
 from prunebench.tasks.glue.layout import AX, LAYOUTS, SCORES
 
@@ -59,7 +59,7 @@ def files_of(tasks: Iterable[str]) -> list[ServerFile]:
     """The files that models of these tasks answer. Raises PrunebenchError for a task that the server does not have."""
     wanted = set(tasks)
     for task in sorted(wanted - set(TASKS)):
-        raise unknown("task of GLUE's test server", task, TASKS)
+        raise unknown_name("task of GLUE's test server", task, TASKS)
     return [file for file in FILES if file.task in wanted]
 
 

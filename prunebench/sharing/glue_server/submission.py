@@ -17,16 +17,16 @@ from prunebench.planning import experiment
 from prunebench.planning.graph import Plan, PlannedCell
 from prunebench.planning.suite import Suite, resolve
 from prunebench.recipes.schedules import check_sparsity
-from prunebench.reports.render.files import written
+from prunebench.reports.render.files import write_file
 from prunebench.sharing.glue_server import server
 from prunebench.sharing.glue_server.server import ServerFile
-from prunebench.tasks.glue.test_splits import Unlabelled, load_tests
+from prunebench.tasks.glue.test_splits import UnlabelledSplit, load_test_splits
 from prunebench.tasks.task import DataSource
 
 # The suite where neither a suite nor tasks are named.
 SUITE = "glue"
 KIND = "glue-submission"
-Tests = Mapping[str, Mapping[str, Unlabelled]]
+Tests = Mapping[str, Mapping[str, UnlabelledSplit]]
 
 
 def submit(
@@ -73,8 +73,8 @@ def submit(
         "models": models,
         "filled": [file.name for file in missing] if fill_missing else [],
     }
-    note = written(out.with_suffix(".json"), json.dumps(about, indent=1, ensure_ascii=False) + "\n")
-    return written(out, data), note, len(answers)
+    note = write_file(out.with_suffix(".json"), json.dumps(about, indent=1, ensure_ascii=False) + "\n")
+    return write_file(out, data), note, len(answers)
 
 
 def _suite(
@@ -88,18 +88,20 @@ def _suite(
     return replace(resolved, seeds=(seed,), strategies=(strategy,), sparsities={"": (sparsity,)})
 
 
-def _tests(files: Sequence[ServerFile], glue_dir: str | None, console: Console) -> dict[str, dict[str, Unlabelled]]:
+def _tests(
+    files: Sequence[ServerFile], glue_dir: str | None, console: Console
+) -> dict[str, dict[str, UnlabelledSplit]]:
     """The test splits that the files answer, read before anything is trained for them.
 
     One that is missing is an error, except for the diagnostic set, which a copy of MNLI may lack.
     """
     source = DataSource(Path(glue_dir) if glue_dir else None)
-    tests: dict[str, dict[str, Unlabelled]] = {}
+    tests: dict[str, dict[str, UnlabelledSplit]] = {}
     for file in files:
         if file.source in tests:
             continue
         try:
-            tests[file.source] = load_tests(file.source, source)
+            tests[file.source] = load_test_splits(file.source, source)
         except PrunebenchError as error:
             if file.source == file.task:
                 raise

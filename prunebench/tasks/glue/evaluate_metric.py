@@ -12,7 +12,7 @@ import datasets
 import evaluate
 
 from prunebench.tasks.glue.metrics import scores
-from prunebench.tasks.metrics import filled
+from prunebench.tasks.metrics import fill_undefined
 
 _CITATION = "Wang et al. 2019, GLUE: A Multi-Task Benchmark and Analysis Platform for Natural Language Understanding"
 _INPUTS = """
@@ -49,4 +49,4 @@ class GlueMetric(evaluate.Metric):  # type: ignore[misc]  # `evaluate` has no ty
         )
 
     def _compute(self, *, predictions: Any = None, references: Any = None, **_: Any) -> dict[str, float]:
-        return filled(scores(self.config_name, predictions, references))
+        return fill_undefined(scores(self.config_name, predictions, references))

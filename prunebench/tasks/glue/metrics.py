@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from prunebench.errors import unknown
+from prunebench.errors import unknown_name
 from prunebench.tasks.metrics import MetricSpec, Scores
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def _load_glue(config: str) -> Any:
 
 def _keys(config: str) -> tuple[str, ...]:
     if config not in GLUE_KEYS:
-        raise unknown("configuration of the metric 'glue'", config, GLUE_KEYS)
+        raise unknown_name("configuration of the metric 'glue'", config, GLUE_KEYS)
     return GLUE_KEYS[config]
 
 

@@ -18,7 +18,7 @@ from prunebench.tasks.task import DataSource
 
 
 @dataclass(frozen=True)
-class Unlabelled:
+class UnlabelledSplit:
     """A split without labels: texts in columns, and the server's number of each row."""
 
     texts: tuple[list[str], ...]
@@ -28,7 +28,7 @@ class Unlabelled:
         return len(self.index)
 
 
-def load_tests(config: str, source: DataSource) -> dict[str, Unlabelled]:
+def load_test_splits(config: str, source: DataSource) -> dict[str, UnlabelledSplit]:
     """The test splits of a GLUE task or of the diagnostic set "ax", with the hub's names of the splits.
 
     Raises PrunebenchError if a split is missing or malformed.
@@ -41,11 +41,11 @@ def load_tests(config: str, source: DataSource) -> dict[str, Unlabelled]:
     return {name: _from_tsv(layout, source.glue_dir / layout.folder, files) for name, files in layout.tests.items()}
 
 
-def _from_hub(layout: Layout, data: Mapping[str, Any]) -> dict[str, Unlabelled]:
+def _from_hub(layout: Layout, data: Mapping[str, Any]) -> dict[str, UnlabelledSplit]:
     return {name: _hub_split(layout, data, name) for name in layout.tests}
 
 
-def _hub_split(layout: Layout, data: Mapping[str, Any], name: str) -> Unlabelled:
+def _hub_split(layout: Layout, data: Mapping[str, Any], name: str) -> UnlabelledSplit:
     if name not in data:
         raise PrunebenchError(f"{layout.config} has no split {name!r}", f"its splits: {', '.join(map(str, data))}")
     split = data[name]
@@ -56,7 +56,7 @@ def _hub_split(layout: Layout, data: Mapping[str, Any], name: str) -> Unlabelled
     return _check(tuple(columns[text] for text in layout.texts), columns["idx"], f"{layout.config}, split {name}")
 
 
-def _from_tsv(layout: Layout, folder: Path, files: tuple[str, ...]) -> Unlabelled:
+def _from_tsv(layout: Layout, folder: Path, files: tuple[str, ...]) -> UnlabelledSplit:
     path = next((folder / file for file in files if (folder / file).is_file()), folder / files[0])
     header, rows = tsv.read_table(path)
     text_columns = [tsv.column_index(column, header, path) for column in layout.tsv_texts]
@@ -74,7 +74,7 @@ def _from_tsv(layout: Layout, folder: Path, files: tuple[str, ...]) -> Unlabelle
     return _check(texts, index, str(path))
 
 
-def _check(texts: tuple[list[Any], ...], index: list[int], source: str) -> Unlabelled:
+def _check(texts: tuple[list[Any], ...], index: list[int], source: str) -> UnlabelledSplit:
     """The split, without white space at the ends of texts, as in training."""
     if not index:
         raise PrunebenchError(f"no examples in {source}")
@@ -84,4 +84,4 @@ def _check(texts: tuple[list[Any], ...], index: list[int], source: str) -> Unlab
         for row, text in enumerate(column):
             if not isinstance(text, str):
                 raise PrunebenchError(f"{source}, row {row} has no text")
-    return Unlabelled(tuple([text.strip() for text in column] for column in texts), index)
+    return UnlabelledSplit(tuple([text.strip() for text in column] for column in texts), index)

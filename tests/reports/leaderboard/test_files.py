@@ -21,7 +21,7 @@ from lab import SETTING, Lab, golden_lab
 from pages import GOLDEN
 
 from prunebench import PrunebenchError
-from prunebench.reports.leaderboard import FORMATS, build, parse_formats, render, terminal
+from prunebench.reports.leaderboard import FORMATS, build, parse_formats, render, summarise_rows
 
 
 @pytest.mark.parametrize("name", ["README.md", "results.csv", "results.json", "table.tex"])
@@ -63,7 +63,7 @@ def test_json_holds_the_same_rows_and_the_summary(tmp_path: Path) -> None:
 
 
 def test_terminal_summary() -> None:
-    lines = terminal(golden_lab().rows()).splitlines()
+    lines = summarise_rows(golden_lab().rows()).splitlines()
     assert "rte (dev): accuracy × 100, mean ± std over seeds 0, 1, 2" in lines
     rows_of = [line.split("  ") for line in lines if line.startswith("heads ")]
     assert any("56.50 ± 0.71 (2 of 3)" in row for row in rows_of)
@@ -77,7 +77,7 @@ def test_many_sparsities_stay_within_a_terminal() -> None:
     for seed in (0, 1):
         for level in levels:
             lab.done("rte", "imp", level, seed, level + seed / 100)
-    text = terminal(lab.rows())
+    text = summarise_rows(lab.rows())
     assert max(map(len, text.splitlines())) <= 120
     headers = [line.split()[1:] for line in text.splitlines() if line.startswith("unstructured")]
     assert len(headers) > 1
@@ -128,13 +128,8 @@ def store(tmp_path: Path) -> Path:
     """A store on disk that holds the golden lab."""
     from prunebench.store.store import Store
 
-    lab, store = golden_lab(), Store.create(tmp_path / "store")
-    store.add_plan(lab.cells, "", "prunebench run --tasks rte,mrpc")
-    for record in lab.records.values():
-        store.add_record(record, b"")
-    for failure in lab.failures.values():
-        store.add_failure(failure["key"], failure["reason"])
-    return store.place.folder
+    golden_lab().write(Store.create(tmp_path / "store"))
+    return tmp_path / "store"
 
 
 def run(*arguments: str | Path) -> Any:
@@ -147,7 +142,7 @@ def test_command_renders_a_store(store: Path, tmp_path: Path) -> None:
     out = tmp_path / "out" / "deep"
     result = run("--store", store, "--out", out)
     assert result.exception is None
-    assert result.output.startswith(terminal(golden_lab().rows()))
+    assert result.output.startswith(summarise_rows(golden_lab().rows()))
     files = [out / name for name in ("README.md", "results.csv", "results.json", "table.tex", "index.html")]
     assert result.output.splitlines()[-1] == f"Written: {', '.join(map(str, files))}"
     for name in ("README.md", "results.csv", "results.json", "table.tex"):

@@ -12,7 +12,7 @@ from lab import Lab, golden_lab
 from pages import by_method, page, tables
 
 from prunebench import PrunebenchError
-from prunebench.reports.leaderboard import build, choose
+from prunebench.reports.leaderboard import build, parse_options
 from prunebench.reports.leaderboard.export import to_json
 from prunebench.reports.leaderboard.layout import FULL, blocks
 from prunebench.reports.render.formatting import confidence
@@ -209,7 +209,7 @@ def test_degenerate_values_carry_an_asterisk_also_in_the_average() -> None:
 
 def test_bootstrap_intervals_on_request() -> None:
     rows = golden_lab().rows()
-    page = build(rows, choose(interval="bootstrap"))
+    page = build(rows, parse_options(interval="bootstrap"))
     (section,) = [section for section in page.sections if section.name == "rte"]
     (line,) = [line for line in section.tracks[0].levels[0].lines if line.label == "imp"]
     low, high = scipy.stats.bootstrap(
@@ -227,7 +227,7 @@ def test_bootstrap_intervals_on_request() -> None:
     assert entry["interval"] == pytest.approx({"low": low, "high": high})
     assert "bounds" not in entry["difference"]
     with pytest.raises(PrunebenchError, match=r"unknown interval 'bootstrp'.*'bootstrap'"):
-        choose(interval="bootstrp")
+        parse_options(interval="bootstrp")
 
 
 # --- a page of many rows ---

@@ -10,14 +10,14 @@ import pytest
 from lab import golden_lab
 
 from prunebench import PrunebenchError
-from prunebench.reports.leaderboard import build, choose
+from prunebench.reports.leaderboard import build, parse_options
 from prunebench.reports.leaderboard.layout import blocks
 from prunebench.reports.leaderboard.published import Paper, papers
 from prunebench.reports.render.markdown import markdown
 
 
 def test_published_rows_are_marked_and_state_their_setting() -> None:
-    text = markdown(blocks(build(golden_lab().rows(), choose(published="chen2020,prasanna2020"))))
+    text = markdown(blocks(build(golden_lab().rows(), parse_options(published="chen2020,prasanna2020"))))
     assert "## Published results" in text
     assert "Reported, not measured here, and never ranked: Chen et al. 2020" in text
     assert "Model bert-base-uncased, split dev, 5 seeds" in text
@@ -27,7 +27,7 @@ def test_published_rows_are_marked_and_state_their_setting() -> None:
 
 
 def test_published_rows_change_no_ranking() -> None:
-    plain, with_papers = build(golden_lab().rows()), build(golden_lab().rows(), choose(published="all"))
+    plain, with_papers = build(golden_lab().rows()), build(golden_lab().rows(), parse_options(published="all"))
     assert with_papers.rankings == plain.rankings and with_papers.sections == plain.sections
     assert [paper.name for paper in with_papers.options.published] == ["chen2020", "prasanna2020"]
 
@@ -63,5 +63,5 @@ def test_a_paper_with_a_missing_value_is_refused() -> None:
 )
 def test_options_are_checked(options: dict[str, Any], message: str) -> None:
     with pytest.raises(PrunebenchError) as error:
-        choose(**options)
+        parse_options(**options)
     assert str(error.value) == message

@@ -10,7 +10,7 @@ from lab import golden_lab
 from pages import GOLDEN
 
 from prunebench import PrunebenchError
-from prunebench.reports.leaderboard import choose, render
+from prunebench.reports.leaderboard import parse_options, render
 from prunebench.reports.leaderboard.ranking_rules import RULES
 from prunebench.reports.leaderboard.schema import FORMAT, Results, read
 
@@ -23,7 +23,7 @@ def test_the_golden_file_fits_the_schema() -> None:
 
 def test_every_rule_and_paper_fits_the_schema(tmp_path: Path) -> None:
     for rule in RULES:
-        render(golden_lab().rows(), tmp_path, ["json"], choose(rule, published="all"))
+        render(golden_lab().rows(), tmp_path, ["json"], parse_options(rule, published="all"))
         assert read(tmp_path / "results.json").rank_by == rule
 
 

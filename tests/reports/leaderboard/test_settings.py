@@ -7,7 +7,7 @@ from lab import Lab, golden_lab
 from pages import page
 
 from prunebench import PrunebenchError
-from prunebench.reports.leaderboard import Selection, build, select, terminal
+from prunebench.reports.leaderboard import Selection, build, select, summarise_rows
 from prunebench.results.rows import Row
 
 
@@ -40,7 +40,7 @@ def test_settings_never_mix(setting: dict[str, str], message: str, option: str) 
     with pytest.raises(PrunebenchError) as error:
         build(mixed_rows(**setting))
     assert error.value.message == f"the store holds results under {message}"
-    assert error.value.hint == f"one page shows one: choose with {option}, or say --allow-mixed"
+    assert error.value.hint == f"one page shows one of them: choose with {option}, or pass --allow-mixed"
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_different_hardware_is_a_visible_warning() -> None:
     kinds = "The results of rte were made with 2 kinds of hardware: A GPU; Some CPU, 2 cores."
     assert f"> **Warning:** {kinds}" in text
     assert "come from 2 versions: prunebench 0.1.0, prunebench 0.2.0" in text
-    assert f"warning: {kinds}" in terminal(lab.rows())
+    assert f"warning: {kinds}" in summarise_rows(lab.rows())
     assert "Warning" not in page(golden_lab())
 
 
@@ -129,4 +129,4 @@ def test_nothing_to_show_is_an_error() -> None:
     lab.failures[key] = {"key": key, "reason": "no memory"}
     with pytest.raises(PrunebenchError, match="the first reason: no memory"):
         build(lab.rows())
-    assert "no memory" in terminal(lab.rows())
+    assert "no memory" in summarise_rows(lab.rows())

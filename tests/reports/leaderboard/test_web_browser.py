@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from lab import ATTACKS, Lab, attacked_lab, golden_lab, method_lab
 
-from prunebench.reports.leaderboard import build, choose
+from prunebench.reports.leaderboard import build, parse_options
 from prunebench.reports.leaderboard.page_model import Options
 from prunebench.reports.leaderboard.web import html
 
@@ -74,7 +74,7 @@ CHARTS = ("scores", "strip", "parameters", "spent", "ranks")
 
 
 def test_the_page_opens_and_draws(open_page: OpenPage) -> None:
-    page = open_page(golden_lab(), choose(published="all"))
+    page = open_page(golden_lab(), parse_options(published="all"))
     assert page.title() == "Leaderboard"
     for name in CHARTS:
         drawn = page.locator(f"#{name} svg.main-svg").count()
@@ -131,7 +131,7 @@ def test_the_keyboard_sorts(open_page: OpenPage) -> None:
 
 
 def test_filters_and_search(open_page: OpenPage) -> None:
-    page = open_page(golden_lab(), choose(published="chen2020"))
+    page = open_page(golden_lab(), parse_options(published="chen2020"))
     status = page.locator("#count")
     everything = status.inner_text()
     page.select_option("#filter-metric", "F1")
@@ -313,7 +313,7 @@ def test_text_contrast_meets_wcag(open_page: OpenPage, scheme: str) -> None:
 
 
 def test_all_controls_have_accessible_names(open_page: OpenPage) -> None:
-    page = open_page(golden_lab(), choose(published="all"))
+    page = open_page(golden_lab(), parse_options(published="all"))
     unnamed = page.evaluate(
         """[...document.querySelectorAll("input, select, button, [role=region], [role=img], table")].filter((element) =>
              !(element.labels && element.labels.length) && !element.textContent.trim() && !element.ariaLabel

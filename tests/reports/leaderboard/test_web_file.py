@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lab import golden_lab, method_lab
 from plotly.offline import get_plotlyjs
 
-from prunebench.reports.leaderboard import build, choose
+from prunebench.reports.leaderboard import build, parse_options
 from prunebench.reports.leaderboard.web import html
 from prunebench.reports.leaderboard.web.chart_data import chart_data, to_script
 from prunebench.reports.render.blocks import one_line
@@ -70,7 +70,7 @@ def test_a_script_element_holds_any_text(value: Any) -> None:
 
 
 def test_the_file_is_self_contained() -> None:
-    tags = parsed(html(build(golden_lab().rows(), choose(published="all"))))
+    tags = parsed(html(build(golden_lab().rows(), parse_options(published="all"))))
     assert {tag for tag, _ in tags.elements} & {"link", "img", "iframe", "object", "base", "form"} == {"form"}
     assert [names for tag, names in tags.elements if tag == "script"] == [("type", "id"), (), ()]
 
@@ -115,6 +115,6 @@ def test_cost_in_seconds_if_it_is_known() -> None:
 
 
 def test_reported_rows_are_not_among_the_entries() -> None:
-    data = chart_data(build(golden_lab().rows(), choose(published="chen2020")))
+    data = chart_data(build(golden_lab().rows(), parse_options(published="chen2020")))
     assert {row["setting"] for row in data["reported"]} == {"bert-base-uncased, dev, n = 5"}
     assert len(data["entries"]) == len(chart_data(build(golden_lab().rows()))["entries"])

@@ -10,7 +10,7 @@ from importlib.resources import files
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from prunebench.errors import PrunebenchError, unknown
+from prunebench.errors import PrunebenchError, unknown_name
 
 ALL = "all"
 
@@ -75,7 +75,7 @@ def papers(selection: tuple[str, ...]) -> tuple[Paper, ...]:
     known = names()
     for name in selection:
         if name not in (*known, ALL):
-            raise unknown("published table", name, [*known, ALL])
+            raise unknown_name("published table", name, [*known, ALL])
     return tuple(_read(name) for name in (known if ALL in selection else sorted(set(selection))))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from prunebench.reports.leaderboard.page_model import Match, Section, Track
 from prunebench.reports.render.blocks import Table
-from prunebench.reports.render.formatting import NONE, level, listing, loss
+from prunebench.reports.render.formatting import DASH, level, listing, loss
 from prunebench.results.statistics.matching import CRITERIA
 
 TICKET = "winning ticket"
@@ -47,11 +47,11 @@ def describe_criteria(delta: float) -> tuple[str, ...]:
 
 def _largest(sparsity: float | None, failing_below: Sequence[float]) -> str:
     if sparsity is None:
-        return NONE
+        return DASH
     return f"{level(sparsity)} (not {listing(map(level, failing_below))})" if failing_below else level(sparsity)
 
 
 def _ticket(match: Match) -> str:
     if not match.trains_from_theta0:
         return "n/a"
-    return NONE if match.winning_ticket is None else level(match.winning_ticket)
+    return DASH if match.winning_ticket is None else level(match.winning_ticket)

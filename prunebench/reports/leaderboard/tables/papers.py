@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from prunebench.reports.leaderboard.published import Paper, Reported
 from prunebench.reports.leaderboard.tables.columns import split_columns
 from prunebench.reports.render.blocks import Table
-from prunebench.reports.render.formatting import NONE, level, listing, metric_name
+from prunebench.reports.render.formatting import DASH, level, listing, metric_name
 
 REPORTED = "reported"
 
@@ -50,7 +50,7 @@ def _header(paper: Paper, column: int) -> str:
 def _reported(row: Reported, column: int) -> str:
     mean = row.mean[column]
     if mean is None:
-        return NONE
+        return DASH
     return f"{mean:.1f}" + (f" ± {row.std[column]:.1f}" if row.std else "")
 
 

@@ -9,7 +9,7 @@ from prunebench.reports.leaderboard.page_model import RANK, RETAINED, Placement,
 from prunebench.reports.leaderboard.tables.columns import split_columns
 from prunebench.reports.leaderboard.tables.scores import DENSE, MAJORITY
 from prunebench.reports.render.blocks import Bold, Table
-from prunebench.reports.render.formatting import NONE, level, listing, points, spread
+from prunebench.reports.render.formatting import DASH, level, listing, points, spread
 from prunebench.results.statistics import Summary
 
 
@@ -56,7 +56,7 @@ def _column(ranking: Ranking, standing: Standing, references: Sequence[str], lab
 
 def _entry(placement: Placement | None, rule: str, alone: bool) -> str:
     if placement is None:
-        return NONE
+        return DASH
     if placement.rank is None:
         return "not ranked" if placement.summary is None else f"{amount(placement.summary, rule)} (not ranked)"
     if alone:
@@ -67,13 +67,13 @@ def _entry(placement: Placement | None, rule: str, alone: bool) -> str:
 
 def rank_text(placement: Placement) -> str:
     """`#1`, `#2=` for a tie, or a dash without a rank."""
-    return NONE if placement.rank is None else f"#{placement.rank}{'=' if placement.tied else ''}"
+    return DASH if placement.rank is None else f"#{placement.rank}{'=' if placement.tied else ''}"
 
 
 def amount(summary: Summary | None, rule: str) -> str:
     """What methods are ranked by: an average rank as it is, anything else × 100."""
     if summary is None:
-        return NONE
+        return DASH
     return f"{summary.mean:.2f}" if rule == RANK else spread(summary, n=False)
 
 

@@ -8,7 +8,7 @@ from prunebench.reports.leaderboard.page_model import Level, Line, Score, Sectio
 from prunebench.reports.leaderboard.significance import TEST
 from prunebench.reports.leaderboard.tables.columns import split_columns
 from prunebench.reports.render.blocks import Bold, Table
-from prunebench.reports.render.formatting import NONE, confidence, difference_with_interval, level, points, spread
+from prunebench.reports.render.formatting import DASH, confidence, difference_with_interval, level, points, spread
 
 DENSE = "dense"
 MAJORITY = "majority class"
@@ -23,8 +23,8 @@ def score_table(section: Section, track: Track, entry: Level) -> Table:
     lines = _lines(section, entry)
     body = [[line.label, *(text for score in line.scores for text in _score(score))] for line in lines]
     # The difference between the dense runs and themselves is meaningless.
-    body[0][2::2] = [NONE] * len(section.columns)
-    body.insert(1, [MAJORITY, *(text for value in section.majority for text in (points(value), NONE))])
+    body[0][2::2] = [DASH] * len(section.columns)
+    body.insert(1, [MAJORITY, *(text for value in section.majority for text in (points(value), DASH))])
     headers = ["method", *(text for column in section.columns for text in (column, "Δ dense [95 %]"))]
     has_notes = any(line.gaps for line in lines)
     if has_notes:
@@ -85,7 +85,7 @@ def seed_table(section: Section, track: Track, entry: Level) -> Table:
             (line.label, *metric, *_values(line.scores[i], section.seeds)) for line in _lines(section, entry)
         ]
         majority = (points(section.majority[i]),) * (3 + len(section.seeds))
-        body += [dense, (MAJORITY, *metric, NONE, *majority), *rows]
+        body += [dense, (MAJORITY, *metric, DASH, *majority), *rows]
     return Table(
         title=table_title(section, track, f"sparsity {level(entry.sparsity)}, every seed"),
         headers=("method", *("metric",) * several, *SPREAD, *(f"seed {seed}" for seed in section.seeds)),
@@ -125,7 +125,7 @@ def _column(section: Section, entry: Level, labels: Sequence[str], metric: int) 
 def _short(line: Line | None, metric: int) -> str:
     """A score as mean ± std, with the number of seeds only if some are missing."""
     if line is None:
-        return NONE
+        return DASH
     score = line.scores[metric]
     if score.summary is None:
         return "failed" if line.reasons else "missing"

@@ -9,7 +9,7 @@ from statistics import median
 from prunebench.reports.leaderboard.page_model import Line, Section, Track
 from prunebench.reports.leaderboard.tables.scores import table_title
 from prunebench.reports.render.blocks import Table
-from prunebench.reports.render.formatting import NONE, count, level, percent, value_range
+from prunebench.reports.render.formatting import DASH, count, level, percent, value_range
 
 
 def size_table(section: Section, track: Track) -> Table:
@@ -33,14 +33,14 @@ def _sizes(line: Line) -> Iterator[str]:
     yield value_range((outcome.realised for outcome in outcomes), percent)
     before = value_range((outcome.encoder_before for outcome in outcomes), percent)
     after = value_range((outcome.encoder_after for outcome in outcomes), percent)
-    yield f"{before} → {after}" if outcomes else NONE
+    yield f"{before} → {after}" if outcomes else DASH
     left = value_range((outcome.parameters_left for outcome in outcomes), count)
     share = value_range((outcome.parameters_left / outcome.parameters_total for outcome in outcomes), percent)
-    yield f"{left} ({share})" if outcomes else NONE
+    yield f"{left} ({share})" if outcomes else DASH
     for amount in ("trainings", "steps"):
         find = value_range((getattr(outcome.find, amount) for outcome in outcomes), count)
         train = value_range((getattr(outcome.train, amount) for outcome in outcomes), count)
-        yield f"{find} + {train}" if outcomes else NONE
+        yield f"{find} + {train}" if outcomes else DASH
 
 
 def _speed(dense: Line, line: Line) -> str:
@@ -54,6 +54,6 @@ def _speed(dense: Line, line: Line) -> str:
         for outcome in (*dense.outcomes, *line.outcomes)
     }
     if not all(rates) or len(machines) > 1:
-        return NONE
+        return DASH
     of_dense, own = map(median, rates)
     return f"{own / of_dense:.2f} × ({own:,.0f}/s)"

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from prunebench.reports.leaderboard.page_model import Page, Ranking, Score, Section
-from prunebench.reports.leaderboard.retention import kept, sections
+from prunebench.reports.leaderboard.retention import retention_points, sections_with_tasks
 from prunebench.reports.render.blocks import one_line
 from prunebench.reports.render.formatting import limits, metric_name, round_digits
 from prunebench.results.statistics import Summary
@@ -32,7 +32,7 @@ Indices = Mapping[str, int]
 
 def chart_data(page: Page) -> dict[str, Any]:
     """All data of the page as JSON values. Scores are × 100, with a few more digits than are shown."""
-    with_tasks = sections(page)
+    with_tasks = sections_with_tasks(page)
     controls = {DENSE: False, **{method.label: bool(method.control_of) for method in page.methods}}
     labels = sorted(controls, key=lambda label: (label != DENSE, controls[label], label))
     tracks = list(dict.fromkeys([*(track.name for section, _ in with_tasks for track in section.tracks), DENSE]))
@@ -110,7 +110,7 @@ def _seeds(seeds: Sequence[int], score: Score) -> tuple[list[float | None], list
 def _retention(
     number: int, section: Section, group: Sequence[Section], methods: Indices, tracks: Indices
 ) -> Iterator[list[Any]]:
-    for entry in kept(section, group):
+    for entry in retention_points(section, group):
         summary = entry.place.summary
         yield [
             *(number, tracks[entry.track], entry.sparsity, methods[entry.place.label]),

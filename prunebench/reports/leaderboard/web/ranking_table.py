@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from prunebench.reports.leaderboard.page_model import RANK, RETAINED, Placement, Ranking
 from prunebench.reports.leaderboard.tables.rankings import amount, gap_notes, methods_in_order, rank_text
 from prunebench.reports.leaderboard.tables.scores import DENSE, MAJORITY
-from prunebench.reports.render.formatting import NONE, level, points
+from prunebench.reports.render.formatting import DASH, level, points
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def ranking_table(ranking: Ranking) -> RankingTable:
 
 def _cell(column: dict[str, tuple[int, Placement]], label: str, rule: str) -> RankingCell:
     if label not in column:
-        return RankingCell("", NONE, position=len(column))
+        return RankingCell("", DASH, position=len(column))
     position, placement = column[label]
     text = amount(placement.summary, rule)
     bar = 0.0 if rule == RANK or placement.summary is None else min(100.0, max(0.0, 100 * placement.summary.mean))

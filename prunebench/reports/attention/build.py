@@ -24,7 +24,7 @@ from prunebench.tasks.task import load_data
 TEXTS, TOKENS = 3, 24
 
 
-def look(
+def build(
     cells: Sequence[PlannedCell],
     where: Location,
     store: Store,
@@ -38,7 +38,7 @@ def look(
     experiment = cells[0].leaf.experiment
     of_task = workspace(experiment, where, registry)
     tokenizer = load_tokenizer(model_source(where.model or experiment.model.name, registry))
-    chosen = list(texts) or some_texts(of_task, where, tokenizer)
+    chosen = list(texts) or short_texts(of_task, where, tokenizer)
     name, data = next(iter(of_task.evaluations.items()))
     found = []
     for cell in cells:
@@ -46,7 +46,7 @@ def look(
         score, check = trained_models.compare_with_record(cell, model, store)
         said = measures(model.model, data, tokenizer.sep_token_id, tokenizer.cls_token_id)
         shown = maps(model.model, tokenizer, chosen, model.protocol.max_length, experiment.device)
-        gone = heads_gone(cell, model, store)
+        gone = pruned_heads(cell, model, store)
         label = f"{cell.method.label} {cell.sparsity:g}" if cell.sparsity else cell.method.label
         found.append(
             Model(
@@ -70,16 +70,16 @@ def look(
     )
 
 
-def some_texts(of_task: Workspace, where: Location, tokenizer: Any) -> list[tuple[str, ...]]:
+def short_texts(of_task: Workspace, where: Location, tokenizer: Any) -> list[tuple[str, ...]]:
     """The first short texts of dev, or simply the first ones if none is short."""
     data = load_data(of_task.task, where.glue_dir)
-    data = data.limited(of_task.protocol.train_limit, of_task.protocol.eval_limit)
+    data = data.limit(of_task.protocol.train_limit, of_task.protocol.eval_limit)
     texts = list(zip(*next(iter(data.evaluations.values())).texts, strict=True))
     short = [text for text in texts[:200] if len(tokenizer(*text)["input_ids"]) <= TOKENS]
     return (short or texts)[:TEXTS]
 
 
-def heads_gone(cell: PlannedCell, model: Workspace, store: Store) -> np.ndarray:
+def pruned_heads(cell: PlannedCell, model: Workspace, store: Store) -> np.ndarray:
     """Which heads are pruned, as booleans of shape (layers, heads); all False unless the method prunes heads."""
     pruned = np.zeros((len(model.prunable.layers), model.prunable.heads), dtype=bool)
     if cell.method.unit == "head" and mask_key(cell.leaf):

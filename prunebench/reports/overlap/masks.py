@@ -11,12 +11,12 @@ from prunebench.errors import PrunebenchError
 from prunebench.hooks.registry import Registry
 from prunebench.models.architecture import LINEARS, Architecture
 from prunebench.models.sources import read_config
-from prunebench.pruning.bitmask import Packed, unpack
+from prunebench.pruning.bitmask import Bitmask, unpack
 from prunebench.results.rows import Row
 from prunebench.store.schema import Cell, Record
 
 # The sparsity at which Chen et al. 2020 transfer masks, used if none is named.
-USUAL = 0.7
+DEFAULT_SPARSITY = 0.7
 
 
 class Store(Protocol):
@@ -28,7 +28,7 @@ class Store(Protocol):
 
 
 @dataclass(frozen=True, order=True)
-class Place:
+class Location:
     """Where a group of units lies: its layer, −1 if it belongs to none, and its matrix, or "heads" or "neurons"."""
 
     layer: int
@@ -36,7 +36,7 @@ class Place:
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class MethodMask:
     """A method's mask on a task with a seed.
 
     `places` says for each group of `packed` where it lies. `heads` is the number of heads of a layer, 0 if unknown.
@@ -46,26 +46,26 @@ class Found:
     task: str
     seed: int
     unit: str
-    packed: Packed
-    places: Mapping[str, Place]
+    packed: Bitmask
+    places: Mapping[str, Location]
     heads: int
 
 
-def levels(rows: Iterable[Row]) -> list[float]:
+def mask_sparsities(rows: Iterable[Row]) -> list[float]:
     """The sparsities that have masks, in rising order."""
     return sorted({row.cell.sparsity for row in rows if has_mask(row.cell)})
 
 
-def choose(rows: Sequence[Row], sparsity: float | None) -> float:
+def choose_sparsity(rows: Sequence[Row], sparsity: float | None) -> float:
     """The given sparsity, or the one nearest to `USUAL`. Raises PrunebenchError if there are no masks at it."""
-    known = levels(rows)
+    known = mask_sparsities(rows)
     if not known:
         raise PrunebenchError(
             "there are no masks to compare",
             "`prunebench run` makes some; of a run by an earlier version it names them when it is said again",
         )
     if sparsity is None:
-        return min(known, key=lambda level: abs(level - USUAL))
+        return min(known, key=lambda level: abs(level - DEFAULT_SPARSITY))
     if sparsity not in known:
         raise PrunebenchError(
             f"there are no masks at sparsity {sparsity:g}", f"known: {', '.join(f'{level:g}' for level in known)}"
@@ -73,7 +73,7 @@ def choose(rows: Sequence[Row], sparsity: float | None) -> float:
     return sparsity
 
 
-def masks(rows: Iterable[Row], sparsity: float, store: Store, registry: Registry) -> list[Found]:
+def load_masks(rows: Iterable[Row], sparsity: float, store: Store, registry: Registry) -> list[MethodMask]:
     """The masks of methods at that sparsity, as far as they are in the store.
 
     Controls are left out, because they have their method's mask or a random one.
@@ -86,11 +86,11 @@ def masks(rows: Iterable[Row], sparsity: float, store: Store, registry: Registry
         record = store.record(cell.key)
         if record is None:
             continue
-        packed: Packed = store.load("masks", cell.mask, unpack)
+        packed: Bitmask = store.load("masks", cell.mask, unpack)
         family = registry.get("models", record.experiment.model.family)
-        places = {name: place(name, family) for name in packed.shapes}
+        places = {name: locate(name, family) for name in packed.shapes}
         heads = _heads(cell, record, packed, registry)
-        found.append(Found(cell.label, cell.task, cell.seed, cell.unit, packed, places, heads))
+        found.append(MethodMask(cell.label, cell.task, cell.seed, cell.unit, packed, places, heads))
     return found
 
 
@@ -99,20 +99,20 @@ def has_mask(cell: Cell) -> bool:
     return bool(cell.mask) and not cell.control_of and not cell.mask_from and bool(cell.sparsity)
 
 
-def place(name: str, family: Architecture) -> Place:
+def locate(name: str, family: Architecture) -> Location:
     """Where a group lies, by its name: a parameter of one of the family's Linears, or `layer.{i}.heads`."""
     if structure := re.fullmatch(r"layer\.(\d+)\.(heads|neurons)", name):
-        return Place(int(structure[1]), structure[2])
+        return Location(int(structure[1]), structure[2])
     matrices = {getattr(family, part): part for part in LINEARS}
     linear = re.search(rf"\.{re.escape(family.layers)}\.(\d+)\.(.+)\.weight$", name)
     if linear and linear[2] in matrices:
-        return Place(int(linear[1]), matrices[linear[2]])
+        return Location(int(linear[1]), matrices[linear[2]])
     if family.pooler and name.endswith(f".{family.pooler}.weight"):
-        return Place(-1, "pooler")
-    return Place(-1, name)
+        return Location(-1, "pooler")
+    return Location(-1, name)
 
 
-def _heads(cell: Cell, record: Record, packed: Packed, registry: Registry) -> int:
+def _heads(cell: Cell, record: Record, packed: Bitmask, registry: Registry) -> int:
     """The number of heads of a layer, from the mask itself, the record, or the checkpoint that a plugin brings."""
     if cell.unit == "head":
         return max(shape[0] for shape in packed.shapes.values())

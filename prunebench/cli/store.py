@@ -1,0 +1,192 @@
+"""`prunebench store`: what a store holds, and how to remove, collect and merge results."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from prunebench.cli.options import store_option
+from prunebench.cli.selecting import filter_options, select_cells, suite_argument
+from prunebench.errors import PrunebenchError
+
+if TYPE_CHECKING:
+    from prunebench.store.contents import Overview
+    from prunebench.store.store import Store
+
+# Complaints beyond this number are only counted.
+SHOWN = 20
+
+dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would go, and remove nothing.")
+
+
+@click.group()
+def store() -> None:
+    """List, remove, collect and merge what a store holds."""
+
+
+@store.command()
+@store_option
+def ls(store: str) -> None:
+    """Show runs, models, methods, versions of the code, cells and bytes.
+
+    Runs are listed with the newest last, at UTC. A cell that several runs ask for counts once in the total.
+    """
+    from prunebench.store.contents import overview
+    from prunebench.store.store import Store
+
+    opened = Store.open(store)
+    result = overview(opened)
+    _warn(opened.complaints)
+    click.echo("\n".join(_lines(opened, result)))
+
+
+@store.command()
+@suite_argument
+@store_option
+@filter_options
+@click.option("--all", "everything", is_flag=True, help="Everything in the store.")
+@click.option("--yes", is_flag=True, help="Do not ask for a confirmation.")
+@dry_run_option
+def rm(suite: str | None, store: str, everything: bool, yes: bool, dry_run: bool, **filters: str) -> None:
+    """Remove results.
+
+    Of SUITE, or of all runs, the cells that the options name; with only other strategies named, dense cells stay.
+    Removed cells leave their plans, and records and masks go that no other cell refers to.
+    """
+    from prunebench.store import maintenance
+    from prunebench.store.store import Store
+
+    if not (suite or everything or any(filters.values())):
+        raise PrunebenchError("nothing is selected", "name a SUITE or options such as --strategies, or say --all")
+    opened = Store.open(store)
+    plans = maintenance.read_plans(opened)
+    cells = select_cells(plans.values(), suite, **filters)
+    if not cells:
+        raise PrunebenchError("no cell is selected", "`prunebench store ls` shows what there is")
+    if dry_run:
+        click.echo(f"Would go: {_many_cells(len(cells))}; {maintenance.removal(opened, plans, cells)}")
+        return
+    with maintenance.exclusive(opened) as claims:
+        removal = maintenance.removal(opened, plans, cells)
+        _warn(opened.complaints)
+        text = f"{_many_cells(len(cells))} of {opened.name}; {removal}"
+        if not yes and not _confirmed(f"Remove {text}?"):
+            click.echo("Nothing is removed")
+            return
+        maintenance.apply(opened, removal, claims)
+    click.echo(f"Removed: {text}")
+
+
+@store.command()
+@store_option
+@dry_run_option
+def gc(store: str, dry_run: bool) -> None:
+    """Remove files that no run refers to.
+
+    Records, masks, weights, models, checkpoints and failures that no plan of the store needs, damaged files that were
+    set aside, and temporary files that are older than a day.
+    """
+    from prunebench.store import maintenance
+    from prunebench.store.store import Store
+
+    opened = Store.open(store)
+    if dry_run:
+        removal = maintenance.garbage(opened)
+    else:
+        with maintenance.exclusive(opened) as claims:
+            removal = maintenance.garbage(opened)
+            maintenance.apply(opened, removal, claims)
+    _warn(opened.complaints)
+    if removal:
+        click.echo(f"{'Would go' if dry_run else 'Removed'}: {removal}")
+    else:
+        click.echo(f"Nothing is left over in {opened.name}")
+    if removal.spared:
+        click.echo(f"Not touched: {removal.spared} files that may belong to cells which are not done")
+
+
+@store.command()
+@click.argument("other", metavar="OTHER")
+@store_option
+def merge(other: str, store: str) -> None:
+    """Add the results of OTHER, a store or a bundle.
+
+    Runs, records with their logits, masks and failures. Where both have a record of one result, that of this store
+    stays, and a difference is reported. A bundle has predictions in place of logits, and neither masks nor weights.
+    """
+    from prunebench.store import merging
+    from prunebench.store.store import Store
+
+    if Path(other).suffix == ".zip":
+        from prunebench.sharing.bundle.reader import open_bundle
+
+        bundle = open_bundle(Path(other))
+        kinds = dict.fromkeys(plan.kind for plan in bundle.manifest.plans)
+        plans = [plan for kind in kinds for plan in bundle.plans(kind)]
+        result = merging.merge_bundle(Store.create(store), bundle, plans)
+    else:
+        source = Store.open(other)
+        result = merging.merge_store(Store.create(store), source)
+    _warn([*result.damaged, *result.differing])
+    click.echo(f"Merged into {store}: {result}")
+    if Path(other).suffix == ".zip" and result.added["records"]:
+        click.echo(
+            "The bundle gave scores and predictions, but no masks or weights:"
+            " `prunebench masks` and `prunebench bundle` need a run that makes these again"
+        )
+    click.echo(f"Show everything: prunebench leaderboard --all --store {store}")
+
+
+def _confirmed(question: str) -> bool:
+    if not sys.stdin.isatty():
+        raise PrunebenchError("a removal needs a confirmation", "expected a terminal, or --yes")
+    return click.confirm(question)
+
+
+def _many_cells(number: int) -> str:
+    from prunebench.runtime.progress import plural
+
+    return plural(number, "cell")
+
+
+def _warn(lines: Iterable[str]) -> None:
+    complaints = list(lines)
+    for line in complaints[:SHOWN]:
+        click.echo(line, err=True)
+    if len(complaints) > SHOWN:
+        click.echo(f"and {len(complaints) - SHOWN} more", err=True)
+
+
+def _lines(store: Store, result: Overview) -> Iterable[str]:
+    from tabulate import tabulate
+
+    from prunebench.store.contents import size_text
+
+    states = ", ".join(f"{result.cells[state]} {state}" for state in ("done", "failed", "missing"))
+    yield f"{store.name}: {_many_cells(result.cells.total())}, {states}"
+    if result.plans:
+        header = ("when", "kind", "suite", "cells", "done", "failed", "missing", "command")
+        rows = [
+            (
+                plan.written[:16].replace("T", " "),
+                *(plan.kind, plan.suite or "-", len(plan.cells)),
+                *(counts[state] for state in ("done", "failed", "missing")),
+                plan.command,
+            )
+            for plan, counts in result.plans
+        ]
+        yield from ("", tabulate(rows, header, tablefmt="plain", disable_numparse=[0, 7]), "")
+    for name, values in {
+        "models": result.models,
+        "methods": result.methods,
+        "protocols": result.protocols,
+        "code": result.codes,
+    }.items():
+        yield f"{name + ':':<11}{', '.join(values) or '-'}"
+    total = sum(size for _, size in result.files.values())
+    kinds = ", ".join(f"{kind} {size_text(size)} ({number})" for kind, (number, size) in result.files.items())
+    yield f"{'bytes:':<11}{kinds or '-'}; together {size_text(total)}"

@@ -1,0 +1,171 @@
+"""Put the results of another store, or of a bundle, into a store. What is here already stays as it is."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from pydantic import ValidationError
+
+from prunebench.errors import PrunebenchError
+from prunebench.runtime.progress import plural
+from prunebench.store import serialization
+from prunebench.store.backends import LocalBackend
+from prunebench.store.contents import WORDS, key_of, kind_of
+from prunebench.store.schema import Failure, Record, StoredPlan
+from prunebench.store.serialization import Damaged
+from prunebench.store.store import SUFFIX, Store, file_name, logits_file
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# What may differ between two records of the same result: cost, the machine, and the names of the same model and data.
+MAY_DIFFER = ("seconds", "peak_memory_mb", "environment", "root")
+# Records that are read at a time, with their logits.
+BATCH = 200
+
+
+class Bundle(Protocol):
+    """What a bundle gives: records by key, the reasons of failures by key, and the predictions of a record."""
+
+    @property
+    def records(self) -> Mapping[str, Record]: ...
+    @property
+    def reasons(self) -> Mapping[str, str]: ...
+    def predictions(self, key: str) -> Mapping[str, np.ndarray]: ...
+
+
+@dataclass
+class Merge:
+    """What was added, by kind, how many records were here already, and which of them `differ` from the new ones.
+
+    `damaged` files of the other store were left out.
+    """
+
+    added: Counter[str] = field(default_factory=Counter)
+    present: int = 0
+    differing: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        words = [plural(self.added[kind], word) for kind, word in WORDS.items() if self.added[kind]]
+        already = f"; {plural(self.present, 'record')} here already" if self.present else ""
+        return f"{', '.join(words) or 'nothing new'}{already}"
+
+
+def merge_store(store: Store, other: Store) -> Merge:
+    """Copy plans, records with their logits, masks and failures of `other` that `store` lacks."""
+    if _location(store) == _location(other):
+        raise PrunebenchError(f"{other.name!r} is the store itself", "expected another store, or a bundle")
+    merge = Merge()
+    for data in _read(other, "plans").values():
+        try:
+            _add_plan(store, serialization.parse_plan(data), merge)
+        except Damaged as error:
+            merge.damaged.append(f"a plan of {other.name} {error}")
+    _copy_records(store, other, merge)
+    here = {*store.backend.names("masks")}
+    for name in other.backend.names("masks"):
+        if kind_of(name) == "masks" and name not in here:
+            store.backend.write(name, other.backend.read(name))
+            merge.added["masks"] += 1
+    failures = []
+    for name, data in _read(other, "failures").items():
+        try:
+            failures.append(Failure.model_validate_json(data))
+        except ValidationError:
+            merge.damaged.append(f"{other.backend.location(name)} is no failure")
+    _add_failures(store, failures, merge)
+    return merge
+
+
+def merge_bundle(store: Store, bundle: Bundle, plans: Iterable[StoredPlan]) -> Merge:
+    """Add the records of a bundle with their predictions, its failures, and `plans`.
+
+    Predictions take the place of logits: comparisons of examples need no more. A bundle has no masks.
+    """
+    merge = Merge()
+    for plan in plans:
+        _add_plan(store, plan, merge)
+    here = store.fetch(bundle.records.keys())
+    for key, record in bundle.records.items():
+        if key in here:
+            _compare(here[key], record, merge)
+        else:
+            store.add_record(record, serialization.encode_arrays(bundle.predictions(key)))
+            merge.added["records"] += 1
+    _add_failures(store, [Failure(key=key, reason=reason) for key, reason in bundle.reasons.items()], merge)
+    return merge
+
+
+def _location(store: Store) -> str:
+    backend = store.backend
+    return os.path.realpath(backend.folder) if isinstance(backend, LocalBackend) else backend.url
+
+
+def _read(store: Store, kind: str) -> dict[str, bytes]:
+    return store.backend.read_all([name for name in store.backend.names(kind) if kind_of(name) == kind])
+
+
+def _add_plan(store: Store, plan: StoredPlan, merge: Merge) -> None:
+    """Add a plan with the time at which its command was given; `Store.add_plan` would make it the newest."""
+    identifier, data = serialization.encode_plan(plan)
+    name = file_name("plans", identifier)
+    if not store.backend.exists(name):
+        store.backend.write(name, data)
+        merge.added["plans"] += 1
+
+
+def _copy_records(store: Store, other: Store, merge: Merge) -> None:
+    """Copy the files of records, byte for byte, after checking that they are whole."""
+    names = [name for name in other.backend.names("records") if name.endswith(SUFFIX["records"])]
+    for start in range(0, len(names), BATCH):
+        records = dict(_parsed(other.backend.read_all(names[start : start + BATCH]), other, merge))
+        here = store.fetch([record.key for record, _ in records.values()])
+        missing = [record.key for record, _ in records.values() if record.key not in here]
+        logits = other.backend.read_all([logits_file(key) for key in missing])
+        for name, (record, data) in records.items():
+            arrays = logits.get(logits_file(record.key))
+            if record.key in here:
+                _compare(here[record.key], record, merge)
+            elif arrays is not None and not serialization.matches(arrays, data):
+                merge.damaged.append(f"{other.backend.location(name)} has logits that were not written with it")
+            else:
+                # As `Store.add_record` does: whoever sees the record finds its logits.
+                if arrays is not None:
+                    store.backend.write(logits_file(record.key), arrays)
+                store.backend.write(name, data)
+                store.forget_failure(record.key)
+                merge.added["records"] += 1
+
+
+def _parsed(files: Mapping[str, bytes], other: Store, merge: Merge) -> Iterator[tuple[str, tuple[Record, bytes]]]:
+    for name, data in files.items():
+        try:
+            yield name, (serialization.parse_record(data, key_of(name)), data)
+        except Damaged as error:
+            merge.damaged.append(f"{other.backend.location(name)} {error}")
+
+
+def _compare(here: Record, there: Record, merge: Merge) -> None:
+    """Note where two records of one key are not the same result."""
+    merge.present += 1
+    one, other = here.to_json(), there.to_json()
+    fields = [name for name in one | other if name not in MAY_DIFFER and one.get(name) != other.get(name)]
+    if fields:
+        experiment, phases = here.experiment, " ".join(entry.phase for entry in here.phases)
+        merge.differing.append(
+            f"the record {here.key} ({experiment.task}, seed {experiment.seed}, {phases}) differs in"
+            f" {', '.join(sorted(fields))}: the one of this store stays"
+        )
+
+
+def _add_failures(store: Store, failures: Iterable[Failure], merge: Merge) -> None:
+    known = {*store.keys("records"), *store.keys("failures")}
+    for failure in failures:
+        if failure.key not in known:
+            store.add_failure(failure.key, failure.reason, failure.details)
+            merge.added["failures"] += 1

@@ -1,0 +1,84 @@
+"""Suites on the tiny model, run in this process or on an executor."""
+
+from __future__ import annotations
+
+import pytest
+
+from prunebench.execution import scheduler
+from prunebench.execution.display import Lines
+from prunebench.execution.executors.local import SerialExecutor
+from prunebench.execution.scheduler import Dispatch
+from prunebench.hooks.registry import Registry
+from prunebench.planning import experiment, jobs
+from prunebench.planning.suite import Suite, merge
+from prunebench.store.store import Store
+from prunebench.training import loop
+
+
+@pytest.fixture
+def run(tiny_bert, tiny_glue, tmp_path):
+    """Runs a suite on the tiny model; returns the store, the plan and the report. Raises unexpected errors."""
+
+    def run_suite(
+        strategies,
+        sparsities="0.2",
+        tasks="rte",
+        seeds="1",
+        store="store",
+        plugins=(),
+        executor=None,
+        keep=False,
+        **options,
+    ):
+        registry = Registry(plugins)
+        words = {"strategies": strategies, "sparsities": sparsities, "tasks": tasks, "seeds": seeds, **options}
+        where = {"model": str(tiny_bert), "glue_dir": str(tiny_glue), "precision": "fp32", "device": "cpu"}
+        suite = merge(Suite(), {"epochs": "2", "batch_size": "16", "lr": "1e-3", **where, **words})
+        results = Store.create(tmp_path / store)
+        plan = experiment.plan(suite, registry)
+        todo = jobs.jobs_to_run(plan, results, keep=[cell.leaf for cell in plan.cells] if keep else ())
+        dispatch = Dispatch(plan.where, registry.files, slots=2 if executor else 1)
+        with executor or SerialExecutor() as pool:
+            report = scheduler.run(todo, pool, results, Lines(todo), dispatch)
+        if report.unexpected:
+            raise report.unexpected
+        return results, plan, report
+
+    return run_suite
+
+
+@pytest.fixture
+def planned(tiny_bert, tiny_glue, tmp_path):
+    """Plans a suite of one seed and one epoch; returns the plan, the store and a function that runs what is left."""
+
+    def plan_suite(strategies, sparsities="0.2", plugins=(), **options):
+        registry = Registry(plugins)
+        words = {"tasks": "rte", "strategies": strategies, "sparsities": sparsities, "seeds": "1", "epochs": "1"}
+        where = {"model": str(tiny_bert), "glue_dir": str(tiny_glue), "precision": "fp32", "device": "cpu"}
+        plan = experiment.plan(merge(Suite(), {**words, **where, **options}), registry)
+        store = Store.create(tmp_path / "store")
+
+        def finish():
+            todo = jobs.jobs_to_run(plan, store)
+            with SerialExecutor() as pool:
+                return scheduler.run(todo, pool, store, Lines(todo), Dispatch(plan.where, registry.files))
+
+        return plan, store, finish
+
+    return plan_suite
+
+
+@pytest.fixture
+def weights_of_trainings(monkeypatch):
+    """The weights before and after every training in this process, as pairs."""
+    pairs = []
+    real = loop.train
+
+    def spy(model, *args, **kwargs):
+        before = {name: value.detach().clone() for name, value in model.named_parameters()}
+        outcome = real(model, *args, **kwargs)
+        pairs.append((before, {name: value.detach().clone() for name, value in model.named_parameters()}))
+        return outcome
+
+    monkeypatch.setattr(loop, "train", spy)
+    return pairs

@@ -1,0 +1,33 @@
+"""What the tests of whole runs share. They import it as `execution.runs`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+
+def same(record):
+    """A record as JSON, without what may differ between two runs of the same work."""
+    varying = ("seconds", "peak_memory_mb", "environment")
+    return {name: value for name, value in record.to_json().items() if name not in varying}
+
+
+def same_records(store):
+    """All records of a store by key, without what may differ between two runs of the same work."""
+    return {record.key: same(record) for record in store.records()}
+
+
+def records_of(store, plan):
+    """The records of a plan's cells by label, sparsity and seed; None where one is missing."""
+    return {
+        (cell.method.label, cell.sparsity, cell.leaf.experiment.seed): store.record(cell.leaf.key)
+        for cell in plan.cells
+    }
+
+
+def start_command(words, store, *more):
+    """Start `prunebench` in a process of its own, with one thread and pipes for its output."""
+    command = [sys.executable, "-m", "prunebench", *words, "--store", store, *more]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

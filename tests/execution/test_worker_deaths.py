@@ -1,0 +1,201 @@
+"""Workers that die: a job is retried, and its third attempt runs in parts, so that one strategy costs only itself."""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import Future
+
+import pytest
+from execution.runs import records_of, same, same_records
+
+from prunebench.execution import scheduler
+from prunebench.execution.clock import Clock
+from prunebench.execution.display import Lines
+from prunebench.execution.executors.base import Request, WorkerDied, WorkersDied
+from prunebench.execution.executors.local import ProcessExecutor, SerialExecutor
+from prunebench.execution.scheduler import Dispatch
+from prunebench.planning import jobs
+from prunebench.store.schema import JobSpec
+from prunebench.store.store import Store
+
+DIES = """
+import os, signal
+from dataclasses import dataclass
+from pathlib import Path
+from prunebench import Prune, Train, hookimpl
+
+@dataclass(frozen=True)
+class Dies:
+    name = "dies"
+    unit = "weight"
+    times: int = 1
+    def recipe(self, sparsity):
+        return [Train(), Prune(sparsity), Train()]
+    def score(self, ctx):
+        if os.environ.get("DIES"):
+            with open(os.environ["DIES"], "a") as log:
+                log.write("x")
+            if Path(os.environ["DIES"]).stat().st_size <= self.times:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return {name: weight.abs() for name, weight in ctx.weights.items()}
+
+@hookimpl
+def prunebench_strategies():
+    return [Dies]
+"""
+
+
+@pytest.fixture
+def deadly_plugin(tmp_path):
+    """A strategy that kills its worker in its first calls, if $DIES names a file that counts them."""
+    path = tmp_path / "dies.py"
+    path.write_text(DIES)
+    return path
+
+
+def test_a_killed_worker_costs_no_result(run, tmp_path, monkeypatch, capsys, deadly_plugin):
+    """kill -9 in the middle of a job, twice: the records are those of an undisturbed run."""
+    words = {"strategies": "dies[times=2],imp", "plugins": [deadly_plugin]}
+    whole, plan, _ = run(**words, store="whole", executor=ProcessExecutor(Request(2)))
+    monkeypatch.setenv("DIES", str(tmp_path / "log"))
+    store, plan, report = run(**words, executor=ProcessExecutor(Request(2)))
+    assert report.failures == {}
+    assert (tmp_path / "log").read_text() == "xxx"
+    assert capsys.readouterr().err.count("its worker died: it was killed by SIGKILL") == 2
+    for cell in plan.cells:
+        assert same(store.record(cell.leaf.key)) == same(whole.record(cell.leaf.key))
+
+
+def test_a_strategy_that_always_kills_its_worker_fails_alone(run, tmp_path, monkeypatch, capsys, deadly_plugin):
+    """The third attempt runs in parts: the shared training, other branches of the job and what follows them succeed."""
+    words = {"plugins": [deadly_plugin], "seeds": "2"}
+    others = "imp,magnitude,random-pruning,random-pruning[of=heads],heads"
+    whole, plan, _ = run(others, **words, store="whole", executor=ProcessExecutor(Request(2)))
+    monkeypatch.setenv("DIES", str(tmp_path / "log"))
+    store, mixed, report = run(f"dies[times=99],{others}", **words, executor=ProcessExecutor(Request(2)))
+    assert set(report.failures) == {f"rte, seed {seed}, dies[times=99] 0.2: Train Prune(0.2)" for seed in (0, 1)}
+    [reason] = set(report.failures.values())
+    assert reason.startswith("its worker died 3 times: it was killed by SIGKILL")
+    assert (tmp_path / "log").read_text() == "xxxxxx"
+    lost = {label for (label, _, _), record in records_of(store, mixed).items() if record is None}
+    assert lost == {"dies[times=99]"}
+    for cell in plan.cells:
+        assert same(store.record(cell.leaf.key)) == same(whole.record(cell.leaf.key))
+    assert not list((store.backend.folder / "weights").glob("*"))
+    assert capsys.readouterr().err.count("the job is run again") == 4
+
+
+class _Deadly(SerialExecutor):
+    """Dies of a job if `dies(job, times)`, where `times` counts the earlier attempts at it.
+
+    `scored` counts the nodes that jobs which resume were asked to score.
+    """
+
+    def __init__(self, dies, error=WorkerDied):
+        super().__init__()
+        self.dies = dies
+        self.error = error
+        self.attempts = Counter()
+        self.scored = 0
+
+    def submit(self, fn, job, store):
+        spec = JobSpec.model_validate(job)
+        name = spec.anchor, spec.resumes
+        self.attempts[name] += 1
+        self.scored += spec.resumes * len(spec.scored)
+        if self.dies(spec, self.attempts[name] - 1):
+            future = Future()
+            future.set_exception(self.error("as told"))
+            return future
+        return super().submit(fn, job, store)
+
+
+LEAF = """
+from dataclasses import dataclass
+from prunebench import Cubic, Prune, Train, hookimpl
+
+@dataclass(frozen=True)
+class Leaf:
+    name = "leaf"
+    unit = "weight"
+    def recipe(self, sparsity):
+        return [Train(sparsity=Cubic(sparsity / 2, updates=3)), Prune(sparsity)]
+    def score(self, ctx):
+        return {name: weight.abs() for name, weight in ctx.weights.items()}
+
+@hookimpl
+def prunebench_strategies():
+    return [Leaf]
+"""
+
+
+def test_split_jobs_give_what_whole_jobs_give(run, tmp_path):
+    """All kinds of phases, with rewinding to a step, models that are kept, and pruning that is scored as it stands."""
+    (tmp_path / "leaf.py").write_text(LEAF)
+    strategies = "imp,imp[rewind=0.5],imp[rewind=none],magnitude,magnitude-init,random-pruning,random-reinit"
+    strategies += ",layer-shuffle,heads,heads[rescore=true],random-pruning[of=heads],leaf"
+    words = {"strategies": strategies, "sparsities": "0.2,0.5", "epochs": "1", "keep": True}
+    words["plugins"] = [tmp_path / "leaf.py"]
+    whole, _, _ = run(**words, store="whole")
+    executor = _Deadly(lambda job, times: not job.resumes and times < 2)
+    store, _, report = run(**words, executor=executor)
+    assert report.failures == {} and not report.replan
+    assert executor.scored > 0, "parts that write records"
+    assert same_records(store) == same_records(whole)
+    for kind in ("masks", "models", "weights", "failures"):
+        files, expected = (
+            {path.name: path.read_bytes() for path in (tmp_path / name / kind).glob("*")} for name in ("store", "whole")
+        )
+        assert files == expected
+        assert bool(files) == (kind in ("masks", "models"))
+
+
+def test_a_split_job_counts_once_in_the_time_that_is_left(planned, monkeypatch):
+    """On a clock that stands still, a job that was started and is never finished would be left to the end."""
+
+    def still(cls, jobs, store, slots=1, guess=None):
+        return cls(jobs, {}, slots, guess=lambda experiment: 100.0, now=lambda: 0.0)
+
+    monkeypatch.setattr(Clock, "of", classmethod(still))
+    plan, store, _ = planned("magnitude")
+    todo = jobs.jobs_to_run(plan, store)
+    display = Lines(todo)
+    estimates = []
+    display.finished = lambda job, seconds, left, failure: estimates.append(left)
+    with _Deadly(lambda job, times: not job.resumes and times < 2) as executor:
+        report = scheduler.run(todo, executor, store, display, Dispatch(plan.where))
+    assert not report.failures
+    assert executor.attempts[todo[0].key, True] == 1, "it was split"
+    assert estimates[-1].seconds == 0.0
+
+
+def test_a_training_that_dies_three_times_fails_with_what_follows_it(run):
+    executor = _Deadly(lambda job, times: len(job.path) == 1 and job.path[0].phase["phase"] == "Train")
+    store, plan, report = run("imp,magnitude-init", executor=executor)
+    [reason] = set(report.failures.values())
+    assert reason.startswith("its worker died 3 times: as told")
+    assert max(executor.attempts.values()) == 3
+    records = records_of(store, plan)
+    assert {label for (label, _, _), record in records.items() if record is None} == {"dense", "imp"}
+
+
+def test_pruning_at_theta0_that_dies_fails_only_with_what_starts_from_it(run):
+    """An executor that retries by itself gets the parts of a job, but no job a second time as it is."""
+    executor = _Deadly(lambda job, times: not job.path, WorkersDied)
+    store, plan, report = run("imp,magnitude-init", executor=executor)
+    assert list(report.failures) == ["rte, seed 0, magnitude-init 0.2: Prune(0.2)"]
+    assert report.skipped == 1 and not report.replan
+    records = records_of(store, plan)
+    assert {label for (label, _, _), record in records.items() if record is None} == {"magnitude-init"}
+    assert set(executor.attempts.values()) == {1}
+    failed = jobs.failed_before(plan, store.snapshot([node.key for node in plan.nodes()]))
+    assert {node.purpose for node in failed} == {"magnitude-init 0.2"}
+
+
+def test_weights_that_a_killed_run_has_left_for_parts_of_a_job_are_discarded(run, tmp_path):
+    _, plan, _ = run("imp", store="whole")
+    dense = next(cell.leaf for cell in plan.cells if not cell.sparsity)
+    store = Store.create(tmp_path / "store")
+    store.add_bytes("weights", dense.key, b"as the first part of a split job leaves them")
+    run("imp")
+    assert not list((tmp_path / "store" / "weights").iterdir())
