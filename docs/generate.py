@@ -100,8 +100,7 @@ def commands() -> str:
     lines = [
         "# Command line",
         "",
-        "This page is generated from `prunebench COMMAND --help`. `prunebench help` and `prunebench list commands` also",
-        "show the commands of installed plugins.",
+        "This page is generated from `prunebench COMMAND --help`. `prunebench --help` also shows the commands of plugins.",
     ]
     for entry in built_in("commands"):
         for path, command in _walk((entry.name,), entry.value):
@@ -130,11 +129,11 @@ def figure() -> bytes:
     import prunebench
     from prunebench.reports.figures import pictures
     from prunebench.reports.figures.style import settings
-    from prunebench.reports.render.plots import drawn
+    from prunebench.reports.render.plots import render_figure
 
     page = prunebench.load(ROOT / BUNDLE).leaderboard().page
     with settings():
-        (data,) = drawn(FIGURE, pictures(page)[FIGURE], ["png"]).values()
+        (data,) = render_figure(FIGURE, pictures(page)[FIGURE], ["png"]).values()
     return data
 
 
