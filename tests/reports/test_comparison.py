@@ -176,7 +176,8 @@ def test_the_bootstrap_interval_on_request() -> None:
     assert rte.interval.high < ends["percentile"][1] - 0.001
     assert rte.interval != at(report(), "rte", 0.3).comparison.interval
     assert numbers(found) == numbers(report())
-    assert "with the bootstrap (BCa, 9,999 resamples; for less than about ten seeds too narrow) interval" in text(found)
+    bootstrap = "with the bootstrap (BCa, 9,999 resamples; too narrow for fewer than about ten seeds) interval"
+    assert bootstrap in text(found)
     # Without spread there is none of either kind.
     assert at(found, "mnli", 0.3).comparison.interval is None
 
@@ -205,7 +206,7 @@ def test_ranks_over_tasks_need_three_methods() -> None:
     assert low.ranking.ranks == {"imp": 1.0, "magnitude": 2.0, "random-pruning": 3.0}
     # χ² of three tasks that all agree is 3·2 = 6, and its p e⁻³.
     assert (low.ranking.chi2, low.ranking.p) == (pytest.approx(6), pytest.approx(np.exp(-3)))
-    assert high.ranking.reason == "2 tasks: too few for ranks to tell methods apart, 3 are needed"
+    assert high.ranking.reason == "2 tasks: ranks need at least 3 to tell methods apart"
 
 
 def test_every_table_names_its_split() -> None:
@@ -540,7 +541,7 @@ def test_a_sparsity_without_a_critical_difference_is_named(tmp_path: Path) -> No
     store = stored(compare_lab(), tmp_path / "store")
     out = tmp_path / "ranks.svg"
     result = run("imp", "magnitude", "random-pruning", "--store", store, "--format", "svg", "--out", out)
-    reason = "2 tasks: too few for ranks to tell methods apart, 3 are needed"
+    reason = "2 tasks: ranks need at least 3 to tell methods apart"
     assert result.stderr == f"Not drawn: sparsity 0.5, 2 tasks (dev): {reason}\n"
     assert [text for text in svg_texts(out) if text.startswith("sparsity")] == ["sparsity 0.3, 3 tasks (dev)"]
 
@@ -549,7 +550,10 @@ def test_a_sparsity_without_a_critical_difference_is_named(tmp_path: Path) -> No
     ("arguments", "message"),
     [
         (["imp", "magnitude"], "there is no critical difference to draw: 2 methods (expected 3 methods or more"),
-        (["imp", "magnitude", "--reference", "dense", "--sparsities", "0.5"], "to draw: 2 tasks: too few for ranks"),
+        (
+            ["imp", "magnitude", "--reference", "dense", "--sparsities", "0.5"],
+            "to draw: 2 tasks: ranks need at least 3",
+        ),
         (["imp", "magnitude", "dense", "--tasks", "rte"], "to draw: at no sparsity do all methods share two tasks"),
     ],
 )
