@@ -42,8 +42,13 @@ def test_links_lead_somewhere(document):
         path, _, anchor = target.partition("#")
         file = folder / path if path else ROOT / document
         assert file.exists(), f"{document} links to {target}"
-        anchors = {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in HEADING.findall(file.read_text())} if anchor else {anchor}  # fmt: skip
-        assert anchor in anchors, f"{document} links to {target}"
+        if anchor:
+            anchors = {_anchor(heading) for heading in HEADING.findall(file.read_text())}
+            assert anchor in anchors, f"{document} links to {target}"
+
+
+def _anchor(heading: str) -> str:
+    return re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-")
 
 
 def test_every_page_is_in_the_navigation():
