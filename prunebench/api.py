@@ -257,7 +257,7 @@ class Recorder(Console):
 
 
 def load(
-    source: str | Path = STORE,
+    source: str | Path | Bundle = STORE,
     suite: str | None = None,
     *,
     everything: bool = False,
@@ -267,11 +267,15 @@ def load(
 
     Of a store those of the last run, of all runs of `suite`, or `everything`; of a bundle all, or those of `suite`.
     """
-    path = Path(source)
-    opened: Store | Bundle = open_bundle(path) if path.suffix == ".zip" and path.is_file() else Store.open(source)
+    opened = source if isinstance(source, Bundle) else _open(source)
     plans = choose_plans(opened.plans(), suite, everything or isinstance(opened, Bundle))
     with without_collection():
         return Results(stored_rows(plans, opened), opened, Registry(plugins))
+
+
+def _open(source: str | Path) -> Store | Bundle:
+    path = Path(source)
+    return open_bundle(path) if path.suffix == ".zip" and not path.is_dir() else Store.open(source)
 
 
 def _strategies(strategies: Strategies) -> tuple[list[str] | str | None, list[Path]]:

@@ -61,16 +61,16 @@ def references(store: Store, plans: Iterable[StoredPlan]) -> References:
     result = References()
     paths: dict[str, list[str]] = {}
     for plan in plans:
-        records = store.fetch({key for cell in plan.cells for key in cell.keys})
+        records = store.fetch({key for cell in plan.cells for key in cell.record_keys})
         for key, record in records.items():
             # Another plan may know the strategies in another version than the one that made the record.
             paths[key] = paths.get(key) or path_keys(record, plan.strategies)
         for cell in plan.cells:
-            result.records.update(cell.keys)
+            result.records.update(cell.record_keys)
             result.models.add(cell.key)
             result.masks |= {cell.mask} - {""}
             if cell.key not in records:
-                result.unfinished.update(cell.keys)
+                result.unfinished.update(cell.record_keys)
     result.masks.update(key for path in paths.values() for key in path)
     result.complete = not result.unfinished and all(paths.values())
     return result

@@ -19,7 +19,7 @@ from prunebench.execution.executors.local import ProcessExecutor, SerialExecutor
 from prunebench.execution.executors.resources import Resources, make_executor, request_for
 from prunebench.hooks.registry import Registry
 from prunebench.planning.suite import Suite
-from prunebench.runtime import progress
+from prunebench.runtime import devices, progress
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

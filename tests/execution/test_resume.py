@@ -27,7 +27,7 @@ def test_a_run_goes_on_after_an_interrupt_inside_a_training(run, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(embedding_subset.EmbeddingSubset, "_mend", interrupt)
+        patched.setattr(embedding_subset.EmbeddingSubset, "_restore", interrupt)
         with pytest.raises(KeyboardInterrupt):
             run("magnitude", store="stopped")
     store, plan, _ = run("magnitude", store="stopped")
@@ -43,7 +43,7 @@ import sys
 from prunebench.runtime import progress
 if not hasattr(sys, "print_step"):  # a worker loads its plugins by itself
     sys.print_step = lambda moment: print("step", moment.step, file=sys.stderr, flush=True)
-    progress.listen(sys.print_step)
+    progress.add_listener(sys.print_step)
 """
 
 

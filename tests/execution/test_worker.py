@@ -15,6 +15,7 @@ from prunebench.hooks.registry import Registry
 from prunebench.planning import jobs
 from prunebench.pruning import masks
 from prunebench.recipes.phases import Prune, Train
+from prunebench.runtime import memory
 from prunebench.store.store import Store
 from prunebench.training import loop
 
@@ -154,7 +155,7 @@ def test_a_job_keeps_freed_memory_and_compares_models_on_a_few_examples(planned,
 
     monkeypatch.setattr(measurements, "COMPARED", 5)
     monkeypatch.setattr(measurements, "predict", counted)
-    monkeypatch.setattr(machine, "keep_memory", lambda: kept.append(True))
+    monkeypatch.setattr(memory, "keep_memory", lambda: kept.append(True))
     plan, store, finish = planned("heads", "0.5")
     assert finish().done == len(kept) > 0
     assert store.record(plan.cells[-1].leaf.key).checks["compact_agrees"] is True

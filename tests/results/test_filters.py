@@ -82,12 +82,10 @@ def test_the_page_of_a_mixture_says_so_and_loses_nothing() -> None:
 
 def test_the_command_refuses_a_mixture_or_says_it(tmp_path: Path) -> None:
     lab, place = two_precisions(), Store.create(tmp_path / "store")
-    place.add_plan(lab.cells, "", "prunebench run")
-    for record in lab.records.values():
-        place.add_record(record, b"")
+    lab.write(place)
     arguments = ["--store", str(tmp_path / "store")]
     refused = CliRunner().invoke(leaderboard, arguments).exception
-    assert isinstance(refused, PrunebenchError) and "choose with --precision, or say --allow-mixed" in str(refused)
+    assert isinstance(refused, PrunebenchError) and "choose with --precision, or pass --allow-mixed" in str(refused)
     shown = CliRunner().invoke(leaderboard, [*arguments, "--allow-mixed"]).output
     assert "warning: Mixed: 2 precisions for rte: 'bf16', 'fp32'." in shown
     assert "imp {precision=bf16}" in shown
