@@ -36,9 +36,11 @@ def test_help_describes_each_command():
 
 def groups(command):
     """The names of the options under each heading of a command's help."""
-    text = call(command, "--help").out
-    parts = re.split(r"^(\S.*):\n", text, flags=re.MULTILINE)[1:]
-    return {title: re.findall(r"^  (--[a-z-]+)", rows, re.MULTILINE) for title, rows in zip(*[iter(parts)] * 2)}
+    parts = re.split(r"^(\S.*):\n", call(command, "--help").out, flags=re.MULTILINE)
+    return {
+        title: re.findall(r"^  (--[a-z-]+)", rows, re.MULTILINE)
+        for title, rows in zip(parts[1::2], parts[2::2], strict=True)
+    }
 
 
 def test_the_options_of_run_stand_in_groups():

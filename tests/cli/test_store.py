@@ -67,9 +67,11 @@ def test_rm_asks_before_it_removes(store, words, answer):
     assert contents(store) == before
     answer("y")
     result = call("store", "rm", "--strategies", "magnitude", "--store", "store")
-    assert result.last.endswith("Removed: 1 cell of store; 1 record, 1 mask: " + result.last.rpartition(": ")[2])
+    assert "Removed: 1 cell of store; 1 record, 1 mask: " in result.last
     assert call("store", "ls", "--store", "store").out.startswith("store: 1 cell, 1 done")
-    assert "To run:        2 phases, 1 training" in call("plan", *words, "--store", "store").out
+    # The dense model is trained again, because its weights are not in the store.
+    again = "To run:        3 phases, 2 trainings, 1 of them again for masks"
+    assert again in call("plan", *words, "--store", "store").out
 
 
 def test_rm_needs_a_terminal_or_yes(store):
@@ -166,10 +168,7 @@ def test_merge_of_a_store(store, words):
 
 def test_merge_into_a_new_store(store):
     assert call("store", "merge", "store", "--store", "new").status == 0
-    assert (
-        contents(store).items()
-        >= {n: d for n, d in contents(store.parent / "new").items() if n != "store.json"}.items()
-    )
+    assert contents(store.parent / "new") == contents(store)
 
 
 def test_merge_of_a_bundle_says_what_it_lacks(store, words):
@@ -186,16 +185,15 @@ def test_merge_of_a_bundle_says_what_it_lacks(store, words):
 
 
 def test_merge_reports_differences(store):
-    assert call("store", "merge", "store", "--store", "new").status == 0
-    other = Store.open(store)
-    for record in list(Store.open("new").records()):
-        changed = Store.create("changed")
+    losses = {record.key: record.loss for record in Store.open(store).records()}
+    changed = Store.create("changed")
+    for record in Store.open(store).records():
         changed.add_record(record.model_copy(update={"loss": 1.25}), b"")
     result = call("store", "merge", "changed", "--store", "store")
     assert result.status == 0
     assert result.out.startswith("Merged into store: nothing new; 2 records here already")
     assert result.err.count("differs in loss: the one of this store stays") == 2
-    assert {record.loss for record in Store.open(store).records()} == {record.loss for record in other.records()}
+    assert {record.key: record.loss for record in Store.open(store).records()} == losses
 
 
 def test_merge_of_nothing_is_one_line(store):
