@@ -136,9 +136,31 @@ def allow_mixed(rows: Sequence[Row]) -> tuple[list[Row], tuple[str, ...]]:
 
 
 def _with_results(rows: Sequence[Row]) -> list[Row]:
-    done = {(row.cell.task, row.cell.setting) for row in rows if row.status == "done"}
-    tasks = {task for task, _ in done}
-    return [row for row in rows if row.cell.task not in tasks or (row.cell.task, row.cell.setting) in done]
+    """The rows without those that have no results and could only stand in the way of the others.
+
+    A task without any result stays, and is shown as missing, if another task has results under the same model and
+    arithmetic, and under the same protocol where both belong to one benchmark. Otherwise it was only ever planned.
+    """
+    done = [row for row in rows if row.status == "done"]
+    with_results = {(row.cell.task, row.cell.setting) for row in done}
+    tasks = {task for task, _ in with_results}
+    models = {_model_and_arithmetic(row) for row in done}
+    protocols: dict[str, set[str]] = {}
+    for row in done:
+        protocols.setdefault(row.cell.benchmark, set()).add(row.cell.setting.protocol)
+
+    def stays(row: Row) -> bool:
+        if row.cell.task in tasks or not done:
+            return not done or (row.cell.task, row.cell.setting) in with_results
+        same_protocol = row.cell.setting.protocol in protocols.get(row.cell.benchmark, {row.cell.setting.protocol})
+        return same_protocol and _model_and_arithmetic(row) in models
+
+    return list(filter(stays, rows))
+
+
+def _model_and_arithmetic(row: Row) -> tuple[str, ...]:
+    setting = row.cell.setting
+    return setting.model_fingerprint, setting.precision, setting.device, setting.prunable
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,7 @@ def test_ranks_over_tasks_need_three_methods() -> None:
     assert low.ranking.ranks == {"imp": 1.0, "magnitude": 2.0, "random-pruning": 3.0}
     # χ² of three tasks that all agree is 3·2 = 6, and its p e⁻³.
     assert (low.ranking.chi2, low.ranking.p) == (pytest.approx(6), pytest.approx(np.exp(-3)))
-    assert high.ranking.reason == "2 tasks: too few for ranks to tell methods apart, 3 are needed"
+    assert high.ranking.reason == "2 tasks: ranks need at least 3 to tell methods apart"
 
 
 def test_every_table_names_its_split() -> None:

@@ -63,7 +63,7 @@ def test_a_sparsity_without_a_critical_difference_is_named(tmp_path: Path) -> No
     store = write_store(compare_lab(), tmp_path / "store")
     out = tmp_path / "ranks.svg"
     result = run("imp", "magnitude", "random-pruning", "--store", store, "--format", "svg", "--out", out)
-    reason = "2 tasks: too few for ranks to tell methods apart, 3 are needed"
+    reason = "2 tasks: ranks need at least 3 to tell methods apart"
     assert result.stderr == f"Not drawn: sparsity 0.5, 2 tasks (dev): {reason}\n"
     assert [text for text in svg_texts(out) if text.startswith("sparsity")] == ["sparsity 0.3, 3 tasks (dev)"]
 
@@ -72,7 +72,7 @@ def test_a_sparsity_without_a_critical_difference_is_named(tmp_path: Path) -> No
     ("arguments", "message"),
     [
         (["imp", "magnitude"], "there is no critical difference to draw: 2 methods (expected at least 3 methods"),
-        (["imp", "magnitude", "--reference", "dense", "--sparsities", "0.5"], "to draw: 2 tasks: too few for ranks"),
+        (["imp", "magnitude", "--reference", "dense", "--sparsities", "0.5"], "to draw: 2 tasks: ranks need at least 3"),
         (["imp", "magnitude", "dense", "--tasks", "rte"], "to draw: no sparsity has two tasks that all methods share"),
     ],
 )

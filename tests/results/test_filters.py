@@ -171,3 +171,19 @@ def test_scores_of_two_machines_are_a_warning() -> None:
     lab.done("rte", "imp", 0.5, 1, 0.5, environment={"hardware": "A GPU"})
     said = "2 kinds of hardware: A GPU; Some CPU, 2 cores"
     assert f"warning: The results of rte were made with {said}." in summarise_rows(lab.rows())
+
+
+@pytest.mark.parametrize("other", [{"model": "other/bert", "model_fingerprint": "beef"}, {"precision": "bf16"}])
+def test_what_was_only_planned_with_another_model_blocks_nothing(other: dict[str, str]) -> None:
+    lab = Lab()
+    add(lab, "dense", 0.0, 0, 0.6)
+    lab.plan("mrpc", "dense", 0.0, 0, setting=other)
+    assert {row.cell.task for row in one_setting(lab.rows())} == {"rte"}
+
+
+def test_a_task_without_results_of_the_same_run_is_shown_as_missing() -> None:
+    lab = Lab()
+    add(lab, "dense", 0.0, 0, 0.6)
+    lab.plan("mrpc", "dense", 0.0, 0)
+    lab.plan("mnli", "dense", 0.0, 0, setting={"protocol": "glue-1"})
+    assert {row.cell.task for row in one_setting(lab.rows())} == {"rte", "mrpc"}

@@ -118,9 +118,9 @@ def test_without_a_rejection_all_methods_are_tied() -> None:
 @pytest.mark.parametrize(
     ("methods", "tasks", "reason"),
     [
-        (2, 9, "2 methods: Friedman's test needs 3"),
-        (5, 2, "2 tasks: too few for ranks to tell methods apart, 3 are needed"),
-        (0, 0, "0 methods: Friedman's test needs 3"),
+        (2, 9, "2 methods: Friedman's test needs at least 3"),
+        (5, 2, "2 tasks: ranks need at least 3 to tell methods apart"),
+        (0, 0, "0 methods: Friedman's test needs at least 3"),
     ],
 )
 def test_too_few_methods_or_tasks_have_no_test_and_are_tied(methods: int, tasks: int, reason: str) -> None:

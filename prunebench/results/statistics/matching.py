@@ -19,10 +19,10 @@ STRICT, EACH_SEED, ONE_STD, NON_INFERIOR = "strict", "each-seed", "one-std", "no
 CRITERIA: dict[str, str] = {
     STRICT: "The mean over the seeds is at least the mean of the dense runs of the same seeds.",
     EACH_SEED: "Every seed is at least as good as the dense run of that seed.",
-    ONE_STD: "The mean is at least the mean less one sample standard deviation (ddof = 1) of the dense runs of the "
-    "same seeds, which is the relaxation of Chen et al. 2020.",
-    NON_INFERIOR: "The lower limit of the paired two-sided 95 % t interval of method − dense lies above −δ, where δ is "
-    "one point unless another is named.",
+    ONE_STD: "The mean over the seeds is at least the dense mean minus one sample standard deviation (ddof = 1) of "
+    "the dense runs of the same seeds (the relaxation of Chen et al. 2020).",
+    NON_INFERIOR: "The lower limit of the paired two-sided 95 % t interval of method − dense lies above −δ. By "
+    "default δ is one point.",
 }
 # The default δ, for scores from 0 to 1: one point of a hundred.
 DELTA = 0.01

@@ -98,9 +98,9 @@ def rank(scores: Mapping[str, Mapping[str, float]], alpha: float = 0.05) -> Rank
 
 def _reason_for_no_test(blocks: int, methods: int) -> str:
     if methods < MIN_METHODS:
-        return f"{methods} methods: Friedman's test needs {MIN_METHODS}"
+        return f"{methods} methods: Friedman's test needs at least {MIN_METHODS}"
     if blocks < MIN_BLOCKS:
-        return f"{blocks} tasks: too few for ranks to tell methods apart, {MIN_BLOCKS} are needed"
+        return f"{blocks} tasks: ranks need at least {MIN_BLOCKS} to tell methods apart"
     return ""
 
 

@@ -42,7 +42,7 @@ class Interval:
 
 # The methods for confidence intervals, each with its description on a page.
 T, BOOTSTRAP = "t", "bootstrap"
-INTERVALS = {T: "t", BOOTSTRAP: "bootstrap (BCa, 9,999 resamples; for less than about ten seeds too narrow)"}
+INTERVALS = {T: "t", BOOTSTRAP: "bootstrap (BCa, 9,999 resamples; too narrow for fewer than about ten seeds)"}
 
 
 def summarise(values: Iterable[float]) -> Summary:
