@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from prunebench.cli import completion
 from prunebench.cli.options import ARGUMENTS
 from prunebench.errors import PrunebenchError, unknown_name
 from prunebench.hooks.registry import Registry
@@ -34,18 +35,36 @@ class Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(self._registry(ctx).entries("commands"))
 
-    def get_command(self, ctx: click.Context, name: str) -> click.Command:
-        command: click.Command = self._registry(ctx).get("commands", name)
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        registry = self._registry(ctx)
+        if ctx.resilient_parsing and name not in registry.entries("commands"):
+            return None  # the shell completes a line that is not finished
+        command: click.Command = registry.get("commands", name)
         return command
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="prunebench", message="%(prog)s %(version)s")
-def cli() -> None:
+@click.option(
+    "--store", metavar="DIR|URL", shell_complete=completion.folders, help="The store that the command works on."
+)
+@click.pass_context
+def cli(ctx: click.Context, store: str | None) -> None:
     """Benchmark pruning methods on pre-trained transformers.
 
-    Start with `prunebench run --help`, or see what there is with `prunebench list strategies`.
+    Start with `prunebench run --help`, or see what there is with `prunebench list strategies`. `prunebench completion`
+    makes a shell complete words.
     """
+    if store is not None:
+        commands = ctx.ensure_object(Registry).entries("commands")
+        ctx.default_map = {name: _with_store(entries[0].value, store) for name, entries in commands.items()}
+
+
+def _with_store(command: click.Command, store: str) -> dict[str, Any]:
+    """The defaults of a command, or of each command in a group, by which `store` is its option `--store`."""
+    if isinstance(command, click.Group):
+        return {name: _with_store(each, store) for name, each in command.commands.items()}
+    return {"store": store}
 
 
 class Terminated(KeyboardInterrupt):
