@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from prunebench.results.rows import Row, rows
+from prunebench.results.rows import Row, build_rows
+from prunebench.store.schema import Failure, Record, StoredPlan, digest
+from prunebench.store.store import Store
 
 TASKS: dict[str, tuple[list[str], list[str]]] = {
     "rte": (["accuracy"], ["validation"]),
@@ -24,6 +26,7 @@ SETTING = {
     "code": "engine 1",
 }
 ENVIRONMENT = {"prunebench": "0.1.0", "python": "3.11.7", "torch": "2.13.0+cpu", "hardware": "Some CPU, 2 cores"}
+COMMAND = "prunebench run --tasks rte,mrpc"
 METHODS = {
     "dense": {"options": {}},
     "imp": {"options": {"rate": 0.1, "of": "original"}},
@@ -49,7 +52,11 @@ ATTACKS = [
 
 
 class Lab:
-    """A store in memory. Its model has 1,000 prunable weights of 1,600 parameters, and 8 heads of 50 weights."""
+    """A store in memory. Its model has 1,000 prunable weights of 1,600 parameters, and 8 heads of 50 weights.
+
+    `cells`, `records` and `failures` are plain JSON values, which tests may change until they are read. Their keys are
+    readable names; `plans`, `rows` and `write` replace each by its digest.
+    """
 
     def __init__(self, written: str = "2026-01-01T00:00:00+00:00") -> None:
         self.cells: list[dict[str, Any]] = []
@@ -98,10 +105,11 @@ class Lab:
         numbers = iter(values)
         heads = cell["unit"] == "head"
         removed = round(8 * sparsity) * 50 if heads else round(1000 * sparsity)
+        trainings = [{"phase": "Train", "strategy": ""}] * len(cell["trainings"])
         return {
-            **{"format": 1, "key": key, "status": "done", "steps": 234, "environment": dict(ENVIRONMENT)},
-            "root": {"sizes": {"train": 2490, "validation": 277}},
-            "phases": [{"phase": "Train"}] * len(cell["trainings"]) + [{"phase": "Compact"}] * heads,
+            **{"format": 1, "key": key, "status": "done", "steps": 234, "tokens": 0, "loss": None},
+            "root": experiment(cell),
+            "phases": [*trainings, *[{"phase": "Compact", "strategy": ""}] * heads],
             "evaluations": {
                 evaluation: {
                     "examples": 277,
@@ -120,16 +128,57 @@ class Lab:
                 "encoder_after": removed / 1000,
                 "encoder_weights": 1000,
             },
-            "parameters": {"total": 1600, "left": 1600 - removed},
+            "parameters": {"total": 1600, "left": 1600 - removed, "in_model": 1600 - removed if heads else 1600},
             "checks": {"pruned_weights_zero": True, "compact_difference": 0.0},
+            "environment": dict(ENVIRONMENT),
+            "seconds": {},
+            "peak_memory_mb": 0.0,
         }
 
-    def plans(self) -> list[dict[str, Any]]:
-        command = "prunebench run --tasks rte,mrpc"
-        return [{"format": 1, "suite": "", "command": command, "written": self.written, "cells": self.cells}]
+    def plans(self) -> list[StoredPlan]:
+        cells = [
+            {**cell, "key": digest(cell["key"]), "trainings": [digest(key) for key in cell["trainings"]]}
+            for cell in self.cells
+        ]
+        return [StoredPlan.model_validate({"command": COMMAND, "written": self.written, "cells": cells})]
 
     def rows(self) -> list[Row]:
-        return rows(self.plans(), self.records.get, self.failures.get)
+        records = {digest(name): self.read(name) for name in self.records}
+        return build_rows(self.plans(), records.get, self._failures().get)
+
+    def read(self, name: str) -> Record:
+        """The record of that name."""
+        return Record.model_validate({**self.records[name], "key": digest(name)})
+
+    def write(self, store: Store) -> None:
+        """Add the plan, the records without logits, and the failures to a store."""
+        for plan in self.plans():
+            store.add_plan(plan)
+        for name in self.records:
+            store.add_record(self.read(name), b"")
+        for failure in self._failures().values():
+            store.add_failure(failure.key, failure.reason)
+
+    def _failures(self) -> dict[str, Failure]:
+        return {
+            digest(name): Failure.model_validate({**failure, "key": digest(name)})
+            for name, failure in self.failures.items()
+        }
+
+
+def experiment(cell: dict[str, Any]) -> dict[str, Any]:
+    """The experiment of a cell, as it stands in a record."""
+    setting = cell["setting"]
+    return {
+        **{name: setting[name] for name in ("code", "data", "precision", "device", "prunable")},
+        **{"task": cell["task"], "seed": cell["seed"], "sizes": {"train": 2490, "validation": 277}},
+        "model": {
+            **{"name": setting["model"], "revision": setting["model_revision"]},
+            **{"fingerprint": setting["model_fingerprint"], "family": "bert"},
+        },
+        "protocol": {"epochs": 1, "batch_size": 32},
+        "protocol_label": setting["protocol"],
+    }
 
 
 def golden_lab() -> Lab:

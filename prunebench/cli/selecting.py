@@ -69,8 +69,9 @@ def load_results(
 ) -> Results:
     """The selected results of a store or a bundle; whatever is wrong with the store is reported."""
     from prunebench import api
+    from prunebench.sharing.bundle.reader import open_bundle
 
-    results = api.load(bundle or store, suite, everything=everything, plugins=plugins)
+    results = api.load(open_bundle(bundle) if bundle else store, suite, everything=everything, plugins=plugins)
     for complaint in results.source.complaints:
         click.echo(complaint, err=True)
     return results.select(tasks=tasks, strategies=strategies, **setting)

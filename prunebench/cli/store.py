@@ -148,9 +148,9 @@ def _confirmed(question: str) -> bool:
 
 
 def _many_cells(number: int) -> str:
-    from prunebench.runtime.progress import many
+    from prunebench.runtime.progress import plural
 
-    return many(number, "cell")
+    return plural(number, "cell")
 
 
 def _warn(lines: Iterable[str]) -> None:

@@ -13,7 +13,7 @@ from prunebench.execution.executors.resources import Resources, make_executor, r
 from prunebench.hooks.registry import Registry
 from prunebench.models.loading import encoder_weights, model_source
 from prunebench.models.sources import read_config
-from prunebench.planning import jobs
+from prunebench.planning import counting, jobs
 from prunebench.planning.graph import Node, Plan, PlannedCell
 from prunebench.planning.jobs import Job, describe
 from prunebench.planning.suite import Suite
@@ -182,7 +182,7 @@ def _say_counts(
 ) -> None:
     for complaint in store.complaints:
         console.warn(complaint)
-    count = jobs.count(plan, todo, snapshot, failed)
+    count = counting.count(plan, todo, snapshot, failed)
     left = count.distinct - count.stored - count.failed
     again = f", {count.again} of them again for masks or weights that are not kept" if count.again else ""
     phases, distinct = plural(count.asked, "phase"), plural(count.distinct, "phase")

@@ -264,55 +264,6 @@ def _stretches(plan: Plan, skip: Container[Node]) -> tuple[list[Job], dict[Node,
     return working, owner
 
 
-@dataclass(frozen=True)
-class Count:
-    """How a plan's work divides up. `again` trainings run once more, for masks or weights that are not stored."""
-
-    asked: int
-    asked_trainings: int
-    distinct: int
-    distinct_trainings: int
-    stored: int
-    failed: int
-    jobs: int
-    trainings: int
-    again: int
-
-
-@without_collection()
-def count(plan: Plan, jobs: list[Job], store: Contents, skip: Collection[Node] = ()) -> Count:
-    """Phases that all cells ask for, distinct phases, those in the store, and the trainings that are left.
-
-    `skip` are the nodes that failed in an earlier run, and are not run again.
-    """
-    spent = _phases_and_trainings(plan)
-    nodes = list(plan.nodes())
-    left = {node for job in jobs for node in job.phases}
-    return Count(
-        asked=sum(spent[cell.leaf][0] for cell in plan.cells),
-        asked_trainings=sum(spent[cell.leaf][1] for cell in plan.cells),
-        distinct=len(nodes),
-        distinct_trainings=sum(isinstance(node.phase, Train) for node in nodes),
-        stored=sum(node not in left and node not in skip for node in nodes),
-        failed=len(skip),
-        jobs=len(jobs),
-        trainings=sum(job.trains for job in jobs),
-        again=sum(job.trains and all(store.has("records", key) for key in job.records) for job in jobs),
-    )
-
-
-def _phases_and_trainings(plan: Plan) -> dict[Node, tuple[int, int]]:
-    """How many phases each node's lineage has, and how many of them are trainings."""
-    spent: dict[Node, tuple[int, int]] = {}
-    for tree in plan.trees:
-        for node in tree.walk():
-            phases, trainings = spent[node.parent] if node.parent is not None else (0, 0)
-            adopted = node.mask_source.lineage() if node.mask_source else []
-            own = phases_of([*adopted, node])
-            spent[node] = phases + len(own), trainings + sum(isinstance(phase, Train) for phase in own)
-    return spent
-
-
 def describe(node: Node) -> str:
     """A few words for a progress line: the task, the seed, the cell that the work is for, and the last phases."""
     words = [_word(phase) for phase in phases_of(node.path())][-3:]

@@ -1,4 +1,4 @@
-"""Leaderboards and comparisons as Python objects: they show themselves in a notebook, and become files on request."""
+"""Results, leaderboards and comparisons as Python objects: they show themselves in a notebook, and become files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prunebench.errors import unknown_name
+from prunebench.errors import PrunebenchError, unknown_name
+from prunebench.execution.runner import RunResult
+from prunebench.hooks.registry import Registry
+from prunebench.recipes.options import split_list
 from prunebench.reports import comparison, leaderboard
 from prunebench.reports.leaderboard.layout import blocks
 from prunebench.reports.leaderboard.page_model import Page
@@ -14,10 +17,123 @@ from prunebench.reports.render.blocks import Details
 from prunebench.reports.render.files import write_file
 from prunebench.reports.render.markdown import markdown
 from prunebench.reports.render.terminal import render
+from prunebench.results import export
+from prunebench.results.filters import Selection, allow_mixed, nothing, one_setting, select
 from prunebench.results.rows import Row
+from prunebench.store.store import Store
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
+
+    from prunebench.sharing.bundle.reader import Bundle
+
+
+class Results:
+    """The results of a run, a store or a bundle: one row for each method, task, sparsity, seed and metric.
+
+    `failures` says why cells have no result. In a notebook the object shows its leaderboard.
+    """
+
+    def __init__(
+        self, rows: Sequence[Row], source: Store | Bundle, registry: Registry, run: RunResult | None = None
+    ) -> None:
+        self.rows = list(rows)
+        self.source = source
+        self.registry = registry
+        self.run = run
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """By method, sparsity, task and seed, the reason why there is no result."""
+        failed = {}
+        for row in self.rows:
+            if row.status.startswith("failed: "):
+                cell = row.cell
+                name = f"{cell.label} at {cell.sparsity:g} on {cell.task}, seed {cell.seed}"
+                failed[name] = row.status.removeprefix("failed: ")
+        return failed
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __repr__(self) -> str:
+        return self.to_text()
+
+    def to_text(self, *, colour: bool = False) -> str:
+        """The ranking and the scores of every task, for a terminal."""
+        return leaderboard.summarise_rows(self.rows, colour=colour)
+
+    def _repr_markdown_(self) -> str:
+        if not any(row.status == "done" for row in self.rows):
+            return str(nothing(self.rows))
+        return self.leaderboard()._repr_markdown_()
+
+    @property
+    def store(self) -> Store:
+        """The store that the results lie in. Raises PrunebenchError where they come from a bundle."""
+        if not isinstance(self.source, Store):
+            raise PrunebenchError("a bundle holds no masks or weights", "expected the results of a store")
+        return self.source
+
+    def on_one_page(self, mixed: bool = False) -> tuple[list[Row], tuple[str, ...]]:
+        """The rows that may stand on one page, and what is `mixed` there. Raises PrunebenchError if settings differ."""
+        if not self.rows:
+            raise nothing(self.rows)
+        return allow_mixed(self.rows) if mixed else (one_setting(self.rows), ())
+
+    def frame(self) -> pd.DataFrame:
+        """The long table as a DataFrame. Scores are fractions from 0 to 1; what is not known is missing."""
+        return export.frame(self.rows)
+
+    def select(
+        self, *, tasks: str | Iterable[str] = (), strategies: str | Iterable[str] = (), **setting: str
+    ) -> Results:
+        """The rows of these tasks and strategies, with dense beside them; `setting` may name a model, protocol, …"""
+        selection = Selection(_names(tasks), _names(strategies), **setting)
+        return Results(select(self.rows, selection), self.source, self.registry, self.run)
+
+    def leaderboard(
+        self,
+        *,
+        rank_by: str = "retained",
+        delta: float = 1.0,
+        interval: str = "t",
+        published: str = "",
+        mixed: bool = False,
+    ) -> Leaderboard:
+        """Methods ranked by what they retain of dense (or by `score` or `rank`), with all tables.
+
+        `delta` are the points that a non-inferior method may lose, `interval` is "t" or "bootstrap", `published` names
+        papers whose tables are shown as reported. `mixed` allows different settings on one page.
+        """
+        return Leaderboard(
+            leaderboard.build(self.rows, leaderboard.parse_options(rank_by, delta, published, interval), mixed=mixed)
+        )
+
+    def compare(
+        self,
+        *methods: str,
+        reference: str | None = None,
+        sparsities: Iterable[float] = (),
+        interval: str = "t",
+        mcnemar: bool = False,
+        glue_dir: str | None = None,
+        mixed: bool = False,
+    ) -> Comparison:
+        """Paired differences of methods with intervals, effect sizes and corrected p, seed by seed and over tasks."""
+        if interval not in comparison.INTERVALS:
+            raise unknown_name("interval", interval, comparison.INTERVALS)
+        report = comparison.build(self.rows, methods, reference, tuple(sparsities), interval=interval, mixed=mixed)
+        if mcnemar:
+            from prunebench.reports.comparison.predictions import add_example_comparisons
+
+            report = add_example_comparisons(report, self.source, self.registry, glue_dir)
+        return Comparison(report)
+
+    def plot(self, task: str | None = None, metric: str | None = None, track: str | None = None) -> Axes:
+        """Score against sparsity with bands of one standard deviation and every seed, as matplotlib axes."""
+        return plot(self.rows, task, metric, track)
 
 
 class Leaderboard:
@@ -98,12 +214,14 @@ class Comparison:
 
 
 def plot(rows: Sequence[Row], task: str | None = None, metric: str | None = None, track: str | None = None) -> Axes:
-    """Score against sparsity: every method's mean with a band of one standard deviation, and the dense runs.
+    """Score against sparsity: every method's mean with a band of one standard deviation, every seed, and dense.
 
-    Of the first task, metric and track unless others are named.
+    Of the first task, metric and track unless others are named. The figure is one of pyplot's, which a notebook shows.
     """
+    import matplotlib.pyplot as plt
+
     from prunebench.reports.figures.scores import against_sparsity
-    from prunebench.reports.figures.style import Style
+    from prunebench.reports.figures.style import WIDTH, Style
 
     page = leaderboard.build(rows)
     sections = {section.name: section for section in page.sections}
@@ -111,10 +229,22 @@ def plot(rows: Sequence[Row], task: str | None = None, metric: str | None = None
     tracks = {each.name: each for each in section.tracks if each.levels}
     chosen = tracks[_choose("track", track, tracks)]
     column = section.columns.index(_choose("metric", metric, section.columns))
-    return against_sparsity(section, chosen, column, Style.of(page)).axes[0]
+    style = Style.of(page)
+    figure = plt.figure(figsize=(WIDTH, 3.3), layout="constrained")
+    axes = against_sparsity(section, chosen, column, style, figure).axes[0]
+    for entry in chosen.levels:
+        for line in entry.lines:
+            values = [100 * value for value in line.scores[column].values.values()]
+            axes.plot([entry.sparsity] * len(values), values, ".", color=style.looks[line.label].colour, alpha=0.5)
+    return axes
 
 
 def _choose(kind: str, name: str | None, known: Collection[str]) -> str:
     if name is not None and name not in known:
         raise unknown_name(kind, name, known)
     return name or next(iter(known))
+
+
+def _names(value: str | Iterable[str]) -> tuple[str, ...]:
+
+    return tuple(split_list(value)) if isinstance(value, str) else tuple(value)

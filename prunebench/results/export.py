@@ -1,6 +1,7 @@
-"""The long table for others to work with: a pandas DataFrame, CSV, JSON and Parquet. Torch-free. Imports `results`.
+"""The long table for use elsewhere: as a pandas DataFrame, CSV, JSON or Parquet.
 
-A row is one metric of one evaluation of one cell, with the setting that it was made under.
+`RowEntry` is the one list of its columns, each with its type and the attribute of a `Row` that it shows. Every format
+adds the row's setting to them.
 """
 
 from __future__ import annotations
@@ -9,7 +10,10 @@ import csv
 import io
 import json
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from operator import attrgetter
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, ConfigDict
 
 from prunebench.results.rows import Row
 
@@ -17,80 +21,98 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FORMAT = 1
-# Whole numbers that are missing where a record is.
-COUNTS = (
-    *("pruned", "units", "encoder_weights", "parameters", "parameters_left", "trainings_to_find", "trainings_to_train"),
-    *("steps_to_find", "steps_to_train", "train_examples", "examples"),
-)
-TRUTHS = ("degenerate", "from_theta0")
-NUMBERS = (
-    *("value", "dense", "majority", "realised", "encoder_sparsity_before", "encoder_sparsity_after"),
-    *("seconds_to_find", "seconds_to_train", "examples_per_second"),
-)
 
 
-def flat(row: Row) -> dict[str, Any]:
-    """A row of the long table. Scores are fractions, not × 100; what is not known is None."""
-    cell, outcome = row.cell, row.outcome
-    return {
-        "suite": row.command.suite,
-        "benchmark": cell.benchmark,
-        "task": cell.task,
-        "split": row.split,
-        "evaluation": row.evaluation,
-        "metric": row.metric,
-        **{name: getattr(cell, name) for name in ("track", "unit", "strategy", "label", "control_of", "source")},
-        "options": dict(sorted(cell.options.items())),
-        "sparsity": cell.sparsity,
-        "seed": cell.seed,
-        "status": row.status,
-        "value": row.value,
-        "dense": row.dense,
-        "majority": row.majority,
-        "degenerate": row.degenerate,
-        "realised": outcome and outcome.realised,
-        "pruned": outcome and outcome.pruned,
-        "units": outcome and outcome.units,
-        "encoder_sparsity_before": outcome and outcome.encoder_before,
-        "encoder_sparsity_after": outcome and outcome.encoder_after,
-        "encoder_weights": outcome and outcome.encoder_weights,
-        "parameters": outcome and outcome.parameters_total,
-        "parameters_left": outcome and outcome.parameters_left,
-        "trainings_to_find": outcome and outcome.find.trainings,
-        "trainings_to_train": outcome and outcome.train.trainings,
-        "steps_to_find": outcome and outcome.find.steps,
-        "steps_to_train": outcome and outcome.train.steps,
-        "seconds_to_find": outcome and outcome.find.seconds,
-        "seconds_to_train": outcome and outcome.train.seconds,
-        "examples_per_second": outcome and outcome.speed,
-        "from_theta0": outcome and outcome.from_theta0,
-        "failed_checks": list(outcome.failed_checks) if outcome else [],
-        "train_examples": outcome and outcome.train_examples,
-        "examples": row.examples,
-        "hardware": outcome and outcome.environment.get("hardware"),
-        "key": cell.key,
-    }
+class RowEntry(BaseModel):
+    """A row of the long table as plain values. Scores are fractions (not × 100); unknown values are null.
+
+    The path behind each type is the attribute of `Row` that the column shows.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    suite: Annotated[str, "command.suite"]
+    benchmark: Annotated[str, "cell.benchmark"]
+    task: Annotated[str, "cell.task"]
+    split: Annotated[str, "split"]
+    evaluation: Annotated[str, "evaluation"]
+    metric: Annotated[str, "metric"]
+    track: Annotated[str, "cell.track"]
+    unit: Annotated[str, "cell.unit"]
+    strategy: Annotated[str, "cell.strategy"]
+    label: Annotated[str, "cell.label"]
+    control_of: Annotated[str | None, "cell.control_of"]
+    source: Annotated[str, "cell.source"]
+    options: Annotated[dict[str, Any], "cell.options"]
+    sparsity: Annotated[float, "cell.sparsity"]
+    seed: Annotated[int, "cell.seed"]
+    status: Annotated[str, "status"]
+    value: Annotated[float | None, "value"]
+    dense: Annotated[float | None, "dense"]
+    majority: Annotated[float | None, "majority"]
+    degenerate: Annotated[bool, "degenerate"]
+    realised: Annotated[float | None, "outcome.realised"]
+    pruned: Annotated[int | None, "outcome.pruned"]
+    units: Annotated[int | None, "outcome.units"]
+    encoder_sparsity_before: Annotated[float | None, "outcome.encoder_before"]
+    encoder_sparsity_after: Annotated[float | None, "outcome.encoder_after"]
+    encoder_weights: Annotated[int | None, "outcome.encoder_weights"]
+    parameters: Annotated[int | None, "outcome.parameters_total"]
+    parameters_left: Annotated[int | None, "outcome.parameters_left"]
+    trainings_to_find: Annotated[int | None, "outcome.find.trainings"]
+    trainings_to_train: Annotated[int | None, "outcome.train.trainings"]
+    steps_to_find: Annotated[int | None, "outcome.find.steps"]
+    steps_to_train: Annotated[int | None, "outcome.train.steps"]
+    seconds_to_find: Annotated[float | None, "outcome.find.seconds"]
+    seconds_to_train: Annotated[float | None, "outcome.train.seconds"]
+    examples_per_second: Annotated[float | None, "outcome.speed"]
+    from_theta0: Annotated[bool | None, "outcome.from_theta0"]
+    failed_checks: Annotated[list[str], "outcome.failed_checks"]
+    train_examples: Annotated[int | None, "outcome.train_examples"]
+    examples: Annotated[int | None, "examples"]
+    hardware: Annotated[str | None, "outcome.hardware"]
+    key: Annotated[str, "cell.key"]
 
 
-def _text(row: Row) -> dict[str, Any]:
-    """A row with its setting, in which lists and options are text."""
-    values = flat(row)
+_PATHS = {name: str(field.metadata[0]) for name, field in RowEntry.model_fields.items()}
+# The paths that exist without an outcome.
+_PLAIN_PATHS = {name: path for name, path in _PATHS.items() if not path.startswith("outcome.")}
+_read, _read_plain = attrgetter(*_PATHS.values()), attrgetter(*_PLAIN_PATHS.values())
+# Types of DataFrame columns in which values may be missing.
+_DTYPES: dict[Any, str] = {int | None: "Int64", float | None: "float64", bool: "boolean", bool | None: "boolean"}
+
+
+def flatten(row: Row) -> dict[str, Any]:
+    """The fields of `RowEntry` for a row."""
+    values: dict[str, Any] = dict.fromkeys(_PATHS)
+    if row.outcome:
+        values.update(zip(_PATHS, _read(row), strict=True))
+    else:
+        values.update(zip(_PLAIN_PATHS, _read_plain(row), strict=True))
+    values["options"] = dict(sorted(values["options"].items()))
+    values["failed_checks"] = list(values["failed_checks"] or ())
+    return values
+
+
+def _flatten_to_text(row: Row) -> dict[str, Any]:
+    """A row with its setting; options (JSON) and failed checks are text."""
+    values = flatten(row)
     values["options"] = json.dumps(values["options"], sort_keys=True, ensure_ascii=False)
     values["failed_checks"] = " ".join(values["failed_checks"])
     return values | dict(row.cell.setting)
 
 
 def frame(rows: Sequence[Row]) -> pd.DataFrame:
-    """The long table as a DataFrame. What is not known is missing; counts are nullable integers."""
+    """The long table as a DataFrame. Unknown values are missing; counts are nullable integers."""
     import pandas as pd
 
-    table = pd.DataFrame([_text(row) for row in rows])
-    kinds = {"Int64": COUNTS, "float64": NUMBERS, "boolean": TRUTHS}
-    return table.astype({name: kind for kind, names in kinds.items() for name in names})
+    table = pd.DataFrame([_flatten_to_text(row) for row in rows])
+    fields = RowEntry.model_fields.items()
+    return table.astype({name: _DTYPES[field.annotation] for name, field in fields if field.annotation in _DTYPES})
 
 
 def to_csv(rows: Sequence[Row]) -> str:
-    """The long table with the setting of every row; options are JSON, what is not known is empty."""
+    """The long table with the setting of every row; options are JSON, and unknown values are empty."""
     out = io.StringIO()
     lines = [_csv_line(row) for row in rows]
     writer = csv.writer(out, lineterminator="\n")
@@ -100,15 +122,13 @@ def to_csv(rows: Sequence[Row]) -> str:
 
 
 def _csv_line(row: Row) -> dict[str, Any]:
-    values = _text(row)
-    for name in TRUTHS:
-        values[name] = {True: "true", False: "false"}.get(values[name])
-    return values
+    values = _flatten_to_text(row)
+    return {name: str(value).lower() if isinstance(value, bool) else value for name, value in values.items()}
 
 
 def to_json(rows: Sequence[Row]) -> str:
-    """One object whose `rows` are the long table, an entry a line, each with its setting."""
-    lines = ",\n".join(dumps(flat(row) | dict(row.cell.setting)) for row in rows)
+    """An object whose `rows` are the long table, one entry per line, each with its setting."""
+    lines = ",\n".join(dumps(flatten(row) | dict(row.cell.setting)) for row in rows)
     return f'{{\n"format": {FORMAT},\n"rows": [\n{lines}\n]\n}}\n'
 
 
@@ -118,7 +138,7 @@ def to_parquet(rows: Sequence[Row]) -> bytes:
 
 
 def dumps(value: Any) -> str:
-    """A value as JSON in one line; no NaN gets into it."""
+    """A value as JSON in one line. Raises ValueError for NaN and infinity."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 

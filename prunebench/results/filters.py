@@ -1,11 +1,13 @@
-"""What goes on one page or into one comparison: the rows that were asked for, under one setting.
+"""Which rows go on one page: those of the selected plans, tasks and methods, all under one setting.
 
-Torch-free. Imports `results` and `errors`.
+Two results of a task are comparable only if everything in their `Setting` is equal. `one_setting` refuses a mixture and
+says how to choose; `allow_mixed` renames the methods instead, such as `imp {precision=bf16}`, so that a page can show
+both side by side.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,8 +17,8 @@ from prunebench.errors import PrunebenchError, unknown_name
 from prunebench.results.rows import Row
 from prunebench.store.schema import Cell, Setting, StoredPlan
 
-# A field of the setting: what several of its values are called, and the option that chooses one.
-WORDS = {
+# For each field of a setting, in the order of messages: the plural of its values, and the option that chooses one.
+_FIELDS = {
     "model": ("models", "--model"),
     "model_revision": ("revisions of the model", "--model"),
     "model_fingerprint": ("fingerprints of the model", "--model"),
@@ -32,7 +34,10 @@ WORDS = {
 def choose_plans(
     plans: Sequence[StoredPlan], suite: str | None, everything: bool = False, *, must_exist: bool = True
 ) -> list[StoredPlan]:
-    """The plans that a page shows: all runs of `suite` (a name or a TOML file), everything, or the last run."""
+    """All plans of `suite` (a name or a TOML file); without a suite the last plan, or all if `everything` is set.
+
+    Raises PrunebenchError if the suite has no plans, unless `must_exist` is False.
+    """
     if suite is None:
         return list(plans if everything else plans[-1:])
     name = Path(suite).stem if suite.endswith(".toml") else suite
@@ -45,7 +50,7 @@ def choose_plans(
 
 @dataclass(frozen=True)
 class Selection:
-    """What a page is restricted to; empty means everything. A model is named by name, revision or fingerprint."""
+    """What to show; an empty field selects everything. `model` is a name, a revision or a fingerprint."""
 
     tasks: tuple[str, ...] = ()
     strategies: tuple[str, ...] = ()
@@ -59,186 +64,218 @@ class Selection:
 
 
 def select(rows: Sequence[Row], selection: Selection) -> list[Row]:
-    """The rows that `selection` asks for, with the dense rows beside them. A name that fits nothing is an error."""
-    left = _keep(list(rows), "task", selection.tasks, lambda row: {row.cell.task})
-    left = _keep(left, "strategy", selection.strategies, lambda row: {row.cell.label, row.cell.strategy}, dense=True)
-    left = _keep(left, "model", (selection.model,), lambda row: _model_names(row.cell.setting))
-    for name in ("protocol", "precision", "device", "data", "prunable", "code"):
-        left = _keep(left, name, (getattr(selection, name),), partial(_values, name))
-    return left
+    """The selected rows, and the dense rows beside them. Raises PrunebenchError for a name that matches nothing."""
+    result = _keep(list(rows), "task", selection.tasks, lambda row: {row.cell.task})
+    result = _keep(
+        result, "strategy", selection.strategies, lambda row: {row.cell.label, row.cell.strategy}, with_dense=True
+    )
+    result = _keep(result, "model", (selection.model,), lambda row: _model_names(row.cell.setting))
+    for field in ("protocol", "precision", "device", "data", "prunable", "code"):
+        result = _keep(result, field, (getattr(selection, field),), partial(_value, field))
+    return result
 
 
-def _values(name: str, row: Row) -> set[str]:
-    return {getattr(row.cell.setting, name)}
-
-
-def _keep(
-    rows: list[Row], kind: str, wanted: tuple[str, ...], names: Callable[[Row], set[str]], dense: bool = False
-) -> list[Row]:
-    asked = {name for name in wanted if name}
-    if not asked or not rows:
-        return rows
-    known = {name for row in rows for name in names(row) if name}
-    for name in sorted(asked - known):
-        raise unknown_name(kind, name, known, "only what has results in the store can be shown")
-    return [row for row in rows if asked & names(row) or (dense and row.cell.is_dense)]
+def _value(field: str, row: Row) -> set[str]:
+    return {getattr(row.cell.setting, field)}
 
 
 def _model_names(setting: Setting) -> set[str]:
     return {setting.model, Path(setting.model).name, setting.model_revision, setting.model_fingerprint}
 
 
+def _keep(
+    rows: list[Row], kind: str, names: tuple[str, ...], names_of: Callable[[Row], set[str]], with_dense: bool = False
+) -> list[Row]:
+    selected = {name for name in names if name}
+    if not selected or not rows:
+        return rows
+    known = {name for row in rows for name in names_of(row) if name}
+    for name in sorted(selected - known):
+        raise unknown_name(kind, name, known, "only names with results in the store can be shown")
+    return [row for row in rows if selected & names_of(row) or (with_dense and row.cell.is_dense)]
+
+
 def nothing(rows: Sequence[Row]) -> PrunebenchError:
-    """What to say of rows of which none is done."""
-    cells = {id(row.cell): row.status for row in rows}
-    if not cells:
-        return PrunebenchError("there are no results to show", "`prunebench run` makes some")
-    failed = sorted({status for status in cells.values() if status != "missing"})
-    hint = f"the first reason: {failed[0].removeprefix('failed: ')}" if failed else "`prunebench run` goes on with them"
-    return PrunebenchError(f"there are no results to show: {len(cells)} cells are planned and none is done", hint)
+    """The error for rows without a single result."""
+    status = {id(row.cell): row.status for row in rows}
+    if not status:
+        return PrunebenchError("there are no results to show", "`prunebench run` computes some")
+    reasons = sorted({each.removeprefix("failed: ") for each in status.values() if each != "missing"})
+    hint = f"the first reason: {reasons[0]}" if reasons else "`prunebench run` continues with them"
+    return PrunebenchError(f"there are no results to show: {len(status)} cells are planned and none is done", hint)
 
 
 def one_setting(rows: Sequence[Row]) -> list[Row]:
-    """The rows, if they may stand on one page, or an error that names what differs.
+    """The rows that may share a page. Raises PrunebenchError, with what differs, if their settings do not agree.
 
-    Within a task everything must be equal; between tasks data may differ, the plugins that they come from, and the
-    protocol where they belong to no common benchmark. Where a task has results under some setting, what was only ever
-    planned under another is left out.
+    Within a task all settings must be equal. Between tasks, data and plugins may differ, and so may protocols unless
+    the tasks belong to one benchmark. If a task has results under some setting, its rows under settings without any
+    result are dropped.
     """
-    left = _with_results(rows)
-    found = _differing(left)
-    if not found:
-        return left
-    options = ", ".join(dict.fromkeys(WORDS[difference.field][1] for difference in found))
+    rows = _with_results(rows)
+    differences = _differences(rows)
+    if not differences:
+        return rows
+    options = ", ".join(dict.fromkeys(_FIELDS[difference.field][1] for difference in differences))
     raise PrunebenchError(
-        f"the store holds results under {'; '.join(map(str, found))}",
-        f"one page shows one: choose with {options}, or say --allow-mixed",
+        f"the store holds results under {'; '.join(map(str, differences))}",
+        f"one page shows one of them: choose with {options}, or pass --allow-mixed",
     )
 
 
 def allow_mixed(rows: Sequence[Row]) -> tuple[list[Row], tuple[str, ...]]:
-    """The rows with what does not belong together told apart by name, and a sentence for each thing that differs.
+    """The rows, with methods renamed where settings differ, and a sentence for each difference.
 
-    In each task the setting with most results keeps its names; elsewhere braces say what is different, as in
-    `imp {precision=bf16}`. Dense runs of such a setting are a row among others, and its methods are compared with them.
+    The most frequent setting of a task keeps its names; under any other one, braces name what differs, as in
+    `imp {precision=bf16}`. Dense runs under another setting become ordinary rows, and methods under that setting are
+    compared with them.
     """
-    left = _with_results(rows)
-    said = tuple(f"Mixed: {difference}." for difference in _differing(left))
-    return (_told_apart(left) if said else left), said
+    rows = _with_results(rows)
+    sentences = tuple(f"Mixed: {difference}." for difference in _differences(rows))
+    return (_rename(rows) if sentences else rows), sentences
 
 
 def _with_results(rows: Sequence[Row]) -> list[Row]:
-    done = {(row.cell.task, row.cell.setting) for row in rows if row.status == "done"}
-    tasks = {task for task, _ in done}
-    return [row for row in rows if row.cell.task not in tasks or (row.cell.task, row.cell.setting) in done]
+    """The rows without those that have no results and could only stand in the way of the others.
+
+    A task without any result stays, and is shown as missing, if another task has results under the same model and
+    arithmetic, and under the same protocol where both belong to one benchmark. Otherwise it was only ever planned.
+    """
+    done = [row for row in rows if row.status == "done"]
+    with_results = {(row.cell.task, row.cell.setting) for row in done}
+    tasks = {task for task, _ in with_results}
+    models = {_model_and_arithmetic(row) for row in done}
+    protocols: dict[str, set[str]] = {}
+    for row in done:
+        protocols.setdefault(row.cell.benchmark, set()).add(row.cell.setting.protocol)
+
+    def stays(row: Row) -> bool:
+        if row.cell.task in tasks or not done:
+            return not done or (row.cell.task, row.cell.setting) in with_results
+        same_protocol = row.cell.setting.protocol in protocols.get(row.cell.benchmark, {row.cell.setting.protocol})
+        return same_protocol and _model_and_arithmetic(row) in models
+
+    return list(filter(stays, rows))
+
+
+def _model_and_arithmetic(row: Row) -> tuple[str, ...]:
+    setting = row.cell.setting
+    return setting.model_fingerprint, setting.precision, setting.device, setting.prunable
 
 
 @dataclass(frozen=True)
 class _Difference:
-    """A field of the setting, its values, and the tasks within which they differ; none where only tasks differ."""
+    """A field of the setting with its values, and the tasks (or benchmark) within which it differs.
+
+    Without tasks, it differs only between tasks.
+    """
 
     field: str
     values: tuple[str, ...]
-    tasks: tuple[str, ...]
+    tasks: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        where = f" for {', '.join(self.tasks)}" if self.tasks else ""
-        return f"{len(self.values)} {WORDS[self.field][0]}{where}: {', '.join(map(repr, self.values))}"
+        scope = f" for {', '.join(self.tasks)}" if self.tasks else ""
+        return f"{len(self.values)} {_FIELDS[self.field][0]}{scope}: {', '.join(map(repr, self.values))}"
 
 
-def _differing(rows: Sequence[Row]) -> list[_Difference]:
-    by_task: dict[str, set[Setting]] = {}
-    for task, setting in {(row.cell.task, row.cell.setting) for row in rows}:
-        by_task.setdefault(task, set()).add(setting)
-    tasks: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+def _differences(rows: Sequence[Row]) -> list[_Difference]:
+    """All differences that forbid a common page, in the order of `_FIELDS`."""
+    by_task: dict[str, set[Setting]] = defaultdict(set)
+    for row in rows:
+        by_task[row.cell.task].add(row.cell.setting)
+    # The same difference in several tasks is one difference.
+    tasks: dict[tuple[str, tuple[str, ...]], list[str]] = defaultdict(list)
     for task in sorted(by_task):
-        for field, values in _fields(by_task[task]).items():
-            tasks.setdefault((field, values), []).append(task)
-    within = [_Difference(*found, tuple(where)) for found, where in tasks.items()]
-    everywhere = _fields({setting for found in by_task.values() for setting in found})
-    told = {difference.field for difference in within} | {"data", "protocol"}
-    if _agree(everywhere.get("code", ())):
-        told.add("code")
-    within += [_Difference(field, values, ()) for field, values in everywhere.items() if field not in told]
-    within += _protocols(rows)
-    return sorted(within, key=lambda difference: list(WORDS).index(difference.field))
+        for field, values in _differing_fields(by_task[task]).items():
+            tasks[field, values].append(task)
+    differences = [_Difference(field, values, tuple(names)) for (field, values), names in tasks.items()]
+    between = _differing_fields({setting for settings in by_task.values() for setting in settings})
+    allowed = {difference.field for difference in differences} | {"data", "protocol"}
+    if _compatible(between.get("code", ())):
+        allowed.add("code")
+    differences += [_Difference(field, values) for field, values in between.items() if field not in allowed]
+    differences += _mixed_benchmarks(rows)
+    return sorted(differences, key=lambda difference: list(_FIELDS).index(difference.field))
 
 
-def _agree(codes: Sequence[str]) -> bool:
-    """Whether these versions of the code are of one engine and of one version of each plugin.
+def _compatible(codes: Sequence[str]) -> bool:
+    """Whether these versions of the code contain one version of the engine, and one of each plugin.
 
-    A task or a metric of a plugin stands in the code of its own results alone.
+    A task or metric of a plugin is part of the code of its own results only, so tasks of several plugins may differ.
     """
-    versions: dict[str, set[str]] = {}
+    versions: dict[str, set[str]] = defaultdict(set)
     for part in {part for code in codes for part in code.split(", ")}:
         name, _, version = part.partition(" of ") if " of " in part else ("engine", "", part)
-        versions.setdefault(name, set()).add(version)
-    return all(len(found) == 1 for found in versions.values())
+        versions[name].add(version)
+    return all(len(each) == 1 for each in versions.values())
 
 
-def _protocols(rows: Sequence[Row]) -> Iterator[_Difference]:
-    """Of each benchmark the protocols of its tasks where they are several: an average over them would mean nothing."""
-    by_benchmark: dict[str, dict[str, set[str]]] = {}
-    for benchmark, task, setting in {(row.cell.benchmark, row.cell.task, row.cell.setting) for row in rows}:
-        if benchmark:
-            by_benchmark.setdefault(benchmark, {}).setdefault(task, set()).add(setting.protocol)
-    for benchmark, tasks in sorted(by_benchmark.items()):
-        # What differs within a task is told of that task.
-        if all(len(names) == 1 for names in tasks.values()) and len(found := set().union(*tasks.values())) > 1:
-            yield _Difference("protocol", tuple(sorted(found)), (benchmark,))
+def _mixed_benchmarks(rows: Sequence[Row]) -> Iterator[_Difference]:
+    """The benchmarks whose tasks differ in their protocols: an average over them would mean nothing."""
+    protocols: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for row in rows:
+        if row.cell.benchmark:
+            protocols[row.cell.benchmark][row.cell.task].add(row.cell.setting.protocol)
+    for benchmark, by_task in sorted(protocols.items()):
+        names = set().union(*by_task.values())
+        # A task with several protocols is a difference of its own.
+        if len(names) > 1 and all(len(each) == 1 for each in by_task.values()):
+            yield _Difference("protocol", tuple(sorted(names)), (benchmark,))
 
 
-def _fields(settings: set[Setting]) -> dict[str, tuple[str, ...]]:
+def _differing_fields(settings: set[Setting]) -> dict[str, tuple[str, ...]]:
     """The fields in which some of the settings differ, with their values."""
-    values = {name: tuple(sorted({getattr(setting, name) for setting in settings})) for name in WORDS}
-    differing = {name: found for name, found in values.items() if len(found) > 1}
+    values = {field: tuple(sorted({getattr(setting, field) for setting in settings})) for field in _FIELDS}
+    differing = {field: each for field, each in values.items() if len(each) > 1}
     if "model" in differing:
-        # Another model has another fingerprint: that goes without saying.
-        return {name: found for name, found in differing.items() if not name.startswith("model_")}
+        # Another model always has another fingerprint, which need not be mentioned.
+        return {field: each for field, each in differing.items() if not field.startswith("model_")}
     return differing
 
 
-def _told_apart(rows: Sequence[Row]) -> list[Row]:
-    counts: dict[str, Counter[Setting]] = {}
+def _rename(rows: Sequence[Row]) -> list[Row]:
+    counts: dict[str, Counter[Setting]] = defaultdict(Counter)
     for row in rows:
-        counts.setdefault(row.cell.task, Counter())[row.cell.setting] += row.status == "done"
-    usual = {task: min(found, key=lambda setting: (-found[setting], setting)) for task, found in counts.items()}
+        counts[row.cell.task][row.cell.setting] += row.status == "done"
+    usual = {task: min(counter, key=lambda setting: (-counter[setting], setting)) for task, counter in counts.items()}
     cells = {id(row.cell): row.cell for row in rows}
-    named = {
-        key: cell if cell.setting == usual[cell.task] else _named(cell, usual[cell.task]) for key, cell in cells.items()
+    renamed = {
+        key: cell if cell.setting == usual[cell.task] else _renamed(cell, usual[cell.task])
+        for key, cell in cells.items()
     }
-    return [replace(row, cell=named[id(row.cell)]) for row in rows]
+    return [replace(row, cell=renamed[id(row.cell)]) for row in rows]
 
 
-def _named(cell: Cell, usual: Setting) -> Cell:
-    said = ",".join(f"{field}={getattr(cell.setting, field)}" for field in _fields({cell.setting, usual}))
-    # A dense run of another setting is no reference for the usual one: it loses the name by which it would be.
-    strategy = f"{cell.strategy} {{{said}}}" if cell.is_dense else cell.strategy
-    return cell.model_copy(update={"label": f"{cell.label} {{{said}}}", "strategy": strategy})
+def _renamed(cell: Cell, usual: Setting) -> Cell:
+    changes = ",".join(f"{field}={getattr(cell.setting, field)}" for field in _differing_fields({cell.setting, usual}))
+    # Only dense runs of the usual setting are the reference of the page, so others get another strategy name.
+    strategy = f"{cell.strategy} {{{changes}}}" if cell.is_dense else cell.strategy
+    return cell.model_copy(update={"label": f"{cell.label} {{{changes}}}", "strategy": strategy})
 
 
 def environment(rows: Iterable[Row]) -> dict[str, list[str]]:
-    """Every value of every entry of the records' environments: hardware, versions."""
-    found: dict[str, set[str]] = {}
+    """For each entry of the records' environments (hardware, versions of libraries) all its values."""
+    values: dict[str, set[str]] = defaultdict(set)
     for outcome in {id(row.outcome): row.outcome for row in rows}.values():
         for name, value in (outcome.environment if outcome else {}).items():
-            found.setdefault(name, set()).add(value)
-    return {name: sorted(values) for name, values in found.items()}
+            values[name].add(value)
+    return {name: sorted(each) for name, each in values.items()}
 
 
 def warnings(by_task: Mapping[str, Sequence[Row]]) -> Iterator[str]:
-    """A sentence for whatever was not made alike within a task, and for each method that comes from several versions.
+    """A sentence for each difference of environments within a task, and for each method with several versions.
 
-    Scores from two machines may stand in one ranking, with this warning: hardware moves them less than a seed does.
-    Their seconds may not be held against each other; see `leaderboard.retained`.
+    Scores from two machines may share a ranking, with this warning, because hardware moves them less than a seed does.
+    Seconds from two machines are not compared; see `leaderboard.retention`.
     """
     for task, rows in by_task.items():
         for name, values in sorted(environment(rows).items()):
             if len(values) > 1:
                 yield f"The results of {task} were made with {len(values)} kinds of {name}: {'; '.join(values)}."
-    sources: dict[tuple[bool, str], set[str]] = {}
+    sources: dict[tuple[bool, str], set[str]] = defaultdict(set)
     for cell in {id(row.cell): row.cell for rows in by_task.values() for row in rows}.values():
-        sources.setdefault((not cell.is_dense, cell.label), set()).add(cell.source)
-    for (_, label), found in sorted(sources.items()):
-        if len(found) > 1:
-            yield f"The results of {label} come from {len(found)} versions: {', '.join(sorted(found))}."
+        sources[not cell.is_dense, cell.label].add(cell.source)
+    for (_, label), versions in sorted(sources.items()):
+        if len(versions) > 1:
+            yield f"The results of {label} come from {len(versions)} versions: {', '.join(sorted(versions))}."

@@ -1,4 +1,9 @@
-"""The long table: one row for each cell, evaluation and metric, from stored plans and records alone."""
+"""The long table: one row for each metric of each evaluation of a cell, built from stored plans and records.
+
+A `Row` joins what the plan says of the cell (method, task, sparsity, seed, setting) with what the record says: the
+score in `value`, and the sizes and costs that all rows of the cell share in `outcome`. Cells without a record have rows
+too, whose `status` says why there is no value.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +22,7 @@ FetchFailure = Callable[[str], Failure | None]
 
 
 class Results(Protocol):
-    """A store or a bundle: gives the records and failures of those keys, as many as there are."""
+    """A store or a bundle. Both methods leave out keys that it does not hold."""
 
     def fetch(self, keys: Collection[str]) -> Mapping[str, Record]: ...
     def failures(self, keys: Collection[str]) -> Mapping[str, Failure]: ...
@@ -25,9 +30,9 @@ class Results(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Trainings, their optimiser steps, and the seconds that they took on the `hardware` that records name.
+    """A number of trainings, with their optimiser steps, their seconds, and the `hardware` named in their records.
 
-    Steps and seconds are None where a record is lost, or does not know them.
+    `steps` and `seconds` are None if a record is missing or does not know them.
     """
 
     trainings: int
@@ -40,11 +45,11 @@ class Cost:
 class Outcome:
     """What the record of a cell says beside its scores.
 
-    Realised sparsity is `pruned` of `units` (weights, heads or neurons). Encoder sparsities are fractions of
-    `encoder_weights` that are zero or gone, before and after the last training. `find` is the cost until the last mask
-    stood, `train` the cost of training the weights that are scored. `from_theta0`: what is scored is a subnetwork of θ0
-    that was trained, which can be a winning ticket. `speed` is how many examples a second the scored model predicted,
-    where that was measured.
+    `realised` is the sparsity, `pruned` / `units` (weights, heads or neurons). `encoder_before` and `encoder_after` are
+    the shares of `encoder_weights` that are zero or removed, before and after the last training. `find` is the cost of
+    finding the last mask, `train` the cost of training the scored weights under it. `from_theta0` is True if the scored
+    model is a subnetwork of θ0 that was trained, and so may be a winning ticket. `speed` is the number of examples that
+    the scored model predicted per second, if it was measured.
     """
 
     units: int
@@ -63,14 +68,18 @@ class Outcome:
     failed_checks: tuple[str, ...]
     speed: float | None = None
 
+    @property
+    def hardware(self) -> str | None:
+        return self.environment.get("hardware")
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One metric of one evaluation of a cell, and the `command` that asked for the cell.
+    """One metric of one evaluation of a cell, and the `command` that planned the cell.
 
-    `value` is None unless `status` is "done"; else `status` is "missing" or "failed: reason". `dense` is the value of
-    the unpruned model of the same seed, `majority` that of the most frequent class. `degenerate`: the metric is
-    undefined for these predictions, and `value` stands in for it.
+    `status` is "done", "missing" or "failed: reason"; `value` is None unless it is "done". `dense` is the value of the
+    unpruned model with the same seed, and `majority` the value of always predicting the most frequent class. If
+    `degenerate` is set, the metric is undefined for these predictions, and `value` is a substitute.
     """
 
     cell: Cell
@@ -90,11 +99,11 @@ class Row:
         return f"{self.cell.split} {self.cell.suffix(self.evaluation)}".strip()
 
 
-def rows(plans: Iterable[StoredPlan], record: FetchRecord, failure: FetchFailure) -> list[Row]:
+def build_rows(plans: Iterable[StoredPlan], record: FetchRecord, failure: FetchFailure) -> list[Row]:
     """The long table of all cells of `plans` (the newest last), in an order that depends on their content only.
 
-    `record` and `failure` return what the store holds under a key, or None. Where two plans have the same method, task,
-    sparsity, seed and setting, the newer one's cell counts.
+    `record` and `failure` return what the store holds under a key, or None. If several plans have a cell of the same
+    method, task, sparsity, seed and setting, the newest plan's cell is used.
     """
     fetch = functools.cache(record)
     table = [row for cell, command in _newest(plans) for row in _rows(cell, command, fetch, failure)]
@@ -103,26 +112,28 @@ def rows(plans: Iterable[StoredPlan], record: FetchRecord, failure: FetchFailure
 
 
 def stored_rows(plans: Sequence[StoredPlan], results: Results) -> list[Row]:
-    """The long table of all cells of `plans`, from a store that is asked for everything at once."""
-    keys = {key for plan in plans for cell in plan.cells for key in cell.keys}
+    """The long table of all cells of `plans`, reading all records and failures in one request each."""
+    keys = {key for plan in plans for cell in plan.cells for key in cell.record_keys}
     records = results.fetch(keys)
-    return rows(plans, records.get, results.failures(keys - records.keys()).get)
+    return build_rows(plans, records.get, results.failures(keys - records.keys()).get)
 
 
 def order(row: Row) -> tuple[Any, ...]:
-    """Sorts rows by task, track, sparsity, method and seed, and a task's metrics as the task lists them."""
+    """A key that sorts rows by task, track, sparsity, method (dense first), seed, evaluation and metric.
+
+    Evaluations and metrics are in the order in which the task lists them.
+    """
     cell = row.cell
-    metric = cell.metrics.index(row.metric)
-    evaluation = cell.evaluations.index(row.evaluation)
     method = (not cell.is_dense, cell.label)
-    return (cell.task, cell.track, cell.sparsity, *method, cell.seed, evaluation, metric, cell.setting)
+    column = (cell.evaluations.index(row.evaluation), cell.metrics.index(row.metric))
+    return (cell.task, cell.track, cell.sparsity, *method, cell.seed, *column, cell.setting)
 
 
 def _newest(plans: Iterable[StoredPlan]) -> list[tuple[Cell, Command]]:
     newest: dict[tuple[Any, ...], tuple[Cell, Command]] = {}
     for plan in plans:
         command = Command(suite=plan.suite, command=plan.command, written=plan.written)
-        # The order of the cells in a plan must not matter, not even if it holds one twice.
+        # Sorted, so that the order of a plan's cells has no effect even if it lists one twice.
         for cell in sorted(plan.cells, key=lambda cell: cell.key):
             newest[cell.label, cell.task, cell.sparsity, cell.seed, cell.setting] = cell, command
     return list(newest.values())
@@ -139,9 +150,8 @@ def _rows(cell: Cell, command: Command, fetch: FetchRecord, failure: FetchFailur
 
 
 def _status(cell: Cell, failure: FetchFailure) -> str:
-    """The first failure on the recipe's path, which is the cause of those behind it."""
-    failures = (failure(key) for key in cell.keys)
-    first = next((each for each in failures if each is not None), None)
+    """The first failure on the recipe's path, which is the cause of the later ones."""
+    first = next(filter(None, map(failure, cell.record_keys)), None)
     return f"failed: {first.reason}" if first else "missing"
 
 
@@ -180,7 +190,7 @@ def _outcome(cell: Cell, record: Record, fetch: FetchRecord) -> Outcome:
         train=train,
         from_theta0=trains_from_theta0([{"phase": entry.phase, **entry.fields} for entry in record.phases]),
         environment={name: str(value) for name, value in record.environment.items()},
-        failed_checks=tuple(sorted(name for name, held in record.checks.items() if held is False)),
+        failed_checks=tuple(sorted(name for name, value in record.checks.items() if value is False)),
         speed=_speed(record),
     )
 
@@ -191,32 +201,35 @@ def _speed(record: Record) -> float | None:
 
 
 def _costs(cell: Cell, record: Record, fetch: FetchRecord) -> tuple[Cost, Cost]:
-    """What was spent to find the mask, and to train it.
+    """The cost of finding the mask, and the cost of training under it.
 
-    The last training trained what is scored only if nothing but `Compact` follows it: a model that is pruned and left
-    as it is has cost all its trainings to find, and none to train.
+    The last training belongs to the second only if at most `Compact` follows it. If a model is pruned after its last
+    training and not trained again, all trainings were needed to find the mask.
     """
     last_first = (entry.phase for entry in reversed(record.phases))
-    after = set(itertools.takewhile(lambda phase: phase != "Train", last_first))
-    split = len(cell.trainings) - (1 if cell.trainings and after <= {"Compact"} else 0)
+    after_training = set(itertools.takewhile(lambda phase: phase != "Train", last_first))
+    split = len(cell.trainings) - (1 if cell.trainings and after_training <= {"Compact"} else 0)
     find, train = cell.trainings[:split], cell.trainings[split:]
-    # A record has the seconds since the one before it: those of a training that `Compact` follows stand in its record.
+    # A record holds the seconds since the record before it. So the cell's own record may hold seconds of its last
+    # training, and is counted with that training.
     if not train:
         return _cost(find, (*find, cell.key) if find else (), fetch), _cost((), (), fetch)
     return _cost(find, find, fetch), _cost(train, (*train, cell.key), fetch)
 
 
 def _cost(keys: Sequence[str], timed: Sequence[str], fetch: FetchRecord) -> Cost:
+    """The cost of the trainings of `keys`; their seconds are in the records of `timed`."""
     steps = [record.steps for key in keys if (record := fetch(key)) is not None]
-    records = [record for key in dict.fromkeys(timed) if (record := fetch(key)) is not None]
+    records = [record for key in dict.fromkeys(timed) if (record := fetch(key)) and "train" in record.seconds]
     return Cost(
-        len(keys),
-        sum(steps) if len(steps) == len(keys) else None,
-        math.fsum(record.seconds["train"] for record in records) if len(records) == len(set(timed)) else None,
-        frozenset(str(name) for record in records if (name := record.environment.get("hardware"))),
+        trainings=len(keys),
+        steps=sum(steps) if len(steps) == len(keys) else None,
+        seconds=math.fsum(record.seconds["train"] for record in records) if len(records) == len(set(timed)) else None,
+        hardware=frozenset(str(name) for record in records if (name := record.environment.get("hardware"))),
     )
 
 
 def _pair(row: Row) -> tuple[Any, ...]:
+    """What a row has in common with the dense row that it is compared with."""
     cell = row.cell
     return cell.task, cell.setting, cell.seed, row.evaluation, row.metric

@@ -68,7 +68,7 @@ def overview(store: Store) -> Overview:
     def state(cell: Cell) -> str:
         if cell.key in done:
             return "done"
-        return "missing" if failed.isdisjoint(cell.keys) else "failed"
+        return "missing" if failed.isdisjoint(cell.record_keys) else "failed"
 
     plans = store.plans(kind=None)
     cells = [cell for plan in plans for cell in plan.cells]

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from prunebench.errors import PrunebenchError
-from prunebench.runtime.progress import many
+from prunebench.runtime.progress import plural
 from prunebench.store import serialization
 from prunebench.store.backends import STALE_SECONDS, FileInfo
 from prunebench.store.claims import RunClaims
@@ -61,16 +61,16 @@ def references(store: Store, plans: Iterable[StoredPlan]) -> References:
     result = References()
     paths: dict[str, list[str]] = {}
     for plan in plans:
-        records = store.fetch({key for cell in plan.cells for key in cell.keys})
+        records = store.fetch({key for cell in plan.cells for key in cell.record_keys})
         for key, record in records.items():
             # Another plan may know the strategies in another version than the one that made the record.
             paths[key] = paths.get(key) or path_keys(record, plan.strategies)
         for cell in plan.cells:
-            result.records.update(cell.keys)
+            result.records.update(cell.record_keys)
             result.models.add(cell.key)
             result.masks |= {cell.mask} - {""}
             if cell.key not in records:
-                result.unfinished.update(cell.keys)
+                result.unfinished.update(cell.record_keys)
     result.masks.update(key for path in paths.values() for key in path)
     result.complete = not result.unfinished and all(paths.values())
     return result
@@ -117,7 +117,7 @@ class Removal:
     def __str__(self) -> str:
         keys = {kind: {key_of(name) for name in self.files if kind_of(name) == kind} for kind in WORDS}
         keys["plans"] = {key_of(name) for name, plan in self.plans.items() if not plan.cells}
-        words = [many(len(keys[kind]), word) for kind, word in WORDS.items() if keys[kind]]
+        words = [plural(len(keys[kind]), word) for kind, word in WORDS.items() if keys[kind]]
         return f"{', '.join(words) or 'no files'}: {size_text(sum(info.size for info in self.files.values()))}"
 
 

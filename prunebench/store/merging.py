@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from pydantic import ValidationError
 
 from prunebench.errors import PrunebenchError
-from prunebench.runtime.progress import many
+from prunebench.runtime.progress import plural
 from prunebench.store import serialization
 from prunebench.store.backends import LocalBackend
 from prunebench.store.contents import WORDS, key_of, kind_of
@@ -51,8 +51,8 @@ class Merge:
     damaged: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        words = [many(self.added[kind], word) for kind, word in WORDS.items() if self.added[kind]]
-        already = f"; {many(self.present, 'record')} here already" if self.present else ""
+        words = [plural(self.added[kind], word) for kind, word in WORDS.items() if self.added[kind]]
+        already = f"; {plural(self.present, 'record')} here already" if self.present else ""
         return f"{', '.join(words) or 'nothing new'}{already}"
 
 

@@ -291,8 +291,8 @@ class Cell(MethodInfo):
         return self.strategy == "dense"
 
     @property
-    def keys(self) -> tuple[str, ...]:
-        """The records of its trainings and its own, each once."""
+    def record_keys(self) -> tuple[str, ...]:
+        """The keys of the records of its trainings and of its own, each once."""
         return tuple(dict.fromkeys((*self.trainings, self.key)))
 
     def suffix(self, evaluation: str) -> str:

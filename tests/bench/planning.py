@@ -15,7 +15,7 @@ from pathlib import Path
 from interleaved import show
 
 from prunebench.hooks.registry import Registry
-from prunebench.planning import experiment, jobs
+from prunebench.planning import counting, experiment, jobs
 from prunebench.planning.suite import Suite
 from prunebench.runtime.memory import without_collection
 from prunebench.store.store import Store
@@ -56,7 +56,7 @@ def once(registry: Registry, store: Store) -> tuple[dict[str, float], str]:
     held = store.snapshot([node.key for node in plan.nodes()])
     todo = jobs.to_run(plan, held)
     found = time.perf_counter()
-    jobs.count(plan, todo, held)
+    counting.count(plan, todo, held)
     with without_collection():
         store.add_plan([cell.to_json() for cell in plan.cells], "", "", "run", plan.strategy_key(registry))
     ended = time.perf_counter()

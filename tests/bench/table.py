@@ -21,7 +21,7 @@ from interleaved import show
 from memory import measure
 from plain_trainer import OPTIONS, add_options
 
-from prunebench.results.rows import rows
+from prunebench.results.rows import build_rows
 from prunebench.runtime.devices import cores
 from prunebench.store.store import Store
 
@@ -36,7 +36,7 @@ def prunebench(shared: list[str], folder: Path) -> tuple[float, int, Scores]:
     seconds, most = checked([str(Path(sys.executable).parent / "prunebench"), "run", *given, *words], folder / "said")
     store = Store.open(folder / "store")
     scores = defaultdict(list)
-    for row in rows(store.plans(), store.record, store.failure):
+    for row in build_rows(store.plans(), store.record, store.failure):
         if row.metric == row.cell.metrics[0]:
             scores[row.cell.label].append(100 * row.value)
     return seconds, most, scores

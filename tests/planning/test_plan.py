@@ -11,7 +11,7 @@ from samples import EXPERIMENT
 
 from prunebench import Protocol, Prune, Rewind, Train
 from prunebench.hooks.registry import Registry
-from prunebench.planning import jobs
+from prunebench.planning import counting, jobs
 from prunebench.planning.compile import compile_plan
 from prunebench.planning.graph import mask_key, read_nodes
 from prunebench.planning.methods import Method
@@ -59,9 +59,9 @@ def test_dense_imp_and_two_controls_at_nine_levels_train_28_times(registry):
     todo = jobs.jobs_to_run(plan, Contents())
     assert len(plan.cells) == 1 + 3 * 9
     assert trainings(plan) == 28
-    assert jobs.count(plan, todo, Contents()).trainings == 28
+    assert counting.count(plan, todo, Contents()).trainings == 28
     # Each alone: dense 1, IMP at level k 1 + k, each control as many as IMP at its level.
-    assert jobs.count(plan, todo, Contents()).asked_trainings == 1 + 3 * sum(1 + k for k in range(1, 10))
+    assert counting.count(plan, todo, Contents()).asked_trainings == 1 + 3 * sum(1 + k for k in range(1, 10))
 
 
 def test_a_second_run_trains_nothing(registry):
@@ -81,7 +81,7 @@ def test_methods_added_later_reuse_the_earlier_work(registry):
     store.after(jobs.jobs_to_run(plan_of(registry, ["imp"]), store))
     todo = jobs.jobs_to_run(plan_of(registry, ["imp", "random-pruning", "random-reinit", "layer-shuffle"]), store)
     assert sum(job.trains for job in todo) == 3 * 9, "a control's mask needs no training of its method again"
-    assert jobs.count(plan_of(registry, ["imp"]), [], store).trainings == 0
+    assert counting.count(plan_of(registry, ["imp"]), [], store).trainings == 0
 
 
 def test_one_shot_magnitude_trains_the_dense_model_again_only_for_its_weights(registry):
@@ -89,7 +89,7 @@ def test_one_shot_magnitude_trains_the_dense_model_again_only_for_its_weights(re
     store.after(jobs.jobs_to_run(plan_of(registry, ["dense"]), store))
     plan = plan_of(registry, ["magnitude"], (0.5,))
     todo = jobs.jobs_to_run(plan, store)
-    count = jobs.count(plan, todo, store)
+    count = counting.count(plan, todo, store)
     assert (count.trainings, count.again) == (2, 1)
     assert [len(job.weights) for job in todo] == [1, 0]
 

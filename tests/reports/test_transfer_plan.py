@@ -11,7 +11,7 @@ from reports.transfer_grid import TASKS, question
 
 from prunebench import Protocol, PrunebenchError, Train
 from prunebench.hooks.registry import Registry
-from prunebench.planning import jobs
+from prunebench.planning import counting, jobs
 from prunebench.planning.graph import Root
 from prunebench.planning.graph import build as plan_of_run
 from prunebench.planning.transfer import plan
@@ -72,7 +72,7 @@ def test_three_tasks_at_30_percent_train_24_times_and_not_54(registry):
     """
     transfer = plan(roots(), question(), registry)
     todo = jobs.to_run(transfer, Contents())
-    count = jobs.count(transfer, todo, Contents())
+    count = counting.count(transfer, todo, Contents())
     assert len(transfer.cells) == 3 * (1 + 3 + 2)
     assert (count.trainings, count.asked_trainings) == (24, 54)
     two = plan(roots(seeds=(0, 1)), question(), registry)

@@ -74,12 +74,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from prunebench.store.store import Store
 
     lab, place = golden_lab(), Store.create(tmp_path_factory.mktemp("lab") / "store")
-    place.add_plan(lab.cells, "", "prunebench run --tasks rte,mrpc")
-    for record in lab.records.values():
-        place.add_record(record, b"")
-    for failure in lab.failures.values():
-        place.add_failure(failure["key"], failure["reason"])
-    return place.place.folder
+    lab.write(place)
+    return Path(place.name)
 
 
 def run(*arguments: str | Path) -> Any:
@@ -108,7 +104,7 @@ def test_the_command_writes_a_file(name: str, store: Path, tmp_path: Path) -> No
     ("arguments", "message"),
     [
         (["--format", "jsn"], r"unknown format 'jsn' \(did you mean 'json'"),
-        (["--format", "parquet"], r"a Parquet file is nothing to print \(--out FILE"),
+        (["--format", "parquet"], r"a Parquet file cannot be printed \(--out FILE"),
         (["--tasks", "mrcp"], r"unknown task 'mrcp' \(did you mean 'mrpc'"),
     ],
 )
@@ -132,9 +128,7 @@ def test_mixed_results_are_exported_only_when_that_is_meant(tmp_path: Path) -> N
     lab, place = Lab(), Store.create(tmp_path / "store")
     lab.done("rte", "imp", 0.5, 0, 0.5)
     lab.done("rte", "imp", 0.5, 0, 0.6, setting={"precision": "bf16"}, trainings=["other"], key="other")
-    place.add_plan(lab.cells, "", "prunebench run")
-    for record in lab.records.values():
-        place.add_record(record, b"")
+    lab.write(place)
     assert "2 precisions for rte" in str(run("--store", tmp_path / "store").exception)
     result = run("--store", tmp_path / "store", "--allow-mixed")
     assert result.stderr == "warning: Mixed: 2 precisions for rte: 'bf16', 'fp32'.\n"

@@ -82,12 +82,10 @@ def test_the_page_of_a_mixture_says_so_and_loses_nothing() -> None:
 
 def test_the_command_refuses_a_mixture_or_says_it(tmp_path: Path) -> None:
     lab, place = two_precisions(), Store.create(tmp_path / "store")
-    place.add_plan(lab.cells, "", "prunebench run")
-    for record in lab.records.values():
-        place.add_record(record, b"")
+    lab.write(place)
     arguments = ["--store", str(tmp_path / "store")]
     refused = CliRunner().invoke(leaderboard, arguments).exception
-    assert isinstance(refused, PrunebenchError) and "choose with --precision, or say --allow-mixed" in str(refused)
+    assert isinstance(refused, PrunebenchError) and "choose with --precision, or pass --allow-mixed" in str(refused)
     shown = CliRunner().invoke(leaderboard, [*arguments, "--allow-mixed"]).output
     assert "warning: Mixed: 2 precisions for rte: 'bf16', 'fp32'." in shown
     assert "imp {precision=bf16}" in shown
@@ -173,3 +171,19 @@ def test_scores_of_two_machines_are_a_warning() -> None:
     lab.done("rte", "imp", 0.5, 1, 0.5, environment={"hardware": "A GPU"})
     said = "2 kinds of hardware: A GPU; Some CPU, 2 cores"
     assert f"warning: The results of rte were made with {said}." in summarise_rows(lab.rows())
+
+
+@pytest.mark.parametrize("other", [{"model": "other/bert", "model_fingerprint": "beef"}, {"precision": "bf16"}])
+def test_what_was_only_planned_with_another_model_blocks_nothing(other: dict[str, str]) -> None:
+    lab = Lab()
+    add(lab, "dense", 0.0, 0, 0.6)
+    lab.plan("mrpc", "dense", 0.0, 0, setting=other)
+    assert {row.cell.task for row in one_setting(lab.rows())} == {"rte"}
+
+
+def test_a_task_without_results_of_the_same_run_is_shown_as_missing() -> None:
+    lab = Lab()
+    add(lab, "dense", 0.0, 0, 0.6)
+    lab.plan("mrpc", "dense", 0.0, 0)
+    lab.plan("mnli", "dense", 0.0, 0, setting={"protocol": "glue-1"})
+    assert {row.cell.task for row in one_setting(lab.rows())} == {"rte", "mrpc"}

@@ -6,8 +6,11 @@ import random
 from typing import Any
 
 import pytest
+from lab import experiment
+from pydantic import ValidationError
 
-from prunebench.results.rows import Cost, Row, rows
+from prunebench.results.rows import Cost, Row, build_rows
+from prunebench.store.schema import Cell, Failure, Record, StoredPlan, digest
 
 SETTING = {
     "model": "tiny/bert",
@@ -18,49 +21,61 @@ SETTING = {
     "precision": "fp32",
     "device": "cpu",
     "prunable": "encoder",
+    "code": "engine 1",
 }
 
 
-def cell(label: str, key: str, seed: int = 0, sparsity: float = 0.5, **changes: Any) -> dict[str, Any]:
-    return {
+def cell(
+    label: str,
+    name: str,
+    seed: int = 0,
+    sparsity: float = 0.5,
+    trainings: tuple[str, ...] | None = None,
+    **changes: Any,
+) -> Cell:
+    """A cell; its key and those of its trainings are digests of these names."""
+    keys = [digest(each) for each in ((name,) if trainings is None else trainings)]
+    values = {
         **{"strategy": label, "label": label, "options": {}, "unit": "weight", "track": "unstructured"},
-        **{
-            "control_of": None,
-            "doc": "",
-            "source": "prunebench 0.1.0",
-            "task": "rte",
-            "benchmark": "GLUE",
-            "split": "dev",
-        },
+        **{"control_of": None, "doc": "", "source": "prunebench 0.1.0"},
+        **{"task": "rte", "benchmark": "GLUE", "split": "dev"},
         **{"metrics": ["accuracy"], "evaluations": ["validation"], "sparsity": sparsity, "seed": seed},
-        **{"key": key, "trainings": [key], "setting": SETTING, **changes},
+        **{"key": digest(name), "trainings": keys, "setting": SETTING, **changes},
     }
+    return Cell.model_validate(values)
 
 
 def record(accuracy: float, steps: int = 10, phases: tuple[str, ...] = ("Train",), **changes: Any) -> dict[str, Any]:
-    validation = {"examples": 7, "metrics": {"accuracy": accuracy}, "degenerate": [], "majority": {"accuracy": 0.5}}
     return {
-        **{"steps": steps, "phases": [{"phase": phase} for phase in phases]},
-        "root": {"sizes": {"train": 100, "validation": 7}},
-        "evaluations": {"validation": validation},
+        **{"format": 1, "status": "done", "steps": steps, "tokens": 0, "loss": None},
+        "root": experiment({"setting": SETTING, "task": "rte", "seed": 0}),
+        "phases": [{"phase": phase, "strategy": ""} for phase in phases],
+        "evaluations": {"validation": evaluation({"accuracy": accuracy})},
         "sparsity": {
-            **{"units": 200, "pruned": 100, "realised": 0.5, "encoder_weights": 200},
+            **{"unit": "weight", "units": 200, "pruned": 100, "realised": 0.5, "encoder_weights": 200},
             **{"encoder_before": 0.5, "encoder_after": 0.5},
         },
-        "parameters": {"total": 300, "left": 200},
+        "parameters": {"total": 300, "left": 200, "in_model": 300},
+        **{"checks": {}, "environment": {}, "seconds": {}, "peak_memory_mb": 0.0},
         **changes,
     }
 
 
-def plan(*cells: dict[str, Any], command: str = "prunebench run") -> dict[str, Any]:
-    return {"format": 1, "suite": "", "command": command, "written": "2026-01-01", "cells": list(cells)}
+def evaluation(metrics: dict[str, float], *degenerate: str) -> dict[str, Any]:
+    return {"examples": 7, "metrics": metrics, "degenerate": list(degenerate), "majority": {"accuracy": 0.5}}
+
+
+def plan(*cells: Cell, command: str = "prunebench run") -> StoredPlan:
+    return StoredPlan(command=command, written="2026-01-01", cells=list(cells))
 
 
 def table(
-    plans: list[dict[str, Any]], records: dict[str, dict[str, Any]], failures: dict[str, str] | None = None
+    plans: list[StoredPlan], records: dict[str, dict[str, Any]], failures: dict[str, str] | None = None
 ) -> list[Row]:
-    failed = {key: {"key": key, "reason": reason} for key, reason in (failures or {}).items()}
-    return rows(plans, records.get, failed.get)
+    """The rows of these plans, with records and reasons of failures by name."""
+    done = {digest(name): Record.model_validate({**record, "key": digest(name)}) for name, record in records.items()}
+    failed = {digest(name): Failure(key=digest(name), reason=reason) for name, reason in (failures or {}).items()}
+    return build_rows(plans, done.get, failed.get)
 
 
 def test_a_row_holds_what_the_record_says() -> None:
@@ -72,8 +87,8 @@ def test_a_row_holds_what_the_record_says() -> None:
 
 
 def test_each_evaluation_and_metric_has_its_row() -> None:
-    matched = {"metrics": {"accuracy": 0.8, "f1": 0.0}, "degenerate": ["f1"]}
-    other = {"metrics": {"accuracy": 0.6, "f1": 0.7}, "degenerate": []}
+    matched = evaluation({"accuracy": 0.8, "f1": 0.0}, "f1")
+    other = evaluation({"accuracy": 0.6, "f1": 0.7})
     evaluations = ["validation_matched", "validation_mismatched"]
     mnli = cell("imp", "a", metrics=["f1", "accuracy"], evaluations=evaluations)
     found = table([plan(mnli)], {"a": record(0, evaluations=dict(zip(evaluations, (matched, other), strict=True)))})
@@ -98,7 +113,7 @@ def test_dense_is_that_of_the_same_seed_task_and_setting() -> None:
     values = {"d0": 0.1, "d1": 0.2, "e0": 0.3, "m0": 0.4, "i0": 0.5, "i1": 0.6, "i2": 0.7, "j0": 0.8}
     found = table([plan(*cells)], {key: record(value) for key, value in values.items()})
     dense = {row.cell.key: row.dense for row in found if row.cell.label == "imp"}
-    assert dense == {"i0": 0.1, "i1": 0.2, "i2": None, "j0": 0.3}
+    assert dense == {digest("i0"): 0.1, digest("i1"): 0.2, digest("i2"): None, digest("j0"): 0.3}
 
 
 def test_the_newest_plan_wins_and_older_cells_stay() -> None:
@@ -106,9 +121,9 @@ def test_the_newest_plan_wins_and_older_cells_stay() -> None:
     newer = plan(cell("imp", "new", 0), command="second")
     records = {"old": record(0.1), "kept": record(0.2), "new": record(0.3)}
     found = table([older, newer], records)
-    assert [(row.cell.key, row.value, row.cell.command) for row in found] == [
-        ("new", 0.3, "second"),
-        ("kept", 0.2, "first"),
+    assert [(row.cell.key, row.value, row.command.command) for row in found] == [
+        (digest("new"), 0.3, "second"),
+        (digest("kept"), 0.2, "first"),
     ]
 
 
@@ -127,19 +142,19 @@ def test_cost(trainings: str, phases: str, find: tuple[int, int, int], train: tu
     leaf = record(0.5, 100 if "leaf" in trainings else 0, tuple(phases.split()), seconds={"train": 4.0})
     first, second = (record(0, steps, seconds={"train": train}) for steps, train in ((1, 1.0), (10, 2.0)))
     records = {"t0": first, "t1": second, "leaf": leaf}
-    (row,) = table([plan(cell("method", "leaf", trainings=trainings.split()))], records)
+    (row,) = table([plan(cell("method", "leaf", trainings=tuple(trainings.split())))], records)
     assert row.outcome is not None
     assert (row.outcome.find, row.outcome.train) == (Cost(*find), Cost(*train))
 
 
 def test_cost_with_a_lost_record_is_not_made_up() -> None:
-    (row,) = table([plan(cell("imp", "b", trainings=["lost", "b"]))], {"b": record(0.5, 10, ("Train", "Train"))})
+    (row,) = table([plan(cell("imp", "b", trainings=("lost", "b")))], {"b": record(0.5, 10, ("Train", "Train"))})
     assert row.outcome is not None
     assert (row.outcome.find, row.outcome.train) == (Cost(1, None), Cost(1, 10))
 
 
 def test_missing_and_failed_cells_have_rows_too() -> None:
-    cells = [cell("imp", "gone", 0), cell("imp", "broken", 1, trainings=["first", "broken"])]
+    cells = [cell("imp", "gone", 0), cell("imp", "broken", 1, trainings=("first", "broken"))]
     reasons = {"first": "strategy 'imp' raised ValueError: no", "broken": "a training before it failed"}
     found = table([plan(*cells)], {}, reasons)
     assert [row.status for row in found] == ["missing", "failed: strategy 'imp' raised ValueError: no"]
@@ -151,17 +166,11 @@ def test_a_result_beats_an_earlier_failure() -> None:
     assert row.status == "done"
 
 
-@pytest.mark.parametrize(
-    ("metrics", "reason"),
-    [
-        ({}, "failed: the record has no accuracy of validation"),
-        ({"accuracy": float("nan")}, "failed: accuracy of validation is nan"),
-    ],
-)
-def test_no_number_is_never_a_number(metrics: dict[str, float], reason: str) -> None:
-    broken = record(0, evaluations={"validation": {"metrics": metrics}})
-    (row,) = table([plan(cell("imp", "a"))], {"a": broken})
-    assert (row.status, row.value) == (reason, None)
+def test_no_number_is_never_a_number() -> None:
+    (row,) = table([plan(cell("imp", "a"))], {"a": record(0, evaluations={"validation": evaluation({})})})
+    assert (row.status, row.value) == ("failed: the record has no accuracy of validation", None)
+    with pytest.raises(ValidationError, match=r"metrics\.accuracy\s+Input should be a finite number"):
+        table([plan(cell("imp", "a"))], {"a": record(float("nan"))})
 
 
 def test_failed_checks_are_named_and_measures_are_no_checks() -> None:

@@ -19,12 +19,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prunebench.hooks.registry import Registry
-from prunebench.results.rows import stored
+from prunebench.results.rows import stored_rows
 from prunebench.sharing.bundle import archive, predictions, reader, schema, strict
 from prunebench.sharing.bundle.archive import BadBundle
 from prunebench.sharing.bundle.pack import pack
 from prunebench.sharing.bundle.verify import verify
-from prunebench.store.serialization import checksum
+from prunebench.store.schema import text
 from prunebench.store.store import Store
 
 REGISTRY = Registry()
@@ -61,7 +61,7 @@ def good(store):
 
 
 def packed(place):
-    return Data(pack({"run": stored(place.plans(), place)}, place, REGISTRY))
+    return Data(pack({"run": stored_rows(place.plans(), place)}, place, REGISTRY))
 
 
 def members(data):
@@ -76,13 +76,18 @@ def sealed(found):
     manifest["members"] = {
         name: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in rest.items()
     }
-    with contextlib.suppress(BadBundle, KeyError, TypeError):
-        cells = [cell for _, cell in strict.lines(found["cells.jsonl"], schema.Cell, "")]
-        records = {value["record"]["key"]: value["record"] for value in lines(found["records.jsonl"])}
+    with contextlib.suppress(BadBundle, KeyError):
+        cells = list(strict.lines(found["cells.jsonl"], schema.CellLine, "cells"))
+        records = [line.record for line in strict.lines(found["records.jsonl"], schema.RecordLine, "records")]
+        records = {record.key: record for record in records}
         reasons = {value["key"]: value["reason"] for value in lines(found["failures.jsonl"])}
         masks = {value["key"]: value for value in lines(found["masks.jsonl"])}
         manifest["summary"] = reader.summarised(cells, records, reasons, masks).model_dump()
     return Data(archive.write({**rest, "manifest.json": json.dumps(manifest).encode()}))
+
+
+def checksum(record):
+    return hashlib.sha256(text(record)).hexdigest()
 
 
 def lines(data):
@@ -140,13 +145,13 @@ def test_the_same_store_gives_the_same_bytes(store, good, tmp_path):
 
 def test_every_record_cell_and_prediction_is_that_of_the_store(store, good):
     place, found = Store.open(store), reader.load(good)
-    assert found.records == {record["key"]: record for record in place.records()}
-    assert stored(found.plans(), found) == stored(place.plans(), place)
+    assert found.records == {record.key: record for record in place.records()}
+    assert stored_rows(found.plans(), found) == stored_rows(place.plans(), place)
     for key, record in found.records.items():
         with np.load(store / "records" / key[:2] / f"{key}.npz") as logits:
-            for name in record["evaluations"]:
-                said = found.predictions(key, name)
-                if record["root"]["task"] == "stsb":
+            for name in record.evaluations:
+                said = found.predictions(key)[name]
+                if record.experiment.task == "stsb":
                     assert said.dtype == np.float32 and (said == logits[name][:, 0]).all()
                 else:
                     assert said.dtype == np.uint8 and (said == logits[name].argmax(axis=1)).all()
@@ -190,7 +195,7 @@ def test_a_selection_holds_no_more_than_was_selected(store, tmp_path, tiny_glue)
     assert call("bundle", "--store", store, "--tasks", "rte", "--strategies", "imp", "--out", path)[0] == 0
     found = reader.open_bundle(path)
     assert {(cell.task, cell.label) for cell in found.cells} == {("rte", "dense"), ("rte", "imp")}
-    assert {record["root"]["task"] for record in found.records.values()} == {"rte"}
+    assert {record.experiment.task for record in found.records.values()} == {"rte"}
     assert call("verify", path, "--glue-dir", tiny_glue)[0] == 0
 
 
@@ -215,7 +220,7 @@ def test_bad_input_to_bundle_is_one_line(store, tmp_path, others, part):
 
 def test_what_is_planned_and_not_done_is_not_bundled(store, tmp_path):
     copy = shutil.copytree(store, tmp_path / "store")
-    key = next(cell["key"] for cell in Store.open(copy).plans()[0]["cells"] if cell["label"] == "imp")
+    key = next(cell.key for cell in Store.open(copy).plans()[0].cells if cell.label == "imp")
     (copy / "records" / key[:2] / f"{key}.json").unlink()
     status, _, err = call("bundle", "--store", copy, "--out", tmp_path / "b.zip")
     assert status == 2 and "is planned and not done" in err and "prunebench run" in err
@@ -225,15 +230,15 @@ def test_what_is_planned_and_not_done_is_not_bundled(store, tmp_path):
 def test_what_has_failed_is_bundled_as_failed(store, tmp_path, tiny_glue):
     copy = shutil.copytree(store, tmp_path / "store")
     place = Store.open(copy)
-    cell = next(cell for cell in place.plans()[0]["cells"] if cell["label"] == "heads")
-    (copy / "records" / cell["key"][:2] / f"{cell['key']}.json").unlink()
-    place.add_failure(cell["key"], "it ran out of memory", "Traceback …/home/somebody/secret")
+    key = next(cell.key for cell in place.plans()[0].cells if cell.label == "heads")
+    (copy / "records" / key[:2] / f"{key}.json").unlink()
+    place.add_failure(key, "it ran out of memory", "Traceback …/home/somebody/secret")
     data = packed(Store.open(copy))
     assert b"somebody" not in b"".join(members(data).values())
     verdict = verify(reader.load(data), REGISTRY, str(tiny_glue))
     assert verdict.wrong == [] and verdict.notes[0] == "1 failures are part of it; the first: it ran out of memory"
-    rows = stored(reader.load(data).plans(), reader.load(data))
-    assert {row.status for row in rows if row.cell.key == cell["key"]} == {"failed: it ran out of memory"}
+    rows = stored_rows(reader.load(data).plans(), reader.load(data))
+    assert {row.status for row in rows if row.cell.key == key} == {"failed: it ran out of memory"}
 
 
 @pytest.mark.parametrize(("kind", "part"), [("masks", "is gone"), ("npz", "the predictions of the record")])
@@ -286,14 +291,14 @@ def test_transfers_are_bundled_on_request(words, store, tmp_path, tiny_glue):
     assert status == 0, err
     place = Store.open(copy)
     for kind in ("run", "transfer"):
-        assert stored(found.plans(kind), found) == stored(place.plans(kind), place)
-    adopting = next(key for key, record in found.records.items() if record["phases"][0]["phase"] == "Adopt")
+        assert stored_rows(found.plans(kind), found) == stored_rows(place.plans(kind), place)
+    adopting = next(key for key, record in found.records.items() if record.phases[0].phase == "Adopt")
     status, _, err = call(*moved, "--bundle", path, "--out", tmp_path / "two")
     assert status == 0, err
     for name in ("transfer.csv", "transfer.svg"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     forged = altered(path.read_bytes(), "records.jsonl", lambda values: foreign_mask(values, adopting))
-    assert "nothing in the bundle has found the mask" in what_is_wrong(forged, tiny_glue)
+    assert "no recipe of the bundle makes the mask" in what_is_wrong(forged, tiny_glue)
     forged = altered(path.read_bytes(), "cells.jsonl", another_source)
     assert "says that its mask is of stsb, and it is of rte" in what_is_wrong(forged, tiny_glue)
 

@@ -14,8 +14,8 @@ from commands import call
 
 from prunebench.cli import verify as command
 from prunebench.execution.executors.local import SerialExecutor
-from prunebench.sharing.bundle import archive, predictions, reader, rerun
-from prunebench.store.serialization import checksum
+from prunebench.sharing.bundle import archive, predictions, reader, rerun, retrain
+from prunebench.store.schema import text
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def lab(tiny_bert, tiny_glue):
 @pytest.fixture
 def here(monkeypatch):
     """Reruns in this process, which is as a worker of one thread, and quicker to start."""
-    monkeypatch.setattr(command, "_pool", lambda registry, threads: SerialExecutor())
+    monkeypatch.setattr(retrain, "_executor", lambda registry, threads: SerialExecutor())
 
 
 def forged(path, into, change):
@@ -58,7 +58,7 @@ def forged(path, into, change):
     arrays = {name: predictions.unpack(data, name).copy() for name, data in members.items() if name.endswith(".npy")}
     change(records, masks, arrays)
     for value in records:
-        value["checksum"] = checksum(value["record"])
+        value["checksum"] = hashlib.sha256(text(value["record"])).hexdigest()
     members |= {name: predictions.pack(list(array)) for name, array in arrays.items()}
     for name, values in {"records": records, "masks": masks}.items():
         members[f"{name}.jsonl"] = "".join(json.dumps(value) + "\n" for value in values).encode()
@@ -255,8 +255,8 @@ def test_what_a_stranger_wrote_is_not_obeyed_by_a_terminal(made, tiny_glue, tmp_
     forged.write_bytes(archive.write({**members, "manifest.json": json.dumps(manifest).encode()}))
     status, refused, err = call("verify", forged, "--glue-dir", tiny_glue)
     assert status == 2 and len(err.splitlines()) == 1
-    for text in (out, refused, err):
-        assert all(character.isprintable() or character == "\n" for character in text)
+    for said in (out, refused, err):
+        assert all(character.isprintable() or character == "\n" for character in said)
 
 
 def test_many_wrong_things_are_not_all_said(made, tiny_glue, tmp_path):

@@ -25,9 +25,14 @@ DENSE = Look("black", "o", "--")
 ACROSS, ROW = 3, 0.19
 
 
-def against_sparsity(section: Section, track: Track, column: int, style: Style) -> Figure:
-    """The mean of every method with a band of one sample standard deviation, and the dense runs as a line across."""
-    picture = new_figure(WIDTH, 3.3)
+def against_sparsity(
+    section: Section, track: Track, column: int, style: Style, picture: Figure | None = None
+) -> Figure:
+    """The mean of every method with a band of one sample standard deviation, and the dense runs as a line across.
+
+    Drawn into the empty figure `picture` if one is given.
+    """
+    picture = picture or new_figure(WIDTH, 3.3)
     axes = picture.subplots()
     summaries: dict[str, dict[float, Summary]] = {}
     for entry in track.levels:

@@ -42,7 +42,7 @@ def to_json(page: Page) -> str:
         "ranking": [_ranking(ranking) for ranking in page.rankings],
         "matching": [entry for section in sections for entry in _matching(section)],
         "summary": [entry for section in sections for entry in _summary(section)],
-        "rows": [export.flat(row) for row in page.rows],
+        "rows": [export.flatten(row) for row in page.rows],
     }
     parts = [f"{json.dumps(name)}: {dumps(value)}" for name, value in head.items()]
     # One entry per line is quick to write, and a diff of two pages shows which entries changed.

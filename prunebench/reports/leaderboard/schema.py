@@ -14,26 +14,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from prunebench.errors import PrunebenchError
 from prunebench.reports.leaderboard.published import Paper
+from prunebench.results.export import RowEntry
+from prunebench.store.schema import Setting
 
 FORMAT = 3
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SettingEntry(_Strict):
-    """What must be equal for two results of one task to stand in one ranking."""
-
-    model: str
-    model_fingerprint: str
-    model_revision: str
-    data: str
-    protocol: str
-    precision: str
-    device: str
-    prunable: str
-    code: str
 
 
 class MethodEntry(_Strict):
@@ -156,59 +144,13 @@ class ScoreEntry(_Strict):
     reasons: list[str]
 
 
-class RowEntry(_Strict):
-    """A row of the long table: one metric of one evaluation of a cell."""
-
-    suite: str
-    benchmark: str
-    task: str
-    split: str
-    evaluation: str
-    metric: str
-    track: str
-    unit: str
-    strategy: str
-    label: str
-    control_of: str | None
-    source: str
-    options: dict[str, Any]
-    sparsity: float
-    seed: int
-    status: str
-    value: float | None
-    dense: float | None
-    majority: float | None
-    degenerate: bool
-    realised: float | None
-    pruned: int | None
-    units: int | None
-    encoder_sparsity_before: float | None
-    encoder_sparsity_after: float | None
-    encoder_weights: int | None
-    parameters: int | None
-    parameters_left: int | None
-    trainings_to_find: int | None
-    trainings_to_train: int | None
-    steps_to_find: int | None
-    steps_to_train: int | None
-    seconds_to_find: float | None
-    seconds_to_train: float | None
-    examples_per_second: float | None
-    from_theta0: bool | None
-    failed_checks: list[str]
-    train_examples: int | None
-    examples: int | None
-    hardware: str | None
-    key: str
-
-
 class Results(_Strict):
     """The whole file."""
 
     format: Literal[3]
     suites: list[str]
     setting: dict[str, str]
-    tasks: dict[str, list[SettingEntry]]
+    tasks: dict[str, list[Setting]]
     warnings: list[str]
     commands: list[str]
     methods: list[MethodEntry]

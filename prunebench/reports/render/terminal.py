@@ -24,26 +24,27 @@ from prunebench.reports.render.blocks import (
 BOLD, YELLOW, CYAN, PLAIN = "\x1b[1m", "\x1b[33m", "\x1b[1;36m", "\x1b[0m"
 
 
-def render(blocks: Iterable[Block], *, colour: bool = False, width: int | None = None) -> str:
-    """The blocks as text without a newline at its end, `width` characters wide (by default as wide as the terminal).
+def render(blocks: Iterable[Block], *, colour: bool = False) -> str:
+    """The blocks as text without a newline at its end. What a page folds away is left out.
 
-    Tables are never broken. What a page folds away is left out. `colour` uses escape sequences of ANSI terminals.
+    `colour` is for a terminal: headings and the best entries stand out by escape sequences, and paragraphs are wrapped
+    at its width. Elsewhere a paragraph is one line, so that programs can search it.
     """
-    width = width or min(shutil.get_terminal_size().columns, 110)
+    width = min(shutil.get_terminal_size().columns, 110) if colour else None
     return "\n\n".join(part for block in blocks for part in _parts(block, colour, width))
 
 
-def _parts(block: Block, colour: bool, width: int) -> Iterator[str]:
+def _parts(block: Block, colour: bool, width: int | None) -> Iterator[str]:
     match block:
         case Heading():
             text = one_line(block.text)
             yield _styled(text, CYAN, colour) if colour else f"{text}\n{('=' if block.depth == 1 else '-') * len(text)}"
         case Subtitle():
-            yield _styled(textwrap.fill(one_line(block.text), width), CYAN, colour)
+            yield _styled(_fill(one_line(block.text), width), CYAN, colour)
         case Paragraph():
-            yield textwrap.fill(one_line(block.text), width)
+            yield _fill(one_line(block.text), width)
         case Caution():
-            yield _styled(textwrap.fill(f"warning: {one_line(block.text)}", width), YELLOW, colour)
+            yield _styled(_fill(f"warning: {one_line(block.text)}", width), YELLOW, colour)
         case Commands():
             yield "\n".join(f"    {one_line(line)}" for line in block.lines)
         case Table():
@@ -68,8 +69,12 @@ def _entry(text: str, colour: bool) -> str:
     return _styled(terminal_table, BOLD, colour) if isinstance(text, Bold) else terminal_table
 
 
-def _note(text: str, width: int) -> str:
-    return textwrap.fill(one_line(text), width, initial_indent="- ", subsequent_indent="  ")
+def _note(text: str, width: int | None) -> str:
+    return _fill(f"- {one_line(text)}", width, indent="  ")
+
+
+def _fill(text: str, width: int | None, indent: str = "") -> str:
+    return textwrap.fill(text, width, subsequent_indent=indent) if width else text
 
 
 def _styled(text: str, style: str, colour: bool) -> str:

@@ -118,11 +118,11 @@ def _order(cell: CellLine) -> tuple[Any, ...]:
 
 
 def _records(cells: Sequence[Cell], store: Store) -> tuple[dict[str, Record], dict[str, str]]:
-    keys = {key for cell in cells for key in cell.keys}
+    keys = {key for cell in cells for key in cell.record_keys}
     records = store.fetch(keys)
     failed = store.failures(keys - records.keys())
     for cell in cells:
-        if set(cell.keys) - records.keys() and not set(cell.keys) & failed.keys():
+        if set(cell.record_keys) - records.keys() and not set(cell.record_keys) & failed.keys():
             raise PrunebenchError(
                 f"{cell.label} at {cell.sparsity:g} on {cell.task} with seed {cell.seed} is planned and not done",
                 "`prunebench run` goes on with it; or choose less with --tasks and --strategies",

@@ -43,8 +43,8 @@ class Bundle:
     def plans(self, kind: str = RUN) -> list[StoredPlan]:
         """All plans of that kind with their cells, the newest last."""
         cells: dict[int, list[Cell]] = defaultdict(list)
-        for cell in self.cells:
-            cells[cell.plan].append(cell)
+        for line in self.cells:
+            cells[line.plan].append(line.cell)
         plans = [
             StoredPlan(**dict(plan), strategies=self.manifest.strategies, cells=cells[i])
             for i, plan in enumerate(self.manifest.plans)

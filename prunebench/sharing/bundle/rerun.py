@@ -111,7 +111,7 @@ def _copy(trees: Trees, path: Sequence[Node], moving: Sequence[str]) -> Node:
 
 def keys(cells: Sequence[Cell]) -> list[str]:
     """The records of these cells and of the trainings on their way."""
-    return list(dict.fromkeys(key for cell in cells for key in cell.keys))
+    return list(dict.fromkeys(key for cell in cells for key in cell.record_keys))
 
 
 @dataclass(frozen=True)

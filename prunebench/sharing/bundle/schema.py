@@ -73,6 +73,11 @@ class CellLine(Cell):
     mask: Key | Literal[""]
     mask_from: str
 
+    @property
+    def cell(self) -> Cell:
+        """The cell as a store has it."""
+        return Cell(**{name: value for name, value in self if name != "plan"})
+
 
 class ArrayRow(Strict):
     """Where the predictions of an evaluation stand: a row of an array."""

@@ -128,13 +128,8 @@ def store(tmp_path: Path) -> Path:
     """A store on disk that holds the golden lab."""
     from prunebench.store.store import Store
 
-    lab, store = golden_lab(), Store.create(tmp_path / "store")
-    store.add_plan(lab.cells, "", "prunebench run --tasks rte,mrpc")
-    for record in lab.records.values():
-        store.add_record(record, b"")
-    for failure in lab.failures.values():
-        store.add_failure(failure["key"], failure["reason"])
-    return store.place.folder
+    golden_lab().write(Store.create(tmp_path / "store"))
+    return tmp_path / "store"
 
 
 def run(*arguments: str | Path) -> Any:

@@ -44,7 +44,8 @@ def test_a_winning_ticket_is_strict_and_trained_from_theta0() -> None:
         for label, phases in (("imp", "Train Prune Rewind Train"), ("magnitude", "Train Prune Train")):
             record = lab.done("rte", label, 0.3, seed, 0.61)
             record["phases"] = [
-                {"phase": phase, **({"sparsity": 0.3} if phase == "Prune" else {})} for phase in phases.split()
+                {"phase": phase, "strategy": "", **({"sparsity": 0.3} if phase == "Prune" else {})}
+                for phase in phases.split()
             ]
     table = match_table(lab)
     assert (table["imp"]["strict"], table["imp"]["winning ticket"]) == ("0.3", "0.3")

@@ -40,7 +40,7 @@ def test_settings_never_mix(setting: dict[str, str], message: str, option: str) 
     with pytest.raises(PrunebenchError) as error:
         build(mixed_rows(**setting))
     assert error.value.message == f"the store holds results under {message}"
-    assert error.value.hint == f"one page shows one: choose with {option}, or say --allow-mixed"
+    assert error.value.hint == f"one page shows one of them: choose with {option}, or pass --allow-mixed"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,181 @@
+"""Write the generated parts of the documents: `python docs/generate.py`. The tests check that they are up to date.
+
+A part stands between the marks `<!-- name -->` and `<!-- end -->` of a document. Some files are generated as a whole.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import click
+
+from prunebench import cli
+from prunebench.hooks import hookspecs
+from prunebench.hooks.entries import Entry, first_line, flatten
+from prunebench.hooks.registry import Registry
+from prunebench.planning import suite
+from prunebench.recipes.options import parameters
+
+ROOT = Path(__file__).parents[1]
+PAGES = "docs/pages"
+GRADUAL = "plugins/prunebench-gradual/prunebench_gradual/__init__.py"
+# The picture in the README: this figure of this bundle, as `prunebench figures` draws it.
+FIGURE, BUNDLE = "score-average-unstructured", "leaderboards/quick/bundle.zip"
+WIDTH = 100
+
+
+def table(head: str, rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table; `head` names its columns, separated by commas."""
+    columns = head.split(", ")
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def built_in(kind: str) -> Iterator[Entry]:
+    return (entry for entry in flatten(Registry().entries(kind)) if entry.plugin.origin == "built in")
+
+
+def strategies() -> str:
+    rows = []
+    for entry in built_in("strategies"):
+        options = ", ".join(f"`{field.name}={field.default}`" for field in parameters(entry.value))
+        rows.append((f"`{entry.name}`", first_line(entry.value), options))
+    return table("strategy, what it does, options and defaults", rows)
+
+
+def tasks() -> str:
+    rows = [
+        (f"`{entry.name}`", entry.value.doc, ", ".join(entry.value.metrics), entry.value.protocol.label(entry.value.protocol))
+        for entry in built_in("tasks")
+    ]  # fmt: skip
+    return table("task, what it asks, metrics, protocol", rows)
+
+
+def models() -> str:
+    rows = [
+        (f"`{entry.name}`", entry.value.doc, ", ".join(f"`{name}`" for name in entry.value.examples))
+        for entry in built_in("models")
+    ]
+    return table("family, which models, for example", rows)
+
+
+def suites() -> str:
+    registry = Registry()
+    rows = [(f"`{entry.name}`", suite.load(entry.name, registry).doc) for entry in built_in("suites")]
+    return table("suite, what it runs", rows)
+
+
+def simple(kind: str, head: str) -> str:
+    return table(head, [(f"`{entry.name}`", first_line(entry.value)) for entry in built_in(kind)])
+
+
+def hooks() -> str:
+    functions = {name: value for name, value in sorted(vars(hookspecs).items()) if name.startswith("prunebench_")}
+    return table("hook, what it returns", [(f"`{name}()`", str(inspect.getdoc(value))) for name, value in functions.items()])  # fmt: skip
+
+
+def gradual() -> str:
+    return f"```python\n{(ROOT / GRADUAL).read_text().rstrip()}\n```"
+
+
+def wanda() -> str:
+    """The plugin of the README."""
+    found = re.search(r"```python\n# wanda\.py\n.*?```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert found, "the README quotes wanda.py"
+    return found[0]
+
+
+def summary(name: str) -> str:
+    """The first tables by sparsity on the page of a committed leaderboard."""
+    page = (ROOT / "leaderboards" / name / "README.md").read_text()
+    parts = [re.findall(r"at every sparsity, mean ± std:\n\n((?:\|.*\n)+)", part) for part in page.split("\n## ")]
+    return "\n".join(next(tables for tables in parts if tables)).rstrip()
+
+
+def commands() -> str:
+    """The reference of the command line: the help of every command."""
+    lines = [
+        "# Command line",
+        "",
+        "This page is generated from `prunebench COMMAND --help`. `prunebench help` and `prunebench list commands` also",
+        "show the commands of installed plugins.",
+    ]
+    for entry in built_in("commands"):
+        for path, command in _walk((entry.name,), entry.value):
+            lines += ["", f"{'#' * (1 + len(path))} prunebench {' '.join(path)}", "", "```text", _help(path, command), "```"]  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def _walk(path: tuple[str, ...], command: click.Command) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    yield path, command
+    if isinstance(command, click.Group):
+        for name, child in sorted(command.commands.items()):
+            yield from _walk((*path, name), child)
+
+
+def _help(path: tuple[str, ...], command: click.Command) -> str:
+    settings = cli.cli.context_settings | {"terminal_width": WIDTH, "max_content_width": WIDTH}
+    parent: click.Context | None = None
+    for name in ("prunebench", *path[:-1]):
+        parent = click.Context(cli.cli, parent=parent, info_name=name, **settings)
+    with click.Context(command, parent=parent, info_name=path[-1], **settings) as context:
+        return "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
+
+
+def figure() -> bytes:
+    """The picture in the README."""
+    import prunebench
+    from prunebench.reports.figures import pictures
+    from prunebench.reports.figures.style import settings
+    from prunebench.reports.render.plots import drawn
+
+    page = prunebench.load(ROOT / BUNDLE).leaderboard().page
+    with settings():
+        (data,) = drawn(FIGURE, pictures(page)[FIGURE], ["png"]).values()
+    return data
+
+
+# By document and mark, the text between the marks.
+PARTS: dict[tuple[str, str], Callable[[], str]] = {
+    ("README.md", "strategies"): strategies,
+    ("CONTRIBUTING.md", GRADUAL): gradual,
+    (f"{PAGES}/own-method.md", "wanda.py"): wanda,
+    (f"{PAGES}/comparing.md", "summary of leaderboards/quick"): lambda: summary("quick"),
+    (f"{PAGES}/comparing.md", "summary of leaderboards/minilm-sst2"): lambda: summary("minilm-sst2"),
+    (f"{PAGES}/plugins.md", "hooks"): hooks,
+    (f"{PAGES}/reference/built-in.md", "strategies"): strategies,
+    (f"{PAGES}/reference/built-in.md", "suites"): suites,
+    (f"{PAGES}/reference/built-in.md", "tasks"): tasks,
+    (f"{PAGES}/reference/built-in.md", "models"): models,
+    (f"{PAGES}/reference/built-in.md", "checkpoints"): lambda: simple("checkpoints", "checkpoint, what it is"),
+    (f"{PAGES}/reference/built-in.md", "metrics"): lambda: simple("metrics", "metric, what it computes"),
+    (f"{PAGES}/reference/built-in.md", "executors"): lambda: simple("executors", "executor, where jobs run"),
+}
+FILES: dict[str, Callable[[], str | bytes]] = {
+    f"{PAGES}/reference/cli.md": commands,
+    f"{PAGES}/images/scores.png": figure,
+}
+
+
+def filled(document: str, mark: str, text: str) -> str:
+    """The document with `text` between its marks. Raises ValueError without them."""
+    pattern = re.compile(rf"(<!-- {re.escape(mark)} -->\n).*?(<!-- end -->)", re.DOTALL)
+    if not pattern.search(document):
+        raise ValueError(f"no part {mark!r} in the document")
+    return pattern.sub(lambda match: f"{match[1]}{text}\n{match[2]}", document)
+
+
+def main() -> None:
+    for (name, mark), make in PARTS.items():
+        document = (ROOT / name).read_text()
+        (ROOT / name).write_text(filled(document, mark, make()))
+    for name, create in FILES.items():
+        data = create()
+        (ROOT / name).write_bytes(data if isinstance(data, bytes) else data.encode())
+
+
+if __name__ == "__main__":
+    main()
