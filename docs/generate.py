@@ -47,10 +47,10 @@ def strategies() -> str:
 
 
 def tasks() -> str:
-    rows = [
-        (f"`{entry.name}`", entry.value.doc, ", ".join(entry.value.metrics), entry.value.protocol.label(entry.value.protocol))
-        for entry in built_in("tasks")
-    ]  # fmt: skip
+    rows = []
+    for entry in built_in("tasks"):
+        task = entry.value
+        rows.append((f"`{entry.name}`", task.doc, ", ".join(task.metrics), task.protocol.label(task.protocol)))
     return table("task, what it asks, metrics, protocol", rows)
 
 
@@ -73,8 +73,9 @@ def simple(kind: str, head: str) -> str:
 
 
 def hooks() -> str:
-    functions = {name: value for name, value in sorted(vars(hookspecs).items()) if name.startswith("prunebench_")}
-    return table("hook, what it returns", [(f"`{name}()`", str(inspect.getdoc(value))) for name, value in functions.items()])  # fmt: skip
+    names = sorted(name for name in vars(hookspecs) if name.startswith("prunebench_"))
+    rows = [(f"`{name}()`", str(inspect.getdoc(getattr(hookspecs, name)))) for name in names]
+    return table("hook, what it returns", rows)
 
 
 def gradual() -> str:
@@ -100,12 +101,12 @@ def commands() -> str:
     lines = [
         "# Command line",
         "",
-        "This page is generated from `prunebench COMMAND --help`. `prunebench help` and `prunebench list commands` also",
-        "show the commands of installed plugins.",
+        "This page is generated from `prunebench COMMAND --help`. `prunebench --help` also lists commands of plugins.",
     ]
     for entry in built_in("commands"):
         for path, command in _walk((entry.name,), entry.value):
-            lines += ["", f"{'#' * (1 + len(path))} prunebench {' '.join(path)}", "", "```text", _help(path, command), "```"]  # fmt: skip
+            heading = f"{'#' * (1 + len(path))} prunebench {' '.join(path)}"
+            lines += ["", heading, "", "```text", _help(path, command), "```"]
     return "\n".join(lines) + "\n"
 
 
@@ -130,11 +131,11 @@ def figure() -> bytes:
     import prunebench
     from prunebench.reports.figures import pictures
     from prunebench.reports.figures.style import settings
-    from prunebench.reports.render.plots import drawn
+    from prunebench.reports.render.plots import render_figure
 
     page = prunebench.load(ROOT / BUNDLE).leaderboard().page
     with settings():
-        (data,) = drawn(FIGURE, pictures(page)[FIGURE], ["png"]).values()
+        (data,) = render_figure(FIGURE, pictures(page)[FIGURE], ["png"]).values()
     return data
 
 

@@ -52,7 +52,7 @@ def _collect(value: Any, parts: dict[str, str]) -> None:
     """Add the source of a class or function to `parts`, after the source of everything that it uses."""
     name = value.__name__
     try:
-        source = textwrap.dedent(inspect.getsource(value))
+        source = textwrap.dedent(_source(value))
     except (OSError, TypeError):
         raise PrunebenchError(
             f"the source of {name!r} is not available", "define it in a notebook cell or in a file"
@@ -65,6 +65,27 @@ def _collect(value: Any, parts: dict[str, str]) -> None:
         if other != name and other in namespace and other not in parts:
             _collect_value(other, namespace[other], value.__module__, parts)
     parts[name] = source.rstrip()
+
+
+def _source(value: Any) -> str:
+    try:
+        return inspect.getsource(value)
+    except (OSError, TypeError):
+        if not inspect.isclass(value):
+            raise
+    # Before Python 3.13, inspect looks for a class in the file of its module, and a notebook has none. The methods know
+    # their cell, and the class is around them.
+    for function in filter(inspect.isfunction, vars(value).values()):
+        try:
+            lines, _ = inspect.findsource(function)
+        except OSError:
+            continue  # dataclass creates some methods without a source
+        for node in ast.walk(ast.parse("".join(lines))):
+            if isinstance(node, ast.ClassDef) and node.name == value.__name__:
+                first = min(part.lineno for part in (node, *node.decorator_list))
+                if first <= function.__code__.co_firstlineno <= (node.end_lineno or first):
+                    return "".join(lines[first - 1 : node.end_lineno])
+    raise OSError(f"no method of {value.__name__} has a source")
 
 
 def _collect_value(name: str, value: Any, module: str, parts: dict[str, str]) -> None:

@@ -1,109 +1,106 @@
-"""The documents say what the code does. `python tests/test_docs.py` writes their generated parts anew."""
+"""The documents say what the code does: generated parts, links, and lists of everything that there is."""
 
 from __future__ import annotations
 
-import inspect
 import re
-import sys
-from pathlib import Path
+import tomllib
 
 import pytest
+from docs.quotes import DOCUMENTS, ROOT, generator
 
+import prunebench
+from prunebench.execution.context import Context
 from prunebench.hooks import hookspecs
-from prunebench.hooks.entries import first_line, flatten
-from prunebench.hooks.registry import Registry
-from prunebench.planning.methods import Method
-from prunebench.recipes.options import parameters
 
-ROOT = Path(__file__).parents[2]
+GENERATOR = generator()
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 
-def strategies() -> str:
-    """A table of the built-in strategies."""
-    lines = ["| strategy | what it does | options |", "|---|---|---|"]
-    for entry in flatten(Registry().entries("strategies")):
-        if entry.plugin.origin == "built in":
-            options = ", ".join(f"`{field.name}={field.default}`" for field in parameters(entry.value))
-            lines.append(f"| `{entry.name}` | {first_line(entry.value)} | {options} |")
-    return "\n".join(lines)
+def text(document: str) -> str:
+    return (ROOT / document).read_text()
 
 
-def hooks() -> str:
-    """A table of the hooks."""
-    lines = ["| hook | what it gives |", "|---|---|"]
-    for name, function in sorted(vars(hookspecs).items()):
-        if name.startswith("prunebench_"):
-            lines.append(f"| `{name}{inspect.signature(function).replace(return_annotation=inspect.Signature.empty)}` "
-                         f"| {inspect.getdoc(function)} |")  # fmt: skip
-    return "\n".join(lines)
+@pytest.mark.parametrize(("document", "mark"), GENERATOR.PARTS)
+def test_generated_parts_are_up_to_date(document, mark):
+    part = GENERATOR.PARTS[document, mark]()
+    assert GENERATOR.filled(text(document), mark, part) == text(document), "run python docs/generate.py"
 
 
-def plugin() -> str:
-    path = ROOT / "plugins/prunebench-gradual/prunebench_gradual/__init__.py"
-    return f"```python\n{path.read_text().rstrip()}\n```"
+@pytest.mark.parametrize("name", GENERATOR.FILES)
+def test_generated_files_are_up_to_date(name):
+    data = GENERATOR.FILES[name]()
+    expected = data if isinstance(data, bytes) else data.encode()
+    assert (ROOT / name).read_bytes() == expected, "run python docs/generate.py"
 
 
-def summary(name: str) -> str:
-    """The tables by sparsity of a committed leaderboard: of its average, or of its one task."""
-    page = (ROOT / "leaderboards" / name / "README.md").read_text()
-    parts = [re.findall(r"at every sparsity, mean ± std:\n\n((?:\|.*\n)+)", part) for part in page.split("\n## ")]
-    tables = next(found for found in parts if found)
-    return "\n".join(tables).rstrip()
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_links_lead_somewhere(document):
+    folder = (ROOT / document).parent
+    for target in re.findall(r"\]\(([^)\s]+)\)", text(document)):
+        if target.startswith("http"):
+            continue
+        path, _, anchor = target.partition("#")
+        file = folder / path if path else ROOT / document
+        assert file.exists(), f"{document} links to {target}"
+        if anchor:
+            anchors = {_anchor(heading) for heading in HEADING.findall(file.read_text())}
+            assert anchor in anchors, f"{document} links to {target}"
 
 
-PARTS = [
-    ("README.md", "strategies", strategies),
-    ("README.md", "summary of leaderboards/quick", lambda: summary("quick")),
-    ("README.md", "summary of leaderboards/minilm-sst2", lambda: summary("minilm-sst2")),
-    ("CONTRIBUTING.md", "plugins/prunebench-gradual/prunebench_gradual/__init__.py", plugin),
-    ("CONTRIBUTING.md", "hooks", hooks),
-]
+def _anchor(heading: str) -> str:
+    return re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-")
 
 
-def filled(document: str, mark: str, text: str) -> str:
-    pattern = re.compile(rf"(<!-- {re.escape(mark)} -->\n).*?(<!-- end -->)", re.DOTALL)
-    assert pattern.search(document), mark
-    return pattern.sub(lambda match: f"{match[1]}{text}\n{match[2]}", document)
+def test_every_page_is_in_the_navigation():
+    config = text("docs/mkdocs.yml")
+    for path in (ROOT / "docs/pages").rglob("*.md"):
+        assert str(path.relative_to(ROOT / "docs/pages")) in config
 
 
-@pytest.mark.parametrize(("name", "mark", "make"), PARTS, ids=[mark for _, mark, _ in PARTS])
-def test_generated_parts_are_up_to_date(name, mark, make):
-    document = (ROOT / name).read_text()
-    assert filled(document, mark, make()) == document, "run python tests/test_docs.py"
+def test_the_test_command_installs_what_the_checks_need():
+    command = re.search(r"<!-- test command -->\n```sh\n(.*)\n```\n<!-- end -->", text("README.md"))[1]
+    assert "'.[test,docs]'" in command and "-c constraints.txt" in command
+    extras = tomllib.loads(text("pyproject.toml"))["project"]["optional-dependencies"]
+    fixed = {line.partition("==")[0] for line in text("constraints.txt").splitlines()}
+    needed = {re.split(r"[>\[]", name)[0] for extra in ("test", "docs") for name in extras[extra]}
+    assert needed - fixed == set()
 
 
-def test_the_readmes_method_is_a_plugin_of_twenty_lines(tmp_path):
-    code = re.search(r"```python\n(# wanda\.py\n.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
-    assert len([line for line in code.splitlines() if line.strip()]) <= 20
-    (tmp_path / "wanda.py").write_text(code)
-    registry = Registry([tmp_path / "wanda.py"])
-    words = re.search(r'--plugin wanda\.py .*--strategies "(.*?)"', (ROOT / "README.md").read_text())[1]
-    from prunebench.recipes.options import split_list
+def test_the_readme_is_a_front_door():
+    assert len(text("README.md").splitlines()) <= 140
 
-    for text in split_list(words):
-        assert Method(text, registry).steps(0.5)
+
+def test_the_readmes_method_has_twenty_lines():
+    code = GENERATOR.wanda()
+    assert len([line for line in code.splitlines()[1:-1] if line.strip()]) <= 20
 
 
 def test_everything_that_a_context_offers_is_documented():
-    from prunebench.execution.context import Context
-
-    text = (ROOT / "CONTRIBUTING.md").read_text()
+    page = text("docs/pages/own-method.md")
     offered = [name for name in vars(Context) if not name.startswith("_")]
-    assert [name for name in offered if f"`{name}" not in text] == []
+    assert [name for name in offered if f"`{name}" not in page] == []
 
 
-def test_commands_in_the_readme_are_real():
-    """Every option that the README names is one of the command that it stands with."""
-    registry = Registry()
-    commands = "|".join(registry.entries("commands"))
-    for line in re.findall(rf"prunebench (?:{commands}) .*", (ROOT / "README.md").read_text()):
-        command = registry.get("commands", line.split()[1])
-        known = {name for option in command.params for name in option.opts}
-        assert set(re.findall(r"(?<!\S)--[a-z-]+", line)) <= known, line
+def test_everything_that_prunebench_exports_is_in_the_reference():
+    page = text("docs/pages/reference/api.md")
+    named = {target.rpartition(".")[2] for target in re.findall(r"^::: (\S+)$", page, re.MULTILINE)}
+    assert set(prunebench.__all__) - named == {"Phase", "Preview", "Unit", "hookimpl"}
 
 
-if __name__ == "__main__":
-    for name, mark, make in PARTS:
-        path = ROOT / name
-        path.write_text(filled(path.read_text(), mark, make()))
-    sys.exit(0)
+def test_every_hook_has_a_section():
+    page = text("docs/pages/plugins.md")
+    kinds = {"models": "encoder families"}
+    for name in vars(hookspecs):
+        if name.startswith("prunebench_") and name != "prunebench_strategies":
+            kind = name.removeprefix("prunebench_")
+            assert f"\n## {kinds.get(kind, kind).capitalize()}\n" in page
+
+
+def test_contributing_names_every_package():
+    packages = {path.parent.name for path in (ROOT / "prunebench").glob("*/__init__.py")}
+    assert set(re.findall(r"^\| `(\w+)` \|", text("CONTRIBUTING.md"), re.MULTILINE)) == packages
+
+
+def test_contributing_names_files_that_exist():
+    for name in re.findall(r"`((?:[a-z_]+/)+(?:[a-z_]+\.[a-z]+)?)`", text("CONTRIBUTING.md")):
+        assert (ROOT / name).exists() or (ROOT / "prunebench" / name).exists(), name

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import linecache
 import math
+import sys
+import types
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -54,6 +57,44 @@ def test_the_file_is_a_plugin_with_the_class_and_what_it_uses():
     assert strategy.recipe(0.5) == [Train(), Prune(0.5)]
     context = type("Context", (), {"weights": {"a": _Number(-4.0)}})()
     assert strategy.score(context) == {"a": 3.0 * 0.5 * math.sqrt(2) * 4.0}
+
+
+CELL = """
+from dataclasses import dataclass
+import prunebench as pb
+
+limit = 3
+
+@dataclass(frozen=True)
+class InACell:
+    name = "in-a-cell"
+    unit = "weight"
+    rounds: int = limit
+
+    def recipe(self, sparsity):
+        return [pb.Train(), pb.Prune(sparsity)]
+
+    def score(self, ctx):
+        return ctx.weights
+
+class Other:
+    def recipe(self, sparsity):
+        return []
+"""
+
+
+def test_a_class_of_a_notebook_cell_has_a_source(monkeypatch):
+    """A notebook's module has no file; its cells are in linecache, as IPython puts them there."""
+    name = "<cell 1>"
+    monkeypatch.setitem(linecache.cache, name, (len(CELL), None, CELL.splitlines(keepends=True), name))
+    module = types.ModuleType("a_notebook")
+    monkeypatch.setitem(sys.modules, "a_notebook", module)
+    exec(compile(CELL, name, "exec"), vars(module))
+    path = plugin_file(module.InACell)
+    assert "class Other" not in path.read_text()
+    strategy = Registry([path]).strategy("in-a-cell[rounds=5]")
+    assert strategy.rounds == 5
+    assert strategy.recipe(0.5) == [Train(), Prune(0.5)]
 
 
 class _Number(float):
