@@ -77,12 +77,12 @@ def sealed(found):
         name: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in rest.items()
     }
     with contextlib.suppress(BadBundle, KeyError):
-        cells = list(strict.lines(found["cells.jsonl"], schema.CellLine, "cells"))
-        records = [line.record for line in strict.lines(found["records.jsonl"], schema.RecordLine, "records")]
+        cells = list(strict.read_lines(found["cells.jsonl"], schema.CellLine, "cells"))
+        records = [line.record for line in strict.read_lines(found["records.jsonl"], schema.RecordLine, "records")]
         records = {record.key: record for record in records}
         reasons = {value["key"]: value["reason"] for value in lines(found["failures.jsonl"])}
         masks = {value["key"]: value for value in lines(found["masks.jsonl"])}
-        manifest["summary"] = reader.summarised(cells, records, reasons, masks).model_dump()
+        manifest["summary"] = reader.summarise(cells, records, reasons, masks).model_dump()
     return Data(archive.write({**rest, "manifest.json": json.dumps(manifest).encode()}))
 
 
@@ -133,7 +133,7 @@ def test_a_bundle_is_verified_and_says_what_it_holds(store, good, tiny_glue, tmp
     assert "16 cells: rte, stsb; dense, heads, imp, random-pruning; seeds 0, 1" in out
     assert "holds: 16 cells have their records, 0 failures are declared" in out
     number = len(reader.load(good).records)
-    assert f"the metrics of {number} of {number} records come out of their predictions" in out
+    assert f"the metrics of {number} of {number} records follow from their predictions" in out
     assert out.splitlines()[-1].startswith(f"Verified: {path}. Draw it with: prunebench leaderboard --bundle")
 
 
@@ -223,7 +223,7 @@ def test_what_is_planned_and_not_done_is_not_bundled(store, tmp_path):
     key = next(cell.key for cell in Store.open(copy).plans()[0].cells if cell.label == "imp")
     (copy / "records" / key[:2] / f"{key}.json").unlink()
     status, _, err = call("bundle", "--store", copy, "--out", tmp_path / "b.zip")
-    assert status == 2 and "is planned and not done" in err and "prunebench run" in err
+    assert status == 2 and "is planned but not done" in err and "prunebench run" in err
     assert call("bundle", "--store", copy, "--strategies", "heads", "--out", tmp_path / "b.zip")[0] == 0
 
 
@@ -271,7 +271,7 @@ def test_a_store_is_bundled_after_its_strategies_were_edited(words, tmp_path, ti
         plan = json.loads(path.read_text())
         path.write_text(json.dumps({**plan, "strategies": {}}))
     status, _, err = call("bundle", "--store", tmp_path / "store", "--plugin", plugin, "--out", after)
-    assert status == 2 and "was made by another version of mine than is here" in err
+    assert status == 2 and "was made by a version of mine that is not installed" in err
 
 
 def test_transfers_are_bundled_on_request(words, store, tmp_path, tiny_glue):
@@ -300,7 +300,7 @@ def test_transfers_are_bundled_on_request(words, store, tmp_path, tiny_glue):
     forged = altered(path.read_bytes(), "records.jsonl", lambda values: foreign_mask(values, adopting))
     assert "no recipe of the bundle makes the mask" in what_is_wrong(forged, tiny_glue)
     forged = altered(path.read_bytes(), "cells.jsonl", another_source)
-    assert "says that its mask is of stsb, and it is of rte" in what_is_wrong(forged, tiny_glue)
+    assert "says that its mask is of stsb, but it is of rte" in what_is_wrong(forged, tiny_glue)
 
 
 def foreign_mask(values, key):
@@ -351,8 +351,8 @@ def put(*path, to):
         (lambda values: scores(values)["majority"].update(accuracy=0.1), "says majority"),
         (lambda values: scores(values)["degenerate"].append("accuracy"), "says degenerate"),
         (lambda values: scores(values).update(examples=23), "another number of examples"),
-        (put("sparsity", "pruned", to=lambda number: number - 1), "units pruned, and"),
-        (put("sparsity", "pruned", to=lambda number: number + 1), "units pruned, and"),
+        (put("sparsity", "pruned", to=lambda number: number - 1), "units pruned, expected"),
+        (put("sparsity", "pruned", to=lambda number: number + 1), "units pruned, expected"),
         (put("sparsity", "realised", to=0.3), "says sparsity 0.3"),
         (put("sparsity", "units", to=lambda number: number + 5), "must have the same"),
         (put("sparsity", "unit", to="neuron"), "must have the same unit"),
@@ -360,7 +360,7 @@ def put(*path, to):
         (put("parameters", "left", to=lambda number: number - 1), "must have the same size"),
         (put("parameters", "total", to=lambda number: number * 2), "must have the same encoder and parameters"),
         (put("parameters", "in_model", to=7), "parameters"),
-        (put("checks", "count_exact", to=False), "of its count"),
+        (put("checks", "count_exact", to=False), "contradicts its own count"),
         (put("steps", to=1), "says 1 steps"),
         (put("tokens", to=1), "must have the same tokens"),
         (put("key", to="0" * 32), "is missing"),
@@ -369,19 +369,19 @@ def put(*path, to):
         (put("root", "code", to="engine 99"), "whose key is"),
         (put("root", "protocol", "lr", to=0.5), "whose key is"),
         (put("root", "protocol", "lr", to="fast"), "cannot be read"),
-        (put("root", "protocol", to={}), "other fields than are known"),
+        (put("root", "protocol", to={}), "the protocol lacks fields"),
         (put("root", "sizes", to={"train": 48}), "there are"),
         (put("root", "sizes", to={}), "the size of the training split is missing"),
         (put("root", "protocol", "train_limit", to=5.5), "cannot be read"),
         (put("root", "protocol", "eval_limit", to=0), "cannot be read"),
-        (put("root", "protocol_label", to="glue-1"), "must have the same root"),
-        (put("root", "model", "name", to="google-bert/bert-base-uncased"), "must have the same root"),
-        (put("phases", 0, "phase", to="Bake"), "no phase 'Bake'"),
+        (put("root", "protocol_label", to="glue-1"), "must have the same experiment"),
+        (put("root", "model", "name", to="google-bert/bert-base-uncased"), "must have the same experiment"),
+        (put("phases", 0, "phase", to="Bake"), "has no phase 'Bake'"),
         (put("phases", 0, "sparsity", to=0.5), "cannot be read"),
         (put("phases", to=lambda phases: phases[:-2]), "whose key is"),
-        (put("phases", to=lambda phases: [{**phases[0], "more": 1}, *phases[1:]]), "other fields than are known: more"),
+        (put("phases", to=lambda phases: [{**phases[0], "more": 1}, *phases[1:]]), "has unknown fields: more"),
         (lambda values: values.pop(), "is missing"),
-        (lambda values: values.append(values[0]), "is there twice"),
+        (lambda values: values.append(values[0]), "appears twice"),
     ],
 )
 def test_an_altered_record_is_refused(good, tiny_glue, change, reason):
@@ -410,10 +410,10 @@ def without(label):
     ("change", "reason"),
     [
         (lambda values: cell_of(values, "imp").update(sparsity=0.9), "says sparsity 0.9, and its record 0.2"),
-        (lambda values: cell_of(values, "imp").update(seed=1), "is there twice"),
+        (lambda values: cell_of(values, "imp").update(seed=1), "appears twice"),
         (lambda values: cell_of(values, "imp").update(task="stsb"), "says task stsb"),
         (lambda values: cell_of(values, "imp").update(unit="head"), "says unit head"),
-        (lambda values: cell_of(values, "heads").update(track="unstructured"), "is unstructured and prunes heads"),
+        (lambda values: cell_of(values, "heads").update(track="unstructured"), "is unstructured, but prunes heads"),
         (lambda values: cell_of(values, "imp").update(split="test"), "says split test, and its task dev"),
         (lambda values: cell_of(values, "imp").update(metrics=["f1"]), "says metrics"),
         (lambda values: cell_of(values, "imp").update(evaluations=["validation", "test"]), "says evaluations"),
@@ -424,10 +424,13 @@ def without(label):
         (lambda values: cell_of(values, "imp")["trainings"].pop(0), "says trainings"),
         (lambda values: cell_of(values, "imp")["setting"].update(device="cuda"), "says setting"),
         (lambda values: cell_of(values, "imp").update(mask="0" * 32), "says mask"),
-        (lambda values: cell_of(values, "imp").update(mask_from="stsb"), "as only a transfer has"),
+        (
+            lambda values: cell_of(values, "imp").update(mask_from="stsb"),
+            "names a source of its mask, which only a transfer has",
+        ),
         (lambda values: cell_of(values, "imp").update(key="0" * 32), "is missing"),
         (lambda values: cell_of(values, "imp").update(plan=1), "has no plan"),
-        (swap, "went through other phases than the recipe has"),
+        (swap, "went through other phases than its recipe has"),
         (without("dense"), "there is no dense run of the same seed"),
         (without("heads"), "belongs to no cell"),
         (lambda values: values.clear(), "belongs to no cell"),
@@ -440,12 +443,15 @@ def test_an_altered_cell_is_refused(good, tiny_glue, change, reason):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda values: values[0].update(pruned=values[0]["pruned"] + 1), "units pruned, and"),
-        (lambda values: values[0].update(units=values[0]["units"] * 2, pruned=values[0]["pruned"] * 2), "is of"),
+        (lambda values: values[0].update(pruned=values[0]["pruned"] + 1), "units pruned, expected"),
+        (
+            lambda values: values[0].update(units=values[0]["units"] * 2, pruned=values[0]["pruned"] * 2),
+            "but records that use it have",
+        ),
         (lambda values: values[0].update(sha256="no digest"), "does not fit the schema"),
         (lambda values: values.pop(), "is missing"),
-        (lambda values: values.append({**values[0], "key": "0" * 32}), "none that a recipe asks for"),
-        (lambda values: values.append(values[0]), "is there twice"),
+        (lambda values: values.append({**values[0], "key": "0" * 32}), "is of no recipe"),
+        (lambda values: values.append(values[0]), "appears twice"),
     ],
 )
 def test_an_altered_mask_is_refused(good, tiny_glue, change, reason):
@@ -499,8 +505,8 @@ def manifest(good, **changes):
         ({"more": 1}, "more: extra inputs are not permitted"),
         ({"plans": []}, "has no plan"),
         ({"plans": None}, "plans"),
-        ({"members": {}}, "differ about"),
-        ({"strategies": {}}, "is called by a recipe and not declared"),
+        ({"members": {}}, "disagree about"),
+        ({"strategies": {}}, "which is not declared"),
     ],
 )
 def test_a_manifest_of_another_kind_is_refused(good, tiny_glue, changes, reason):
@@ -522,18 +528,18 @@ def test_a_summary_that_is_not_that_of_the_content_is_refused(good, tiny_glue):
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
-        (b'"loss":', b'"loss": NaN, "x":', "NaN is no number"),
-        (b'"loss":', b'"loss": -Infinity, "x":', "-Infinity is no number"),
-        (b'"loss":', b'"loss": 1e999, "x":', "1e999 is no number"),
-        (b'"loss":', b'"steps": 1, "loss":', "the name 'steps' stands twice"),
-        (b'"loss":', b'"loss": "', "is not JSON"),
+        (b'"loss":', b'"loss": NaN, "x":', "NaN is not a finite number"),
+        (b'"loss":', b'"loss": -Infinity, "x":', "-Infinity is not a finite number"),
+        (b'"loss":', b'"loss": 1e999, "x":', "1e999 is not a finite number"),
+        (b'"loss":', b'"steps": 1, "loss":', "the name 'steps' appears twice"),
+        (b'"loss":', b'"loss": "', "is not valid JSON"),
         (b'"loss":', b'"loss": ' + b"[" * 5000 + b"]" * 5000 + b', "x":', "nested too deeply"),
-        (b'"loss":', b'"loss": ' + b"1" * 5000 + b', "x":', "is not JSON"),
-        (b'"loss":', b'"loss": "\xff", "x":', "is not JSON"),
+        (b'"loss":', b'"loss": ' + b"1" * 5000 + b', "x":', "is not valid JSON"),
+        (b'"loss":', b'"loss": "\xff", "x":', "is not valid JSON"),
         (b'"loss":', b'"loss": true, "x":', "loss"),
         (b'"status":"done"', b'"status":"failed"', "status"),
         (b'"format":1', b'"format":2', "format"),
-        (b"\n", b"", "not JSON"),
+        (b"\n", b"", "not valid JSON"),
     ],
 )
 def test_json_that_is_none_is_refused(good, tiny_glue, old, new, reason):
@@ -570,21 +576,21 @@ def object_array():
     ("data", "reason"),
     [
         (npy(object_array(), pickled=True), "holds pickled objects"),
-        (pickle.dumps(Trap()), "no npy file"),
-        (npy(np.zeros((2, 24), dtype=np.int64)), "no npy file as a bundle holds it"),
-        (npy(np.zeros((2, 24), dtype=">f4")), "no npy file as a bundle holds it"),
-        (npy(np.zeros((24,), dtype=np.uint8)), "no npy file as a bundle holds it"),
-        (npy(np.zeros((2, 24), dtype=np.uint8), version=(2, 0)), "no npy file as a bundle holds it"),
-        (npy(np.asfortranarray(np.zeros((2, 24), dtype=np.uint8))), "no npy file as a bundle holds it"),
-        (npy(np.full((2, 24), np.nan, dtype=np.float32)), "no finite number"),
-        (npy(np.full((2, 24), np.inf, dtype=np.float32)), "no finite number"),
-        (npy(np.zeros((2, 24), dtype=np.uint8))[:-1], "and does not"),
-        (npy(np.zeros((0, 24), dtype=np.uint8)), "and does not"),
-        (npy(np.zeros((2, 24), dtype=np.uint8)).replace(b"(2, 24)", b"(9, 24)"), "and does not"),
-        (npy(np.zeros((2, 24), dtype=np.uint8)).replace(b"(2, 24)", b"(2,1e9"), "no npy file"),
+        (pickle.dumps(Trap()), "is not an npy file"),
+        (npy(np.zeros((2, 24), dtype=np.int64)), "is not an npy file of a bundle"),
+        (npy(np.zeros((2, 24), dtype=">f4")), "is not an npy file of a bundle"),
+        (npy(np.zeros((24,), dtype=np.uint8)), "is not an npy file of a bundle"),
+        (npy(np.zeros((2, 24), dtype=np.uint8), version=(2, 0)), "is not an npy file of a bundle"),
+        (npy(np.asfortranarray(np.zeros((2, 24), dtype=np.uint8))), "is not an npy file of a bundle"),
+        (npy(np.full((2, 24), np.nan, dtype=np.float32)), "is not a finite number"),
+        (npy(np.full((2, 24), np.inf, dtype=np.float32)), "is not a finite number"),
+        (npy(np.zeros((2, 24), dtype=np.uint8))[:-1], "does not hold the"),
+        (npy(np.zeros((0, 24), dtype=np.uint8)), "does not hold the"),
+        (npy(np.zeros((2, 24), dtype=np.uint8)).replace(b"(2, 24)", b"(9, 24)"), "does not hold the"),
+        (npy(np.zeros((2, 24), dtype=np.uint8)).replace(b"(2, 24)", b"(2,1e9"), "is not an npy file"),
         (npy(np.zeros((2, 24), dtype=np.uint8)), "are missing"),
         (b"PK\3\4", "is an archive itself"),
-        (b"", "no npy file"),
+        (b"", "is not an npy file"),
     ],
 )
 def test_what_is_no_array_of_predictions_is_refused(good, tiny_glue, data, reason):
@@ -601,7 +607,7 @@ def test_a_class_that_the_task_does_not_have_is_refused(good, tiny_glue):
 
 @pytest.mark.parametrize("name", ["evil.py", "predictions/0.npz", "predictions/00000.npy", "plans.json"])
 def test_a_foreign_file_is_refused(good, name):
-    with pytest.raises(BadBundle, match="is none that a bundle has"):
+    with pytest.raises(BadBundle, match="does not belong in a bundle"):
         reader.load(sealed({**members(good), name: b"hello"}))
 
 

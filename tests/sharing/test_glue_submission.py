@@ -110,18 +110,18 @@ def test_a_class_is_written_as_the_task_names_it():
             continue
         assert file.answers == labels[file.task]
     rte = next(file for file in server.FILES if file.name == "RTE.tsv")
-    assert server.answered(rte, [5, 3], [1, 0]) == b"index\tprediction\n5\tnot_entailment\n3\tentailment\n"
+    assert server.write_answers(rte, [5, 3], [1, 0]) == b"index\tprediction\n5\tnot_entailment\n3\tentailment\n"
 
 
 def test_scores_have_three_decimals_and_stay_within_0_and_5():
     stsb = next(file for file in server.FILES if file.name == "STS-B.tsv")
-    text = server.answered(stsb, range(5), [-0.2, 5.4, 2.34567, 0.0004, 4.9996]).decode()
+    text = server.write_answers(stsb, range(5), [-0.2, 5.4, 2.34567, 0.0004, 4.9996]).decode()
     assert text.split() == ["index", "prediction", "0", "0.000", "1", "5.000", "2", "2.346", "3", "0.000", "4", "5.000"]
 
 
 def test_all_eleven_files_filled_are_what_the_server_takes(tmp_path):
     path = tmp_path / "filled.zip"
-    path.write_bytes(server.zipped({file.name: server.filled(file) for file in server.FILES}))
+    path.write_bytes(server.write_zip({file.name: server.write_filler(file) for file in server.FILES}))
     found = read(path)
     assert {name: len(rows) for name, rows in found.items()} == {name: rows for name, (rows, _) in OFFICIAL.items()}
     for name, rows in found.items():
@@ -250,7 +250,7 @@ def test_what_it_says_of_models_files_and_rows(made):
     )
     assert "rte, imp 0.1, seed 3: dev accuracy 0." in out and "as recorded, bit for bit" in out
     assert "mnli, imp 0.1, seed 3: dev accuracy matched 0." in out
-    assert "these are missing: QNLI.tsv, QQP.tsv, WNLI.tsv (--fill-missing puts them in)" in err
+    assert "these are missing: QNLI.tsv, QQP.tsv, WNLI.tsv (--fill-missing adds them)" in err
     assert "RTE.tsv has 24 rows, and GLUE's test split 3000: the data is not the official one" in err
     assert "AX.tsv has 16 rows, and GLUE's test split 1104" in err
     about = json.loads(path.with_suffix(".json").read_text())
@@ -276,7 +276,7 @@ def test_missing_files_are_filled_on_request_and_said(words, made, tmp_path):
     assert set(found) == set(OFFICIAL)
     filled = set(OFFICIAL) - {"RTE.tsv"}
     assert all(len(found[name]) == OFFICIAL[name][0] for name in filled)
-    assert "filled with one answer in every row, and no result of any model: CoLA.tsv, SST-2.tsv" in err
+    assert "filled with the same answer in every row, without a model: CoLA.tsv, SST-2.tsv" in err
     assert json.loads(path.with_suffix(".json").read_text())["filled"] == [
         name for name in OFFICIAL if name != "RTE.tsv"
     ]
@@ -328,8 +328,8 @@ def test_bad_input_is_one_line_and_trains_nothing(words, tmp_path, others, part)
 
 
 def test_another_number_of_answers_than_rows_is_an_error():
-    with pytest.raises(PrunebenchError, match="2 answers for 3 rows"):
-        server.answered(server.FILES[0], [0, 1, 2], [1, 0])
+    with pytest.raises(PrunebenchError, match="2 answers, expected 3"):
+        server.write_answers(server.FILES[0], [0, 1, 2], [1, 0])
 
 
 def test_no_run_reads_a_test_split(words, glue, tmp_path):
