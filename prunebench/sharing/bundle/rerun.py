@@ -26,6 +26,7 @@ from prunebench.recipes import phases
 from prunebench.recipes.phases import Adopt, stores_mask
 from prunebench.sharing.bundle import checks
 from prunebench.sharing.bundle.reader import Bundle
+from prunebench.sharing.bundle.schema import CellLine
 from prunebench.sharing.bundle.trees import Trees
 from prunebench.store.schema import Cell, Location, PhaseEntry, Record
 from prunebench.store.store import Store
@@ -36,9 +37,10 @@ SAME_ARITHMETIC = ("hardware", "threads", "platform", "torch", "transformers", "
 MIN_RECORDS = 5
 
 
-def draw(cells: Sequence[Cell], number: int, seed: int) -> list[Cell]:
+def draw(cells: Sequence[CellLine], number: int, seed: int) -> list[CellLine]:
     """That many random cells, or all if there are fewer; a seed always gives the same ones."""
-    ordered = sorted(cells, key=lambda cell: (cell.key, cell.label, cell.sparsity))
+    # A run and a transfer share their dense cells, which only the plan tells apart.
+    ordered = sorted(cells, key=lambda cell: (cell.key, cell.label, cell.sparsity, cell.plan))
     return random.Random(seed).sample(ordered, min(number, len(ordered)))
 
 
