@@ -17,7 +17,7 @@ from prunebench.planning.transfer import plan_transfer
 from prunebench.pruning import masks
 from prunebench.recipes.phases import Adopt
 from prunebench.reports.transfer import build, terminal
-from prunebench.results.rows import stored_rows
+from prunebench.results.rows import load_rows
 from prunebench.store.schema import StoredPlan
 from prunebench.store.store import Store
 from prunebench.training import loop
@@ -59,7 +59,7 @@ def adopted_mask(store, cell):
 
 
 def rows_of(transfer, store):
-    return stored_rows([StoredPlan(cells=[c.to_cell() for c in transfer.cells])], store)
+    return load_rows([StoredPlan(cells=[c.to_cell() for c in transfer.cells])], store)
 
 
 def test_a_mask_arrives_unchanged_under_theta0_and_the_head_of_the_target(run, monkeypatch):

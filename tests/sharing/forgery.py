@@ -9,7 +9,7 @@ import json
 import zipfile
 
 from prunebench.hooks.registry import Registry
-from prunebench.results.rows import stored_rows
+from prunebench.results.rows import load_rows
 from prunebench.sharing.bundle import archive, reader, schema, strict
 from prunebench.sharing.bundle.archive import BadBundle
 from prunebench.sharing.bundle.pack import pack
@@ -28,7 +28,7 @@ class Data(bytes):
 
 def pack_store(store):
     """The bundle of all runs of a store."""
-    return Data(pack({"run": stored_rows(store.plans(), store)}, store, REGISTRY))
+    return Data(pack({"run": load_rows(store.plans(), store)}, store, REGISTRY))
 
 
 def members(data):

@@ -13,7 +13,7 @@ import pytest
 from commands import call
 from sharing.forgery import REGISTRY, alter, members, pack_store, what_is_wrong
 
-from prunebench.results.rows import stored_rows
+from prunebench.results.rows import load_rows
 from prunebench.sharing.bundle import reader
 from prunebench.sharing.bundle.verify import verify
 from prunebench.store.store import Store
@@ -43,7 +43,7 @@ def test_the_same_store_gives_the_same_bytes(store, good, tmp_path):
 def test_a_bundle_holds_every_record_cell_and_prediction_of_the_store(store, good):
     opened, bundle = Store.open(store), reader.load(good)
     assert bundle.records == {record.key: record for record in opened.records()}
-    assert stored_rows(bundle.plans(), bundle) == stored_rows(opened.plans(), opened)
+    assert load_rows(bundle.plans(), bundle) == load_rows(opened.plans(), opened)
     for key, record in bundle.records.items():
         with np.load(store / "records" / key[:2] / f"{key}.npz") as logits:
             for name in record.evaluations:
@@ -134,7 +134,7 @@ def test_what_has_failed_is_bundled_as_failed(store, tmp_path, tiny_glue):
     assert b"somebody" not in b"".join(members(data).values())
     verdict = verify(reader.load(data), REGISTRY, str(tiny_glue))
     assert verdict.wrong == [] and verdict.notes[0] == "1 failures are part of it; the first: it ran out of memory"
-    rows = stored_rows(reader.load(data).plans(), reader.load(data))
+    rows = load_rows(reader.load(data).plans(), reader.load(data))
     assert {row.status for row in rows if row.cell.key == key} == {"failed: it ran out of memory"}
 
 
@@ -188,7 +188,7 @@ def test_transfers_are_bundled_on_request(run_words, store, tmp_path, tiny_glue)
     assert status == 0, err
     opened = Store.open(copy)
     for kind in ("run", "transfer"):
-        assert stored_rows(bundle.plans(kind), bundle) == stored_rows(opened.plans(kind), opened)
+        assert load_rows(bundle.plans(kind), bundle) == load_rows(opened.plans(kind), opened)
     adopting = next(key for key, record in bundle.records.items() if record.phases[0].phase == "Adopt")
     status, _, err = call(*transfer, "--bundle", path, "--out", tmp_path / "two")
     assert status == 0, err

@@ -36,7 +36,7 @@ _DEFLATED = 8
 _MADE_BY, _NEEDED, _TIME, _DATE, _MODE = 3 << 8 | 20, 20, 0, 1 << 5 | 1, (stat.S_IFREG | 0o644) << 16
 
 
-def shown(text: str) -> str:
+def printable(text: str) -> str:
     """Text of a stranger on one line, shortened, with control characters escaped so that no terminal obeys them."""
     text = "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text)
     return text if len(text) <= 1000 else f"{text[:1000]}…"
@@ -46,7 +46,7 @@ class BadBundle(PrunebenchError):
     """A bundle that is refused. Message and hint may quote it, and are made safe to print."""
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(shown(message), shown(hint))
+        super().__init__(printable(message), printable(hint))
 
 
 @dataclass(frozen=True)

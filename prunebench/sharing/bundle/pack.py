@@ -19,8 +19,8 @@ from prunebench.pruning import bitmask
 from prunebench.recipes.options import split_list
 from prunebench.recipes.phases import calls_strategy
 from prunebench.reports.render.files import write_file
-from prunebench.results.filters import Selection, choose_plans, nothing, one_setting, select
-from prunebench.results.rows import Row, stored_rows
+from prunebench.results.filters import Selection, choose_plans, no_results, one_setting, select
+from prunebench.results.rows import Row, load_rows
 from prunebench.runtime.environment import version
 from prunebench.sharing.bundle import archive, predictions, reader, schema, strict
 from prunebench.sharing.bundle.schema import CellLine, MaskLine, PlanHead
@@ -54,10 +54,10 @@ def write_bundle(
     for kind in (RUN, "transfer") if transfers else (RUN,):
         # A suite may have runs without transfers.
         plans = choose_plans(source.plans(kind), suite, everything, must_exist=kind == RUN)
-        selected = select(stored_rows(plans, source), selection)
+        selected = select(load_rows(plans, source), selection)
         rows[kind] = selected if mixed else one_setting(selected)
     if not any(row.status == "done" for each in rows.values() for row in each):
-        raise nothing([row for each in rows.values() for row in each])
+        raise no_results([row for each in rows.values() for row in each])
     if out.suffix != ".zip":
         raise PrunebenchError(f"cannot write a bundle to {str(out)!r}", "expected the name of a zip file")
     data = pack(rows, source, registry)

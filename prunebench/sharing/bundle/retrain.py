@@ -17,7 +17,7 @@ from prunebench.execution.executors.base import Request
 from prunebench.hooks.registry import Registry
 from prunebench.planning.jobs import jobs_to_run
 from prunebench.sharing.bundle import rerun
-from prunebench.sharing.bundle.archive import shown
+from prunebench.sharing.bundle.archive import printable
 from prunebench.sharing.bundle.checks import cell_name
 from prunebench.sharing.bundle.reader import Bundle
 from prunebench.sharing.bundle.rerun import Comparison
@@ -42,7 +42,7 @@ def retrain(bundle: Bundle, verdict: Verdict, registry: Registry, options: Retra
     obstacles = rerun.Obstacles(bundle, verdict.trees, registry, verdict.without_data, options.model)
     reasons = [obstacles.of(cell) for cell in bundle.cells]
     for reason, number in sorted(Counter(filter(None, reasons)).items()):
-        console.warn(f"not for a rerun: {number} cells: {shown(reason)}")
+        console.warn(f"not for a rerun: {number} cells: {printable(reason)}")
     candidates = [cell for cell, reason in zip(bundle.cells, reasons, strict=True) if not reason]
     seed = secrets.randbelow(2**31) if options.seed is None else options.seed
     cells = rerun.draw(candidates, options.number, seed)
@@ -52,7 +52,7 @@ def retrain(bundle: Bundle, verdict: Verdict, registry: Registry, options: Retra
         )
     console.say(f"rerun:    {options.number} of {len(candidates)} cells, drawn with --seed {seed}")
     for cell in cells:
-        console.say(shown(f"          {cell_name(cell)}"))
+        console.say(printable(f"          {cell_name(cell)}"))
     comparisons = _train(bundle, verdict, registry, cells, options, console)
     _add_to_verdict(comparisons, verdict, options.tolerance)
 
@@ -75,7 +75,7 @@ def _train(
         with _executor(registry, rerun.threads(bundle, cells)) as executor, console.watch(jobs) as display:
             report = scheduler.run(jobs, executor, store, display, dispatch)
         for branch, reason in report.failures.items():
-            console.warn(shown(f"failed: {branch}: {reason}"))
+            console.warn(printable(f"failed: {branch}: {reason}"))
         if report.unexpected is not None:
             raise report.unexpected
         keys = rerun.keys(cells)
