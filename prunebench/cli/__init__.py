@@ -1,4 +1,7 @@
-"""The command line. One file a command; what fails by a person's input is one line and exit status 2."""
+"""The command line, one file a command. An error that the user can mend is one line and exit status 2.
+
+Modules of the project are imported inside the commands, so that `prunebench --help` starts without torch.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,8 @@ from prunebench.cli.options import ARGUMENTS
 from prunebench.errors import PrunebenchError, unknown_name
 from prunebench.hooks.registry import Registry
 
-AGAIN = 0.01  # seconds
+# Seconds until an ignored interrupt is sent again.
+AGAIN = 0.01
 
 
 class Commands(click.Group):
@@ -68,17 +72,17 @@ def _with_store(command: click.Command, store: str) -> dict[str, Any]:
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, which ends a run as Ctrl-C does: a machine that is taken away sends it first."""
+    """SIGTERM, which ends a run as Ctrl-C does. A machine that is about to be shut down sends it."""
 
 
 def _terminate(number: int, frame: object) -> None:
     raise Terminated
 
 
-def _once_more(ignored: sys.UnraisableHookArgs) -> None:
-    """Send an interrupt again that came in a `__del__`, out of which Python lets no exception.
+def _send_again(ignored: sys.UnraisableHookArgs) -> None:
+    """Send an interrupt again that was raised in a `__del__`, where Python ignores exceptions.
 
-    After a moment, when that method is over: what is sent in here is ignored too.
+    It is sent after a moment, when that method is over; here it would be ignored too.
     """
     if issubclass(ignored.exc_type, KeyboardInterrupt):
         number = signal.SIGTERM if issubclass(ignored.exc_type, Terminated) else signal.SIGINT
@@ -91,9 +95,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The console script."""
     status: Any = 0
     signal.signal(signal.SIGTERM, _terminate)
-    sys.unraisablehook = _once_more
+    sys.unraisablehook = _send_again
     try:
-        # Not list(…): in this package that name becomes the module of the command, once it is imported.
+        # Not list(…): once imported, the module of the command `list` hides that name in this package.
         words = None if arguments is None else [*arguments]
         status = cli.main(words, prog_name="prunebench", standalone_mode=False)
     except PrunebenchError as error:
