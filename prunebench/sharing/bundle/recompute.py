@@ -85,19 +85,22 @@ class Checker:
         return cls(task, data, scorer, majorities)
 
     def compare(self, bundle: Bundle, record: Record) -> Iterator[str]:
-        for evaluation, claimed in record.evaluations.items():
+        for evaluation, scores in record.evaluations.items():
             if evaluation not in self.data.evaluations:
                 yield f"the record {record.key} has the evaluation {evaluation!r}, which {self.task.name} does not have"
                 continue
             split = self.data.evaluations[evaluation]
-            for what, computed, said in self._pairs(bundle, record.key, evaluation, claimed, split):
-                if not is_same(computed, said):
-                    yield f"the record {record.key} says {what} {said} of {evaluation}; its predictions give {computed}"
+            for name, computed, claimed in self._pairs(bundle, record.key, evaluation, scores, split):
+                if not is_same(computed, claimed):
+                    yield (
+                        f"the record {record.key} says {name} {claimed} of {evaluation};"
+                        f" its predictions give {computed}"
+                    )
 
     def _pairs(
-        self, bundle: Bundle, key: str, evaluation: str, claimed: Evaluation, split: Split
+        self, bundle: Bundle, key: str, evaluation: str, recorded: Evaluation, split: Split
     ) -> Iterator[tuple[str, Any, Any]]:
-        """Names of values, each with what the predictions give and what the record says."""
+        """Names of values, each with what the predictions give and what the record claims."""
         array = bundle.predictions(key)[evaluation]
         if (array.dtype.kind == "f") != self.task.is_regression or len(array) != len(split):
             yield "predictions of", f"{len(split)} examples of another kind", f"{len(array)} examples"
@@ -106,10 +109,10 @@ class Checker:
             yield "a class", f"one of {len(self.task.labels)}", int(array.max())
             return
         scores = self.scorer(array.tolist(), labels(split))
-        yield "metrics", fill_undefined(scores), claimed.metrics
-        yield "degenerate", undefined_keys(scores), claimed.degenerate
-        yield "majority", self.majorities[evaluation], claimed.majority
-        yield "examples", len(split), claimed.examples
+        yield "metrics", fill_undefined(scores), recorded.metrics
+        yield "degenerate", undefined_keys(scores), recorded.degenerate
+        yield "majority", self.majorities[evaluation], recorded.majority
+        yield "examples", len(split), recorded.examples
 
 
 def labels(split: Split) -> list[Any]:
@@ -119,8 +122,10 @@ def labels(split: Split) -> list[Any]:
     return list(np.asarray(split.labels, dtype=np.float32).tolist())
 
 
-def is_same(computed: Any, said: Any) -> bool:
+def is_same(computed: Any, claimed: Any) -> bool:
     """Whether two values are equal; scores may differ by ROUNDING."""
     if not isinstance(computed, Mapping):
-        return bool(computed == said)
-    return computed.keys() == said.keys() and all(abs(computed[name] - said[name]) <= ROUNDING for name in computed)
+        return bool(computed == claimed)
+    return computed.keys() == claimed.keys() and all(
+        abs(computed[name] - claimed[name]) <= ROUNDING for name in computed
+    )
