@@ -29,7 +29,7 @@ from prunebench.planning.graph import Plan
 from prunebench.recipes.options import label
 from prunebench.reports.views import Results as Results
 from prunebench.results.filters import choose_plans
-from prunebench.results.rows import stored_rows
+from prunebench.results.rows import load_rows
 from prunebench.runtime.memory import without_collection
 from prunebench.sharing.bundle.reader import Bundle, open_bundle
 from prunebench.store.schema import RUN, StoredPlan
@@ -87,7 +87,7 @@ def run(
         str(store), resources, retry_failed, checkpoint_minutes, command or _command(suite, names, options)
     )
     result = execute(plan, resolved, registry, run_options, console, RUN, keep)
-    rows = stored_rows([StoredPlan(cells=result.cells)], result.store)
+    rows = load_rows([StoredPlan(cells=result.cells)], result.store)
     return Results(rows, result.store, registry, result)
 
 
@@ -148,7 +148,7 @@ def load(
     opened = source if isinstance(source, Bundle) else _open(source)
     plans = choose_plans(opened.plans(), suite, everything or isinstance(opened, Bundle))
     with without_collection():
-        return Results(stored_rows(plans, opened), opened, Registry(plugins))
+        return Results(load_rows(plans, opened), opened, Registry(plugins))
 
 
 def _open(source: str | Path) -> Store | Bundle:

@@ -1,4 +1,7 @@
-"""The command line. One file a command; what fails by a person's input is one line and exit status 2."""
+"""The command line, one file a command. An error that the user can mend is one line and exit status 2.
+
+Modules of the project are imported inside the commands, so that `prunebench --help` starts without torch.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,13 @@ from typing import Any
 
 import click
 
+from prunebench.cli import completion
 from prunebench.cli.options import ARGUMENTS
 from prunebench.errors import PrunebenchError, unknown_name
 from prunebench.hooks.registry import Registry
 
-AGAIN = 0.01  # seconds
+# Seconds until an ignored interrupt is sent again.
+AGAIN = 0.01
 
 
 class Commands(click.Group):
@@ -34,32 +39,50 @@ class Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(self._registry(ctx).entries("commands"))
 
-    def get_command(self, ctx: click.Context, name: str) -> click.Command:
-        command: click.Command = self._registry(ctx).get("commands", name)
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        registry = self._registry(ctx)
+        if ctx.resilient_parsing and name not in registry.entries("commands"):
+            return None  # the shell completes a line that is not finished
+        command: click.Command = registry.get("commands", name)
         return command
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="prunebench", message="%(prog)s %(version)s")
-def cli() -> None:
+@click.option(
+    "--store", metavar="DIR|URL", shell_complete=completion.folders, help="The store that the command works on."
+)
+@click.pass_context
+def cli(ctx: click.Context, store: str | None) -> None:
     """Benchmark pruning methods on pre-trained transformers.
 
-    Start with `prunebench run --help`, or see what there is with `prunebench list strategies`.
+    Start with `prunebench run --help`, or see what there is with `prunebench list strategies`. `prunebench completion`
+    makes a shell complete words.
     """
+    if store is not None:
+        commands = ctx.ensure_object(Registry).entries("commands")
+        ctx.default_map = {name: _with_store(entries[0].value, store) for name, entries in commands.items()}
+
+
+def _with_store(command: click.Command, store: str) -> dict[str, Any]:
+    """The defaults of a command, or of each command in a group, by which `store` is its option `--store`."""
+    if isinstance(command, click.Group):
+        return {name: _with_store(each, store) for name, each in command.commands.items()}
+    return {"store": store}
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, which ends a run as Ctrl-C does: a machine that is taken away sends it first."""
+    """SIGTERM, which ends a run as Ctrl-C does. A machine that is about to be shut down sends it."""
 
 
 def _terminate(number: int, frame: object) -> None:
     raise Terminated
 
 
-def _once_more(ignored: sys.UnraisableHookArgs) -> None:
-    """Send an interrupt again that came in a `__del__`, out of which Python lets no exception.
+def _send_again(ignored: sys.UnraisableHookArgs) -> None:
+    """Send an interrupt again that was raised in a `__del__`, where Python ignores exceptions.
 
-    After a moment, when that method is over: what is sent in here is ignored too.
+    It is sent after a moment, when that method is over; here it would be ignored too.
     """
     if issubclass(ignored.exc_type, KeyboardInterrupt):
         number = signal.SIGTERM if issubclass(ignored.exc_type, Terminated) else signal.SIGINT
@@ -72,9 +95,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The console script."""
     status: Any = 0
     signal.signal(signal.SIGTERM, _terminate)
-    sys.unraisablehook = _once_more
+    sys.unraisablehook = _send_again
     try:
-        # Not list(…): in this package that name becomes the module of the command, once it is imported.
+        # Not list(…): once imported, the module of the command `list` hides that name in this package.
         words = None if arguments is None else [*arguments]
         status = cli.main(words, prog_name="prunebench", standalone_mode=False)
     except PrunebenchError as error:

@@ -7,16 +7,24 @@ from typing import Any
 
 import click
 
+from prunebench.cli import completion
+from prunebench.cli.help import GroupedCommand
 from prunebench.cli.options import cell_options, command_line, execution_options, pop_resources, registry_of
 from prunebench.errors import PrunebenchError
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @cell_options
 @execution_options
-@click.option("--task", help="The task; by default the first of the suite.")
+@click.option("--task", shell_complete=completion.names("tasks"), help="The task; by default the first of the suite.")
 @click.option("--seed", type=click.IntRange(0), help="The seed; by default the first of the suite.")
-@click.option("--strategy", default="imp", show_default=True, help="The method whose model is looked at.")
+@click.option(
+    "--strategy",
+    default="imp",
+    show_default=True,
+    shell_complete=completion.names("strategies"),
+    help="The method whose model is looked at.",
+)
 @click.option("--sparsity", type=float, default=0.7, show_default=True, help="Its sparsity.")
 @click.option(
     "--sentence",

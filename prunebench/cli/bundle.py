@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from prunebench.cli.options import registry_of, store_option
-from prunebench.cli.selecting import setting_options, suite_argument
+from prunebench.cli.options import registry_of, store_option, suite_argument
+from prunebench.cli.selecting import setting_options
 
 
 @click.command()

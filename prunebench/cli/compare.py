@@ -7,14 +7,21 @@ from typing import Any
 
 import click
 
+from prunebench.cli import completion
 from prunebench.cli.options import store_option, wants_colour
 from prunebench.cli.selecting import bundle_option, load_results, setting_options
 from prunebench.errors import PrunebenchError, unknown_name
 
 
 @click.command()
-@click.argument("methods", nargs=-1, required=True, metavar="A B [MORE]...")
-@click.option("--suite", help="Compare the results of this suite, instead of those of the last run.")
+@click.argument(
+    "methods", nargs=-1, required=True, metavar="A B [MORE]...", shell_complete=completion.names("strategies")
+)
+@click.option(
+    "--suite",
+    shell_complete=completion.suites,
+    help="Compare the results of this suite, instead of those of the last run.",
+)
 @store_option
 @bundle_option
 @setting_options

@@ -7,14 +7,26 @@ from typing import Any
 
 import click
 
+from prunebench.cli import completion
+from prunebench.cli.help import GroupedCommand
 from prunebench.cli.options import cell_options, command_line, execution_options, pop_resources, registry_of
 
 
-@click.command(name="glue-submission")
+@click.command("glue-submission", cls=GroupedCommand)
 @cell_options
 @execution_options
-@click.option("--tasks", help="Tasks to answer, comma separated: rte,mrpc; by default all of the suite.")
-@click.option("--strategy", default="imp", show_default=True, help="The method whose models answer; dense is one.")
+@click.option(
+    "--tasks",
+    shell_complete=completion.name_list("tasks"),
+    help="Tasks to answer, comma separated: rte,mrpc; by default all of the suite.",
+)
+@click.option(
+    "--strategy",
+    default="imp",
+    show_default=True,
+    shell_complete=completion.names("strategies"),
+    help="The method whose models answer; dense is one.",
+)
 @click.option("--sparsity", type=float, default=0.7, show_default=True, help="Its sparsity.")
 @click.option("--seed", type=click.IntRange(0), help="The seed; by default the first of the suite, whatever it scores.")
 @click.option("--fill-missing", is_flag=True, help="Put in files for tasks without a model, one answer in every row.")

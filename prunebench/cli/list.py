@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from prunebench.cli import completion
 from prunebench.cli.options import plugin_option, registry_of
 from prunebench.errors import unknown_name
 from prunebench.hooks.entries import KINDS, Entry, first_line, flatten
@@ -19,7 +20,7 @@ WHAT = (*KINDS, "plugins")
 
 
 @click.command("list")
-@click.argument("what", metavar="|".join(WHAT))
+@click.argument("what", metavar="|".join(WHAT), shell_complete=completion.kinds)
 @plugin_option
 @click.pass_context
 def list_(ctx: click.Context, what: str, plugins: tuple[str, ...]) -> None:

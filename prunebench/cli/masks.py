@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from prunebench.cli.options import command_line, store_option
-from prunebench.cli.selecting import load_results, setting_options, suite_argument
+from prunebench.cli.options import command_line, store_option, suite_argument
+from prunebench.cli.selecting import load_results, setting_options
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""The options that say what is to be run; `run` and `plan` share them. Imports no torch."""
+"""The options that say what is to be run; `run` and `plan` share them."""
 
 from __future__ import annotations
 
@@ -7,38 +7,103 @@ import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import fields
+from functools import partial
 from typing import Any
 
 import click
 
-from prunebench.execution.executors.resources import Resources
+from prunebench.cli import completion
+from prunebench.cli.help import MODEL, PROTOCOL, RESULTS, WHAT, WHERE, Option
+from prunebench.execution.executors.resources import DEFAULT_EXECUTOR, Resources
 from prunebench.hooks.registry import Registry
+from prunebench.planning.suite import CHOICES, Suite
 
 STORE = ".prunebench"
+suite_argument = click.argument("suite", required=False, shell_complete=completion.suites)
 # Where a click context keeps the words of the command line.
 ARGUMENTS = "prunebench.arguments"
 
-_TASKS = click.option("--tasks", help="Tasks, comma separated: rte,mrpc.")
-_SEEDS = click.option("--seeds", help="How many (5 means 0 to 4), or which: 3,17.")
+_what = partial(click.option, cls=Option, group=WHAT)
+_model = partial(click.option, cls=Option, group=MODEL)
+_protocol = partial(click.option, cls=Option, group=PROTOCOL)
+_where = partial(click.option, cls=Option, group=WHERE)
+_results = partial(click.option, cls=Option, group=RESULTS)
+
+# What holds where neither a suite nor an option says anything. The options themselves have no defaults, so that those
+# of a suite count.
+_SUITE = Suite()
+_OF_TASK = "the task's protocol"
+
+
+def _choice(name: str) -> dict[str, Any]:
+    """The metavar, the completion and the default of an option that takes one of a few words."""
+    return {
+        "metavar": "|".join(CHOICES[name]),
+        "shell_complete": completion.choices(CHOICES[name]),
+        "shown_default": getattr(_SUITE, name),
+    }
+
+
+_TASKS = _what(
+    "--tasks",
+    metavar="NAME,…",
+    shown_default="those of SUITE",
+    shell_complete=completion.name_list("tasks"),
+    help="Tasks: rte,mrpc.",
+)
+_SEEDS = _what("--seeds", metavar="N|N,…", shown_default=str(len(_SUITE.seeds)), help="How many, or which: 3,17.")
 _METHODS = [
-    click.option("--strategies", help="Strategies, comma separated, with options in brackets: imp[rate=0.2],heads."),
-    click.option("--sparsities", help="Fractions of the prunable units to remove: 0.3,0.5,0.7."),
-]
-_OPTIONS = [
-    click.option("--model", help="A hub name, also NAME@REVISION, or a local folder in transformers' layout."),
-    click.option("--glue-dir", help="GLUE from this folder, as TSV files or a save_to_disk copy; else from the hub."),
-    click.option("--prunable", help="encoder (default), or encoder+pooler as in the code of Chen et al. 2020."),
-    click.option("--precision", help="auto (default), fp32 or bf16."),
-    click.option("--device", help="auto (default), cpu or cuda."),
-    click.option(
-        "--compile", help="off (default) or on: train through torch.compile, on a GPU. Other numbers than without."
+    _what(
+        "--strategies",
+        metavar="NAME,…",
+        shown_default=",".join(_SUITE.strategies),
+        shell_complete=completion.strategy_list,
+        help="Strategies, with options in brackets: imp[rate=0.2],heads.",
     ),
-    click.option("--epochs", help="Another number of epochs: another protocol, never mixed with the standard one."),
-    click.option("--lr", help="Another learning rate."),
-    click.option("--batch-size", help="Another batch size."),
-    click.option("--max-length", help="Another limit of tokens for an example."),
-    click.option("--train-limit", help="At most so many training examples."),
-    click.option("--eval-limit", help="At most so many evaluation examples."),
+    _what(
+        "--sparsities",
+        metavar="FRACTION,…",
+        shown_default=",".join(map(str, _SUITE.sparsities[""])),
+        help="Fractions of the prunable units to remove.",
+    ),
+]
+plugin_option = _what(
+    "--plugin",
+    "plugins",
+    multiple=True,
+    metavar="FILE.py",
+    shell_complete=completion.files,
+    help="A plugin in a single file; may be repeated.",
+)
+_OPTIONS = [
+    _model(
+        "--model",
+        metavar="NAME|DIR",
+        shown_default=_SUITE.model,
+        shell_complete=completion.models,
+        help="A hub name, also NAME@REVISION, or a local folder in transformers' layout.",
+    ),
+    _model(
+        "--glue-dir",
+        metavar="DIR",
+        shown_default="the hub",
+        shell_complete=completion.folders,
+        help="GLUE from this folder, as TSV files or a save_to_disk copy.",
+    ),
+    _model(
+        "--prunable", **_choice("prunable"), help="What is pruned; with the pooler as in the code of Chen et al. 2020."
+    ),
+    _protocol("--epochs", metavar="INTEGER", shown_default=_OF_TASK, help="Epochs of each training."),
+    _protocol("--lr", metavar="FLOAT", shown_default=_OF_TASK, help="Learning rate."),
+    _protocol("--batch-size", metavar="INTEGER", shown_default=_OF_TASK, help="Examples in a batch."),
+    _protocol("--max-length", metavar="INTEGER", shown_default=_OF_TASK, help="Tokens of an example, at most."),
+    _protocol("--train-limit", metavar="INTEGER", shown_default="all", help="Training examples, at most."),
+    _protocol("--eval-limit", metavar="INTEGER", shown_default="all", help="Evaluation examples, at most."),
+    _protocol("--precision", **_choice("precision"), help="Floating-point precision of training and prediction."),
+    _protocol(
+        "--compile", **_choice("compile"), help="Train through torch.compile, on a GPU; gives other numbers than off."
+    ),
+    _where("--device", **_choice("device"), help="Device to train on."),
 ]
 
 
@@ -52,7 +117,7 @@ class Jobs(click.ParamType[int | None]):
 
 
 _RESOURCES = [
-    click.option(
+    _where(
         "--jobs",
         type=Jobs(),
         default="auto",
@@ -60,30 +125,48 @@ _RESOURCES = [
         metavar="N|auto",
         help="Jobs at a time. auto: one on each GPU, or else as many as there are cores and memory for.",
     ),
-    click.option("--executor", help="Where jobs run: processes (the default), here (in this process), ray, …"),
-    click.option("--address", "--ray-address", "address", default="", help="Of the cluster that --executor uses."),
-    click.option("--cpus-per-job", type=click.IntRange(1), help="Cores for each job, instead of its share."),
-    click.option("--gpus-per-job", type=click.FloatRange(0), help="GPUs, or a part of one, for each job on a cluster."),
+    _where(
+        "--executor",
+        metavar="NAME",
+        shown_default=DEFAULT_EXECUTOR,
+        shell_complete=completion.names("executors"),
+        help="What runs jobs: processes, here (in this process), ray, …",
+    ),
+    _where(
+        "--address", "--ray-address", "address", metavar="URL", default="", help="Of the cluster that --executor uses."
+    ),
+    _where(
+        "--cpus-per-job",
+        type=click.IntRange(1),
+        metavar="INTEGER",
+        shown_default="an equal share",
+        help="Cores for each job.",
+    ),
+    _where(
+        "--gpus-per-job",
+        type=click.FloatRange(0),
+        metavar="FLOAT",
+        shown_default="1 where --device is cuda",
+        help="GPUs, or a part of one, for each job on a cluster.",
+    ),
 ]
-retry_option = click.option("--retry-failed", is_flag=True, help="Try again what failed in an earlier run.")
-checkpoint_option = click.option(
+retry_option = _results("--retry-failed", is_flag=True, help="Try again what failed in an earlier run.")
+checkpoint_option = _where(
     "--checkpoint-minutes",
     type=click.FloatRange(0),
-    help="Keep the state of a long training so often; killed, it goes on from there, bit for bit.",
+    metavar="FLOAT",
+    shown_default="never",
+    help="Store the state of a long training so often; after a kill it goes on from there, bit for bit.",
 )
-plugin_option = click.option(
-    "--plugin", "plugins", multiple=True, metavar="FILE.py", help="A plugin in a single file; may be repeated."
-)
-store_option = click.option(
+store_option = _results(
     "--store",
     default=STORE,
     show_default=True,
     metavar="DIR|URL",
-    help="Where results are kept: also s3://bucket/name.",
+    shell_complete=completion.folders,
+    help="Where results are stored: also s3://bucket/name.",
 )
-
-
-keep_option = click.option(
+keep_option = _results(
     "--keep-models",
     is_flag=True,
     help="Keep the trained weights of every cell in the store, as models/KEY.safetensors.",
@@ -97,23 +180,23 @@ def execution_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the argument SUITE, every option that a suite file can hold, and those that say where its jobs run."""
-    return _with(command, [_TASKS, *_METHODS, _SEEDS, *_OPTIONS, *_RESOURCES])
+    return _with(command, [_TASKS, *_METHODS, _SEEDS, plugin_option, *_OPTIONS, *_RESOURCES])
 
 
 def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The same without methods and sparsities, for commands that choose these by themselves."""
-    return _with(command, [_TASKS, _SEEDS, *_OPTIONS, *_RESOURCES])
+    return _with(command, [_TASKS, _SEEDS, plugin_option, *_OPTIONS, *_RESOURCES])
 
 
 def cell_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The same without tasks and seeds, for commands that look at a single cell."""
-    return _with(command, [*_OPTIONS, *_RESOURCES])
+    return _with(command, [plugin_option, *_OPTIONS, *_RESOURCES])
 
 
 def _with(command: Callable[..., Any], options: list[Callable[..., Any]]) -> Callable[..., Any]:
     for option in reversed(options):
         command = option(command)
-    return click.argument("suite", required=False)(plugin_option(store_option(command)))
+    return suite_argument(store_option(command))
 
 
 def registry_of(ctx: click.Context, plugins: tuple[str, ...]) -> Registry:

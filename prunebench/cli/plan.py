@@ -6,10 +6,11 @@ from typing import Any
 
 import click
 
+from prunebench.cli.help import GroupedCommand
 from prunebench.cli.options import keep_option, pop_resources, retry_option, suite_options
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @suite_options
 @retry_option
 @keep_option

@@ -7,9 +7,11 @@ import click
 from prunebench.cli.attention import attention
 from prunebench.cli.bundle import bundle
 from prunebench.cli.compare import compare
+from prunebench.cli.completion import completion
 from prunebench.cli.doctor import doctor
 from prunebench.cli.figures import figures
 from prunebench.cli.glue_submission import glue_submission
+from prunebench.cli.help import help_
 from prunebench.cli.leaderboard import leaderboard
 from prunebench.cli.list import list_
 from prunebench.cli.masks import masks
@@ -25,6 +27,6 @@ from prunebench.hooks.hookspecs import hookimpl
 @hookimpl
 def prunebench_commands() -> list[click.Command]:
     return [
-        *(attention, bundle, compare, doctor, figures, glue_submission, leaderboard, list_, masks, plan),
-        *(results, run, store, transfer, verify),
+        *(attention, bundle, compare, completion, doctor, figures, glue_submission, help_, leaderboard, list_, masks),
+        *(plan, results, run, store, transfer, verify),
     ]

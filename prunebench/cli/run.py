@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from prunebench.cli.help import GroupedCommand
 from prunebench.cli.options import (
     command_line,
     execution_options,
@@ -17,7 +18,13 @@ from prunebench.cli.options import (
 )
 
 
-@click.command()
+@click.command(
+    cls=GroupedCommand,
+    examples=(
+        "prunebench run quick --jobs 2",
+        "prunebench run --tasks rte,mrpc --strategies imp,heads --sparsities 0.5,0.7 --seeds 3",
+    ),
+)
 @suite_options
 @execution_options
 @keep_option
@@ -27,6 +34,9 @@ def run(store: str, **options: Any) -> None:
     In the end it shows the results. SUITE is a name or a TOML file; options win over the file. Without a suite and
     tasks it runs `quick`, which needs no download. Results are stored for good: the same command again goes on where
     the last one stopped, and a command that asks for more runs only what is new.
+
+    Defaults in brackets hold where SUITE has no value. Options under Protocol make another protocol, whose results are
+    never mixed with those of the standard one.
     """
     from prunebench import api
     from prunebench.execution.display import Console

@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from prunebench.cli.options import STORE, plugin_option, store_option
+from prunebench.cli import completion
+from prunebench.cli.options import STORE, plugin_option, store_option, suite_argument
 
 if TYPE_CHECKING:
     from prunebench.api import Results
     from prunebench.store.schema import Cell, StoredPlan
 
-suite_argument = click.argument("suite", required=False)
 strategies_option = click.option(
-    "--strategies", default="", help="Only these strategies, by name or as imp[rate=0.2], and dense."
+    "--strategies",
+    default="",
+    shell_complete=completion.strategy_list,
+    help="Only these strategies, by name or as imp[rate=0.2], and dense.",
 )
 all_option = click.option("--all", "everything", is_flag=True, help="All runs of the store, instead of the last one.")
 bundle_option = click.option(
@@ -26,7 +29,9 @@ bundle_option = click.option(
     help="Look at what this bundle holds instead of a store.",
 )
 _FILTERS = [
-    click.option("--tasks", default="", help="Only these tasks, comma separated."),
+    click.option(
+        "--tasks", default="", shell_complete=completion.name_list("tasks"), help="Only these tasks, comma separated."
+    ),
     click.option("--protocol", default="", help="Only results under this protocol."),
     click.option("--model", default="", help="Only results of this model: its name, revision or fingerprint."),
     click.option("--precision", default="", help="Only results in this precision."),

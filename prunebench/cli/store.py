@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from prunebench.cli.options import store_option
-from prunebench.cli.selecting import filter_options, select_cells, suite_argument
+from prunebench.cli.options import store_option, suite_argument
+from prunebench.cli.selecting import filter_options, select_cells
 from prunebench.errors import PrunebenchError
 
 if TYPE_CHECKING:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from prunebench.cli import completion
+from prunebench.cli.help import GroupedCommand
 from prunebench.cli.options import command_line, execution_options, plan_options, pop_resources, registry_of
 from prunebench.cli.selecting import bundle_option
 
@@ -14,16 +16,33 @@ if TYPE_CHECKING:
     from prunebench.reports.transfer import Grid
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @plan_options
 @execution_options
 @bundle_option
-@click.option("--sources", default="", help="Tasks to find masks on, comma separated; by default all of the suite.")
-@click.option("--targets", default="", help="Tasks to train them on; by default all of the suite.")
-@click.option("--strategy", default="imp", show_default=True, help="The method that finds the masks.")
+@click.option(
+    "--sources",
+    default="",
+    shell_complete=completion.name_list("tasks"),
+    help="Tasks to find masks on, comma separated; by default all of the suite.",
+)
+@click.option(
+    "--targets",
+    default="",
+    shell_complete=completion.name_list("tasks"),
+    help="Tasks to train them on; by default all of the suite.",
+)
+@click.option(
+    "--strategy",
+    default="imp",
+    show_default=True,
+    shell_complete=completion.names("strategies"),
+    help="The method that finds the masks.",
+)
 @click.option("--sparsity", type=float, default=0.7, show_default=True, help="The fraction that a mask removes.")
 @click.option(
     "--controls",
+    shell_complete=completion.strategy_list,
     help="For comparison on each target: by default random-pruning of its own mask and, for single weights, "
     "magnitude-init, which is the mask that θ0 alone gives. none: no controls.",
 )

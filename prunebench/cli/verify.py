@@ -9,7 +9,7 @@ import click
 
 from prunebench.cli.options import plugin_option, registry_of
 from prunebench.errors import PrunebenchError
-from prunebench.sharing.bundle.archive import shown
+from prunebench.sharing.bundle.archive import printable
 
 if TYPE_CHECKING:
     from prunebench.sharing.bundle.reader import Bundle
@@ -56,7 +56,7 @@ def verify(
     registry = registry_of(ctx, plugins)
     bundle = open_bundle(file)
     for line in _about(bundle, file):
-        click.echo(shown(line))
+        click.echo(printable(line))
     verdict = judge(bundle, registry, glue_dir)
     if rerun is not None and not verdict.wrong:
         from prunebench.execution.display import Console
@@ -68,12 +68,14 @@ def verify(
         number = len(verdict.wrong)
         raise PrunebenchError(f"{file.name} is refused: {number} thing{'s are' if number > 1 else ' is'} wrong in it")
     if verdict.without_data and not no_data:
-        tasks = shown(", ".join(sorted(verdict.without_data)))
+        tasks = printable(", ".join(sorted(verdict.without_data)))
         raise PrunebenchError(
             f"nothing is wrong with what was checked, but the metrics of {tasks} were not recomputed",
             "--glue-dir names a folder with the data, and --no-data goes without",
         )
-    rest = shown(f", but for the metrics of {', '.join(sorted(verdict.without_data))}" if verdict.without_data else "")
+    rest = printable(
+        f", but for the metrics of {', '.join(sorted(verdict.without_data))}" if verdict.without_data else ""
+    )
     click.echo(f"Verified{rest}: {file}. Draw it with: prunebench leaderboard --bundle {file} --out DIR")
 
 
@@ -92,12 +94,12 @@ def _about(bundle: Bundle, file: Path) -> list[str]:
 
 def _say(verdict: Verdict) -> None:
     for line in verdict.held if not verdict.wrong else ():
-        click.echo(f"holds: {shown(line)}")
+        click.echo(f"holds: {printable(line)}")
     for task, reason in sorted(verdict.without_data.items()):
-        click.echo(shown(f"not recomputed: the metrics of {task}: {reason}"), err=True)
+        click.echo(printable(f"not recomputed: the metrics of {task}: {reason}"), err=True)
     for line in verdict.notes:
-        click.echo(f"note: {shown(line)}", err=True)
+        click.echo(f"note: {printable(line)}", err=True)
     for line in verdict.wrong[:SHOWN]:
-        click.echo(f"wrong: {shown(line)}", err=True)
+        click.echo(f"wrong: {printable(line)}", err=True)
     if len(verdict.wrong) > SHOWN:
         click.echo(f"wrong: and {len(verdict.wrong) - SHOWN} more", err=True)

@@ -248,7 +248,7 @@ class _Queue:
         own = job.after_training
         if job.trains and seconds is not None and not self.readers[own]:
             self.store.discard_weights(own)
-        self.display.finished(job, seconds or 0.0, self.clock.finish(job, seconds), reason)
+        self.display.finished(job, seconds or 0.0, self.clock.finish(job, None if reason else seconds), reason)
 
     def failures_of(self, future: Future[Any], job: Job) -> list[Failure]:
         """What failed of a finished job: nothing, branches of it, or all."""

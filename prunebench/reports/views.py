@@ -18,7 +18,7 @@ from prunebench.reports.render.files import write_file
 from prunebench.reports.render.markdown import markdown
 from prunebench.reports.render.terminal import render
 from prunebench.results import export
-from prunebench.results.filters import Selection, allow_mixed, nothing, one_setting, select
+from prunebench.results.filters import Selection, allow_mixed, no_results, one_setting, select
 from prunebench.results.rows import Row
 from prunebench.store.store import Store
 
@@ -66,7 +66,7 @@ class Results:
 
     def _repr_markdown_(self) -> str:
         if not any(row.status == "done" for row in self.rows):
-            return str(nothing(self.rows))
+            return str(no_results(self.rows))
         return self.leaderboard()._repr_markdown_()
 
     @property
@@ -79,7 +79,7 @@ class Results:
     def on_one_page(self, mixed: bool = False) -> tuple[list[Row], tuple[str, ...]]:
         """The rows that may stand on one page, and what is `mixed` there. Raises PrunebenchError if settings differ."""
         if not self.rows:
-            raise nothing(self.rows)
+            raise no_results(self.rows)
         return allow_mixed(self.rows) if mixed else (one_setting(self.rows), ())
 
     def frame(self) -> pd.DataFrame:

@@ -1,9 +1,9 @@
 """Results as one long table: a row for each metric of each evaluation of a cell, with its setting and its cost.
 
-In reading order:
+All reports are made from these rows. In reading order:
 
 `rows`        the table, built from stored plans and records
-`filters`     the rows that are asked for, and whether they may be compared
+`filters`     the selected rows, and whether they may share a page
 `export`      the table as a DataFrame, CSV, JSON or Parquet
 `statistics`  intervals, paired comparisons, ranks and matching sparsities
 """

@@ -95,7 +95,7 @@ def _keep(
     return [row for row in rows if selected & names_of(row) or (with_dense and row.cell.is_dense)]
 
 
-def nothing(rows: Sequence[Row]) -> PrunebenchError:
+def no_results(rows: Sequence[Row]) -> PrunebenchError:
     """The error for rows without a single result."""
     status = {id(row.cell): row.status for row in rows}
     if not status:

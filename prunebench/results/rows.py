@@ -108,17 +108,17 @@ def build_rows(plans: Iterable[StoredPlan], record: FetchRecord, failure: FetchF
     fetch = functools.cache(record)
     table = [row for cell, command in _newest(plans) for row in _rows(cell, command, fetch, failure)]
     dense = {_pair(row): row.value for row in table if row.cell.is_dense and row.value is not None}
-    return sorted((replace(row, dense=dense.get(_pair(row))) for row in table), key=order)
+    return sorted((replace(row, dense=dense.get(_pair(row))) for row in table), key=sort_key)
 
 
-def stored_rows(plans: Sequence[StoredPlan], results: Results) -> list[Row]:
+def load_rows(plans: Sequence[StoredPlan], results: Results) -> list[Row]:
     """The long table of all cells of `plans`, reading all records and failures in one request each."""
     keys = {key for plan in plans for cell in plan.cells for key in cell.record_keys}
     records = results.fetch(keys)
     return build_rows(plans, records.get, results.failures(keys - records.keys()).get)
 
 
-def order(row: Row) -> tuple[Any, ...]:
+def sort_key(row: Row) -> tuple[Any, ...]:
     """A key that sorts rows by task, track, sparsity, method (dense first), seed, evaluation and metric.
 
     Evaluations and metrics are in the order in which the task lists them.

@@ -1,5 +1,7 @@
-"""Results in one file that a stranger can check, and predictions in the form of GLUE's test server.
+"""Results that others can check: bundles with all their evidence, and predictions for GLUE's test server.
 
-`archive`, `schema`, `predictions` and `trees` say what a bundle is; `pack` makes one from a store, `bundle` reads one,
-`verify` says whether it is true. What only reads imports no torch.
+Both are zip files that are written the same way every time. In reading order:
+
+`bundle`       zip files with records and predictions: packing, reading, verifying, training again
+`glue_server`  predictions for the test splits of GLUE, as the server takes them
 """

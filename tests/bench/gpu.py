@@ -62,11 +62,11 @@ def prunebench(options: argparse.Namespace, jobs: int, compiled: bool) -> tuple[
         started = time.perf_counter()
         subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
         wall = time.perf_counter() - started
-        found = [record for record in Store.open(f"{folder}/store").records() if record["steps"]]
+        found = [record for record in Store.open(f"{folder}/store").records() if record.steps]
     work = trained(AutoConfig.from_pretrained(options.model)) * sum(
-        6 * record["sparsity"]["encoder_weights"] * record["tokens"] for record in found
+        6 * record.sparsity.encoder_weights * record.tokens for record in found
     )
-    seconds = sum(record["seconds"]["train"] for record in found) / jobs
+    seconds = sum(record.seconds["train"] for record in found) / jobs
     return 3600 * len(found) / wall, 100 * work / seconds / (options.peak * 1e12)
 
 

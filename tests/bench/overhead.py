@@ -36,7 +36,7 @@ def run(words: list[str], jobs: int, *more: str) -> tuple[float, int, dict[str, 
         wall, most, code = measure([*command, *options], **silent)
         if code:
             raise SystemExit(f"{command} failed: {code}")
-        spent = [record["seconds"] for record in Store.open(f"{folder}/store").records()]
+        spent = [dict(record.seconds) for record in Store.open(f"{folder}/store").records()]
     for seconds in spent:
         seconds["score"] = seconds["evaluate"] - seconds["predict"]
     shares = {part: 100 * sum(each[part] for each in spent) / (wall * jobs) for part in (*WORK, *BOOKKEEPING)}

@@ -18,6 +18,7 @@ from prunebench.hooks.registry import Registry
 from prunebench.planning import counting, experiment, jobs
 from prunebench.planning.suite import Suite
 from prunebench.runtime.memory import without_collection
+from prunebench.store.schema import StoredPlan
 from prunebench.store.store import Store
 
 NINE_TASKS = """
@@ -54,11 +55,12 @@ def once(registry: Registry, store: Store) -> tuple[dict[str, float], str]:
     plan = experiment.plan(suite(STRATEGIES, 10), registry)
     planned = time.perf_counter()
     held = store.snapshot([node.key for node in plan.nodes()])
-    todo = jobs.to_run(plan, held)
+    todo = jobs.jobs_to_run(plan, held)
     found = time.perf_counter()
     counting.count(plan, todo, held)
     with without_collection():
-        store.add_plan([cell.to_json() for cell in plan.cells], "", "", "run", plan.strategy_key(registry))
+        cells = [cell.to_cell() for cell in plan.cells]
+        store.add_plan(StoredPlan(strategies=plan.strategies(registry), cells=cells))
     ended = time.perf_counter()
     size = f"{len(plan.cells):,} cells, {sum(1 for _ in plan.nodes()):,} phases, {len(todo):,} jobs"
     parts = {"plan": planned - started, "jobs": found - planned, "counted and kept in the store": ended - found}

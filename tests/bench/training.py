@@ -21,10 +21,10 @@ import plain_trainer
 from interleaved import show
 from transformers import AutoModelForSequenceClassification, set_seed
 
-from prunebench.execution import measurements, workspace
+from prunebench.execution import measurements
+from prunebench.execution.workspace import workspace
 from prunebench.hooks.registry import Registry
 from prunebench.planning import experiment
-from prunebench.planning.graph import root_json
 from prunebench.planning.suite import Suite, merge
 from prunebench.runtime import devices, memory
 from prunebench.training import loop
@@ -35,15 +35,16 @@ Timed = tuple[float, float]
 def prunebench(suite: Suite, precision: str) -> Timed:
     """Seconds and the dev score, by the functions that a worker calls."""
     registry = Registry()
-    root = root_json(experiment.roots(merge(suite, {"precision": precision}), registry)[0])
-    subject = workspace.subject(root, registry)
+    merged = merge(suite, {"precision": precision})
+    first = experiment.experiments(merged, registry)[0]
+    subject = workspace(first, experiment.location(merged), registry)
     subject.load(subject.theta0)
-    where = {"precision": root["precision"], "device": root["device"]}
     started = time.perf_counter()
-    loop.train(subject.model, subject.train, subject.protocol, root["seed"], {}, **where)
-    evaluations, _ = measurements.evaluate(subject, subject.model, root, registry)
+    arithmetic = {"precision": first.precision, "device": first.device}
+    loop.train(subject.model, subject.train, subject.protocol, first.seed, {}, **arithmetic)
+    evaluations, _, _ = measurements.evaluate(subject, subject.model, first)
     seconds = time.perf_counter() - started
-    return seconds, 100 * evaluations[subject.task.evaluations[0]]["metrics"][subject.task.metrics[0]]
+    return seconds, 100 * evaluations[subject.task.evaluations[0]].metrics[subject.task.metrics[0]]
 
 
 def trainer(suite: Suite, padding: str) -> Timed:

@@ -27,7 +27,7 @@ def test_a_strategy_that_raises_fails_only_its_own_cells(words, tmp_path, monkey
     line = 1 + file.read_text().split("\n").index("        return 1 / 0")
     reason = f"strategy 'mine' raised ZeroDivisionError: division by zero (mine.py, line {line})"
     assert [other for other in others if other.startswith("failed: ")] == [
-        f"failed: rte, seed {seed}, mine 0.2: Train Prune(0.2): {reason}" for seed in (0, 1)
+        f"failed: rte, seed 0, mine 0.2: Train Prune(0.2) and 1 more: {reason}"
     ]
     assert result.last.startswith("Results: store. ")
     assert cell_states(Path("store")) == {

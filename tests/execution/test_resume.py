@@ -45,10 +45,17 @@ if not hasattr(sys, "print_step"):  # a worker loads its plugins by itself
     sys.print_step = lambda moment: print("step", moment.step, file=sys.stderr, flush=True)
     progress.add_listener(sys.print_step)
 """
+NO_STRATEGIES = """
+from prunebench import hookimpl
+
+@hookimpl
+def prunebench_strategies():
+    return []
+"""
 
 
 def wait_for_step(process, training, step):
-    """Read the output of a command with PRINTS_STEPS until that step of its so-manieth training."""
+    """Read the output of a command with PRINTS_STEPS until its first, second, … training is at that step."""
     trainings = 0
     for line in process.stderr:
         trainings += line == "step 10\n"
@@ -59,12 +66,12 @@ def wait_for_step(process, training, step):
 
 def test_a_run_that_was_killed_inside_a_training_goes_on(words, tmp_path):
     """SIGKILL in the middle of the third training; the same command then ends with the same records."""
-    (tmp_path / "steps.py").write_text(PRINTS_STEPS)
+    (tmp_path / "steps.py").write_text(PRINTS_STEPS + NO_STRATEGIES)
     words += ["--strategies", "imp,magnitude,random-pruning,heads", "--sparsities", "0.2"]
     words += ["--plugin", tmp_path / "steps.py"]
     with start_command(words, tmp_path / "whole") as process:
-        process.communicate()
-    assert process.returncode == 0
+        _, err = process.communicate()
+    assert process.returncode == 0, err
     with start_command(words, tmp_path / "cut") as process:
         wait_for_step(process, training=3, step=30)
         process.send_signal(signal.SIGKILL)
@@ -75,8 +82,8 @@ def test_a_run_that_was_killed_inside_a_training_goes_on(words, tmp_path):
     assert len(before) == 2, "the trainings before the one that was killed"
     assert before.items() <= expected.items()
     with start_command(words, tmp_path / "cut") as process:
-        out, _ = process.communicate()
-    assert process.returncode == 0
+        out, err = process.communicate()
+    assert process.returncode == 0, err
     assert same_records(cut) == expected
     assert "phases, 4 trainings\n" in out
     assert not [path for path in cut.backend.folder.rglob("*") if path.name.startswith(".part-")]

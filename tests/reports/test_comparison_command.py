@@ -72,7 +72,10 @@ def test_a_sparsity_without_a_critical_difference_is_named(tmp_path: Path) -> No
     ("arguments", "message"),
     [
         (["imp", "magnitude"], "there is no critical difference to draw: 2 methods (expected at least 3 methods"),
-        (["imp", "magnitude", "--reference", "dense", "--sparsities", "0.5"], "to draw: 2 tasks: ranks need at least 3"),
+        (
+            ["imp", "magnitude", "--reference", "dense", "--sparsities", "0.5"],
+            "2 tasks: ranks need at least 3",
+        ),
         (["imp", "magnitude", "dense", "--tasks", "rte"], "to draw: no sparsity has two tasks that all methods share"),
     ],
 )

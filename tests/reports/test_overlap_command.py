@@ -16,7 +16,8 @@ from commands import call
 from prunebench.hooks.registry import Registry
 from prunebench.reports.overlap import build, chance, load_masks
 from prunebench.reports.overlap.files import write
-from prunebench.results.rows import stored
+from prunebench.results.rows import load_rows
+from prunebench.store.schema import StoredPlan
 from prunebench.store.store import Store
 
 
@@ -97,7 +98,7 @@ def test_files_do_not_depend_on_any_order(store, tmp_path, seed):
         assert call("masks", "--store", folder, "--format", kinds, "--out", tmp_path / name)[0] == 0
     assert contents(tmp_path / "shuffled") == contents(tmp_path / "original")
     reopened = Store.open(store)
-    rows = stored([plan], reopened)
+    rows = load_rows([StoredPlan.model_validate_json(path.read_text())], reopened)
     for name in ("sorted", "unsorted"):
         result = build(load_masks(rows, 0.5, reopened, Registry()), 0.5, rows)
         write(result, tmp_path / name, kinds.split(","), "a command")

@@ -198,9 +198,9 @@ def test_files_are_the_same_each_time(grid, tmp_path):
 @pytest.mark.parametrize("seed", range(4))
 def test_the_order_of_rows_changes_no_file(seed, tmp_path):
     """With two metrics of one task, and protocols that differ by task."""
-    settings = {task: dataclasses.replace(SETTING, protocol=f"protocol of {task}") for task in TASKS}
+    settings = {task: SETTING.model_copy(update={"protocol": f"protocol of {task}"}) for task in TASKS}
     rows = [
-        dataclasses.replace(r, cell=dataclasses.replace(r.cell, setting=settings[r.cell.task])) for r in make_rows()
+        dataclasses.replace(r, cell=r.cell.model_copy(update=dict(setting=settings[r.cell.task]))) for r in make_rows()
     ]
     transfer_question = question(sparsity=0.7, controls=("magnitude-init",))
     shuffled = random.Random(seed).sample(rows, len(rows))
@@ -233,7 +233,7 @@ def test_golden(grid, name, tmp_path):
 def test_names_are_escaped(tmp_path):
     rows = [
         dataclasses.replace(
-            r, cell=dataclasses.replace(r.cell, mask_from=r.cell.mask_from.replace("magnitude-init", "<b>$x|"))
+            r, cell=r.cell.model_copy(update=dict(mask_from=r.cell.mask_from.replace("magnitude-init", "<b>$x|")))
         )
         for r in make_rows()
     ]

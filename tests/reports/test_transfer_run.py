@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import pytest
 import torch
-from prunebench.cli.display import Lines
 from reports.transfer_grid import cells_by_mask, question
 
-from prunebench.execution import scheduler, worker
-from prunebench.execution.executors.local import Here, Processes, Request
+from prunebench.execution import scheduler
+from prunebench.execution.display import Lines
+from prunebench.execution.executors.base import Request
+from prunebench.execution.executors.local import ProcessExecutor, SerialExecutor
 from prunebench.hooks.registry import Registry
 from prunebench.planning import experiment, jobs
 from prunebench.planning.suite import Suite, merge
-from prunebench.planning.transfer import plan
+from prunebench.planning.transfer import plan_transfer
 from prunebench.pruning import masks
 from prunebench.recipes.phases import Adopt
 from prunebench.reports.transfer import build, terminal
-from prunebench.results.rows import stored
+from prunebench.results.rows import load_rows
+from prunebench.store.schema import StoredPlan
 from prunebench.store.store import Store
 from prunebench.training import loop
 
@@ -27,15 +29,18 @@ def run(tiny_bert, tiny_glue, tmp_path):
 
     def run(question, folder="store", seeds="1", executor=None, first=None, plugins=(), **options):
         registry = Registry(plugins)
-        where = {"model": str(tiny_bert), "glue_dir": str(tiny_glue), "precision": "fp32", "device": "cpu"}
+        data = {"model": str(tiny_bert), "glue_dir": str(tiny_glue), "precision": "fp32", "device": "cpu"}
         protocol = {"tasks": list(question.masks), "seeds": seeds, "epochs": "2", "batch_size": "16", "lr": "1e-3"}
-        suite = merge(Suite(), {**where, **protocol, **options})
+        suite = merge(Suite(), {**data, **protocol, **options})
         store = Store.create(tmp_path / folder)
-        transfer = plan(experiment.roots(suite, registry), question, registry)
-        given_up = jobs.given_up(transfer, store.snapshot([node.key for node in transfer.nodes()]))
-        todo = jobs.to_run(transfer, store, given_up)[:first]
-        with executor or Here() as pool:
-            report = scheduler.run(todo, pool, store, registry.files, Lines(todo), slots=2 if executor else 1)
+        transfer = plan_transfer(
+            experiment.experiments(suite, registry), question, registry, experiment.location(suite)
+        )
+        given_up = jobs.failed_before(transfer, store.snapshot([node.key for node in transfer.nodes()]))
+        todo = jobs.jobs_to_run(transfer, store, given_up)[:first]
+        with executor or SerialExecutor() as pool:
+            dispatch = scheduler.Dispatch(transfer.where, registry.files, slots=2 if executor else 1)
+            report = scheduler.run(todo, pool, store, Lines(todo), dispatch)
         if report.unexpected:
             raise report.unexpected
         return store, transfer, report
@@ -45,7 +50,7 @@ def run(tiny_bert, tiny_glue, tmp_path):
 
 def without_costs(record):
     """What two runs of the same training have in common."""
-    return {name: value for name, value in record.items() if name not in ("seconds", "peak_memory_mb", "environment")}
+    return record.model_dump(exclude={"seconds", "peak_memory_mb", "environment"})
 
 
 def adopted_mask(store, cell):
@@ -54,7 +59,7 @@ def adopted_mask(store, cell):
 
 
 def rows_of(transfer, store):
-    return stored([{"suite": "", "command": "", "written": "", "cells": [c.to_json() for c in transfer.cells]}], store)
+    return load_rows([StoredPlan(cells=[c.to_cell() for c in transfer.cells])], store)
 
 
 def test_a_mask_arrives_unchanged_under_theta0_and_the_head_of_the_target(run, monkeypatch):
@@ -66,7 +71,7 @@ def test_a_mask_arrives_unchanged_under_theta0_and_the_head_of_the_target(run, m
         starts.append({name: value.detach().clone() for name, value in model.named_parameters()})
         return real(model, *args, **kwargs)
 
-    monkeypatch.setattr(worker.loop, "train", spy)
+    monkeypatch.setattr(loop, "train", spy)
     store, transfer, report = run(question(sparsity=0.2, sources=("rte", "stsb"), targets=("rte", "stsb"), controls=()))
     assert not report.failures
     cells = cells_by_mask(transfer)
@@ -82,10 +87,10 @@ def test_a_mask_arrives_unchanged_under_theta0_and_the_head_of_the_target(run, m
         assert any(all(torch.equal(weights[name], expected[name]) for name in expected) for weights in starts
                    if len(weights["classifier.weight"]) == labels)  # fmt: skip
         record = store.record(cells[target, source].leaf.key)
-        assert record["checks"] == {"rewound_exactly": True, "count_exact": True, "pruned_weights_zero": True}
-        assert record["sparsity"]["realised"] == masks.pruned(mask) / masks.units(mask)
+        assert record.checks == {"rewound_exactly": True, "count_exact": True, "pruned_weights_zero": True}
+        assert record.sparsity.realised == masks.pruned(mask) / masks.units(mask)
         own = store.record(cells[target, target].leaf.key)
-        assert record["evaluations"] != own["evaluations"] or record["loss"] != own["loss"]
+        assert record.evaluations != own.evaluations or record.loss != own.loss
 
 
 def test_costs_are_those_of_the_source_and_of_one_training_on_the_target(run):
@@ -94,9 +99,9 @@ def test_costs_are_those_of_the_source_and_of_one_training_on_the_target(run):
     assert (row.outcome.find.trainings, row.outcome.train.trainings) == (2, 1)
     assert row.outcome.from_theta0
     records = [store.record(key) for key in row.cell.trainings]
-    assert [record["root"]["task"] for record in records] == ["mrpc", "mrpc", "rte"]
+    assert [record.experiment.task for record in records] == ["mrpc", "mrpc", "rte"]
     dense = store.record(cells_by_mask(transfer)["rte", "dense"].leaf.key)
-    assert row.dense == dense["evaluations"]["validation"]["metrics"]["accuracy"]
+    assert row.dense == dense.evaluations["validation"].metrics["accuracy"]
 
 
 @pytest.mark.parametrize("strategy", ["heads", "magnitude"])
@@ -107,12 +112,12 @@ def test_heads_and_methods_that_do_not_rewind_transfer_too(run, strategy):
         record = store.record(cell.leaf.key)
         if mask == "dense":
             continue
-        assert record["checks"]["count_exact"] and record["checks"]["pruned_weights_zero"]
-        assert record["checks"]["rewound_exactly"] is True
-        assert record["sparsity"]["pruned"] == masks.pruned_count(0.5, 8 if strategy == "heads" else 16384)
+        assert record.checks["count_exact"] and record.checks["pruned_weights_zero"]
+        assert record.checks["rewound_exactly"] is True
+        assert record.sparsity.pruned == masks.pruned_count(0.5, 8 if strategy == "heads" else 16384)
         if strategy == "heads":
-            assert record["checks"]["compact_agrees"] is True
-            assert record["parameters"]["in_model"] == record["parameters"]["left"]
+            assert record.checks["compact_agrees"] is True
+            assert record.parameters.in_model == record.parameters.left
 
 
 def test_a_stopped_run_ends_with_the_same_records_here_and_in_processes(run):
@@ -128,13 +133,13 @@ def test_a_stopped_run_ends_with_the_same_records_here_and_in_processes(run):
             assert records(stopped) == records(whole)
     finally:
         torch.set_num_threads(threads)
-    in_processes, _, _ = run(transfer_question, "processes", executor=Processes(Request(2, cpus=1)))
+    in_processes, _, _ = run(transfer_question, "processes", executor=ProcessExecutor(Request(2, cpus=1)))
     assert records(in_processes) == records(whole)
     assert run(transfer_question, "whole")[2].done == 0
 
 
 def records(store):
-    return {record["key"]: without_costs(record) for record in store.records()}
+    return {record.key: without_costs(record) for record in store.records()}
 
 
 def test_a_lost_mask_is_found_again(run):
@@ -143,8 +148,8 @@ def test_a_lost_mask_is_found_again(run):
     cell = cells_by_mask(transfer)["rte", "mrpc"]
     before = store.record(cell.leaf.key)
     [phase] = [node.phase for node in cell.leaf.path() if isinstance(node.phase, Adopt)]
-    (store.place.folder / "masks" / f"{phase.mask}.safetensors").unlink()
-    store.place.remove(f"records/{cell.leaf.key[:2]}/{cell.leaf.key}.json")
+    (store.backend.folder / "masks" / f"{phase.mask}.safetensors").unlink()
+    store.backend.remove(f"records/{cell.leaf.key[:2]}/{cell.leaf.key}.json")
     again, _, report = run(transfer_question)
     assert report.done == 2  # mrpc's first training for its mask, and rte's under it
     assert without_costs(again.record(cell.leaf.key)) == without_costs(before)

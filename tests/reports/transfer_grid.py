@@ -8,12 +8,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from prunebench.reports.transfer import Question, build, write
-from prunebench.results.rows import Cell, Row, Setting
+from prunebench.results.rows import Row
+from prunebench.store.schema import Cell, Command, Setting, digest
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "transfer"
 COMMAND = "prunebench transfer --tasks rte,mrpc,cola"
 TASKS = ("rte", "mrpc", "cola")
-SETTING = Setting(model="tiny/bert", protocol="glue-1", precision="fp32", device="cpu", prunable="encoder")
+SETTING = Setting(
+    **{"model": "tiny/bert", "model_fingerprint": "", "model_revision": "", "data": "", "protocol": "glue-1"},
+    **{"precision": "fp32", "device": "cpu", "prunable": "encoder", "code": ""},
+)
 METRICS = {"rte": ("accuracy",), "mrpc": ("accuracy", "f1"), "cola": ("matthews_correlation",)}
 DENSE = {"rte": (0.60, 0.62, 0.64), "mrpc": (0.80, 0.81, 0.82), "cola": (0.50, 0.51, 0.52)}
 # Differences from dense by mask and task, for three seeds.
@@ -40,7 +44,7 @@ def question(strategy="imp", sparsity=0.3, sources=TASKS, targets=TASKS, control
 def make_row(task, mask, seed, value, dense, metric=None, **changes):
     label = "dense" if mask == "dense" else f"transfer[of=imp,mask={mask}]"
     cell = Cell(
-        **{"suite": "", "command": "", "written": "", "unit": "weight", "track": "unstructured", "control_of": None},
+        **{"unit": "weight", "track": "unstructured", "control_of": None},
         **{"source": "prunebench 0.1.0", "doc": "", "benchmark": "GLUE", "split": "dev", "trainings": ()},
         strategy=label.partition("[")[0],
         label=label,
@@ -50,12 +54,12 @@ def make_row(task, mask, seed, value, dense, metric=None, **changes):
         evaluations=("validation",),
         sparsity=0.0 if mask == "dense" else 0.7,
         seed=seed,
-        key=f"{task} {mask} {seed}",
+        key=digest(f"{task} {mask} {seed}"),
         setting=SETTING,
         mask_from="" if mask == "dense" else mask,
     )
     values = {"status": "done", "majority": 0.5, **changes}
-    return Row(cell, None, "validation", metric or METRICS[task][0], value=value, dense=dense, **values)
+    return Row(cell, Command(), None, "validation", metric or METRICS[task][0], value=value, dense=dense, **values)
 
 
 def make_rows(differences=DIFFERENCES):
@@ -78,7 +82,7 @@ def make_grid():
 
 def cells_by_mask(plan):
     """The cells of a plan by target and mask."""
-    return {(cell.leaf.root.task, cell.method.get("mask_from", "dense")): cell for cell in plan.cells}
+    return {(cell.leaf.experiment.task, (cell.mask_from or "dense")): cell for cell in plan.cells}
 
 
 if __name__ == "__main__":

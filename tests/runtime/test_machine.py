@@ -50,10 +50,10 @@ def test_a_worker_keeps_freed_memory_until_its_next_job():
 
 
 def test_workers_are_distributed_over_the_gpus(monkeypatch):
-    devices = []
+    chosen = []
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(torch.cuda, "set_device", devices.append)
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
     for number in range(5):
         devices.select_gpu(number)
-    assert devices == [0, 1, 0, 1, 0]
+    assert chosen == [0, 1, 0, 1, 0]
     assert devices.default_jobs("cuda", 1) == 2

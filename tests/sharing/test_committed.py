@@ -1,6 +1,6 @@
-"""What is committed under leaderboards/ is fed by bundles alone: each is verified, and drawn anew byte for byte.
+"""The committed leaderboards: each bundle is verified, and its pages are exactly what the bundle gives.
 
-What is on GLUE's own data is recomputed from it only where GLUE's files lie beside the project.
+Metrics on GLUE are recomputed only if GLUE's files lie beside the project.
 """
 
 from __future__ import annotations
@@ -20,40 +20,40 @@ from prunebench.sharing.bundle.verify import verify
 LEADERBOARDS = Path(__file__).parents[2] / "leaderboards"
 GLUE = Path(__file__).parents[3] / "shared" / "glue"
 FOLDERS = sorted(path for path in LEADERBOARDS.iterdir() if path.is_dir())
-# The options of `prunebench leaderboard` that a folder's pages were drawn with, where they are not the default ones.
+# Options of `prunebench leaderboard` for the pages of a folder, if they are not the default ones.
 OPTIONS: dict[str, list[str]] = {}
 FILES = sorted(name for name, _ in FORMATS.values())
 
 
 def faults(folder: Path, scratch: Path) -> list[str]:
-    """What is wrong with a folder's bundle, and which of its files are not those that the bundle gives."""
+    """What is wrong with a folder's bundle, and which files differ from what the bundle gives."""
     registry = Registry()
     bundle = open_bundle(folder / "bundle.zip")
     verdict = verify(bundle, registry, str(GLUE) if GLUE.is_dir() else None)
-    here = {name for name in bundle.manifest.summary.tasks
+    with_data = {name for name in bundle.manifest.summary.tasks
             if GLUE.is_dir() or registry.get("tasks", name).benchmark != "GLUE"}  # fmt: skip
-    found = [*verdict.wrong, *(f"no data of {name}" for name in here & verdict.without_data.keys())]
+    result = [*verdict.wrong, *(f"no data of {name}" for name in with_data & verdict.without_data.keys())]
     status, _, err = call(
         "leaderboard", "--bundle", folder / "bundle.zip", "--out", scratch, *OPTIONS.get(folder.name, [])
     )
     if status:
-        return [*found, err]
+        return [*result, err]
     for name in FILES:
         if not (folder / name).is_file() or (folder / name).read_bytes() != (scratch / name).read_bytes():
-            found.append(f"{name} is not what `prunebench leaderboard --bundle {folder.name}/bundle.zip` writes")
+            result.append(f"{name} is not what `prunebench leaderboard --bundle {folder.name}/bundle.zip` writes")
     read(folder / "results.json")
-    return [*found, *transfer_faults(folder, scratch / "transfer")]
+    return [*result, *transfer_faults(folder, scratch / "transfer")]
 
 
 def transfer_faults(folder: Path, scratch: Path) -> list[str]:
-    """What of its pages of a transfer, if it has any, is not what its suite and its bundle give."""
+    """Which of the folder's transfer pages, if any, differ from what its suite and its bundle give."""
     if not (folder / "transfer").is_dir():
         return []
     words = ("transfer", folder / f"{folder.name}.toml", "--bundle", folder / "bundle.zip", "--out", scratch)
     status, _, err = call(*words)
     if status:
         return [err]
-    names = {path.name for place in (folder / "transfer", scratch) for path in place.iterdir()}
+    names = {path.name for pages in (folder / "transfer", scratch) for path in pages.iterdir()}
     return [
         f"transfer/{name} is not what `prunebench transfer {folder.name}.toml --bundle bundle.zip` writes"
         for name in sorted(names)
@@ -70,23 +70,23 @@ def test_a_committed_leaderboard_is_what_its_bundle_gives(folder, tmp_path):
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory):
-    """A folder as one is committed, of two trainings on the generated language."""
+    """A folder like the committed ones, after a few trainings on the generated language."""
     folder = tmp_path_factory.mktemp("sound")
     store, bundle = folder / "store", folder / "mine" / "bundle.zip"
     limits = ("--train-limit", "32", "--eval-limit", "32", "--epochs", "1", "--executor", "here")
-    some = ("--tasks", "sentiment", "--strategies", "imp", "--sparsities", "0.1", "--seeds", "2", *limits)
-    assert call("run", *some, "--model", "quick-bert", "--store", store)[0] == 0
+    options = ("--tasks", "sentiment", "--strategies", "imp", "--sparsities", "0.1", "--seeds", "2", *limits)
+    assert call("run", *options, "--model", "quick-bert", "--store", store)[0] == 0
     assert call("bundle", "--store", store, "--out", bundle)[0] == 0
     assert call("leaderboard", "--bundle", bundle, "--out", folder / "mine")[0] == 0
     return folder / "mine"
 
 
-def test_a_folder_that_was_made_by_its_bundle_is_sound(sound, tmp_path):
+def test_a_folder_written_from_its_bundle_is_sound(sound, tmp_path):
     assert faults(sound, tmp_path) == []
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_number_that_was_typed_by_hand_is_seen(sound, tmp_path, name):
+def test_a_number_changed_by_hand_is_a_fault(sound, tmp_path, name):
     folder = shutil.copytree(sound, tmp_path / "mine")
     text = (folder / name).read_text()
     (folder / name).write_text(text.replace("5", "6", 1))
@@ -95,7 +95,7 @@ def test_a_number_that_was_typed_by_hand_is_seen(sound, tmp_path, name):
     ]
 
 
-def test_a_transfer_that_the_bundle_does_not_hold_is_seen(sound, tmp_path):
+def test_a_transfer_that_the_bundle_does_not_hold_is_a_fault(sound, tmp_path):
     folder = shutil.copytree(sound, tmp_path / "mine")
     (folder / "transfer").mkdir()
     (folder / "mine.toml").write_text('tasks = ["sentiment", "entailment"]\nmodel = "quick-bert"\n')
@@ -103,7 +103,7 @@ def test_a_transfer_that_the_bundle_does_not_hold_is_seen(sound, tmp_path):
     assert "holds no transfer of imp at 0.7 to entailment" in fault
 
 
-def test_a_page_that_is_not_there_is_seen(sound, tmp_path):
+def test_a_missing_page_is_a_fault(sound, tmp_path):
     folder = shutil.copytree(sound, tmp_path / "mine")
     (folder / "results.csv").unlink()
     assert len(faults(folder, tmp_path / "again")) == 1

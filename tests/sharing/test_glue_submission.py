@@ -1,4 +1,4 @@
-"""The zip for GLUE's test server: its files read back by the standard library, its answers against the model's own."""
+"""The zip for GLUE's test server: its files, and its answers against those of the same model in transformers."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ CLASSES = ("entailment", "neutral", "contradiction")
 
 
 def read(path):
-    """Every file of a submission as (index, prediction) rows; the zip must be flat and each file as the server asks."""
+    """Every file of a submission as (index, prediction) rows. Checks that the zip is flat and the headers are right."""
     with zipfile.ZipFile(path) as file:
         assert file.testzip() is None
-        found = {}
+        files = {}
         for name in file.namelist():
             header, *rows = csv.reader(io.StringIO(file.read(name).decode("ascii")), delimiter="\t")
             assert header == ["index", "prediction"]
-            found[name] = [(int(index), prediction) for index, prediction in rows]
-    assert not any("/" in name for name in found)
-    return found
+            files[name] = [(int(index), prediction) for index, prediction in rows]
+    assert not any("/" in name for name in files)
+    return files
 
 
 @pytest.fixture(scope="module")
@@ -82,11 +82,11 @@ def words(tiny_bert, glue, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def made(words, tmp_path_factory):
-    """A submission of all tasks of the tiny GLUE, and what the command said."""
-    path = tmp_path_factory.mktemp("made") / "imp.zip"
-    some = ("--tasks", "rte,mrpc,stsb,cola,sst2,mnli", "--sparsity", "0.1", "--seed", "3", "--out", path)
-    status, out, err = call("glue-submission", *words, *some)
+def submission(words, tmp_path_factory):
+    """The path of a submission of all tasks of the tiny GLUE, and the output of the command."""
+    path = tmp_path_factory.mktemp("submission") / "imp.zip"
+    options = ("--tasks", "rte,mrpc,stsb,cola,sst2,mnli", "--sparsity", "0.1", "--seed", "3", "--out", path)
+    status, out, err = call("glue-submission", *words, *options)
     assert status == 0, err
     return path, out, err
 
@@ -103,28 +103,28 @@ def test_files_are_those_of_the_server():
 
 
 def test_a_class_is_written_as_the_task_names_it():
-    """The order of the words is the order of the classes: of the hub's labels, and 0 and 1 for the rest."""
+    """The words are in the order of the classes: the labels of the hub, or 0 and 1."""
     labels = {layout.config: layout.labels for layout in LAYOUTS}
     for file in server.FILES:
         if file.answers == ("0", "1") or not file.answers:
             continue
         assert file.answers == labels[file.task]
     rte = next(file for file in server.FILES if file.name == "RTE.tsv")
-    assert server.answered(rte, [5, 3], [1, 0]) == b"index\tprediction\n5\tnot_entailment\n3\tentailment\n"
+    assert server.write_answers(rte, [5, 3], [1, 0]) == b"index\tprediction\n5\tnot_entailment\n3\tentailment\n"
 
 
 def test_scores_have_three_decimals_and_stay_within_0_and_5():
     stsb = next(file for file in server.FILES if file.name == "STS-B.tsv")
-    text = server.answered(stsb, range(5), [-0.2, 5.4, 2.34567, 0.0004, 4.9996]).decode()
+    text = server.write_answers(stsb, range(5), [-0.2, 5.4, 2.34567, 0.0004, 4.9996]).decode()
     assert text.split() == ["index", "prediction", "0", "0.000", "1", "5.000", "2", "2.346", "3", "0.000", "4", "5.000"]
 
 
 def test_all_eleven_files_filled_are_what_the_server_takes(tmp_path):
     path = tmp_path / "filled.zip"
-    path.write_bytes(server.zipped({file.name: server.filled(file) for file in server.FILES}))
-    found = read(path)
-    assert {name: len(rows) for name, rows in found.items()} == {name: rows for name, (rows, _) in OFFICIAL.items()}
-    for name, rows in found.items():
+    path.write_bytes(server.write_zip({file.name: server.write_filler(file) for file in server.FILES}))
+    files = read(path)
+    assert {name: len(rows) for name, rows in files.items()} == {name: rows for name, (rows, _) in OFFICIAL.items()}
+    for name, rows in files.items():
         assert [index for index, _ in rows] == list(range(len(rows)))
         answers = {prediction for _, prediction in rows}
         assert len(answers) == 1 and answers <= (OFFICIAL[name][1] or {"2.701"})
@@ -134,26 +134,26 @@ def test_all_eleven_files_filled_are_what_the_server_takes(tmp_path):
 
 
 def test_rows_keep_the_numbers_that_the_files_give_them(glue):
-    found = load_test_splits("mnli", DataSource(glue))
-    assert found["test_matched"].index == list(range(19, -1, -1))
-    assert found["test_mismatched"].index == list(range(100, 130))
+    splits = load_test_splits("mnli", DataSource(glue))
+    assert splits["test_matched"].index == list(range(19, -1, -1))
+    assert splits["test_mismatched"].index == list(range(100, 130))
     first = (glue / "MNLI/test_matched.tsv").read_text().splitlines()[1].split("\t")
-    assert [column[0] for column in found["test_matched"].texts] == first[1:]
+    assert [column[0] for column in splits["test_matched"].texts] == first[1:]
 
 
-def test_quora_numbers_its_rows_by_another_name(tmp_path):
+def test_qqp_has_another_name_for_its_index(tmp_path):
     (tmp_path / "QQP").mkdir()
     (tmp_path / "QQP/test.tsv").write_text("id\tquestion1\tquestion2\n7\twhat ?\twho ?\n")
-    found = load_test_splits("qqp", DataSource(tmp_path))["test"]
-    assert (found.index, found.texts) == ([7], (["what ?"], ["who ?"]))
+    split = load_test_splits("qqp", DataSource(tmp_path))["test"]
+    assert (split.index, split.texts) == ([7], (["what ?"], ["who ?"]))
 
 
-def test_microsofts_own_file_of_mrpc_is_read_without_its_labels(tmp_path):
+def test_microsofts_file_of_mrpc_is_read_without_its_labels(tmp_path):
     (tmp_path / "MRPC").mkdir()
     text = "\ufeffQuality\t#1 ID\t#2 ID\t#1 String\t#2 String\n1\t9\t8\tone \ttwo\n0\t7\t6\tthree\tfour\n"
     (tmp_path / "MRPC/msr_paraphrase_test.txt").write_text(text, encoding="utf-8")
-    found = load_test_splits("mrpc", DataSource(tmp_path))["test"]
-    assert (found.index, found.texts) == ([0, 1], (["one", "three"], ["two", "four"]))
+    split = load_test_splits("mrpc", DataSource(tmp_path))["test"]
+    assert (split.index, split.texts) == ([0, 1], (["one", "three"], ["two", "four"]))
 
 
 @pytest.mark.parametrize("folder", ["diagnostic", "MNLI", "."])
@@ -172,8 +172,8 @@ def test_a_saved_copy_of_the_hub_is_read(tmp_path):
     features = {"sentence1": datasets.Value("string"), "sentence2": datasets.Value("string"), "label": labels}
     split = datasets.Dataset.from_dict(columns, datasets.Features({**features, "idx": datasets.Value("int32")}))
     datasets.DatasetDict({"test": split}).save_to_disk(str(tmp_path / "rte"))
-    found = load_test_splits("rte", DataSource(tmp_path))["test"]
-    assert (found.index, found.texts) == ([4], (["a"], ["b"]))
+    split = load_test_splits("rte", DataSource(tmp_path))["test"]
+    assert (split.index, split.texts) == ([4], (["a"], ["b"]))
 
 
 @pytest.mark.parametrize(
@@ -195,8 +195,8 @@ def test_a_broken_test_split_is_one_line_before_anything_is_trained(words, glue,
     path.unlink()
     if text is not None:
         path.write_text(text)
-    place = ("--glue-dir", folder, "--store", tmp_path / "store", "--out", tmp_path / "s.zip")
-    status, _, err = call("glue-submission", *words, "--tasks", "rte", *place)
+    paths = ("--glue-dir", folder, "--store", tmp_path / "store", "--out", tmp_path / "s.zip")
+    status, _, err = call("glue-submission", *words, "--tasks", "rte", *paths)
     assert status == 2 and part in err and len(err.splitlines()) == 1
     assert not (tmp_path / "store").exists() and not (tmp_path / "s.zip").exists()
 
@@ -204,11 +204,11 @@ def test_a_broken_test_split_is_one_line_before_anything_is_trained(words, glue,
 # A whole submission
 
 
-def test_every_file_answers_every_row_in_the_words_of_the_server(made, glue):
-    found = read(made[0])
-    assert sorted(found) == ["AX.tsv", "CoLA.tsv", "MNLI-m.tsv", "MNLI-mm.tsv", "MRPC.tsv", "RTE.tsv", "SST-2.tsv",
+def test_every_file_answers_every_row_in_the_words_of_the_server(submission, glue):
+    files = read(submission[0])
+    assert sorted(files) == ["AX.tsv", "CoLA.tsv", "MNLI-m.tsv", "MNLI-mm.tsv", "MRPC.tsv", "RTE.tsv", "SST-2.tsv",
                              "STS-B.tsv"]  # fmt: skip
-    for name, rows in found.items():
+    for name, rows in files.items():
         task = {file.name: file for file in server.FILES}[name]
         split = load_test_splits(task.source, DataSource(glue))[task.split]
         assert [index for index, _ in rows] == split.index
@@ -219,14 +219,14 @@ def test_every_file_answers_every_row_in_the_words_of_the_server(made, glue):
             assert set(answers) <= OFFICIAL[name][1]
 
 
-def test_answers_are_those_of_the_model_whose_record_they_stand_for(made, words, glue, tiny_bert):
-    """By hand: the kept weights in a model of transformers' own, one sentence pair at a time."""
+def test_answers_are_those_of_the_model_whose_record_they_stand_for(submission, words, glue, tiny_bert):
+    """By hand: the stored weights in a model of transformers, one sentence pair at a time."""
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     from prunebench.store.store import Store
 
     store = Store.open(words[-1])
-    about = json.loads(made[0].with_suffix(".json").read_text())
+    about = json.loads(submission[0].with_suffix(".json").read_text())
     key = next(model["key"] for model in about["models"] if model["task"] == "rte")
     import safetensors.torch
 
@@ -240,17 +240,17 @@ def test_answers_are_those_of_the_model_whose_record_they_stand_for(made, words,
         with torch.no_grad():
             logits = model(**tokenizer(one, other, return_tensors="pt")).logits[0]
         expected.append((int(index), ("entailment", "not_entailment")[int(logits.argmax())]))
-    assert read(made[0])["RTE.tsv"] == expected
+    assert read(submission[0])["RTE.tsv"] == expected
 
 
-def test_what_it_says_of_models_files_and_rows(made):
-    path, out, err = made
+def test_output_and_note_describe_models_files_and_rows(submission):
+    path, out, err = submission
     assert out.splitlines()[-1] == (
         f"Written: {path}, 8 files for gluebenchmark.com; {path.with_suffix('.json')} says what they are"
     )
     assert "rte, imp 0.1, seed 3: dev accuracy 0." in out and "as recorded, bit for bit" in out
     assert "mnli, imp 0.1, seed 3: dev accuracy matched 0." in out
-    assert "these are missing: QNLI.tsv, QQP.tsv, WNLI.tsv (--fill-missing puts them in)" in err
+    assert "these are missing: QNLI.tsv, QQP.tsv, WNLI.tsv (--fill-missing adds them)" in err
     assert "RTE.tsv has 24 rows, and GLUE's test split 3000: the data is not the official one" in err
     assert "AX.tsv has 16 rows, and GLUE's test split 1104" in err
     about = json.loads(path.with_suffix(".json").read_text())
@@ -259,24 +259,24 @@ def test_what_it_says_of_models_files_and_rows(made):
     assert about["command"].startswith("prunebench glue-submission ")
 
 
-def test_a_second_time_nothing_is_trained_and_the_bytes_are_the_same(made, words, tmp_path):
-    some = ("--tasks", "rte,mrpc,stsb,cola,sst2,mnli", "--sparsity", "0.1", "--seed", "3")
-    status, out, err = call("glue-submission", *words, *some, "--out", tmp_path / "again.zip")
+def test_a_second_time_nothing_is_trained_and_the_bytes_are_the_same(submission, words, tmp_path):
+    options = ("--tasks", "rte,mrpc,stsb,cola,sst2,mnli", "--sparsity", "0.1", "--seed", "3")
+    status, out, err = call("glue-submission", *words, *options, "--out", tmp_path / "again.zip")
     assert status == 0, err
     assert "Nothing is left to run" in out
-    assert (tmp_path / "again.zip").read_bytes() == made[0].read_bytes()
+    assert (tmp_path / "again.zip").read_bytes() == submission[0].read_bytes()
 
 
-def test_missing_files_are_filled_on_request_and_said(words, made, tmp_path):
+def test_missing_files_are_filled_on_request_with_a_warning(words, submission, tmp_path):
     path = tmp_path / "s.zip"
-    some = ("--tasks", "rte", "--strategy", "dense", "--seed", "3", "--fill-missing", "--out", path)
-    status, out, err = call("glue-submission", *words, *some)
+    options = ("--tasks", "rte", "--strategy", "dense", "--seed", "3", "--fill-missing", "--out", path)
+    status, out, err = call("glue-submission", *words, *options)
     assert status == 0, err
-    found = read(path)
-    assert set(found) == set(OFFICIAL)
+    files = read(path)
+    assert set(files) == set(OFFICIAL)
     filled = set(OFFICIAL) - {"RTE.tsv"}
-    assert all(len(found[name]) == OFFICIAL[name][0] for name in filled)
-    assert "filled with one answer in every row, and no result of any model: CoLA.tsv, SST-2.tsv" in err
+    assert all(len(files[name]) == OFFICIAL[name][0] for name in filled)
+    assert "filled with the same answer in every row, without a model: CoLA.tsv, SST-2.tsv" in err
     assert json.loads(path.with_suffix(".json").read_text())["filled"] == [
         name for name in OFFICIAL if name != "RTE.tsv"
     ]
@@ -293,8 +293,8 @@ def test_the_seed_is_the_first_of_the_suite(words, tmp_path):
 
 def test_models_without_their_heads_answer(words, tmp_path):
     path = tmp_path / "s.zip"
-    some = ("--tasks", "rte", "--strategy", "heads", "--sparsity", "0.5", "--seed", "3", "--out", path)
-    status, out, err = call("glue-submission", *words, *some)
+    options = ("--tasks", "rte", "--strategy", "heads", "--sparsity", "0.5", "--seed", "3", "--out", path)
+    status, out, err = call("glue-submission", *words, *options)
     assert status == 0, err
     assert "rte, heads 0.5, seed 3" in out and "as recorded, bit for bit" in out
     assert len(read(path)["RTE.tsv"]) == 24
@@ -304,8 +304,8 @@ def test_without_the_diagnostic_set_its_file_is_left_out(words, glue, tmp_path):
     folder = shutil.copytree(glue, tmp_path / "glue")
     shutil.rmtree(folder / "diagnostic")
     path = tmp_path / "s.zip"
-    some = ("--tasks", "mnli", "--strategy", "dense", "--seed", "3", "--glue-dir", folder, "--out", path)
-    status, _, err = call("glue-submission", *words, *some)
+    options = ("--tasks", "mnli", "--strategy", "dense", "--seed", "3", "--glue-dir", folder, "--out", path)
+    status, _, err = call("glue-submission", *words, *options)
     assert status == 0, err
     assert set(read(path)) == {"MNLI-m.tsv", "MNLI-mm.tsv"} and "AX.tsv is left out: no file" in err
 
@@ -328,13 +328,13 @@ def test_bad_input_is_one_line_and_trains_nothing(words, tmp_path, others, part)
 
 
 def test_another_number_of_answers_than_rows_is_an_error():
-    with pytest.raises(PrunebenchError, match="2 answers for 3 rows"):
-        server.answered(server.FILES[0], [0, 1, 2], [1, 0])
+    with pytest.raises(PrunebenchError, match="2 answers, expected 3"):
+        server.write_answers(server.FILES[0], [0, 1, 2], [1, 0])
 
 
 def test_no_run_reads_a_test_split(words, glue, tmp_path):
-    """Where there are none, a run does not miss them."""
+    """A run works without test splits."""
     folder = shutil.copytree(glue, tmp_path / "glue", ignore=shutil.ignore_patterns("test*.tsv", "diagnostic"))
-    some = ("--tasks", "rte,mnli", "--strategies", "heads", "--sparsities", "0.5", "--seeds", "1")
-    status, _, err = call("run", *words, *some, "--glue-dir", folder, "--store", tmp_path / "store")
+    options = ("--tasks", "rte,mnli", "--strategies", "heads", "--sparsities", "0.5", "--seeds", "1")
+    status, _, err = call("run", *words, *options, "--glue-dir", folder, "--store", tmp_path / "store")
     assert status == 0, err

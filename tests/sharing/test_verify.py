@@ -1,4 +1,4 @@
-"""`prunebench verify` as a person meets it: its verdict, what it could not check, and cells trained again."""
+"""`prunebench verify`: its verdict, what it could not check, and cells that are trained again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from prunebench.store.schema import text
 
 
 @pytest.fixture(scope="module")
-def made(tiny_bert, tiny_glue, tmp_path_factory):
+def bundle(tiny_bert, tiny_glue, tmp_path_factory):
     """A bundle of runs and transfers: RTE and CoLA, one seed."""
     folder = tmp_path_factory.mktemp("lab")
     words = [
@@ -31,25 +31,25 @@ def made(tiny_bert, tiny_glue, tmp_path_factory):
     assert status == 0, err
     status, _, err = call("transfer", *words, "--sparsity", "0.2")
     assert status == 0, err
-    path = folder / "made.zip"
+    path = folder / "bundle.zip"
     assert call("bundle", "--store", folder / "store", "--transfers", "--out", path)[0] == 0
     return path
 
 
 @pytest.fixture(scope="module")
-def lab(tiny_bert, tiny_glue):
-    """Where the data and the model lie: a record has only the model's name."""
+def sources(tiny_bert, tiny_glue):
+    """Where data and model lie, because a record has only the model's name."""
     return ["--glue-dir", tiny_glue, "--model", tiny_bert]
 
 
 @pytest.fixture
-def here(monkeypatch):
-    """Reruns in this process, which is as a worker of one thread, and quicker to start."""
+def in_process(monkeypatch):
+    """Run reruns in this process, which starts faster than a worker process."""
     monkeypatch.setattr(retrain, "_executor", lambda registry, threads: SerialExecutor())
 
 
-def forged(path, into, change):
-    """A bundle in which `change` has altered records, masks and arrays, with every digest made anew."""
+def forge(path, out, change):
+    """Write a bundle in which `change` altered records, masks and arrays, with all checksums made to fit."""
     with zipfile.ZipFile(path) as file:
         members = {name: file.read(name) for name in file.namelist()}
     records, masks = (
@@ -70,179 +70,181 @@ def forged(path, into, change):
     manifest["members"] = {
         name: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in members.items()
     }
-    into.write_bytes(archive.write({**members, "manifest.json": json.dumps(manifest).encode()}))
-    return into
+    out.write_bytes(archive.write({**members, "manifest.json": json.dumps(manifest).encode()}))
+    return out
 
 
-def drawn(out):
-    """The cells that a rerun says it has drawn."""
+def drawn_cells(out):
+    """The names of the cells that a rerun has drawn, from its output."""
     return re.findall(r"^ {10}(.+)$", out, re.MULTILINE)
 
 
-def test_cells_trained_again_in_a_worker_process_are_the_same_bit_for_bit(made, lab):
-    status, out, err = call("verify", made, *lab, "--rerun", "2", "--seed", "7")
+def test_cells_trained_again_in_a_worker_process_are_the_same_bit_for_bit(bundle, sources):
+    status, out, err = call("verify", bundle, *sources, "--rerun", "2", "--seed", "7")
     assert status == 0, err
-    assert "drawn with --seed 7" in out and len(drawn(out)) == 2
+    assert "drawn with --seed 7" in out and len(drawn_cells(out)) == 2
     assert re.search(r"holds: \d+ records were made again bit for bit: the same hardware, threads and versions", out)
     assert "on other hardware" not in out
 
 
-def test_all_cells_of_runs_and_transfers_can_be_trained_again(made, lab, here):
-    number = len(reader.open_bundle(made).cells)
-    status, out, err = call("verify", made, *lab, "--rerun", number)
+def test_all_cells_of_runs_and_transfers_can_be_trained_again(bundle, sources, in_process):
+    number = len(reader.open_bundle(bundle).cells)
+    status, out, err = call("verify", bundle, *sources, "--rerun", number)
     assert status == 0, err
-    assert len(drawn(out)) == number and any("transfer[of=imp,mask=cola] at 0.2 on rte" in line for line in drawn(out))
+    assert len(drawn_cells(out)) == number and any(
+        "transfer[of=imp,mask=cola] at 0.2 on rte" in line for line in drawn_cells(out)
+    )
     again = int(re.search(r"holds: (\d+) records were made again bit for bit", out)[1])
-    assert again == len(reader.open_bundle(made).records)
+    assert again == len(reader.open_bundle(bundle).records)
 
 
-def test_the_seed_that_is_printed_draws_the_same_cells(made):
-    cells = reader.open_bundle(made).cells
+def test_the_seed_that_is_printed_draws_the_same_cells(bundle):
+    cells = reader.open_bundle(bundle).cells
     assert rerun.draw(cells, 3, 5) == rerun.draw(list(reversed(cells)), 3, 5)
     assert len({tuple(cell.key for cell in rerun.draw(cells, 3, seed)) for seed in range(30)}) > 10
 
 
-def test_a_forger_who_makes_everything_fit_is_found_out_by_a_rerun(made, lab, tiny_glue, tmp_path, here):
-    """Predictions that are simply the labels, with metrics to match: only training again tells."""
+def test_a_rerun_exposes_forged_predictions(bundle, sources, tiny_glue, tmp_path, in_process):
+    """Predictions that equal the labels, with metrics to match: only training again can tell."""
     labels = [line.split("\t")[-1] for line in (tiny_glue / "RTE/dev.tsv").read_text().splitlines()[1:]]
     right = np.array([["entailment", "not_entailment"].index(label) for label in labels], dtype=np.uint8)
 
     def change(records, masks, arrays):
         for value in records:
             if value["record"]["root"]["task"] == "rte":
-                place = value["predictions"]["validation"]
-                arrays[place["array"]][place["row"]] = right
+                row = value["predictions"]["validation"]
+                arrays[row["array"]][row["row"]] = right
                 value["record"]["evaluations"]["validation"]["metrics"]["accuracy"] = 1.0
 
-    path = forged(made, tmp_path / "b.zip", change)
+    path = forge(bundle, tmp_path / "b.zip", change)
     assert call("verify", path, "--glue-dir", tiny_glue)[0] == 0
     number = len(reader.open_bundle(path).cells)
-    status, out, err = call("verify", path, *lab, "--rerun", number)
+    status, out, err = call("verify", path, *sources, "--rerun", number)
     assert status == 2 and "has other predictions for validation" in err and "away" in err
     assert "Verified" not in out
 
-    def elsewhere(records, masks, arrays):
+    def on_another_machine(records, masks, arrays):
         change(records, masks, arrays)
         for value in records:
             value["record"]["environment"]["hardware"] = "another machine"
 
-    path = forged(made, tmp_path / "c.zip", elsewhere)
-    status, _, err = call("verify", path, *lab, "--rerun", number, "--tolerance", "0.1")
+    path = forge(bundle, tmp_path / "c.zip", on_another_machine)
+    status, _, err = call("verify", path, *sources, "--rerun", number, "--tolerance", "0.1")
     assert status == 2 and re.search(r"made again, has scores that are 0\.\d+ away", err)
 
 
-def test_to_make_all_scores_a_little_better_is_found_out_elsewhere_too(made, lab, tmp_path, here):
-    """One more example right in every record: no score is further away than one may be, but half of them are."""
-    labels = [line.split("\t")[-1] for line in (lab[1] / "RTE/dev.tsv").read_text().splitlines()[1:]]
+def test_scores_that_are_all_raised_a_little_are_exposed_on_any_machine(bundle, sources, tmp_path, in_process):
+    """One more correct example in every record: each distance is allowed, but the median is not."""
+    labels = [line.split("\t")[-1] for line in (sources[1] / "RTE/dev.tsv").read_text().splitlines()[1:]]
     right = np.array([["entailment", "not_entailment"].index(label) for label in labels], dtype=np.uint8)
 
     def change(records, masks, arrays):
         for value in records:
             value["record"]["environment"]["hardware"] = "another machine"
-            place = value["predictions"]["validation"]
-            row = arrays[place["array"]][place["row"]]
-            row[np.flatnonzero(row != right)[:1]] = right[np.flatnonzero(row != right)[:1]]
-            value["record"]["evaluations"]["validation"]["metrics"]["accuracy"] = float((row == right).mean())
+            row = value["predictions"]["validation"]
+            array = arrays[row["array"]][row["row"]]
+            array[np.flatnonzero(array != right)[:1]] = right[np.flatnonzero(array != right)[:1]]
+            value["record"]["evaluations"]["validation"]["metrics"]["accuracy"] = float((array == right).mean())
 
     path = tmp_path / "rte.zip"
-    assert call("bundle", "--store", made.parent / "store", "--tasks", "rte", "--out", path)[0] == 0
-    path = forged(path, tmp_path / "b.zip", change)
+    assert call("bundle", "--store", bundle.parent / "store", "--tasks", "rte", "--out", path)[0] == 0
+    path = forge(path, tmp_path / "b.zip", change)
     number = len(reader.open_bundle(path).cells)
-    status, _, err = call("verify", path, *lab, "--rerun", number, "--tolerance", "0.2")
+    status, _, err = call("verify", path, *sources, "--rerun", number, "--tolerance", "0.2")
     assert status == 2
-    assert "wrong: half of the scores that were made again are 0.0417 away, and at most 0.04 is allowed" in err
+    assert "wrong: half of the scores that were made again are at least 0.0417 away, expected at most 0.04" in err
     assert err.count("wrong: ") == 1
-    assert call("verify", path, *lab, "--rerun", number, "--tolerance", "0.25")[0] == 0
-    # Of a cell and the trainings before it, which are fewer than five records, a median says too little.
-    assert call("verify", path, *lab, "--rerun", "1", "--tolerance", "0.2")[0] == 0
+    assert call("verify", path, *sources, "--rerun", number, "--tolerance", "0.25")[0] == 0
+    # One cell and its trainings are fewer than five records, whose median is not judged.
+    assert call("verify", path, *sources, "--rerun", "1", "--tolerance", "0.2")[0] == 0
 
 
-def test_an_altered_mask_is_found_out_by_a_rerun(made, lab, tiny_glue, tmp_path, here):
-    path = forged(made, tmp_path / "b.zip", lambda records, masks, arrays: masks[0].update(sha256="0" * 64))
+def test_a_rerun_exposes_an_altered_mask(bundle, sources, tiny_glue, tmp_path, in_process):
+    path = forge(bundle, tmp_path / "b.zip", lambda records, masks, arrays: masks[0].update(sha256="0" * 64))
     assert call("verify", path, "--glue-dir", tiny_glue)[0] == 0
     number = len(reader.open_bundle(path).cells)
-    status, _, err = call("verify", path, *lab, "--rerun", number)
+    status, _, err = call("verify", path, *sources, "--rerun", number)
     assert status == 2 and "has another mask" in err
 
 
 @pytest.mark.parametrize("what", ["hardware", "threads", "torch"])
-def test_elsewhere_counts_must_be_the_same_and_scores_near(made, lab, tmp_path, here, what):
+def test_on_another_machine_counts_must_be_equal_and_scores_close(bundle, sources, tmp_path, in_process, what):
     def change(records, masks, arrays):
         for value in records:
             value["record"]["environment"][what] = 96 if what == "threads" else "another"
 
-    path = forged(made, tmp_path / "b.zip", change)
-    status, out, err = call("verify", path, *lab, "--rerun", "2")
+    path = forge(bundle, tmp_path / "b.zip", change)
+    status, out, err = call("verify", path, *sources, "--rerun", "2")
     assert status == 0, err
     assert "records were made again on other hardware, threads or versions: their counts are the same" in out
     assert "at most 0.0000 away, half of them at most 0.0000" in out and "bit for bit" not in out
 
 
 @pytest.mark.parametrize("what", ["steps", "tokens"])
-def test_other_counts_are_refused_wherever_it_was_made(made, lab, tmp_path, here, what):
+def test_other_counts_are_refused_on_any_machine(bundle, sources, tmp_path, in_process, what):
     def change(records, masks, arrays):
         for value in records:
             value["record"]["environment"]["hardware"] = "another machine"
             if value["record"]["steps"]:
                 value["record"][what] += 1
 
-    path = forged(made, tmp_path / "b.zip", change)
-    status, _, err = call("verify", path, *lab, "--rerun", "1")
+    path = forge(bundle, tmp_path / "b.zip", change)
+    status, _, err = call("verify", path, *sources, "--rerun", "1")
     assert status == 2 and what in err
 
 
-def test_what_cannot_be_trained_here_is_said(made, lab, tiny_glue, tiny_models):
-    number = len(reader.open_bundle(made).cells)
-    status, out, err = call("verify", made, *lab, "--rerun", number + 1)
-    assert status == 2 and f"{number + 1} cells were to be trained again, and {number} can be here" in err
-    status, out, err = call("verify", made, *lab, "--rerun", "1", "--model", tiny_models["electra"])
-    assert status == 2 and f"not for a rerun: {number} cells: the model" in err and "and the bundle's is" in err
-    status, out, err = call("verify", made, "--glue-dir", tiny_glue, "--rerun", "1")
-    assert status == 2 and f"not for a rerun: {number} cells: its model or device is not at hand" in err
+def test_cells_that_cannot_be_trained_here_are_reported(bundle, sources, tiny_glue, tiny_models):
+    number = len(reader.open_bundle(bundle).cells)
+    status, out, err = call("verify", bundle, *sources, "--rerun", number + 1)
+    assert status == 2 and f"cannot train {number + 1} cells again: only {number} can be trained here" in err
+    status, out, err = call("verify", bundle, *sources, "--rerun", "1", "--model", tiny_models["electra"])
+    assert status == 2 and f"not for a rerun: {number} cells: the model" in err and "but the bundle's is" in err
+    status, out, err = call("verify", bundle, "--glue-dir", tiny_glue, "--rerun", "1")
+    assert status == 2 and f"not for a rerun: {number} cells: its model or device is not available" in err
     assert "Verified" not in out
 
 
-def test_without_the_data_it_says_what_was_not_recomputed(made, tiny_bert, tiny_glue, tmp_path):
+def test_without_the_data_the_output_names_what_was_not_recomputed(bundle, tiny_bert, tiny_glue, tmp_path):
     folder = shutil.copytree(tiny_glue, tmp_path / "glue")
     shutil.rmtree(folder / "CoLA")
-    status, out, err = call("verify", made, "--glue-dir", folder)
+    status, out, err = call("verify", bundle, "--glue-dir", folder)
     assert status == 2 and "not recomputed: the metrics of cola: " in err
     assert "nothing is wrong with what was checked, but the metrics of cola were not recomputed" in err
     assert "Verified" not in out
-    status, out, _ = call("verify", made, "--glue-dir", folder, "--no-data")
-    assert status == 0 and f"Verified, but for the metrics of cola: {made}." in out
-    number = len(reader.open_bundle(made).records)
+    status, out, _ = call("verify", bundle, "--glue-dir", folder, "--no-data")
+    assert status == 0 and f"Verified, but for the metrics of cola: {bundle}." in out
+    number = len(reader.open_bundle(bundle).records)
     assert re.search(rf"the metrics of \d+ of {number} records", out)
-    status, _, err = call("verify", made, "--glue-dir", folder, "--model", tiny_bert, "--no-data", "--rerun", "15")
-    assert status == 2 and "the data of cola is not at hand" in err
+    status, _, err = call("verify", bundle, "--glue-dir", folder, "--model", tiny_bert, "--no-data", "--rerun", "15")
+    assert status == 2 and "the data of cola is not available" in err
 
 
-def test_other_data_are_not_those_that_were_scored(made, tiny_glue, tmp_path):
+def test_other_data_than_the_scored_ones_is_not_used(bundle, tiny_glue, tmp_path):
     folder = shutil.copytree(tiny_glue, tmp_path / "glue")
     text = (folder / "RTE/dev.tsv").read_text()
     (folder / "RTE/dev.tsv").write_text(text.replace("the", "a", 1))
-    status, _, err = call("verify", made, "--glue-dir", folder)
+    status, _, err = call("verify", bundle, "--glue-dir", folder)
     assert status == 2 and "not recomputed: the metrics of rte: the data of rte here is" in err
 
 
-def test_a_bundle_of_another_engine_is_checked_all_the_same(made, lab, monkeypatch, here):
-    """Keys are made from what the records name, not from what is here."""
+def test_a_bundle_of_another_engine_is_checked_all_the_same(bundle, sources, monkeypatch, in_process):
+    """Keys are computed from what the bundle declares, not from what is installed."""
     from prunebench.sharing.bundle import rerun, verify
 
     monkeypatch.setattr(verify, "ENGINE", 1000)
     monkeypatch.setattr(rerun, "ENGINE", 1000)
-    status, out, err = call("verify", made, *lab, "--rerun", "1")
+    status, out, err = call("verify", bundle, *sources, "--rerun", "1")
     assert status == 0
-    assert re.search(r"note: it was made by engine \d+, and here is engine 1000: keys are checked all the same", err)
+    assert re.search(r"note: made by engine \d+, while this is engine 1000: keys are checked all the same", err)
     assert "records were made again on other hardware, threads or versions" in out
 
 
 ESCAPE = "\x1b]0;owned\x07\r\nVerified\x9b31m"
 
 
-def test_what_a_stranger_wrote_is_not_obeyed_by_a_terminal(made, tiny_glue, tmp_path, monkeypatch):
-    """Commands, names and reasons are shown with their control characters spelt out, on one line."""
-    with zipfile.ZipFile(made) as file:
+def test_text_of_strangers_cannot_control_a_terminal(bundle, tiny_glue, tmp_path, monkeypatch):
+    """Commands, names and reasons are printed on one line, with their control characters escaped."""
+    with zipfile.ZipFile(bundle) as file:
         members = {name: file.read(name) for name in file.namelist()}
     manifest = json.loads(members["manifest.json"])
     manifest["plans"][0]["command"] += ESCAPE
@@ -255,17 +257,17 @@ def test_what_a_stranger_wrote_is_not_obeyed_by_a_terminal(made, tiny_glue, tmp_
     forged.write_bytes(archive.write({**members, "manifest.json": json.dumps(manifest).encode()}))
     status, refused, err = call("verify", forged, "--glue-dir", tiny_glue)
     assert status == 2 and len(err.splitlines()) == 1
-    for said in (out, refused, err):
-        assert all(character.isprintable() or character == "\n" for character in said)
+    for output in (out, refused, err):
+        assert all(character.isprintable() or character == "\n" for character in output)
 
 
-def test_many_wrong_things_are_not_all_said(made, tiny_glue, tmp_path):
+def test_many_faults_are_not_all_listed(bundle, tiny_glue, tmp_path):
     def change(records, masks, arrays):
         for value in records:
             value["record"]["evaluations"]["validation"]["majority"] = {"accuracy": 0.123}
             value["record"]["evaluations"]["validation"]["degenerate"] = ["accuracy"]
 
-    path = forged(made, tmp_path / "b.zip", change)
+    path = forge(bundle, tmp_path / "b.zip", change)
     status, out, err = call("verify", path, "--glue-dir", tiny_glue)
     assert status == 2 and err.count("\nwrong: ") + err.startswith("wrong: ") == command.SHOWN + 1
     assert re.search(r"wrong: and \d+ more\nprunebench: b.zip is refused: \d+ things are wrong in it", err)
@@ -274,10 +276,10 @@ def test_many_wrong_things_are_not_all_said(made, tiny_glue, tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "part"),
-    [(None, "no bundle"), (b"", "no zip archive"), (b"hello", "no zip archive")],
+    [(None, "no bundle"), (b"", "not a zip archive"), (b"hello", "not a zip archive")],
 )
 @pytest.mark.parametrize("words", [["verify"], ["leaderboard", "--bundle"], ["results", "--bundle"]])
-def test_what_is_no_bundle_is_one_line(tmp_path, words, content, part):
+def test_a_file_that_is_no_bundle_is_one_line(tmp_path, words, content, part):
     path = tmp_path / "b.zip"
     if content is not None:
         path.write_bytes(content)

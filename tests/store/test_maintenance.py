@@ -178,7 +178,7 @@ def test_a_cell_of_another_plan_keeps_its_files(store, lab, words):
     with maintenance.exclusive(store) as running:
         maintenance.apply(store, maintenance.removal(store, plans, cells), running)
     assert Store.open(lab.url).plans() == [second]
-    assert {*store.keys("records")} == {key for cell in second.cells for key in cell.keys}
+    assert {*store.keys("records")} == {key for cell in second.cells for key in cell.record_keys}
 
 
 def test_everything_goes_with_the_last_cell(store, lab):

@@ -262,8 +262,8 @@ def test_settings_are_sorted_by_their_fields():
 
 def test_a_cell_lists_each_of_its_records_once():
     other = "cd" + KEY[2:]
-    assert cell(trainings=[other, KEY]).keys == (other, KEY)
-    assert cell(trainings=[other]).keys == (other, KEY)
+    assert cell(trainings=[other, KEY]).record_keys == (other, KEY)
+    assert cell(trainings=[other]).record_keys == (other, KEY)
 
 
 def test_an_evaluation_is_named_where_its_task_has_several():

@@ -1,0 +1,9 @@
+"""Where jobs run: each executor has the interface of `concurrent.futures.Executor`.
+
+In reading order:
+
+- `base`: what an executor is, and what is asked of it
+- `local`: one after the other in this process, or side by side in worker processes
+- `ray`: tasks of a Ray cluster
+- `resources`: how many jobs at a time, and the share of each
+"""

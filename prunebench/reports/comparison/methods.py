@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from prunebench.errors import PrunebenchError, unknown_name
 from prunebench.reports.render.formatting import level, listing
-from prunebench.results.filters import allow_mixed, nothing, one_setting
-from prunebench.results.rows import Row, order
+from prunebench.results.filters import allow_mixed, no_results, one_setting
+from prunebench.results.rows import Row, sort_key
 
 
 def select_methods(
@@ -24,9 +24,9 @@ def select_methods(
     labels = [_label(candidates, name, rows) for name in names]
     if len(set(labels)) < max(2, len(labels)):
         raise PrunebenchError(f"cannot compare {listing(map(repr, names))}", "expected at least two different methods")
-    selected = sorted((row for row in candidates if row.cell.label in labels), key=order)
+    selected = sorted((row for row in candidates if row.cell.label in labels), key=sort_key)
     if not any(row.status == "done" for row in selected):
-        raise nothing(selected)
+        raise no_results(selected)
     return labels, selected, mixtures + _mixed_units(selected, mixed)
 
 

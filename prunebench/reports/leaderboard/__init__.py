@@ -38,7 +38,7 @@ from prunebench.reports.leaderboard.web import html
 from prunebench.reports.render import files
 from prunebench.reports.render.latex import latex
 from prunebench.reports.render.markdown import markdown
-from prunebench.results.filters import Selection, nothing, select
+from prunebench.results.filters import Selection, no_results, select
 from prunebench.results.rows import Row
 from prunebench.results.statistics import INTERVALS, T
 from prunebench.results.statistics.matching import DELTA
@@ -108,5 +108,5 @@ def write(page: Page, out: Path, formats: Iterable[str]) -> list[Path]:
 def summarise_rows(rows: Sequence[Row], *, colour: bool = False) -> str:
     """The page of `rows` in a few lines without a trailing newline, or why there is none if no cell is done."""
     if not any(row.status == "done" for row in rows):
-        return str(nothing(rows))
+        return str(no_results(rows))
     return summary(build(rows), colour=colour)

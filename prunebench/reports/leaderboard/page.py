@@ -13,8 +13,8 @@ from prunebench.reports.leaderboard.ranking import rankings
 from prunebench.reports.leaderboard.ranking_rules import check_rule
 from prunebench.reports.leaderboard.task_section import task_section
 from prunebench.reports.render.formatting import listing
-from prunebench.results.filters import allow_mixed, environment, nothing, one_setting, warnings
-from prunebench.results.rows import Row, order
+from prunebench.results.filters import allow_mixed, environment, no_results, one_setting, warnings
+from prunebench.results.rows import Row, sort_key
 from prunebench.results.statistics import BOOTSTRAP
 from prunebench.store.schema import Cell
 
@@ -38,9 +38,9 @@ def build(rows: Sequence[Row], options: Options | None = None, *, mixed: bool = 
     options = options or Options()
     rule = check_rule(options.rank_by)
     if not any(row.status == "done" for row in rows):
-        raise nothing(rows)
+        raise no_results(rows)
     allowed, mixtures = allow_mixed(rows) if mixed else (one_setting(rows), ())
-    ordered = sorted(allowed, key=order)
+    ordered = sorted(allowed, key=sort_key)
     tasks = rows_by_task(ordered)
     sections = tuple(with_matching(task_section(task, group), options.delta) for task, group in tasks.items())
     averages = tuple(with_matching(average, options.delta) for average in average_sections(sections))

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from prunebench.planning.transfer import THETA0, Question
-from prunebench.results.rows import Row, order
+from prunebench.results.rows import Row, sort_key
 from prunebench.results.statistics import Summary, paired_difference, summarise
 from prunebench.results.statistics.matching import CRITERIA, DELTA, matches
 from prunebench.store.schema import Cell
@@ -121,7 +121,7 @@ class Grid:
 
 def build(rows: Iterable[Row], question: Question, delta: float = DELTA) -> Grid:
     """The grid of one transfer, from the rows of its cells in any order."""
-    rows = sorted(rows, key=order)
+    rows = sorted(rows, key=sort_key)
     by_cell: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         by_cell.setdefault((row.cell.mask_from or DENSE, row.cell.task), []).append(row)

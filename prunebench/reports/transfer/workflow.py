@@ -16,7 +16,7 @@ from prunebench.planning.suite import Suite, resolve
 from prunebench.planning.transfer import Question, default_controls, plan_transfer
 from prunebench.recipes.options import label, split_list
 from prunebench.reports.transfer.grid import Grid, build
-from prunebench.results.rows import stored_rows
+from prunebench.results.rows import load_rows
 from prunebench.store.schema import StoredPlan
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def answer(
 ) -> tuple[Grid, RunResult]:
     """Train what the store lacks, and compare every mask with the dense model and the target's own mask."""
     result = execute(make_plan(suite, question, registry), suite, registry, options, console, KIND)
-    rows = stored_rows([StoredPlan(suite=suite.name, cells=result.cells)], result.store)
+    rows = load_rows([StoredPlan(suite=suite.name, cells=result.cells)], result.store)
     return build(rows, question, delta), result
 
 
@@ -81,7 +81,7 @@ def read_bundle(bundle: Bundle, name: str, question: Question, registry: Registr
     method = label(registry.strategy(question.strategy)), question.sparsity
     rows = [
         row
-        for row in stored_rows(bundle.plans(KIND), bundle)
+        for row in load_rows(bundle.plans(KIND), bundle)
         if row.cell.task in question.targets
         and (row.cell.is_dense or (row.cell.options["of"], row.cell.sparsity) == method)
     ]

@@ -1,0 +1,17 @@
+"""A bundle is one zip file with cells, their records, and the predictions of every example.
+
+Whoever receives it can verify it without trusting its author. In reading order:
+
+`archive`      the zip archive, which is read only in the form in which it is written
+`strict`       JSON of strangers, parsed into typed objects
+`schema`       the manifest and the lines of the JSON files
+`predictions`  arrays of predictions as npy files
+`reader`       a bundle in memory, which has the interface of a store
+`pack`         the bundle of some results of a store
+`trees`        the trees of a plan, rebuilt from records, in which every key is computed again
+`checks`       checks that need no data: keys, counts, checksums, cells
+`recompute`    every metric, computed again from the predictions and the task's data
+`verify`       the verdict on a bundle
+`rerun`        a plan of some cells of a bundle, and the comparison of new records with those of the bundle
+`retrain`      random cells of a bundle, trained again
+"""

@@ -1,6 +1,6 @@
-"""What must hold of a bundle without anybody's data: keys, counts, checksums, and what the cells say of themselves.
+"""Checks of a bundle that need no data: keys, counts, checksums, and what the cells claim.
 
-Each check gives sentences about what is wrong. Imports no torch.
+Each check yields a sentence for everything that is wrong.
 """
 
 from __future__ import annotations
@@ -20,18 +20,19 @@ from prunebench.sharing.bundle.strict import dumps
 from prunebench.sharing.bundle.trees import Trees
 from prunebench.store.schema import RUN, Cell, Experiment, Record
 from prunebench.tasks.protocol import Protocol
+from prunebench.tasks.task import Task
 
 
-def grow(bundle: Bundle, trees: Trees) -> Iterator[str]:
-    """Grow `trees` from the records: the key of each is computed anew from its root and its phases."""
+def rebuild_trees(bundle: Bundle, trees: Trees) -> Iterator[str]:
+    """Fill `trees` with the records of the bundle, and check that each has the key that its phases give."""
     for key, record in bundle.records.items():
         try:
             node = trees.add(record.experiment, record.phases)
         except PrunebenchError as error:
-            yield f"the record {key} has a root or phases that cannot be read: {error}"
+            yield f"the record {key} has an experiment or phases that cannot be read: {error}"
             continue
         if node.key != key:
-            yield f"the record {key} has phases, a root or a strategy whose key is {node.key}"
+            yield f"the record {key} has an experiment, phases or a strategy whose key is {node.key}"
     for node in list(trees.nodes.values()):
         try:
             trees.mask_source(node)
@@ -39,119 +40,133 @@ def grow(bundle: Bundle, trees: Trees) -> Iterator[str]:
             yield str(error)
 
 
-def name(cell: Cell) -> str:
+def cell_name(cell: Cell) -> str:
     return f"{cell.label} at {cell.sparsity:g} on {cell.task} with seed {cell.seed}"
 
 
-def cells(bundle: Bundle, trees: Trees, registry: Registry) -> Iterator[str]:
-    """Every cell is there once, and is what its record and its strategy's recipe say."""
-    seen = set()
-    dense = {(cell.task, cell.seed, cell.setting) for cell in bundle.cells if cell.strategy == "dense"}
-    tasks = {cell.task for cell in bundle.cells}
+def check_cells(bundle: Bundle, trees: Trees, registry: Registry) -> Iterator[str]:
+    """Every cell is listed once, has its dense run, and agrees with its record and with the recipe of its strategy."""
+    identities = set()
+    dense = {(cell.task, cell.seed, cell.setting) for cell in bundle.cells if cell.is_dense}
     # Plans of earlier versions name no masks.
-    naming = {cell.plan for cell in bundle.cells if cell.mask}
+    plans_with_masks = {cell.plan for cell in bundle.cells if cell.mask}
     for cell in bundle.cells:
         kind = bundle.manifest.plans[cell.plan].kind
-        if cell.mask_from and kind == RUN:
-            yield f"the cell of {name(cell)} has a mask of {cell.mask_from}, as only a transfer has"
-        same = kind, cell.label, cell.task, cell.sparsity, cell.seed, cell.setting
-        if same in seen:
-            yield f"the cell of {name(cell)} is there twice"
-        seen.add(same)
+        identity = kind, cell.label, cell.task, cell.sparsity, cell.seed, cell.setting
+        if identity in identities:
+            yield f"the cell of {cell_name(cell)} appears twice"
+        identities.add(identity)
         if (cell.task, cell.seed, cell.setting) not in dense:
-            yield f"beside {name(cell)} there is no dense run of the same seed"
-        code = bundle.manifest.strategies.get(cell.label)
-        said = dumps([cell.strategy, cell.options])  # as JSON, where true is not 1
-        if not cell.mask_from and (code is None or dumps([code.name, code.options]) != said):
-            yield f"the cell of {name(cell)} says strategy {cell.strategy} with options that nobody declares"
+            yield f"there is no dense run of the same seed for {cell_name(cell)}"
+        if cell.mask_from and kind == RUN:
+            yield f"the cell of {cell_name(cell)} names a source of its mask, which only a transfer has"
+        if not cell.mask_from and not _is_declared(cell, bundle):
+            yield f"the cell of {cell_name(cell)} says strategy {cell.strategy} with options that are not declared"
         if cell.track != track(cell.unit):
-            yield f"the cell of {name(cell)} is {cell.track} and prunes {cell.unit}s"
-        if cell.key in bundle.lines and cell.key in trees.nodes:
-            yield from _cell(cell, bundle.lines[cell.key].record, trees.nodes[cell.key], cell.plan in naming)
-            source = trees.nodes[cell.key].lineage()[0].experiment.task
-            if cell.mask_from in tasks and cell.mask_from != source:
-                yield f"the cell of {name(cell)} says that its mask is of {cell.mask_from}, and it is of {source}"
-    yield from _recipes(bundle, trees, registry)
+            yield f"the cell of {cell_name(cell)} is {cell.track}, but prunes {cell.unit}s"
+        if cell.key in bundle.records and cell.key in trees.nodes:
+            record, node = bundle.records[cell.key], trees.nodes[cell.key]
+            yield from _compare_cell(cell, record, node, cell.plan in plans_with_masks)
+    yield from _check_mask_sources(bundle, trees)
+    yield from _check_recipes(bundle, trees, registry)
 
 
-def _cell(cell: Cell, record: Record, node: Node, names_masks: bool) -> Iterator[str]:
-    path = node.lineage()
-    phases = phases_of(path)
-    trainings = [step.key for step in path if isinstance(step.phase, Train)]
-    said = {
+def _is_declared(cell: Cell, bundle: Bundle) -> bool:
+    code = bundle.manifest.strategies.get(cell.label)
+    # Compared as JSON, in which true is not 1.
+    return code is not None and dumps([code.name, code.options]) == dumps([cell.strategy, cell.options])
+
+
+def _compare_cell(cell: Cell, record: Record, node: Node, has_masks: bool) -> Iterator[str]:
+    """Compare a cell with its record and with the node of its key."""
+    lineage = node.lineage()
+    trainings = [step.key for step in lineage if isinstance(step.phase, Train)]
+    pairs = {
         "trainings": (list(cell.trainings), trainings),
-        "sparsity": (cell.sparsity, final_sparsity(phases)),
+        "sparsity": (cell.sparsity, final_sparsity(phases_of(lineage))),
         "task": (cell.task, node.experiment.task),
         "seed": (cell.seed, node.experiment.seed),
         "setting": (dict(cell.setting), dict(node.experiment.setting)),
         "evaluations": (sorted(cell.evaluations), sorted(record.evaluations)),
     }
-    if names_masks:
-        said["mask"] = (cell.mask, mask_key(node))
-    if any(step.strategy or isinstance(step.phase, Adopt) for step in path):
-        said["unit"] = (cell.unit, record.sparsity.unit)
-    for what, (here, there) in said.items():
-        if here != there:
-            yield f"the cell of {name(cell)} says {what} {here}, and its record {there}"
-    if not cell.mask_from and (other := {step.strategy for step in path} - {"", cell.label, cell.control_of}):
-        yield f"the record of {name(cell)} was pruned by {', '.join(sorted(other))}"
+    if has_masks:
+        pairs["mask"] = (cell.mask, mask_key(node))
+    if any(step.strategy or isinstance(step.phase, Adopt) for step in lineage):
+        pairs["unit"] = (cell.unit, record.sparsity.unit)
+    for field, (claimed, actual) in pairs.items():
+        if claimed != actual:
+            yield f"the cell of {cell_name(cell)} says {field} {claimed}, and its record {actual}"
+    others = {step.strategy for step in lineage} - {"", cell.label, cell.control_of}
+    if others and not cell.mask_from:
+        yield f"the record of {cell_name(cell)} was pruned by {', '.join(sorted(others))}"
     for evaluation, scores in record.evaluations.items():
         if sorted(scores.metrics) != sorted(cell.metrics):
-            yield f"the record of {name(cell)} has other metrics for {evaluation} than its cell"
+            yield f"the record of {cell_name(cell)} has other metrics for {evaluation} than its cell"
 
 
-def _recipes(bundle: Bundle, trees: Trees, registry: Registry) -> Iterator[str]:
-    """The recipe of each method whose code is at hand gives the phases that were run."""
-    methods = {label: Method(label, registry) for label in at_hand(bundle, registry)}
+def _check_mask_sources(bundle: Bundle, trees: Trees) -> Iterator[str]:
+    """A cell of a transfer names the task that its mask was found on."""
+    tasks = {cell.task for cell in bundle.cells}
+    for cell in bundle.cells:
+        if cell.mask_from in tasks and cell.key in bundle.records and cell.key in trees.nodes:
+            source = trees.nodes[cell.key].lineage()[0].experiment.task
+            if cell.mask_from != source:
+                yield f"the cell of {cell_name(cell)} says that its mask is of {cell.mask_from}, but it is of {source}"
+
+
+def _check_recipes(bundle: Bundle, trees: Trees, registry: Registry) -> Iterator[str]:
+    """The recipe of each method whose code is installed gives the phases that were run."""
+    methods = {label: Method(label, registry) for label in installed_methods(bundle, registry)}
     for cell in bundle.cells:
         method, node = methods.get(cell.label), trees.nodes.get(cell.key)
         if method is None or node is None or cell.mask_from:
             continue
-        for what in ("strategy", "label", "options", "unit", "track", "control_of"):
-            here, there = getattr(cell, what), getattr(method.info, what)
-            if here != there:
-                yield f"the cell of {name(cell)} says {what} {here}, and its code {there}"
-        called = [(step.phase, step.strategy) for step in method.steps(cell.sparsity if method.prunes else 0.0)]
-        if called != [(step.phase, step.strategy) for step in node.path()]:
-            yield f"the record of {name(cell)} went through other phases than the recipe has"
+        for field in ("strategy", "label", "options", "unit", "track", "control_of"):
+            claimed, actual = getattr(cell, field), getattr(method.info, field)
+            if claimed != actual:
+                yield f"the cell of {cell_name(cell)} says {field} {claimed}, and its code {actual}"
+        steps = method.steps(cell.sparsity if method.prunes else 0.0)
+        if [(step.phase, step.strategy) for step in steps] != [(step.phase, step.strategy) for step in node.path()]:
+            yield f"the record of {cell_name(cell)} went through other phases than its recipe has"
 
 
-def at_hand(bundle: Bundle, registry: Registry) -> list[str]:
-    """The methods of the cells whose code, and that of what they control, is here as it was there."""
+def installed_methods(bundle: Bundle, registry: Registry) -> list[str]:
+    """The methods of the cells that are installed with the code that the bundle declares, a control with its method."""
     cells = {cell.label: cell for cell in bundle.cells if not cell.mask_from}
-    wanted = {label: [label, *([cell.control_of] if cell.control_of else [])] for label, cell in cells.items()}
-    return sorted(label for label, names in wanted.items() if all(same_code(bundle, each, registry) for each in names))
+    required = {label: {label, cell.control_of or label} for label, cell in cells.items()}
+    return sorted(
+        label for label, names in required.items() if all(is_installed(bundle, name, registry) for name in names)
+    )
 
 
-def same_code(bundle: Bundle, label: str, registry: Registry) -> bool:
-    """Whether a strategy is installed here in the version and source that the bundle declares."""
+def is_installed(bundle: Bundle, label: str, registry: Registry) -> bool:
+    """Whether a strategy is installed in the version and with the source that the bundle declares."""
+    code = bundle.manifest.strategies.get(label)
     try:
-        return label in bundle.manifest.strategies and registry.strategy_key(label) == (
-            bundle.manifest.strategies[label].model_dump()
-        )
+        return code is not None and registry.strategy_key(label) == code.model_dump()
     except PrunebenchError:
         return False
 
 
-def records(bundle: Bundle, trees: Trees) -> Iterator[str]:
-    """Every record matches its checksum, and has exactly the counts that its phases ask for."""
-    sizes: dict[tuple[str, ...], dict[Any, str]] = defaultdict(dict)
+def check_records(bundle: Bundle, trees: Trees) -> Iterator[str]:
+    """Every record matches its checksum, has the counts that its phases give, and agrees with related records."""
+    values: dict[tuple[str, ...], dict[Any, str]] = defaultdict(dict)
     for key, line in bundle.lines.items():
         record = line.record
         if record.checksum != line.checksum:
             yield f"the record {key} was altered: it does not match its checksum"
         if key in trees.nodes:
-            yield from (f"the record {key} {what}" for what in _counts(record, trees.nodes[key]))
-        for what, value in _same_for_all(record, trees.nodes.get(key)):
-            sizes[what][value] = key
-    for (shared, *_), found in sizes.items():
-        if len(found) > 1:
-            numbers, keys = " and ".join(map(str, found)), " and ".join(list(found.values())[:2])
-            yield f"records that must have the same {shared} have {numbers} ({keys})"
+            yield from (f"the record {key} {fault}" for fault in _check_counts(record, trees.nodes[key]))
+        for group, value in _shared_values(record, trees.nodes.get(key)):
+            values[group][value] = key
+    for (name, *_), by_value in values.items():
+        if len(by_value) > 1:
+            numbers, keys = " and ".join(map(str, by_value)), " and ".join(list(by_value.values())[:2])
+            yield f"records that must have the same {name} have {numbers} ({keys})"
 
 
-def _same_for_all(record: Record, node: Node | None) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """What a record has to share with all others of the same model, of the same seed, or of the same strategy."""
+def _shared_values(record: Record, node: Node | None) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Values that a record must share with all others of its group; the first entry of a group names the value."""
     sparsity, parameters = record.sparsity, record.parameters
     model = record.experiment.model.fingerprint, record.experiment.prunable, record.experiment.task
     yield ("encoder and parameters", *model), (sparsity.encoder_weights, parameters.total)
@@ -160,7 +175,7 @@ def _same_for_all(record: Record, node: Node | None) -> Iterator[tuple[tuple[str
         yield (f"size of a {sparsity.unit}", *model), (parameters.total - parameters.left) / sparsity.pruned
     if node is None:
         return
-    yield ("root", node.experiment.key), record.experiment.model_dump_json()
+    yield ("experiment", node.experiment.key), record.experiment.model_dump_json()
     if record.steps:
         # All trainings of one seed see the same batches.
         yield ("tokens", node.experiment.key), record.tokens
@@ -168,102 +183,98 @@ def _same_for_all(record: Record, node: Node | None) -> Iterator[tuple[tuple[str
         yield ("unit", label), sparsity.unit
 
 
-def _counts(record: Record, node: Node) -> Iterator[str]:
+def _check_counts(record: Record, node: Node) -> Iterator[str]:
     sparsity, parameters = record.sparsity, record.parameters
-    wanted = pruned_count(final_sparsity(phases_of(node.lineage())), sparsity.units)
-    if sparsity.pruned != wanted:
-        yield f"has {sparsity.pruned} of {sparsity.units} units pruned, and {wanted} were asked for"
+    expected = pruned_count(final_sparsity(phases_of(node.lineage())), sparsity.units)
+    if sparsity.pruned != expected:
+        yield f"has {sparsity.pruned} of {sparsity.units} units pruned, expected {expected}"
     if sparsity.realised != sparsity.pruned / sparsity.units:
-        yield f"says sparsity {sparsity.realised}, and {sparsity.pruned} of {sparsity.units} units are pruned"
-    if record.checks.get("count_exact") is not (sparsity.pruned == wanted):
-        yield "says something else of its count than what it counts"
+        yield f"says sparsity {sparsity.realised}, but {sparsity.pruned} of {sparsity.units} units are pruned"
+    if record.checks.get("count_exact") is not (sparsity.pruned == expected):
+        yield "contradicts its own count in the check count_exact"
     if sparsity.unit == "weight":
         if sparsity.units != sparsity.encoder_weights or parameters.left != parameters.total - sparsity.pruned:
-            yield "counts weights that are not its encoder's, or parameters that are not left"
+            yield "counts other weights than its encoder has, or other parameters than are left"
         if round(sparsity.encoder_after * sparsity.encoder_weights) < sparsity.pruned:
             yield f"has fewer zeros than the {sparsity.pruned} weights that are pruned"
     compact = isinstance(node.phase, Compact)
     if parameters.left > parameters.total or parameters.in_model != (parameters.left if compact else parameters.total):
-        yield "has more parameters left than there were, or others in its model than are left"
+        yield "has more parameters left than the model had, or other parameters in its model than are left"
     steps = node.experiment.steps if isinstance(node.phase, Train) else 0
     if record.steps != steps:
-        yield f"says {record.steps} steps, and its protocol has {steps}"
+        yield f"says {record.steps} steps, but its protocol has {steps}"
 
 
-def roots(bundle: Bundle, trees: Trees, registry: Registry) -> Iterator[str]:
-    """What roots and cells say of their task and protocol, where the task is at hand."""
-    for node in trees.roots.values():
-        experiment, task = node.experiment, task_at_hand(node.experiment.task, registry)
-        protocol = _protocol(experiment).label(task.protocol) if task else experiment.protocol_label
-        if protocol != experiment.protocol_label:
-            yield f"the protocol {experiment.protocol_label!r} of {experiment.task} is {protocol!r}"
+def check_tasks(bundle: Bundle, trees: Trees, registry: Registry) -> Iterator[str]:
+    """Experiments and cells agree with their task, if it is installed."""
+    for root in trees.roots.values():
+        experiment, task = root.experiment, installed_task(root.experiment.task, registry)
+        label = _protocol(experiment).label(task.protocol) if task else experiment.protocol_label
+        if label != experiment.protocol_label:
+            yield f"the protocol {experiment.protocol_label!r} of {experiment.task} is {label!r}"
     for cell in bundle.cells:
-        task = task_at_hand(cell.task, registry)
+        task = installed_task(cell.task, registry)
         if task is None:
             continue
-        said = {
-            "benchmark": (cell.benchmark, task.benchmark),
-            "split": (cell.split, task.split),
-            "metrics": (cell.metrics, task.metrics),
-            "evaluations": (cell.evaluations, task.evaluations),
-        }
-        for what, (here, there) in said.items():
-            if here != there:
-                yield f"the cell of {name(cell)} says {what} {here}, and its task {there}"
+        for field in ("benchmark", "split", "metrics", "evaluations"):
+            claimed, actual = getattr(cell, field), getattr(task, field)
+            if claimed != actual:
+                yield f"the cell of {cell_name(cell)} says {field} {claimed}, and its task {actual}"
 
 
 def _protocol(experiment: Experiment) -> Protocol:
     return Protocol(**experiment.protocol)  # type: ignore[arg-type]
 
 
-def task_at_hand(task: str, registry: Registry) -> Any:
+def installed_task(name: str, registry: Registry) -> Task | None:
     try:
-        return registry.get("tasks", task)
+        task: Task = registry.get("tasks", name)
+        return task
     except PrunebenchError:
         return None
 
 
-def masks(bundle: Bundle, trees: Trees) -> Iterator[str]:
-    """Every mask that was found on the way is listed, with exactly the units gone that were asked for."""
-    asked = {key: node for key, node in trees.nodes.items() if node.phase and calls_strategy(node.phase)}
-    for key in sorted(asked.keys() ^ bundle.masks.keys()):
-        yield f"the mask {key} is {'missing' if key in asked else 'none that a recipe asks for'}"
+def check_masks(bundle: Bundle, trees: Trees) -> Iterator[str]:
+    """Every mask that a strategy found is listed, with exactly the units pruned that its sparsity gives."""
+    nodes = {key: node for key, node in trees.nodes.items() if node.phase and calls_strategy(node.phase)}
+    for key in sorted(nodes.keys() ^ bundle.masks.keys()):
+        yield f"the mask {key} is {'missing' if key in nodes else 'of no recipe'}"
     units: Mapping[str, set[int]] = defaultdict(set)
-    for key, line in bundle.lines.items():
+    for key, record in bundle.records.items():
         for step in trees.nodes[key].lineage() if key in trees.nodes else ():
-            units[step.key].add(line.record.sparsity.units)
-    for key, node in asked.items():
+            units[step.key].add(record.sparsity.units)
+    for key, node in nodes.items():
         mask = bundle.masks.get(key)
         if mask is None:
             continue
-        wanted = pruned_count(final_sparsity(phases_of(node.path())), mask.units)
-        if mask.pruned != wanted:
-            yield f"the mask {key} has {mask.pruned} of {mask.units} units pruned, and {wanted} were asked for"
+        expected = pruned_count(final_sparsity(phases_of(node.path())), mask.units)
+        if mask.pruned != expected:
+            yield f"the mask {key} has {mask.pruned} of {mask.units} units pruned, expected {expected}"
         if units[key] - {mask.units}:
-            yield f"the mask {key} is of {mask.units} units, and records after it of {sorted(units[key])}"
+            yield f"the mask {key} has {mask.units} units, but records that use it have {sorted(units[key])}"
 
 
-def gaps(bundle: Bundle) -> Iterator[str]:
-    """Sentences about what is not wrong, and should be seen: failures, and methods that lack seeds."""
+def find_gaps(bundle: Bundle) -> Iterator[str]:
+    """Sentences about failures, and about methods that lack seeds. Neither makes a bundle wrong."""
     if bundle.reasons:
         yield f"{len(bundle.reasons)} failures are part of it; the first: {min(bundle.reasons.values())}"
-    seeds: dict[tuple[str, str, str, float], set[int]] = defaultdict(set)
+    of_method: dict[tuple[str, str, str, float], set[int]] = defaultdict(set)
     of_task: dict[tuple[str, str], set[int]] = defaultdict(set)
     for cell in bundle.cells:
         kind = bundle.manifest.plans[cell.plan].kind
-        seeds[kind, cell.task, cell.label, cell.sparsity].add(cell.seed)
+        of_method[kind, cell.task, cell.label, cell.sparsity].add(cell.seed)
         of_task[kind, cell.task].add(cell.seed)
-    for (kind, task, label, sparsity), found in sorted(seeds.items()):
-        if lacking := sorted(of_task[kind, task] - found):
-            yield f"{label} at {sparsity:g} on {task} lacks the seeds {', '.join(map(str, lacking))}"
+    for (kind, task, label, sparsity), seeds in sorted(of_method.items()):
+        if missing := sorted(of_task[kind, task] - seeds):
+            yield f"{label} at {sparsity:g} on {task} lacks the seeds {', '.join(map(str, missing))}"
 
 
-def failed_checks(bundle: Bundle) -> Iterator[str]:
-    """What records themselves say that did not hold when they were made; a page marks it."""
-    found: dict[str, list[str]] = defaultdict(list)
-    for key, line in bundle.lines.items():
-        for check, held in line.record.checks.items():
-            if held is False:
-                found[check].append(key)
-    for check, keys in sorted(found.items()):
-        yield f"the check {check} did not hold in {len(keys)} records, such as {keys[0]}"
+def find_failed_checks(bundle: Bundle) -> Iterator[str]:
+    """Sentences about checks that failed when the records were made. Pages mark these results."""
+    failed: dict[str, list[str]] = defaultdict(list)
+    for key, record in bundle.records.items():
+        for check, passed in record.checks.items():
+            if passed is False:
+                failed[check].append(key)
+    for check, keys in sorted(failed.items()):
+        yield f"{len(keys)} records failed the check {check}, such as {keys[0]}"

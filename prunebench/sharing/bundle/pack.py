@@ -1,4 +1,8 @@
-"""From a store to a bundle: cells with all that it takes to recompute them. The same cells give the same bytes."""
+"""The bundle of some results of a store: cells, and everything needed to recompute their scores.
+
+Equal results give equal bytes: cells, records and arrays have a fixed order, and nothing depends on where or when the
+bundle is written.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +19,8 @@ from prunebench.pruning import bitmask
 from prunebench.recipes.options import split_list
 from prunebench.recipes.phases import calls_strategy
 from prunebench.reports.render.files import write_file
-from prunebench.results.filters import Selection, choose_plans, nothing, one_setting, select
-from prunebench.results.rows import Row, stored_rows
+from prunebench.results.filters import Selection, choose_plans, no_results, one_setting, select
+from prunebench.results.rows import Row, load_rows
 from prunebench.runtime.environment import version
 from prunebench.sharing.bundle import archive, predictions, reader, schema, strict
 from prunebench.sharing.bundle.schema import CellLine, MaskLine, PlanHead
@@ -38,37 +42,39 @@ def write_bundle(
     strategies: str = "",
     **setting: str,
 ) -> tuple[Path, int]:
-    """Write the bundle of the selected results of a store; returns its path and its size in bytes.
+    """Write the bundle of the selected results of a store; return its path and its size in bytes.
 
-    The results are those of `suite`, of everything, or of the last run; with `transfers` those of `prunebench transfer`
-    of the same suite, too.
+    The results are those of the last run, of all runs of `suite`, or `everything`; `transfers` adds those of
+    `prunebench transfer`. `tasks`, `strategies` and `setting` select among them as on any page, and `mixed` allows
+    different settings.
     """
-    opened = Store.open(store)
+    source = Store.open(store)
     selection = Selection(tuple(split_list(tasks)), tuple(split_list(strategies)), **setting)
     rows = {}
     for kind in (RUN, "transfer") if transfers else (RUN,):
         # A suite may have runs without transfers.
-        plans = choose_plans(opened.plans(kind), suite, everything, must_exist=kind == RUN)
-        selected = select(stored_rows(plans, opened), selection)
+        plans = choose_plans(source.plans(kind), suite, everything, must_exist=kind == RUN)
+        selected = select(load_rows(plans, source), selection)
         rows[kind] = selected if mixed else one_setting(selected)
     if not any(row.status == "done" for each in rows.values() for row in each):
-        raise nothing([row for each in rows.values() for row in each])
+        raise no_results([row for each in rows.values() for row in each])
     if out.suffix != ".zip":
         raise PrunebenchError(f"cannot write a bundle to {str(out)!r}", "expected the name of a zip file")
-    data = pack(rows, opened, registry)
+    data = pack(rows, source, registry)
     return write_file(out, data), len(data)
 
 
 def pack(rows: Mapping[str, Sequence[Row]], store: Store, registry: Registry) -> bytes:
-    """The bundle of the cells of `rows`, which come from plans of `store`, by their kind.
+    """The bundle of the cells of `rows`, given by kind of plan.
 
-    Raises PrunebenchError where something is missing, or was made by a strategy that is another one by now.
+    Raises PrunebenchError if a record, its predictions or a mask is missing, or if the code of a strategy that made a
+    record is not known any more.
     """
-    plans, cells = _cells(rows)
-    records, reasons = _records(cells, store)
-    codes = _strategies(plans, cells, records.values(), store, registry)
-    masks = _masks(_nodes(records, codes), store)
-    arrays, array_rows = _predictions(records, store)
+    plans, cells = _collect_cells(rows)
+    records, reasons = _read_records(cells, store)
+    codes = _strategy_codes(plans, cells, records.values(), store, registry)
+    masks = _summarise_masks(_rebuild_nodes(records, codes), store)
+    arrays, array_rows = _pack_predictions(records, store)
     members = {
         reader.CELLS: _lines(cell.model_dump() for cell in cells),
         reader.RECORDS: _lines(
@@ -85,14 +91,14 @@ def pack(rows: Mapping[str, Sequence[Row]], store: Store, registry: Registry) ->
         "prunebench": version(),
         "plans": [plan.model_dump() for plan in plans],
         "strategies": {label: code.model_dump() for label, code in sorted(codes.items())},
-        "sources": sources(records.values(), registry),
-        "summary": reader.summarised(cells, records, reasons, masks).model_dump(),
+        "sources": _sources(records.values(), registry),
+        "summary": reader.summarise(cells, records, reasons, masks).model_dump(),
         "members": {
             name: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in members.items()
         },
     }
     data = archive.write({reader.MANIFEST: strict.dumps(manifest), **members})
-    reader.load(data)  # What would be refused is not written.
+    reader.load(data)  # Never write a bundle that would be refused.
     return data
 
 
@@ -100,7 +106,7 @@ def _lines(values: Iterable[Any]) -> bytes:
     return b"".join(map(strict.dumps, values))
 
 
-def _cells(by_kind: Mapping[str, Sequence[Row]]) -> tuple[list[PlanHead], list[CellLine]]:
+def _collect_cells(by_kind: Mapping[str, Sequence[Row]]) -> tuple[list[PlanHead], list[CellLine]]:
     """The plans that the cells come from, the oldest first, and the cells in a fixed order."""
     cells = {
         id(row.cell): (row.cell, PlanHead(kind=kind, **dict(row.command)))
@@ -108,76 +114,80 @@ def _cells(by_kind: Mapping[str, Sequence[Row]]) -> tuple[list[PlanHead], list[C
         for row in rows
     }
     heads = sorted({head for _, head in cells.values()}, key=lambda head: (head.written, head.kind, head.suite))
-    number = {head: i for i, head in enumerate(heads)}
-    lines = [CellLine(**vars(cell), plan=number[head]) for cell, head in cells.values()]
-    return heads, sorted(lines, key=_order)
+    index = {head: i for i, head in enumerate(heads)}
+    lines = [CellLine(**dict(cell), plan=index[head]) for cell, head in cells.values()]
+    return heads, sorted(lines, key=_cell_order)
 
 
-def _order(cell: CellLine) -> tuple[Any, ...]:
+def _cell_order(cell: CellLine) -> tuple[Any, ...]:
     return cell.task, cell.seed, cell.track, cell.label, cell.sparsity, cell.key, cell.plan
 
 
-def _records(cells: Sequence[Cell], store: Store) -> tuple[dict[str, Record], dict[str, str]]:
+def _read_records(cells: Sequence[Cell], store: Store) -> tuple[dict[str, Record], dict[str, str]]:
+    """The records of the cells and of their trainings, and the reasons of failures, both by key."""
     keys = {key for cell in cells for key in cell.record_keys}
     records = store.fetch(keys)
-    failed = store.failures(keys - records.keys())
+    failures = store.failures(keys - records.keys())
     for cell in cells:
-        if set(cell.record_keys) - records.keys() and not set(cell.record_keys) & failed.keys():
+        if set(cell.record_keys) - records.keys() and not set(cell.record_keys) & failures.keys():
             raise PrunebenchError(
-                f"{cell.label} at {cell.sparsity:g} on {cell.task} with seed {cell.seed} is planned and not done",
-                "`prunebench run` goes on with it; or choose less with --tasks and --strategies",
+                f"{cell.label} at {cell.sparsity:g} on {cell.task} with seed {cell.seed} is planned but not done",
+                "`prunebench run` computes it; --tasks and --strategies leave it out",
             )
-    return records, {key: failure.reason for key, failure in failed.items()}
+    return records, {key: failure.reason for key, failure in failures.items()}
 
 
-def _strategies(
+def _strategy_codes(
     plans: Sequence[PlanHead],
     cells: Sequence[Cell],
     records: Iterable[Record],
     store: Store,
     registry: Registry,
 ) -> dict[str, StrategyCode]:
-    """The code of every strategy by its label, as the run knew it that planned it, or else as it is now."""
+    """The code of every strategy by label: as its plan recorded it, or as it is installed now."""
     labels = {cell.label for cell in cells if not cell.mask_from}
     labels |= {entry.strategy for record in records for entry in record.phases if entry.strategy}
-    known: dict[str, StrategyCode] = {}
-    meant = {(plan.written, plan.command) for plan in plans}
+    codes: dict[str, StrategyCode] = {}
+    commands = {(plan.written, plan.command) for plan in plans}
     for kind in {plan.kind for plan in plans}:
         for plan in store.plans(kind):
-            known |= plan.strategies if (plan.written, plan.command) in meant else {}
+            codes |= plan.strategies if (plan.written, plan.command) in commands else {}
     return {
-        label: known.get(label) or StrategyCode.model_validate(registry.strategy_key(label)) for label in sorted(labels)
+        label: codes.get(label) or StrategyCode.model_validate(registry.strategy_key(label)) for label in sorted(labels)
     }
 
 
-def _nodes(records: Mapping[str, Record], codes: Mapping[str, StrategyCode]) -> list[Node]:
-    """All nodes of the trees that the records stand in; the key of each record must come out."""
+def _rebuild_nodes(records: Mapping[str, Record], codes: Mapping[str, StrategyCode]) -> list[Node]:
+    """All nodes of the trees that the records belong to. Raises PrunebenchError if a record has another key there."""
     trees = Trees(codes)
     for key, record in sorted(records.items()):
         if trees.add(record.experiment, record.phases).key != key:
-            called = sorted({entry.strategy for entry in record.phases} - {""})
+            names = sorted({entry.strategy for entry in record.phases} - {""})
             raise PrunebenchError(
-                f"the record {key} was made by another version of {', '.join(called) or 'prunebench'} than is here",
-                "bundle with the plugins that made it, or run it again",
+                f"the record {key} was made by a version of {', '.join(names) or 'prunebench'} that is not installed",
+                "install the plugins that made it, or run it again",
             )
     for node in list(trees.nodes.values()):
         trees.mask_source(node)
     return list(trees.nodes.values())
 
 
-def _masks(nodes: Iterable[Node], store: Store) -> dict[str, MaskLine]:
+def _summarise_masks(nodes: Iterable[Node], store: Store) -> dict[str, MaskLine]:
+    """The checksum and the counts of every mask that a strategy found, by key."""
     keys = sorted(node.key for node in nodes if node.phase and calls_strategy(node.phase))
-    found = {}
+    masks = {}
     for key in keys:
         try:
-            found[key] = MaskLine(key=key, **store.load("masks", key, bitmask.summary))
+            masks[key] = MaskLine(key=key, **store.load("masks", key, bitmask.summary))
         except InputMissing as error:
-            raise PrunebenchError(str(error), "`prunebench run` makes it again") from None
-    return found
+            raise PrunebenchError(str(error), "`prunebench run` computes it again") from None
+    return masks
 
 
-def _predictions(records: Mapping[str, Record], store: Store) -> tuple[dict[str, bytes], dict[str, dict[str, Any]]]:
-    """An array for each split of a task, and where the predictions of each record stand in them."""
+def _pack_predictions(
+    records: Mapping[str, Record], store: Store
+) -> tuple[dict[str, bytes], dict[str, dict[str, Any]]]:
+    """An array for each split of a task, and by record and evaluation the row of its predictions."""
     groups: dict[tuple[Any, ...], list[str]] = defaultdict(list)
     for key, record in sorted(records.items()):
         for name, scores in record.evaluations.items():
@@ -195,17 +205,17 @@ def _predictions(records: Mapping[str, Record], store: Store) -> tuple[dict[str,
 def _stored_predictions(key: str, evaluation: str, store: Store) -> predictions.Array:
     stored = store.predictions(key)
     if evaluation not in stored:
-        raise PrunebenchError(f"the predictions of the record {key} are gone", "remove the record, and run it again")
+        raise PrunebenchError(f"the predictions of the record {key} are missing", "remove the record and run it again")
     return stored[evaluation]
 
 
-def sources(records: Iterable[Record], registry: Registry) -> dict[str, dict[str, dict[str, str]]]:
-    """Where the tasks, metrics and families of encoders of these records come from."""
+def _sources(records: Iterable[Record], registry: Registry) -> dict[str, dict[str, dict[str, str]]]:
+    """The code of the tasks, metrics and model families of these records, by kind and name."""
     experiments = [record.experiment for record in records]
     tasks = sorted({experiment.task for experiment in experiments})
-    names = {
+    used = {
         "tasks": tasks,
         "metrics": sorted({registry.get("tasks", task).metric for task in tasks}),
         "models": sorted({experiment.model.family for experiment in experiments}),
     }
-    return {kind: {name: registry.code(kind, name) for name in found} for kind, found in names.items()}
+    return {kind: {name: registry.code(kind, name) for name in names} for kind, names in used.items()}

@@ -1,7 +1,7 @@
-"""A bundle that was read: plans, records, failures and predictions, as a store would give them. Imports no torch.
+"""A bundle in memory, with the plans, records, failures and predictions of a store.
 
-Reading checks all that needs nothing but the bundle: the archive, the schema, the digests of its members, that nothing
-is missing and nothing is there that nobody refers to. Whether the numbers are right, `verify` says.
+Reading checks everything that needs only the bundle itself: the archive, the schema, the checksums of the members, and
+that nothing is missing and nothing is left over. `verify` checks whether the numbers are right.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Protocol, TypeVar
 
 from prunebench.sharing.bundle import archive, predictions, schema, strict
 from prunebench.sharing.bundle.archive import BadBundle
@@ -26,9 +26,21 @@ _FIXED = {MANIFEST, CELLS, RECORDS, MASKS, FAILURES}
 _ARRAY = re.compile(r"predictions/[0-9]{1,4}\.npy")
 
 
+class _WithKey(Protocol):
+    @property
+    def key(self) -> str: ...
+
+
+Line = TypeVar("Line", bound=_WithKey)
+
+
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """What a bundle holds. `plans`, `fetch` and `failures` are those of a store."""
+    """The content of a bundle; `plans`, `fetch` and `failures` are those of a store.
+
+    `lines`, `masks` and `reasons` (of failures) are by key, `arrays` by the name of their file. `sha256` is that of the
+    whole file.
+    """
 
     manifest: Manifest
     cells: Sequence[CellLine]
@@ -53,62 +65,64 @@ class Bundle:
         return sorted(plans, key=lambda plan: plan.written)
 
     def fetch(self, keys: Collection[str]) -> dict[str, Record]:
-        """The records of these keys that are there."""
+        """The records of these keys, as far as they exist."""
         return {key: self.records[key] for key in keys if key in self.records}
 
     def failures(self, keys: Collection[str]) -> dict[str, Failure]:
+        """The failures of these keys, as far as they exist."""
         return {key: Failure(key=key, reason=self.reasons[key]) for key in keys if key in self.reasons}
 
     def predictions(self, key: str) -> dict[str, Array]:
-        """The predicted class or score of every example, by evaluation; empty where there is no such record."""
+        """The predicted class or score of every example, by evaluation; empty if there is no such record."""
         rows = self.lines[key].predictions if key in self.lines else {}
         return {evaluation: self.arrays[row.array][row.row] for evaluation, row in rows.items()}
 
 
 def open_bundle(path: Path) -> Bundle:
-    """The bundle in that file. Raises PrunebenchError where there is none, and BadBundle where it is refused."""
+    """The bundle in a file. Raises PrunebenchError if there is none, and BadBundle if it is refused."""
     return load(archive.read_file(path))
 
 
 def load(data: bytes) -> Bundle:
-    """The bundle of these bytes. Raises BadBundle, with the reason, unless it is whole and as `pack` writes it."""
+    """The bundle in these bytes. Raises BadBundle, with the reason, unless it is complete and as `pack` writes it."""
     members = archive.read(data)
-    manifest = _manifest(members)
+    manifest = _read_manifest(members)
     lines: dict[str, RecordLine] = {}
-    for line in strict.lines(members[RECORDS], RecordLine, RECORDS):
+    for line in strict.read_lines(members[RECORDS], RecordLine, RECORDS):
         if line.record.key in lines:
-            raise BadBundle(f"the record {line.record.key} is there twice")
+            raise BadBundle(f"the record {line.record.key} appears twice")
         lines[line.record.key] = line
-    records = {key: line.record for key, line in lines.items()}
+    failures = _by_key(strict.read_lines(members[FAILURES], FailureLine, FAILURES))
     bundle = Bundle(
         manifest=manifest,
-        cells=list(strict.lines(members[CELLS], CellLine, CELLS)),
+        cells=list(strict.read_lines(members[CELLS], CellLine, CELLS)),
         lines=lines,
-        records=records,
-        masks=_keyed(strict.lines(members[MASKS], MaskLine, MASKS)),
-        reasons={key: line.reason for key, line in _failures(members).items()},
+        records={key: line.record for key, line in lines.items()},
+        masks=_by_key(strict.read_lines(members[MASKS], MaskLine, MASKS)),
+        reasons={key: failure.reason for key, failure in failures.items()},
         arrays={name: predictions.unpack(members[name], name) for name in members if _ARRAY.fullmatch(name)},
         sha256=hashlib.sha256(data).hexdigest(),
     )
     _check_references(bundle)
-    if summarised(bundle.cells, records, bundle.reasons, bundle.masks) != manifest.summary:
-        raise BadBundle("the manifest's summary is not that of what the bundle holds")
+    if summarise(bundle.cells, bundle.records, bundle.reasons, bundle.masks) != manifest.summary:
+        raise BadBundle("the manifest's summary does not match what the bundle holds")
     return bundle
 
 
-def _manifest(members: Mapping[str, bytes]) -> Manifest:
+def _read_manifest(members: Mapping[str, bytes]) -> Manifest:
+    """The manifest, whose list of members and checksums must match the archive."""
     if MANIFEST not in members:
-        raise BadBundle(f"it has no {MANIFEST}", "expected a file that `prunebench bundle` wrote")
-    manifest = schema.manifest(members[MANIFEST])
+        raise BadBundle(f"the bundle has no {MANIFEST}", "expected a file written by `prunebench bundle`")
+    manifest = schema.parse_manifest(members[MANIFEST])
     for name, data in members.items():
         if name not in _FIXED and not _ARRAY.fullmatch(name):
-            raise BadBundle(f"the member {name!r} is none that a bundle has")
+            raise BadBundle(f"the member {name!r} does not belong in a bundle")
         if data[:4] == b"PK\3\4":
             raise BadBundle(f"the member {name!r} is an archive itself")
     declared = {*manifest.members, MANIFEST}
     if MANIFEST in manifest.members or declared != set(members) or not set(members) >= _FIXED:
         names = sorted((declared | _FIXED) ^ set(members)) or [MANIFEST]
-        raise BadBundle(f"the manifest and the archive differ about {', '.join(map(repr, names[:3]))}")
+        raise BadBundle(f"the manifest and the archive disagree about {', '.join(map(repr, names[:3]))}")
     for name, content in manifest.members.items():
         data = members[name]
         if len(data) != content.size or hashlib.sha256(data).hexdigest() != content.sha256:
@@ -116,63 +130,59 @@ def _manifest(members: Mapping[str, bytes]) -> Manifest:
     return manifest
 
 
-def _keyed(lines: Iterable[Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _by_key(lines: Iterable[Line]) -> dict[str, Line]:
+    result: dict[str, Line] = {}
     for line in lines:
-        if line.key in found:
-            raise BadBundle(f"{line.key} is there twice")
-        found[line.key] = line
-    return found
-
-
-def _failures(members: Mapping[str, bytes]) -> dict[str, FailureLine]:
-    return _keyed(strict.lines(members[FAILURES], FailureLine, FAILURES))
+        if line.key in result:
+            raise BadBundle(f"{line.key} appears twice")
+        result[line.key] = line
+    return result
 
 
 def _check_references(bundle: Bundle) -> None:
-    """Every cell has its plan and its records or a failure, every record its predictions, and nothing is left over."""
+    """Check that every cell has its plan and its records or a failure, and that no record or plan is left over."""
     used: set[str] = set()
     for cell in bundle.cells:
         name = f"{cell.label} at {cell.sparsity:g} on {cell.task} with seed {cell.seed}"
         if cell.plan >= len(bundle.manifest.plans):
             raise BadBundle(f"the cell of {name} has no plan")
-        wanted = {cell.key, *cell.trainings}
-        missing = sorted(wanted - bundle.records.keys())
-        if missing and not wanted & bundle.reasons.keys():
+        keys = set(cell.record_keys)
+        missing = sorted(keys - bundle.records.keys())
+        if missing and not keys & bundle.reasons.keys():
             raise BadBundle(f"the record {missing[0]} of {name} is missing")
-        used |= wanted
-    for kind, there in {"record": bundle.records, "failure": bundle.reasons}.items():
-        if foreign := sorted(there.keys() - used):
-            raise BadBundle(f"the {kind} {foreign[0]} belongs to no cell")
-    if unused := set(range(len(bundle.manifest.plans))) - {cell.plan for cell in bundle.cells}:
-        raise BadBundle(f"plan {min(unused)} has no cells")
+        used |= keys
+    for kind, keys_of_kind in {"record": bundle.records.keys(), "failure": bundle.reasons.keys()}.items():
+        if unused_keys := sorted(keys_of_kind - used):
+            raise BadBundle(f"the {kind} {unused_keys[0]} belongs to no cell")
+    if unused_plans := set(range(len(bundle.manifest.plans))) - {cell.plan for cell in bundle.cells}:
+        raise BadBundle(f"plan {min(unused_plans)} has no cells")
     _check_predictions(bundle)
 
 
 def _check_predictions(bundle: Bundle) -> None:
-    rows: Counter[tuple[str, int]] = Counter()
+    """Check that every evaluation has its own row of predictions, and that no row is left over."""
+    uses: Counter[tuple[str, int]] = Counter()
     for key, line in bundle.lines.items():
         if line.predictions.keys() != line.record.evaluations.keys():
-            raise BadBundle(f"the record {key} has other predictions than evaluations")
-        for name, place in line.predictions.items():
-            array = bundle.arrays.get(place.array)
-            if array is None or place.row >= len(array):
-                raise BadBundle(f"the predictions of the record {key} for {name} are missing")
-            if array.shape[1] != line.record.evaluations[name].examples:
+            raise BadBundle(f"the record {key} has predictions for other evaluations than its own")
+        for evaluation, row in line.predictions.items():
+            array = bundle.arrays.get(row.array)
+            if array is None or row.row >= len(array):
+                raise BadBundle(f"the predictions of the record {key} for {evaluation} are missing")
+            if array.shape[1] != line.record.evaluations[evaluation].examples:
                 raise BadBundle(f"the record {key} has predictions for another number of examples than it says")
-            rows[place.array, place.row] += 1
-    number = sum(map(len, bundle.arrays.values()))
-    if len(rows) != number or set(rows.values()) > {1}:
+            uses[row.array, row.row] += 1
+    if len(uses) != sum(map(len, bundle.arrays.values())) or set(uses.values()) > {1}:
         raise BadBundle("some predictions belong to no record, or to two")
 
 
-def summarised(
+def summarise(
     cells: Sequence[Cell],
     records: Mapping[str, Record],
     reasons: Mapping[str, str],
     masks: Mapping[str, MaskLine],
 ) -> Summary:
-    """What these hold, in short."""
+    """The summary of a bundle with this content."""
     environment: dict[str, set[str]] = defaultdict(set)
     for record in records.values():
         for name, value in record.environment.items():

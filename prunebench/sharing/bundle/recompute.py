@@ -1,7 +1,7 @@
-"""Every metric of a bundle, computed anew from its predictions and the task's own data. Imports no torch.
+"""Every metric of a bundle, computed again from its predictions and the task's own data.
 
-Labels are not in a bundle: they come from where a run takes them, and are the ones that were scored if the fingerprint
-of the data is that of the records.
+A bundle holds no labels. They are read from where a run reads them, and the fingerprint in the records tells whether
+they are the ones that were scored.
 """
 
 from __future__ import annotations
@@ -21,49 +21,46 @@ from prunebench.store.schema import Evaluation, Record
 from prunebench.tasks.metrics import Scorer, fill_undefined, majority_scores, undefined_keys
 from prunebench.tasks.task import DataSource, Split, Task, TaskData
 
-# Sums of floating-point numbers may round otherwise in another build of numpy; nobody gains by a hundred thousandth
-# of a millionth of a point.
+# Sums of floating-point numbers may round differently in another build of numpy. Nobody gains from 1e-12.
 ROUNDING = 1e-12
 
 
 @dataclass
-class Recomputed:
-    """What is wrong, how many records were recomputed, and which tasks could not be, with the reason."""
+class MetricCheck:
+    """Faults, the number of recomputed records, and for each task without usable data the reason."""
 
-    wrong: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
     records: int = 0
     without_data: dict[str, str] = field(default_factory=dict)
 
 
-def recompute(bundle: Bundle, registry: Registry, glue_dir: str | None) -> Recomputed:
-    """Compare the metrics of all records, the majority row and what is said of undefined values with what comes out."""
-    found = Recomputed()
+def recompute(bundle: Bundle, registry: Registry, glue_dir: str | None) -> MetricCheck:
+    """Compare metrics, majority scores and undefined metrics of all records with what the predictions give."""
+    result = MetricCheck()
     groups: dict[tuple[Any, ...], list[Record]] = defaultdict(list)
-    for line in bundle.lines.values():
-        experiment = line.record.experiment
+    for record in bundle.records.values():
+        experiment = record.experiment
         limits = experiment.protocol.get("train_limit"), experiment.protocol.get("eval_limit")
         group = experiment.task, experiment.data, limits, tuple(sorted(experiment.sizes.items()))
-        groups[group].append(line.record)
+        groups[group].append(record)
     for (task, data, limits, sizes), records in sorted(groups.items(), key=lambda group: str(group[0])):
         try:
             checker = Checker.load(registry, task, data, limits, glue_dir)
         except PrunebenchError as error:
-            found.without_data[task] = str(error)
+            result.without_data[task] = str(error)
             continue
         if checker.data.sizes() != dict(sizes):
-            found.wrong.append(
-                f"records of {task} say that there are {dict(sizes)} examples, not {checker.data.sizes()}"
-            )
+            result.faults.append(f"records of {task} say {dict(sizes)} examples, but there are {checker.data.sizes()}")
             continue
         for record in records:
-            found.records += 1
-            found.wrong += checker.compare(bundle, record)
-    return found
+            result.records += 1
+            result.faults += checker.compare(bundle, record)
+    return result
 
 
 @dataclass(frozen=True)
 class Checker:
-    """A task with its data as it was limited, its metric, and the scores of its most frequent class."""
+    """A task with its data (limited as in training), its metric, and the scores of its most frequent class."""
 
     task: Task
     data: TaskData
@@ -74,33 +71,36 @@ class Checker:
     def load(
         cls, registry: Registry, name: str, fingerprint: str, limits: Sequence[Any], glue_dir: str | None
     ) -> Checker:
-        """Raises PrunebenchError where task, metric or data are not at hand, or the data are others."""
+        """Raises PrunebenchError if task, metric or data are not available, or the data are different ones."""
         task: Task = registry.get("tasks", name)
         scorer = Scorer.from_spec(task, registry.get("metrics", task.metric))
         data = task.load(DataSource(Path(glue_dir) if glue_dir else None))
         if data.fingerprint() != fingerprint:
-            raise PrunebenchError(f"the data of {name} here is {data.fingerprint()}, and the bundle's is {fingerprint}")
+            raise PrunebenchError(f"the data of {name} here is {data.fingerprint()}, but the bundle's is {fingerprint}")
         data = data.limit(*limits)
-        guess = {
+        majorities = {
             evaluation: majority_scores(labels(data.train), labels(split), scorer)
             for evaluation, split in data.evaluations.items()
         }
-        return cls(task, data, scorer, guess)
+        return cls(task, data, scorer, majorities)
 
     def compare(self, bundle: Bundle, record: Record) -> Iterator[str]:
-        for evaluation, said in record.evaluations.items():
+        for evaluation, scores in record.evaluations.items():
             if evaluation not in self.data.evaluations:
-                yield f"the record {record.key} has the evaluation {evaluation!r}, which {self.task.name} has not"
+                yield f"the record {record.key} has the evaluation {evaluation!r}, which {self.task.name} does not have"
                 continue
             split = self.data.evaluations[evaluation]
-            for what, here, there in self._pairs(bundle, record.key, evaluation, said, split):
-                if not same(here, there):
-                    yield f"the record {record.key} says {what} {there} of {evaluation}; its predictions give {here}"
+            for name, computed, claimed in self._pairs(bundle, record.key, evaluation, scores, split):
+                if not is_same(computed, claimed):
+                    yield (
+                        f"the record {record.key} says {name} {claimed} of {evaluation};"
+                        f" its predictions give {computed}"
+                    )
 
     def _pairs(
-        self, bundle: Bundle, key: str, evaluation: str, said: Evaluation, split: Split
+        self, bundle: Bundle, key: str, evaluation: str, recorded: Evaluation, split: Split
     ) -> Iterator[tuple[str, Any, Any]]:
-        """What is said, what comes out, and what was said."""
+        """Names of values, each with what the predictions give and what the record claims."""
         array = bundle.predictions(key)[evaluation]
         if (array.dtype.kind == "f") != self.task.is_regression or len(array) != len(split):
             yield "predictions of", f"{len(split)} examples of another kind", f"{len(array)} examples"
@@ -108,23 +108,24 @@ class Checker:
         if not self.task.is_regression and int(array.max()) >= len(self.task.labels):
             yield "a class", f"one of {len(self.task.labels)}", int(array.max())
             return
-        predicted, expected = array.tolist(), labels(split)
-        found = self.scorer(predicted, expected)
-        yield "metrics", fill_undefined(found), said.metrics
-        yield "degenerate", undefined_keys(found), said.degenerate
-        yield "majority", self.majorities[evaluation], said.majority
-        yield "examples", len(split), said.examples
+        scores = self.scorer(array.tolist(), labels(split))
+        yield "metrics", fill_undefined(scores), recorded.metrics
+        yield "degenerate", undefined_keys(scores), recorded.degenerate
+        yield "majority", self.majorities[evaluation], recorded.majority
+        yield "examples", len(split), recorded.examples
 
 
 def labels(split: Split) -> list[Any]:
-    """The labels as they are scored: scores in single precision."""
+    """The labels as they are scored: classes as they are, scores in single precision."""
     if all(isinstance(label, int) for label in split.labels):
         return list(split.labels)
     return list(np.asarray(split.labels, dtype=np.float32).tolist())
 
 
-def same(here: Any, there: Any) -> bool:
-    """Equal, but for rounding in sums."""
-    if not isinstance(here, Mapping):
-        return bool(here == there)
-    return here.keys() == there.keys() and all(abs(here[name] - there[name]) <= ROUNDING for name in here)
+def is_same(computed: Any, claimed: Any) -> bool:
+    """Whether two values are equal; scores may differ by ROUNDING."""
+    if not isinstance(computed, Mapping):
+        return bool(computed == claimed)
+    return computed.keys() == claimed.keys() and all(
+        abs(computed[name] - claimed[name]) <= ROUNDING for name in computed
+    )

@@ -1,10 +1,10 @@
-"""Cells of a bundle, trained again through the plan, the jobs and the worker of any run, and compared.
+"""Cells of a bundle as a plan that trains them again, and the comparison of the new records with those of the bundle.
 
-On a processor of the same name with the same number of threads and the same libraries, training is the same bit for
-bit, and so must be everything that comes out. Elsewhere sums round otherwise, and a training drifts: there the counts
-must be the same, each score within a tolerance, and of five or more half within a fifth of it, so that not all can be
-a little better. (Two threads instead of one moved nine of ten scores of each task of leaderboards/quick by at most
-0.003 to 0.018, and one of the 186 by 0.069.) Imports no torch before something is run.
+On the same processor, with the same number of threads and the same libraries, training is reproducible bit for bit, and
+everything must come out equal. Elsewhere sums round differently and a training drifts. Then the counts must be equal,
+each score must be within a tolerance, and of five or more records half must be within a fifth of it, so that not all
+scores can be raised a little. (Two threads instead of one moved nine of ten scores of each task of leaderboards/quick
+by at most 0.003 to 0.018, and one of its 186 scores by 0.069.)
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import random
 import statistics
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -25,24 +26,26 @@ from prunebench.recipes import phases
 from prunebench.recipes.phases import Adopt, stores_mask
 from prunebench.sharing.bundle import checks
 from prunebench.sharing.bundle.reader import Bundle
+from prunebench.sharing.bundle.schema import CellLine
 from prunebench.sharing.bundle.trees import Trees
 from prunebench.store.schema import Cell, Location, PhaseEntry, Record
 from prunebench.store.store import Store
 
-# Two runs that agree in these do the same arithmetic.
-ALIKE = ("hardware", "threads", "platform", "torch", "transformers", "numpy")
-# Of fewer records than these, drifting ones, a median says too little to refuse a bundle.
-MANY = 5
+# Two runs whose environments agree in these do the same arithmetic.
+SAME_ARITHMETIC = ("hardware", "threads", "platform", "torch", "transformers", "numpy")
+# The median distance of fewer records is no reason to refuse a bundle.
+MIN_RECORDS = 5
 
 
-def draw(cells: Sequence[Cell], number: int, seed: int) -> list[Cell]:
-    """So many of the cells at random, or all; the same ones for the same seed."""
-    ordered = sorted(cells, key=lambda cell: (cell.key, cell.label, cell.sparsity))
+def draw(cells: Sequence[CellLine], number: int, seed: int) -> list[CellLine]:
+    """That many random cells, or all if there are fewer; a seed always gives the same ones."""
+    # A run and a transfer share their dense cells, which only the plan tells apart.
+    ordered = sorted(cells, key=lambda cell: (cell.key, cell.label, cell.sparsity, cell.plan))
     return random.Random(seed).sample(ordered, min(number, len(ordered)))
 
 
 class Obstacles:
-    """Why a cell of a bundle cannot be trained here. `model` is where its encoder lies, if not where its name says."""
+    """Why cells of a bundle cannot be trained here. `model` is the folder of their encoder, by default its name."""
 
     def __init__(
         self, bundle: Bundle, trees: Trees, registry: Registry, without_data: Collection[str], model: str | None
@@ -50,51 +53,52 @@ class Obstacles:
         self.bundle = bundle
         self.trees = trees
         self.without_data = without_data
-        self.lacks = functools.cache(functools.partial(_lacks, registry=registry, model=model))
-        self.is_here = functools.cache(lambda label: checks.same_code(bundle, label, registry))
+        self.model_obstacle = functools.cache(functools.partial(_model_obstacle, registry=registry, model=model))
+        self.is_installed = functools.cache(lambda label: checks.is_installed(bundle, label, registry))
 
     def of(self, cell: Cell) -> str:
-        """The first reason, or "" where there is none."""
+        """The first reason, or "" if the cell can be trained."""
         if cell.key not in self.bundle.records:
-            return "it has failed where it was made"
-        path = self.trees.nodes[cell.key].lineage()
-        experiment = path[0].experiment
-        for node in path:
+            return "the bundle holds no result, because it failed"
+        lineage = self.trees.nodes[cell.key].lineage()
+        experiment = lineage[0].experiment
+        for node in lineage:
             if node.experiment.task in self.without_data:
-                return f"the data of {node.experiment.task} is not at hand"
-            if node.strategy and not self.is_here(node.strategy):
-                return f"{node.strategy} is not here as it was there"
-        return self.lacks(experiment.model.name, experiment.model.fingerprint, experiment.device)
+                return f"the data of {node.experiment.task} is not available"
+            if node.strategy and not self.is_installed(node.strategy):
+                return f"{node.strategy} is not installed with the code that the bundle declares"
+        return self.model_obstacle(experiment.model.name, experiment.model.fingerprint, experiment.device)
 
 
-def _lacks(name: str, fingerprint: str, device: str, *, registry: Registry, model: str | None) -> str:
-    """Why nothing of that model and device can be trained here, or ""."""
+def _model_obstacle(name: str, fingerprint: str, device: str, *, registry: Registry, model: str | None) -> str:
+    """Why a model cannot be trained on a device here, or ""."""
     from prunebench.models.loading import model_source
     from prunebench.runtime import devices
 
     try:
         devices.check_device(device)
-        found = model_source(model or name, registry)
+        source = model_source(model or name, registry)
     except PrunebenchError as error:
-        return f"its model or device is not at hand: {error.message}; --model says where a model lies"
-    if found.fingerprint != fingerprint:
-        return f"the model {found.name!r} here is {found.fingerprint}, and the bundle's is {fingerprint}"
+        return f"its model or device is not available: {error.message}; --model names the folder of a model"
+    if source.fingerprint != fingerprint:
+        return f"the model {source.name!r} here is {source.fingerprint}, but the bundle's is {fingerprint}"
     return ""
 
 
 def plan(bundle: Bundle, trees: Trees, cells: Sequence[Cell], registry: Registry, where: Location) -> Plan:
-    """A plan of these cells alone, whose keys are those of the bundle."""
+    """A plan of these cells only, with the keys of the bundle."""
     moving = [label for label in bundle.manifest.strategies if _moves(label, registry)]
-    finding, adopting = (Trees(bundle.manifest.strategies) for _ in range(2))
+    # Trees that adopt masks come after the trees that make them.
+    making, adopting = (Trees(bundle.manifest.strategies) for _ in range(2))
     for cell in cells:
         path = trees.nodes[cell.key].path()
         source = path[0].mask_source
-        mask = _copy(finding, source.path(), moving) if source else None
-        leaf = _copy(adopting if source else finding, path, moving)
+        mask = _copy(making, source.path(), moving) if source else None
+        leaf = _copy(adopting if source else making, path, moving)
         leaf.scored = True
         if mask:
             leaf.path()[0].mask_source = mask
-    return Plan([*finding.roots.values(), *adopting.roots.values()], [], where)
+    return Plan([*making.roots.values(), *adopting.roots.values()], [], where)
 
 
 def _moves(label: str, registry: Registry) -> bool:
@@ -110,88 +114,86 @@ def _copy(trees: Trees, path: Sequence[Node], moving: Sequence[str]) -> Node:
 
 
 def keys(cells: Sequence[Cell]) -> list[str]:
-    """The records of these cells and of the trainings on their way."""
+    """The keys of the records of these cells and of their trainings."""
     return list(dict.fromkeys(key for cell in cells for key in cell.record_keys))
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What came out of a record that was made again: what is wrong, and the largest distance of a score.
+    """A new record against the one of the bundle: what is wrong with it, and the largest distance of a score.
 
-    `exact` says that every bit had to be the same.
+    `exact` tells whether everything had to be equal bit for bit.
     """
 
     key: str
     exact: bool
-    wrong: list[str]
+    faults: list[str]
     distance: float
 
 
 def compare(bundle: Bundle, trees: Trees, key: str, store: Store, tolerance: float) -> Comparison:
-    """A record of the bundle and the one that was made again in `store`, where it must be."""
-    there, here = bundle.lines[key].record, store.record(key)
-    if here is None:
+    """Compare the record in `store`, which was made again, with the record in the bundle."""
+    old, new = bundle.records[key], store.record(key)
+    if new is None:
         return Comparison(key, False, [f"the record {key} could not be made again"], 0.0)
-    exact = _is_alike(there, here)
+    exact = _does_same_arithmetic(old, new)
     distance = max(
-        abs(value - here.evaluations[name].metrics[metric])
-        for name, scores in there.evaluations.items()
+        abs(value - new.evaluations[name].metrics[metric])
+        for name, scores in old.evaluations.items()
         for metric, value in scores.metrics.items()
     )
-    wrong = [*_counts(there, here), *(_bits(bundle, trees, key, store) if exact else ())]
+    faults = [*_compare_counts(old, new), *(_compare_bits(bundle, trees, old, new, store) if exact else ())]
     if distance > (0 if exact else tolerance):
-        wrong.append(f"has scores that are {distance:.4f} away")
-    return Comparison(key, exact, [f"the record {key}, made again, {what}" for what in wrong], distance)
+        faults.append(f"has scores that are {distance:.4f} away")
+    return Comparison(key, exact, [f"the record {key}, made again, {fault}" for fault in faults], distance)
 
 
-def _is_alike(there: Record, here: Record) -> bool:
-    """On a GPU sums are not always taken in the same order, so that only a processor is held to every bit."""
-    same = all(str(there.environment.get(name)) == str(here.environment.get(name)) for name in ALIKE)
-    return same and there.experiment.device == "cpu" and there.experiment.code.partition(",")[0] == f"engine {ENGINE}"
+def _does_same_arithmetic(old: Record, new: Record) -> bool:
+    """Whether results must be equal. Never on a GPU, which does not always add numbers in the same order."""
+    same = all(str(old.environment.get(name)) == str(new.environment.get(name)) for name in SAME_ARITHMETIC)
+    return same and old.experiment.device == "cpu" and old.experiment.code.partition(",")[0] == f"engine {ENGINE}"
 
 
-def _counts(there: Record, here: Record) -> Iterator[str]:
-    said, found = there.model_dump(), here.model_dump()
-    for what in ("steps", "tokens"):
-        if said[what] != found[what]:
-            yield f"has {found[what]} {what} instead of {said[what]}"
-    for part, names in {"sparsity": ("unit", "units", "pruned", "encoder_weights"), "parameters": ("total",)}.items():
-        for name in names:
-            if said[part][name] != found[part][name]:
-                yield f"counts {found[part][name]} {name} instead of {said[part][name]}"
+def _compare_counts(old: Record, new: Record) -> Iterator[str]:
+    for name in ("steps", "tokens"):
+        if getattr(old, name) != getattr(new, name):
+            yield f"has {getattr(new, name)} {name} instead of {getattr(old, name)}"
+    for name in ("unit", "units", "pruned", "encoder_weights"):
+        if getattr(old.sparsity, name) != getattr(new.sparsity, name):
+            yield f"says {name} {getattr(new.sparsity, name)} instead of {getattr(old.sparsity, name)}"
+    if old.parameters.total != new.parameters.total:
+        yield f"has {new.parameters.total} parameters instead of {old.parameters.total}"
 
 
-def _bits(bundle: Bundle, trees: Trees, key: str, store: Store) -> Iterator[str]:
-    """What must be the same to the last bit where the arithmetic is: predictions, masks, sizes."""
-    there, here = bundle.lines[key].record, store.record(key)
-    assert here is not None
-    bundled = bundle.predictions(key)
-    for name, predictions in store.predictions(key).items():
-        if not np.array_equal(predictions, bundled[name]):
-            yield f"has other predictions for {name}"
-    if there.sparsity != here.sparsity or there.parameters != here.parameters:
+def _compare_bits(bundle: Bundle, trees: Trees, old: Record, new: Record, store: Store) -> Iterator[str]:
+    """Compare what is equal bit for bit under the same arithmetic: predictions, sizes and masks."""
+    predictions = bundle.predictions(old.key)
+    for evaluation, array in store.predictions(new.key).items():
+        if not np.array_equal(array, predictions[evaluation]):
+            yield f"has other predictions for {evaluation}"
+    if old.sparsity != new.sparsity or old.parameters != new.parameters:
         yield "has other sizes"
-    for node in trees.nodes[key].path():
-        asked = node.phase.mask if isinstance(node.phase, Adopt) else node.key
+    for node in trees.nodes[old.key].path():
         if node.phase is None or not stores_mask(node.phase):
             continue
-        found = store.load("masks", asked, bitmask.summary)
-        if found != bundle.masks[asked].model_dump(exclude={"key"}):
-            yield f"has another mask {asked}"
+        mask_key = node.phase.mask if isinstance(node.phase, Adopt) else node.key
+        mask = store.load("masks", mask_key, bitmask.summary)
+        if mask != bundle.masks[mask_key].model_dump(exclude={"key"}):
+            yield f"has another mask {mask_key}"
 
 
-def drifted(compared: Iterable[Comparison], tolerance: float) -> tuple[float, float, str]:
-    """Of the records that need not be exact, the largest and the median distance; what is wrong with these, or ""."""
-    distances = [comparison.distance for comparison in compared if not comparison.exact]
+def drift(comparisons: Iterable[Comparison], tolerance: float) -> tuple[float, float, str]:
+    """The largest and the median distance of the records that need not be equal, and what is wrong with it, or ""."""
+    distances = [comparison.distance for comparison in comparisons if not comparison.exact]
     if not distances:
         return 0.0, 0.0, ""
-    middle = statistics.median(distances)
-    wrong = f"half of the scores that were made again are {middle:.4f} away, and at most {tolerance / 5:g} is allowed"
-    return max(distances), middle, wrong if len(distances) >= MANY and middle > tolerance / 5 else ""
+    median, allowed = statistics.median(distances), tolerance / 5
+    fault = f"half of the scores that were made again are at least {median:.4f} away, expected at most {allowed:g}"
+    return max(distances), median, fault if len(distances) >= MIN_RECORDS and median > allowed else ""
 
 
 def threads(bundle: Bundle, cells: Sequence[Cell]) -> int | None:
-    """The number of threads that most of these cells were trained with."""
-    numbers = [bundle.lines[cell.key].record.environment.get("threads") for cell in cells]
-    found = [number for number in numbers if isinstance(number, int)]
-    return max(sorted(set(found)), key=found.count) if found else None
+    """The number of threads that most of these cells were trained with; the smaller one of a tie."""
+    values = [bundle.records[cell.key].environment.get("threads") for cell in cells]
+    counts = Counter(value for value in values if isinstance(value, int))
+    return max(sorted(counts), key=counts.__getitem__) if counts else None

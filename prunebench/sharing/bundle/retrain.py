@@ -1,4 +1,4 @@
-"""Train random cells of a bundle once more, in a store that is thrown away, and add to the verdict what comes out."""
+"""Train random cells of a bundle again, in a temporary store, and add the result to the verdict."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from prunebench.execution.executors.base import Request
 from prunebench.hooks.registry import Registry
 from prunebench.planning.jobs import jobs_to_run
 from prunebench.sharing.bundle import rerun
-from prunebench.sharing.bundle.archive import shown
+from prunebench.sharing.bundle.archive import printable
+from prunebench.sharing.bundle.checks import cell_name
 from prunebench.sharing.bundle.reader import Bundle
 from prunebench.sharing.bundle.rerun import Comparison
 from prunebench.sharing.bundle.verify import Verdict
@@ -27,7 +28,7 @@ from prunebench.store.store import Store
 
 @dataclass(frozen=True)
 class RetrainOptions:
-    """How many cells are trained again, drawn by which seed, where model and data lie, and the allowed distance."""
+    """How many cells to train again, the seed that draws them, where model and data lie, and the allowed distance."""
 
     number: int
     seed: int | None = None
@@ -37,41 +38,30 @@ class RetrainOptions:
 
 
 def retrain(bundle: Bundle, verdict: Verdict, registry: Registry, options: RetrainOptions, console: Console) -> None:
-    """Train cells again, and add to the verdict what comes out. Raises PrunebenchError if too few can be trained."""
+    """Train cells again, and add the result to `verdict`. Raises PrunebenchError if too few cells can be trained."""
     obstacles = rerun.Obstacles(bundle, verdict.trees, registry, verdict.without_data, options.model)
-    reasons = Counter(obstacles.of(cell) for cell in bundle.cells)
-    for reason, number in sorted(reasons.items()):
-        if reason:
-            console.warn(f"not for a rerun: {number} cells: {shown(reason)}")
-    able = [cell for cell in bundle.cells if not obstacles.of(cell)]
+    reasons = [obstacles.of(cell) for cell in bundle.cells]
+    for reason, number in sorted(Counter(filter(None, reasons)).items()):
+        console.warn(f"not for a rerun: {number} cells: {printable(reason)}")
+    candidates = [cell for cell, reason in zip(bundle.cells, reasons, strict=True) if not reason]
     seed = secrets.randbelow(2**31) if options.seed is None else options.seed
-    drawn = rerun.draw(able, options.number, seed)
-    if len(drawn) < options.number:
+    cells = rerun.draw(candidates, options.number, seed)
+    if len(cells) < options.number:
         raise PrunebenchError(
-            f"{options.number} cells were to be trained again, and {len(drawn)} can be here", "see above"
+            f"cannot train {options.number} cells again: only {len(cells)} can be trained here", "see above"
         )
-    console.say(f"rerun:    {options.number} of {len(able)} cells, drawn with --seed {seed}")
-    for cell in drawn:
-        console.say(shown(f"          {cell.label} at {cell.sparsity:g} on {cell.task}, seed {cell.seed}"))
-    comparisons = _train(bundle, verdict, registry, drawn, options, console)
-    verdict.wrong += [line for comparison in comparisons for line in comparison.wrong]
-    most, middle, wrong = rerun.drifted(comparisons, options.tolerance)
-    verdict.wrong += [wrong] if wrong else []
-    exact = sum(comparison.exact for comparison in comparisons)
-    if exact:
-        verdict.held.append(f"{exact} records were made again bit for bit: the same hardware, threads and versions")
-    if exact < len(comparisons):
-        verdict.held.append(
-            f"{len(comparisons) - exact} records were made again on other hardware, threads or versions: their counts"
-            f" are the same, and their scores at most {most:.4f} away, half of them at most {middle:.4f}"
-        )
+    console.say(f"rerun:    {options.number} of {len(candidates)} cells, drawn with --seed {seed}")
+    for cell in cells:
+        console.say(printable(f"          {cell_name(cell)}"))
+    comparisons = _train(bundle, verdict, registry, cells, options, console)
+    _add_to_verdict(comparisons, verdict, options.tolerance)
 
 
 def _train(
     bundle: Bundle,
     verdict: Verdict,
     registry: Registry,
-    drawn: Sequence[Cell],
+    cells: Sequence[Cell],
     options: RetrainOptions,
     console: Console,
 ) -> list[Comparison]:
@@ -79,16 +69,16 @@ def _train(
     with tempfile.TemporaryDirectory(prefix="prunebench-verify-") as folder:
         store = Store.create(Path(folder) / "store")
         where = Location(model=options.model, glue_dir=options.glue_dir)
-        plan = rerun.plan(bundle, verdict.trees, drawn, registry, where)
-        todo = jobs_to_run(plan, store.snapshot([]))
+        plan = rerun.plan(bundle, verdict.trees, cells, registry, where)
+        jobs = jobs_to_run(plan, store.snapshot([]))
         dispatch = scheduler.Dispatch(where, registry.files)
-        with _executor(registry, rerun.threads(bundle, drawn)) as executor, console.watch(todo) as display:
-            report = scheduler.run(todo, executor, store, display, dispatch)
+        with _executor(registry, rerun.threads(bundle, cells)) as executor, console.watch(jobs) as display:
+            report = scheduler.run(jobs, executor, store, display, dispatch)
         for branch, reason in report.failures.items():
-            console.warn(shown(f"failed: {branch}: {reason}"))
+            console.warn(printable(f"failed: {branch}: {reason}"))
         if report.unexpected is not None:
             raise report.unexpected
-        keys = rerun.keys(drawn)
+        keys = rerun.keys(cells)
         return [rerun.compare(bundle, verdict.trees, key, store, options.tolerance) for key in keys]
 
 
@@ -96,3 +86,17 @@ def _executor(registry: Registry, threads: int | None) -> Executor:
     """One worker process with as many threads as the records name: with others, sums round differently."""
     executor: Executor = registry.get("executors", "processes").make(Request(1, cpus=threads))
     return executor
+
+
+def _add_to_verdict(comparisons: Sequence[Comparison], verdict: Verdict, tolerance: float) -> None:
+    verdict.wrong += [fault for comparison in comparisons for fault in comparison.faults]
+    largest, median, fault = rerun.drift(comparisons, tolerance)
+    verdict.wrong += [fault] if fault else []
+    exact = sum(comparison.exact for comparison in comparisons)
+    if exact:
+        verdict.held.append(f"{exact} records were made again bit for bit: the same hardware, threads and versions")
+    if exact < len(comparisons):
+        verdict.held.append(
+            f"{len(comparisons) - exact} records were made again on other hardware, threads or versions: their counts"
+            f" are the same, and their scores at most {largest:.4f} away, half of them at most {median:.4f}"
+        )

@@ -1,7 +1,7 @@
-"""The manifest of a bundle and the lines of its JSON files, around the classes of the store.
+"""The manifest of a bundle and the lines of its JSON files, built from the classes of the store.
 
-Everything is typed strictly, has a known name and is finite; anything else is refused. A change of these classes, or of
-the store's, raises SCHEMA.
+All classes are strict: unknown fields, other types and numbers that are not finite are refused. SCHEMA is raised by
+every change of these classes, or of those of the store.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from prunebench.sharing.bundle.archive import BadBundle
-from prunebench.sharing.bundle.strict import parse, read
+from prunebench.sharing.bundle.strict import parse, validate
 from prunebench.store.schema import Cell, Command, Count, Key, Positive, Record, Source, StrategyCode, Strict
 
 KIND = "prunebench bundle"
@@ -23,7 +23,7 @@ One = Annotated[int, Field(ge=1, le=1)]
 
 
 class PlanHead(Command):
-    """A command that made results; `kind` is what the store calls its plan."""
+    """A plan without its cells: the kind of plan, and the command that made it."""
 
     kind: str
     suite: str
@@ -32,14 +32,14 @@ class PlanHead(Command):
 
 
 class Content(Strict):
-    """How many bytes a member has, and their SHA-256."""
+    """The size in bytes and the SHA-256 of a member of the archive."""
 
     size: Count
     sha256: Sha256
 
 
 class Summary(Strict):
-    """What the bundle holds, in short. It is computed anew when the bundle is read, and must be the same."""
+    """What the bundle holds, in short. Reading a bundle computes it again and compares."""
 
     cells: Count
     records: Count
@@ -54,7 +54,10 @@ class Summary(Strict):
 
 
 class Manifest(Strict):
-    """`schema` comes first: whoever cannot read the rest can still say why."""
+    """Versions, plans and strategies, and the checksum of every other member.
+
+    `strategies` are the code of each strategy by label, `sources` that of tasks, metrics and models by name.
+    """
 
     kind: Literal["prunebench bundle"]
     schema_: One = Field(alias="schema")
@@ -67,7 +70,7 @@ class Manifest(Strict):
 
 
 class CellLine(Cell):
-    """A cell, and the number of its plan in the manifest."""
+    """A cell, and the index of its plan in the manifest."""
 
     plan: Count
     mask: Key | Literal[""]
@@ -75,19 +78,19 @@ class CellLine(Cell):
 
     @property
     def cell(self) -> Cell:
-        """The cell as a store has it."""
+        """The cell as it stands in a store."""
         return Cell(**{name: value for name, value in self if name != "plan"})
 
 
 class ArrayRow(Strict):
-    """Where the predictions of an evaluation stand: a row of an array."""
+    """The row of an array that holds the predictions of an evaluation."""
 
     array: str
     row: Count
 
 
 class RecordLine(Strict):
-    """A record with the checksum that the store keeps of it, and where its predictions stand, by evaluation."""
+    """A record, its checksum in the store, and its predictions by evaluation."""
 
     checksum: Sha256
     record: Record
@@ -95,7 +98,7 @@ class RecordLine(Strict):
 
 
 class MaskLine(Strict):
-    """A mask that is not in the bundle: the checksum of its bits, and how many of its units are gone."""
+    """The checksum of a mask, which is not itself in the bundle, and how many of its units are pruned."""
 
     key: Key
     sha256: Sha256
@@ -108,15 +111,15 @@ class FailureLine(Strict):
     reason: str
 
 
-def manifest(data: bytes) -> Manifest:
-    """The manifest. A newer schema is told apart from one that does not fit."""
+def parse_manifest(data: bytes) -> Manifest:
+    """The manifest. Raises BadBundle, with a message of its own for a newer schema."""
     value = parse(data, "the manifest")
     if not isinstance(value, Mapping) or value.get("kind") != KIND:
-        raise BadBundle("its manifest is not that of a prunebench bundle", f"expected the kind {KIND!r}")
-    schema = value.get("schema")
-    if isinstance(schema, int) and schema > SCHEMA:
+        raise BadBundle("the manifest is not that of a prunebench bundle", f"expected the kind {KIND!r}")
+    version = value.get("schema")
+    if isinstance(version, int) and version > SCHEMA:
         raise BadBundle(
-            f"the bundle is of schema {schema}, and this version reads schema {SCHEMA}",
+            f"the bundle has schema {version}, expected {SCHEMA}",
             f"it was written by prunebench {str(value.get('prunebench'))[:40]}: upgrade prunebench",
         )
-    return read(Manifest, value, "the manifest")
+    return validate(Manifest, value, "the manifest")

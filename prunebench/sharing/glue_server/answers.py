@@ -1,4 +1,4 @@
-"""What a trained model predicts for texts without labels."""
+"""Predictions of a trained model for texts without labels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from prunebench.training.evaluation import predict, predictions
 
 
 class Answerer:
-    """A trained model, with the tokenizer, the length and the precision that it was evaluated with."""
+    """A trained model with the tokenizer, maximum length and precision of its evaluation."""
 
     def __init__(
         self, workspace: Workspace, network: Any, experiment: Experiment, where: Location, registry: Registry
@@ -28,8 +28,9 @@ class Answerer:
         self.length = min(workspace.protocol.max_length, positions(source, registry))
 
     def answer(self, texts: tuple[list[str], ...]) -> list[float]:
-        """A class or a score for each row of the columns `texts`."""
-        blank = 0.0 if self.workspace.task.is_regression else 0
-        data = batching.encode(self.tokenizer, Split(texts, [blank] * len(texts[0])), self.length)
+        """A class index or a score for each row of the text columns `texts`."""
+        # The encoder of batches expects labels, which prediction ignores.
+        placeholder = 0.0 if self.workspace.task.is_regression else 0
+        data = batching.encode(self.tokenizer, Split(texts, [placeholder] * len(texts[0])), self.length)
         logits = predict(self.network, data, precision=self.experiment.precision, device=self.experiment.device)
         return [float(value) for value in predictions(self.workspace.task, logits)]

@@ -1,7 +1,7 @@
-"""What GLUE's test server (gluebenchmark.com) takes: a flat zip of TSV files with a header, an index and an answer.
+"""The files that GLUE's test server takes: a flat zip of TSV files with a header, an index and an answer.
 
-File names, answers and row counts are those of the GLUE paper's tasks (Wang et al. 2019, table 1) and of the server's
-instructions. Imports no torch.
+File names, answers and numbers of rows follow the GLUE paper (Wang et al. 2019, table 1) and the server's instructions
+at gluebenchmark.com.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from prunebench.tasks.glue.layout import AX, LAYOUTS, SCORES
 
 @dataclass(frozen=True)
 class ServerFile:
-    """One file: whose `split` it answers with the models of which `task`, and in which words.
+    """A file with the answers of a model of `task` to the test split `split`.
 
-    `answers` stand in the order of the task's classes; none means a score. `rows` is the official number of them, and
-    `filler` what stands in every row of a file that is filled without a model: the most frequent class of the training
-    split, or the mean of its scores; where all are as frequent, one of them.
+    `answers` are the words for the classes, in the order of the task's classes; an empty tuple stands for a score.
+    `rows` is the official number of rows. `filler` is the constant answer of a file without a model: the most frequent
+    class of the training split (one of them if they are equally frequent), or the mean of its scores.
     """
 
     name: str
@@ -32,7 +32,7 @@ class ServerFile:
 
     @property
     def source(self) -> str:
-        """The task whose test split it is: the diagnostic set has no models of its own."""
+        """The task that the split belongs to. The diagnostic set is answered by models of another task."""
         return AX.config if self.name == "AX.tsv" else self.task
 
 
@@ -57,33 +57,32 @@ TASKS = tuple(dict.fromkeys(file.task for file in FILES))
 
 def files_of(tasks: Iterable[str]) -> list[ServerFile]:
     """The files that models of these tasks answer. Raises PrunebenchError for a task that the server does not have."""
-    wanted = set(tasks)
-    for task in sorted(wanted - set(TASKS)):
-        raise unknown_name("task of GLUE's test server", task, TASKS)
-    return [file for file in FILES if file.task in wanted]
+    names = set(tasks)
+    for name in sorted(names - set(TASKS)):
+        raise unknown_name("task of GLUE's test server", name, TASKS)
+    return [file for file in FILES if file.task in names]
 
 
-def answered(file: ServerFile, index: Sequence[int], decided: Sequence[float]) -> bytes:
-    """The file with an answer for each row: a class by its number, or a score, which is kept to 0 to 5."""
-    if len(index) != len(decided):
-        raise PrunebenchError(f"{file.name} would have {len(decided)} answers for {len(index)} rows")
+def write_answers(file: ServerFile, index: Sequence[int], predictions: Sequence[float]) -> bytes:
+    """The file with one answer per row. Predictions are class indices, or scores, which are clipped to [0, 5]."""
+    if len(index) != len(predictions):
+        raise PrunebenchError(f"{file.name} has {len(predictions)} answers, expected {len(index)} (one per row)")
     low, high = SCORES
-    said = [
-        file.answers[int(value)] if file.answers else f"{min(max(value, low), high):.3f}"
-        for value in decided
-    ]  # fmt: skip
-    return _text(zip(index, said, strict=True))
+    answers = [
+        file.answers[int(value)] if file.answers else f"{min(max(value, low), high):.3f}" for value in predictions
+    ]
+    return _to_tsv(zip(index, answers, strict=True))
 
 
-def filled(file: ServerFile) -> bytes:
+def write_filler(file: ServerFile) -> bytes:
     """The file with the same answer in every row, for a task without a model."""
-    return _text((row, file.filler) for row in range(file.rows))
+    return _to_tsv((row, file.filler) for row in range(file.rows))
 
 
-def _text(rows: Iterable[tuple[int, str]]) -> bytes:
-    return "".join(["index\tprediction\n", *(f"{number}\t{answer}\n" for number, answer in rows)]).encode()
+def _to_tsv(rows: Iterable[tuple[int, str]]) -> bytes:
+    return "".join(["index\tprediction\n", *(f"{index}\t{answer}\n" for index, answer in rows)]).encode()
 
 
-def zipped(files: Mapping[str, bytes]) -> bytes:
-    """The submission: all files in one flat zip, the same bytes for the same answers."""
+def write_zip(files: Mapping[str, bytes]) -> bytes:
+    """The submission: all files in one flat zip. Equal answers give equal bytes."""
     return archive.write(files)

@@ -1,4 +1,4 @@
-"""Answers to GLUE's test splits: one trained model of each task, in the zip that the test server takes."""
+"""Train one model for each task, let it answer the test split, and write the zip for the test server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from prunebench.errors import PrunebenchError
 from prunebench.execution.display import Console
-from prunebench.execution.runner import RunOptions, RunResult, execute, raise_failures, with_recorded_threads
+from prunebench.execution.runner import RunOptions, execute, raise_failures, with_recorded_threads
 from prunebench.hooks.registry import Registry
 from prunebench.planning import experiment
 from prunebench.planning.graph import Plan, PlannedCell
@@ -20,12 +20,15 @@ from prunebench.recipes.schedules import check_sparsity
 from prunebench.reports.render.files import write_file
 from prunebench.sharing.glue_server import server
 from prunebench.sharing.glue_server.server import ServerFile
+from prunebench.store.schema import Location
+from prunebench.store.store import Store
 from prunebench.tasks.glue.test_splits import UnlabelledSplit, load_test_splits
 from prunebench.tasks.task import DataSource
 
-# The suite where neither a suite nor tasks are named.
-SUITE = "glue"
+# The suite that is used if neither a suite nor tasks are given.
+DEFAULT_SUITE = "glue"
 KIND = "glue-submission"
+# Test splits by task and name.
 Tests = Mapping[str, Mapping[str, UnlabelledSplit]]
 
 
@@ -42,58 +45,54 @@ def submit(
     seed: int | None,
     fill_missing: bool,
 ) -> tuple[Path, Path, int]:
-    """Train the models once more, answer the test splits, and write the zip and a note about it beside it.
+    """Train one model for each task, and write their answers to the test splits, with a note about them beside the zip.
 
-    Returns the paths of both and the number of files in the zip. No training and no pruning ever sees the test splits.
+    Returns the paths of zip and note, and the number of files in the zip. Neither training nor pruning uses the test
+    splits. Raises PrunebenchError if a test split is missing or a training fails.
     """
     check_sparsity(sparsity)
     if out.suffix != ".zip":
         raise PrunebenchError(f"cannot write a submission to {str(out)!r}", "expected the name of a zip file")
-    resolved = _suite(suite, options, registry, strategy, sparsity, seed)
+    resolved = _one_method(suite, options, registry, strategy, sparsity, seed)
     files = server.files_of(resolved.tasks)
     if resolved.doc:
         console.say(f"Suite {resolved.name}: {resolved.doc}")
-    tests = _tests(files, resolved.glue_dir, console)
+    tests = _load_tests(files, resolved.glue_dir, console)
     plan = experiment.plan(resolved, registry)
-    wants_dense = strategy.strip() == "dense"
-    cells = {cell.leaf.experiment.task: cell for cell in plan.cells if (cell.method.strategy == "dense") == wants_dense}
-    run_options = with_recorded_threads([*cells.values()], run_options)
-    result = execute(plan, resolved, registry, run_options, console, KIND, {cell.leaf for cell in cells.values()})
-    if result.failed_before or result.report.failures:
-        raise_failures(result, console)
-    answers, models = _answers(files, cells, tests, plan, result, registry, console)
+    is_dense = strategy.strip() == "dense"
+    cells = {cell.leaf.experiment.task: cell for cell in plan.cells if (cell.method.strategy == "dense") == is_dense}
+    store = _train(plan, cells, resolved, registry, run_options, console)
+    answers, models = _answer(files, cells, tests, plan.where, store, registry, console)
     missing = [file for file in server.FILES if file.name not in answers]
     if fill_missing:
-        answers |= {file.name: server.filled(file) for file in missing}
+        answers |= {file.name: server.write_filler(file) for file in missing}
     _warn(missing, fill_missing, tests, console)
-    data = server.zipped(answers)
-    about = {
+    data = server.write_zip(answers)
+    note = {
         "command": run_options.command,
         "sha256": hashlib.sha256(data).hexdigest(),
         "models": models,
         "filled": [file.name for file in missing] if fill_missing else [],
     }
-    note = write_file(out.with_suffix(".json"), json.dumps(about, indent=1, ensure_ascii=False) + "\n")
-    return write_file(out, data), note, len(answers)
+    note_path = write_file(out.with_suffix(".json"), json.dumps(note, indent=1, ensure_ascii=False) + "\n")
+    return write_file(out, data), note_path, len(answers)
 
 
-def _suite(
+def _one_method(
     suite: str | None, options: Mapping[str, Any], registry: Registry, strategy: str, sparsity: float, seed: int | None
 ) -> Suite:
-    """The suite with one method, sparsity and seed in it; the first seed by default, whatever it scores."""
+    """The suite with only this method and sparsity, and with this seed or its first one."""
     if suite is None and options.get("tasks") is None:
-        suite = SUITE
+        suite = DEFAULT_SUITE
     resolved = resolve(suite, options, registry)
     seed = resolved.seeds[0] if seed is None else seed
     return replace(resolved, seeds=(seed,), strategies=(strategy,), sparsities={"": (sparsity,)})
 
 
-def _tests(
-    files: Sequence[ServerFile], glue_dir: str | None, console: Console
-) -> dict[str, dict[str, UnlabelledSplit]]:
-    """The test splits that the files answer, read before anything is trained for them.
+def _load_tests(files: Sequence[ServerFile], glue_dir: str | None, console: Console) -> Tests:
+    """The test splits of these files, read before any training.
 
-    One that is missing is an error, except for the diagnostic set, which a copy of MNLI may lack.
+    Raises PrunebenchError if one is missing, except for the diagnostic set, which a copy of MNLI may lack.
     """
     source = DataSource(Path(glue_dir) if glue_dir else None)
     tests: dict[str, dict[str, UnlabelledSplit]] = {}
@@ -109,44 +108,60 @@ def _tests(
     return tests
 
 
-def _answers(
+def _train(
+    plan: Plan,
+    cells: Mapping[str, PlannedCell],
+    suite: Suite,
+    registry: Registry,
+    run_options: RunOptions,
+    console: Console,
+) -> Store:
+    """The store with the trained models of these cells. Raises PrunebenchError if any training failed."""
+    run_options = with_recorded_threads([*cells.values()], run_options)
+    result = execute(plan, suite, registry, run_options, console, KIND, {cell.leaf for cell in cells.values()})
+    if result.failed_before or result.report.failures:
+        raise_failures(result, console)
+    return result.store
+
+
+def _answer(
     files: Sequence[ServerFile],
     cells: Mapping[str, PlannedCell],
     tests: Tests,
-    plan: Plan,
-    result: RunResult,
+    where: Location,
+    store: Store,
     registry: Registry,
     console: Console,
 ) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
-    """Each file's bytes; and of each model its cell, its scores on dev, and whether it is as recorded."""
+    """The content of each file; and for each model its cell, its dev scores, and whether they match its record."""
     from prunebench.execution import trained_models
     from prunebench.sharing.glue_server.answers import Answerer
 
     answers, models = {}, []
     for task, cell in cells.items():
-        experiment, store = cell.leaf.experiment, result.store
-        model = trained_models.load_model(cell, plan.where, store, registry)
+        experiment = cell.leaf.experiment
+        model = trained_models.load_model(cell, where, store, registry)
         scores, check = trained_models.compare_with_record(cell, model, store)
-        shown = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
-        console.say(f"{task}, {cell.method.label} {cell.sparsity:g}, seed {experiment.seed}: dev {shown}, {check}")
+        text = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
+        console.say(f"{task}, {cell.method.label} {cell.sparsity:g}, seed {experiment.seed}: dev {text}, {check}")
         entry = cell.to_cell().model_dump(mode="json")
         models.append({**entry, "dev": scores, "compared with its record": check})
         network = trained_models.scored_network(cell, model, store)
-        answerer = Answerer(model, network, experiment, plan.where, registry)
+        answerer = Answerer(model, network, experiment, where, registry)
         for file in files:
             if file.task == task and file.source in tests:
                 split = tests[file.source][file.split]
-                answers[file.name] = server.answered(file, split.index, answerer.answer(split.texts))
+                answers[file.name] = server.write_answers(file, split.index, answerer.answer(split.texts))
     return answers, models
 
 
 def _warn(missing: Sequence[ServerFile], fill: bool, tests: Tests, console: Console) -> None:
-    """Say which files have no model behind them, and which are not as long as GLUE's."""
+    """Warn about files without a model, and about test splits that do not have the official number of rows."""
     names = ", ".join(file.name for file in missing)
     if names and fill:
-        console.warn(f"filled with one answer in every row, and no result of any model: {names}")
+        console.warn(f"filled with the same answer in every row, without a model: {names}")
     elif names:
-        console.warn(f"the server wants all files, and these are missing: {names} (--fill-missing puts them in)")
+        console.warn(f"the server expects all files, and these are missing: {names} (--fill-missing adds them)")
     for file in server.FILES:
         split = tests.get(file.source, {}).get(file.split)
         if split is not None and len(split) != file.rows:
