@@ -28,7 +28,7 @@ class Wanda:
 def main() -> None:
     store = ".prunebench"
     methods = ["imp", "random-pruning", Wanda, Wanda(examples=128)]
-    results = pb.run("smoke", strategies=methods, sparsities=[0.2, 0.5], seeds=3, store=store)
+    results = pb.run("smoke", strategies=methods, sparsities=[0.1, 0.2], seeds=3, store=store)
     print(results)
     print(results.frame()[["label", "sparsity", "seed", "value", "dense"]])
     print(results.compare("wanda", "random-pruning"))

@@ -18,14 +18,15 @@ TINY = """
 model = "tiny-bert"
 tasks = ["sentiment", "paraphrase"]
 strategies = ["imp", "magnitude", "random-pruning", "heads"]
-sparsities = [0.5]
+sparsities = [0.1]
 seeds = 2
 epochs = 1
 train-limit = 32
 eval-limit = 16
 """
 # Words of the documents, and what stands in for them.
-SMALLER = {"quick": "quick.toml", "smoke": "smoke.toml"}
+SUITES = {"quick": "quick.toml", "smoke": "smoke.toml"}
+SMALLER = SUITES | {"0.5": "0.1"}
 
 
 def resolve(words: list[str]) -> tuple[click.Command, list[str]]:
@@ -72,7 +73,7 @@ def run_block(block: Block) -> None:
     """Run a block in the current folder, with the tiny suites."""
     if block.language == "python":
         code = block.text.replace("sparsities=[0.5, 0.7], seeds=3", "seeds=2")
-        for name, file in SMALLER.items():
+        for name, file in SUITES.items():
             code = code.replace(f'"{name}"', f'"{file}"')
         exec(compile(code, block.document, "exec"), {})
     for words in block.commands:
@@ -85,7 +86,7 @@ def test_marked_blocks_run(tmp_path, tiny_models, monkeypatch):
     # Worker processes would take most of the time.
     monkeypatch.setattr(resources, "DEFAULT_EXECUTOR", "here")
     shutil.copytree(tiny_models["bert"], tmp_path / "tiny-bert")
-    for file in SMALLER.values():
+    for file in SUITES.values():
         (tmp_path / file).write_text(TINY)
     code = generator().wanda().removeprefix("```python\n").removesuffix("```")
     (tmp_path / "wanda.py").write_text(code)
