@@ -11,19 +11,16 @@ from pathlib import Path
 from types import ModuleType
 
 ROOT = Path(__file__).parents[2]
-GENERATED = ("docs/pages/reference/cli.md",)
 # In the order in which their marked blocks run: the last one removes results.
 DOCUMENTS = [
-    "README.md",
-    "CONTRIBUTING.md",
-    *("docs/pages/getting-started.md", "docs/pages/own-method.md", "docs/pages/comparing.md"),
-    *sorted(
-        str(path.relative_to(ROOT))
-        for pattern in ("docs/pages/**/*.md", "plugins/*/README.md")
-        for path in ROOT.glob(pattern)
-        if path.name not in ("getting-started.md", "own-method.md", "comparing.md", "concepts.md", "cli.md")
+    *("README.md", "CONTRIBUTING.md", "plugins/prunebench-gradual/README.md", "plugins/prunebench-dask/README.md"),
+    *(
+        f"docs/pages/{name}.md"
+        for name in (
+            *("index", "getting-started", "comparing", "analysis", "sharing", "clusters", "own-method", "plugins"),
+            *("faq", "reference/built-in", "reference/api", "reference/formats", "concepts"),
+        )
     ),
-    "docs/pages/concepts.md",
 ]
 
 

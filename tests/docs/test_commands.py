@@ -7,7 +7,7 @@ import shutil
 import click
 import pytest
 from commands import call
-from docs.quotes import DOCUMENTS, ROOT, Block, blocks, generator, sentences
+from docs.quotes import DOCUMENTS, Block, blocks, generator, sentences
 
 from prunebench import cli
 from prunebench.execution.executors import resources
@@ -15,15 +15,17 @@ from prunebench.hooks.registry import Registry
 
 # Stands in for the suites `quick` and `smoke` of the documents.
 TINY = """
-model = "quick-bert"
+model = "tiny-bert"
 tasks = ["sentiment", "paraphrase"]
 strategies = ["imp", "magnitude", "random-pruning", "heads"]
-sparsities = [0.5, 0.7]
-seeds = 3
+sparsities = [0.5]
+seeds = 2
 epochs = 1
 train-limit = 32
 eval-limit = 16
 """
+# Words of the documents, and what stands in for them.
+SMALLER = {"quick": "quick.toml", "smoke": "smoke.toml"}
 
 
 def resolve(words: list[str]) -> tuple[click.Command, list[str]]:
@@ -66,29 +68,25 @@ def test_shell_blocks_run_nothing_unknown():
                     assert line.startswith(("prunebench ", "pip install ", "python3 -m venv ")), (document, line)
 
 
-def tiny(text: str) -> str:
-    return f"{text}.toml" if text in ("quick", "smoke") else text
-
-
 def run_block(block: Block) -> None:
     """Run a block in the current folder, with the tiny suites."""
     if block.language == "python":
-        code = block.text
-        for name in ("quick", "smoke"):
-            code = code.replace(f'"{name}"', f'"{name}.toml"')
+        code = block.text.replace("sparsities=[0.5, 0.7], seeds=3", "seeds=2")
+        for name, file in SMALLER.items():
+            code = code.replace(f'"{name}"', f'"{file}"')
         exec(compile(code, block.document, "exec"), {})
     for words in block.commands:
-        result = call(*map(tiny, words))
+        result = call(*(SMALLER.get(word, word) for word in words))
         assert result.status == 0, f"{block.document}: prunebench {' '.join(words)}\n{result.err}\n{result.out}"
 
 
-def test_marked_blocks_run(tmp_path, monkeypatch):
+def test_marked_blocks_run(tmp_path, tiny_models, monkeypatch):
     monkeypatch.chdir(tmp_path)
     # Worker processes would take most of the time.
     monkeypatch.setattr(resources, "DEFAULT_EXECUTOR", "here")
-    for name in ("quick", "smoke"):
-        (tmp_path / f"{name}.toml").write_text(TINY)
-    shutil.copytree(ROOT / "leaderboards", tmp_path / "leaderboards")
+    shutil.copytree(tiny_models["bert"], tmp_path / "tiny-bert")
+    for file in SMALLER.values():
+        (tmp_path / file).write_text(TINY)
     code = generator().wanda().removeprefix("```python\n").removesuffix("```")
     (tmp_path / "wanda.py").write_text(code)
     marked = [block for document in DOCUMENTS for block in blocks(document) if block.mark == "run"]

@@ -51,10 +51,11 @@ def _anchor(heading: str) -> str:
     return re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-")
 
 
-def test_every_page_is_in_the_navigation():
+def test_every_page_is_in_the_navigation_and_under_test():
     config = text("docs/mkdocs.yml")
     for path in (ROOT / "docs/pages").rglob("*.md"):
         assert str(path.relative_to(ROOT / "docs/pages")) in config
+        assert str(path.relative_to(ROOT)) in (*DOCUMENTS, *GENERATOR.FILES)
 
 
 def test_the_test_command_installs_what_the_checks_need():
