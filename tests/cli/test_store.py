@@ -178,7 +178,7 @@ def test_merge_of_a_bundle_says_what_it_lacks(store, words):
     assert "no masks or weights" in result.out.splitlines()[1]
     table = call("leaderboard", "--store", "store")
     assert call("leaderboard", "--store", "new") == table
-    refused(call("bundle", "--store", "new", "--out", "two.zip"), "is gone", "`prunebench run` makes it again")
+    refused(call("bundle", "--store", "new", "--out", "two.zip"), "is gone", "`prunebench run` computes it again")
     assert "again for masks or weights" in call("plan", *words, "--store", "new").out
     assert call("run", *words, "--store", "new").status == 0
     assert call("bundle", "--store", "new", "--out", "two.zip").status == 0
