@@ -151,7 +151,7 @@ def test_gc_names_what_it_does_not_touch(store):
     (store / "records" / cell.key[:2] / f"{cell.key}.json").unlink()
     (store / "masks" / f"{'ab' * 16}.safetensors").write_bytes(b"x")
     result = call("store", "gc", "--store", "store")
-    assert result.last == "Not touched: 1 files that may belong to cells which are not done"
+    assert result.last == "Not touched: 1 file that may belong to cells which are not done"
     assert (store / "masks" / f"{'ab' * 16}.safetensors").exists()
 
 
