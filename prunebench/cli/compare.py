@@ -57,7 +57,10 @@ def compare(
     if name is not None and name not in (*FORMATS, *PICTURES):
         raise unknown_name("format", name, (*FORMATS, *PICTURES))
     if name in PICTURES and out is None:
-        raise PrunebenchError(f"a {name} picture cannot be printed", f"--out FILE.{name} says where it goes")
+        raise PrunebenchError(
+            f"{'an' if name == 'svg' else 'a'} {name} picture cannot be printed",
+            f"--out FILE.{name} says where it goes",
+        )
     view = load_results(**which).compare(
         *methods,
         reference=reference,

@@ -12,6 +12,7 @@ import click
 from prunebench.cli.options import store_option, suite_argument
 from prunebench.cli.selecting import filter_options, select_cells
 from prunebench.errors import PrunebenchError
+from prunebench.runtime.progress import plural
 
 if TYPE_CHECKING:
     from prunebench.store.contents import Overview
@@ -33,7 +34,7 @@ def store() -> None:
 def ls(store: str) -> None:
     """Show runs, models, methods, versions of the code, cells and bytes.
 
-    Runs are listed with the newest last, at UTC. A cell that several runs ask for counts once in the total.
+    Runs are listed with the newest last, in UTC. A cell that several runs ask for counts once in the total.
     """
     from prunebench.store.contents import overview
     from prunebench.store.store import Store
@@ -67,13 +68,15 @@ def rm(suite: str | None, store: str, everything: bool, yes: bool, dry_run: bool
     cells = select_cells(plans.values(), suite, **filters)
     if not cells:
         raise PrunebenchError("no cell is selected", "`prunebench store ls` shows what there is")
+    # As `ls` counts: a cell that several runs ask for is one.
+    number = plural(len({(cell.label, cell.sparsity, cell.task, cell.seed, cell.setting) for cell in cells}), "cell")
     if dry_run:
-        click.echo(f"Would go: {_many_cells(len(cells))}; {maintenance.removal(opened, plans, cells)}")
+        click.echo(f"Would go: {number}; {maintenance.removal(opened, plans, cells)}")
         return
     with maintenance.exclusive(opened) as claims:
         removal = maintenance.removal(opened, plans, cells)
         _warn(opened.complaints)
-        text = f"{_many_cells(len(cells))} of {opened.name}; {removal}"
+        text = f"{number} of {opened.name}; {removal}"
         if not yes and not _confirmed(f"Remove {text}?"):
             click.echo("Nothing is removed")
             return
@@ -106,7 +109,7 @@ def gc(store: str, dry_run: bool) -> None:
     else:
         click.echo(f"Nothing is left over in {opened.name}")
     if removal.spared:
-        click.echo(f"Not touched: {removal.spared} files that may belong to cells which are not done")
+        click.echo(f"Not touched: {plural(removal.spared, 'file')} that may belong to cells which are not done")
 
 
 @store.command()
@@ -147,12 +150,6 @@ def _confirmed(question: str) -> bool:
     return click.confirm(question)
 
 
-def _many_cells(number: int) -> str:
-    from prunebench.runtime.progress import plural
-
-    return plural(number, "cell")
-
-
 def _warn(lines: Iterable[str]) -> None:
     complaints = list(lines)
     for line in complaints[:SHOWN]:
@@ -167,7 +164,7 @@ def _lines(store: Store, result: Overview) -> Iterable[str]:
     from prunebench.store.contents import size_text
 
     states = ", ".join(f"{result.cells[state]} {state}" for state in ("done", "failed", "missing"))
-    yield f"{store.name}: {_many_cells(result.cells.total())}, {states}"
+    yield f"{store.name}: {plural(result.cells.total(), 'cell')}, {states}"
     if result.plans:
         header = ("when", "kind", "suite", "cells", "done", "failed", "missing", "command")
         rows = [

@@ -151,7 +151,7 @@ def test_gc_names_what_it_does_not_touch(store):
     (store / "records" / cell.key[:2] / f"{cell.key}.json").unlink()
     (store / "masks" / f"{'ab' * 16}.safetensors").write_bytes(b"x")
     result = call("store", "gc", "--store", "store")
-    assert result.last == "Not touched: 1 files that may belong to cells which are not done"
+    assert result.last == "Not touched: 1 file that may belong to cells which are not done"
     assert (store / "masks" / f"{'ab' * 16}.safetensors").exists()
 
 
@@ -178,7 +178,7 @@ def test_merge_of_a_bundle_says_what_it_lacks(store, words):
     assert "no masks or weights" in result.out.splitlines()[1]
     table = call("leaderboard", "--store", "store")
     assert call("leaderboard", "--store", "new") == table
-    refused(call("bundle", "--store", "new", "--out", "two.zip"), "is gone", "`prunebench run` makes it again")
+    refused(call("bundle", "--store", "new", "--out", "two.zip"), "is gone", "`prunebench run` computes it again")
     assert "again for masks or weights" in call("plan", *words, "--store", "new").out
     assert call("run", *words, "--store", "new").status == 0
     assert call("bundle", "--store", "new", "--out", "two.zip").status == 0

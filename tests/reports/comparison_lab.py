@@ -89,9 +89,7 @@ def write_store(lab: Lab, folder: Path) -> Path:
     from prunebench.store.store import Store
 
     store = Store.create(folder)
-    store.add_plan(lab.cells, "", "prunebench run")
-    for record in lab.records.values():
-        store.add_record(record, b"")
+    lab.write(store)
     return folder
 
 

@@ -329,15 +329,15 @@ def test_a_run_keeps_its_models_on_request(words, tmp_path):
     store = tmp_path / "store"
     status, _, err = call("run", *words, *options, "--store", store)
     assert status == 0, err
-    cells = {cell["label"]: cell for cell in Store.open(store).plans()[-1]["cells"]}
-    assert {path.stem for path in (store / "models").iterdir()} == {cell["key"] for cell in cells.values()}
-    weights = safetensors.torch.load_file(store / "models" / f"{cells['magnitude']['key']}.safetensors")
+    cells = {cell.label: cell for cell in Store.open(store).plans()[-1].cells}
+    assert {path.stem for path in (store / "models").iterdir()} == {cell.key for cell in cells.values()}
+    weights = safetensors.torch.load_file(store / "models" / f"{cells['magnitude'].key}.safetensors")
     zeros = sum(int((weight == 0).sum()) for name, weight in weights.items() if "layer" in name and weight.dim() == 2)
     assert zeros == 16384 // 2
     assert not list((store / "weights").glob("*"))
     assert "2 models" in call("doctor", "--store", store)[1]
     status, out, _ = call("run", *words, *options, "--store", store)
     assert status == 0 and "Nothing is left to run" in out
-    (store / "models" / f"{cells['magnitude']['key']}.safetensors").unlink()
+    (store / "models" / f"{cells['magnitude'].key}.safetensors").unlink()
     status, out, _ = call("plan", *words, *options, "--store", store)
     assert "2 trainings, 2 of them again" in out, "it goes on from dense weights, which are not kept"

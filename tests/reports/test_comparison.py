@@ -105,7 +105,7 @@ def test_the_bootstrap_interval_on_request() -> None:
     assert rte.interval.high < ends["percentile"][1] - 0.001
     assert rte.interval != at(report(), "rte", 0.3).comparison.interval
     assert numbers(result) == numbers(report())
-    assert "with the bootstrap (BCa, 9,999 resamples; for less than about ten seeds too narrow) interval" in page(
+    assert "with the bootstrap (BCa, 9,999 resamples; too narrow for fewer than about ten seeds) interval" in page(
         result
     )
     # Without spread there is neither kind of interval.

@@ -15,7 +15,9 @@ from prunebench import PrunebenchError
 def test_the_command_prints_or_writes(tmp_path: Path) -> None:
     write_store(compare_lab(), tmp_path / "store")
     shared = ("imp", "magnitude", "random-pruning", "--reference", "dense", "--store", tmp_path / "store")
-    printed = run(*shared)
+    rendered = run(*shared).stdout
+    assert rendered.startswith("Comparison of imp, magnitude, random-pruning and dense\n===") and "|" not in rendered
+    printed = run(*shared, "--format", "md")
     assert printed.stdout == (GOLDEN / "compare.md").read_text(encoding="utf-8")
     assert printed.stderr == "Nothing is written; --out FILE writes this there\n"
     out = tmp_path / "new" / "compare.csv"
@@ -89,7 +91,7 @@ def test_an_error_says_why_nothing_can_be_drawn(arguments: list[str], message: s
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--format", "svg"], r"a picture is not written to a terminal: --format svg \(--out FILE.svg says where"),
+        (["--format", "svg"], r"an svg picture cannot be printed \(--out FILE.svg says where"),
         (["--format", "mdd"], r"unknown format 'mdd' \(did you mean 'md'"),
         (["--sparsities", "a half"], "cannot read sparsities 'a half'"),
         (["--interval", "boot"], r"unknown interval 'boot' \(did you mean 'bootstrap'"),

@@ -58,11 +58,12 @@ def toy_store(folder: Path, data: str, **changes: Any) -> Path:
     lab, store = Lab(), Store.create(folder)
     for (label, seed), right in RIGHT.items():
         record = lab.done("toy", label, 0.5, seed, sum(right) / 8, setting={"data": data})
-        record["root"]["protocol"] = {"eval_limit": None}
+        record["root"]["protocol"] = {**record["root"]["protocol"], "eval_limit": None}
         record["evaluations"]["validation"]["metrics"]["accuracy"] += changes.get("shift", 0.0)
-    store.add_plan(lab.cells, "", "prunebench run")
+    for plan in lab.plans():
+        store.add_plan(plan)
     gold = np.array([0, 1] * 4)
-    for key, record in lab.records.items():
+    for key in lab.records:
         matches = [np.array(right) for (label, seed), right in RIGHT.items() if key.endswith(f"{seed} {label} 0.5")]
         logits = b""
         if matches and changes.get("logits", True):
@@ -70,7 +71,7 @@ def toy_store(folder: Path, data: str, **changes: Any) -> Path:
             file = io.BytesIO()
             np.savez(file, validation=np.eye(2, dtype=np.float32)[predictions])
             logits = file.getvalue()
-        store.add_record(record, logits)
+        store.add_record(lab.read(key), logits)
     return folder
 
 

@@ -183,10 +183,8 @@ def store(tmp_path: Path) -> Path:
     from prunebench.store.store import Store
 
     lab, store = golden_lab(), Store.create(tmp_path / "store")
-    store.add_plan(lab.cells, "", "prunebench run --tasks rte,mrpc")
-    for record in lab.records.values():
-        store.add_record(record, b"")
-    return store.place.folder
+    lab.write(store)
+    return store.backend.folder
 
 
 def run(*arguments: str | Path) -> Any:
@@ -214,11 +212,9 @@ def test_the_command_warns_of_mixed_settings(tmp_path: Path) -> None:
         lab.done("rte", label, sparsity, 0, 0.6)
     key = {"key": "other", "trainings": ["other"]}
     lab.done("rte", "imp", 0.5, 0, 0.5, setting={"precision": "bf16"}, environment={"torch": "3"}, **key)
-    store.add_plan(lab.cells, "", "prunebench run")
-    for record in lab.records.values():
-        store.add_record(record, b"")
-    arguments = ("--store", store.place.folder, "--out", tmp_path / "figures", "--format", "svg")
-    assert "say --allow-mixed" in str(run(*arguments).exception)
+    lab.write(store)
+    arguments = ("--store", store.backend.folder, "--out", tmp_path / "figures", "--format", "svg")
+    assert "pass --allow-mixed" in str(run(*arguments).exception)
     mixed = run(*arguments, "--allow-mixed")
     assert mixed.exception is None
     assert mixed.stderr.splitlines() == [

@@ -134,7 +134,7 @@ def test_mixed_settings_stand_on_top_of_the_page(store, tmp_path):
     path.write_text(json.dumps(plan))
     arguments = ["masks", "--store", tmp_path / "store", "--tasks", "rte", "--out", tmp_path / "out", "--format", "md"]
     status, _, err = call(*arguments)
-    assert status == 2 and "2 precisions for rte: 'bf16', 'fp32'" in err and "say --allow-mixed" in err
+    assert status == 2 and "2 precisions for rte: 'bf16', 'fp32'" in err and "pass --allow-mixed" in err
     status, text, _ = call(*arguments, "--allow-mixed")
     warning = "Mixed: 2 precisions for rte: 'bf16', 'fp32'."
     assert status == 0 and f"warning: {warning}" in text.splitlines()

@@ -21,20 +21,21 @@ from prunebench.reports.render.blocks import (
     one_line,
 )
 
+WIDTH = 110
 BOLD, YELLOW, CYAN, PLAIN = "\x1b[1m", "\x1b[33m", "\x1b[1;36m", "\x1b[0m"
 
 
 def render(blocks: Iterable[Block], *, colour: bool = False) -> str:
     """The blocks as text without a newline at its end. What a page folds away is left out.
 
-    `colour` is for a terminal: headings and the best entries stand out by escape sequences, and paragraphs are wrapped
-    at its width. Elsewhere a paragraph is one line, so that programs can search it.
+    `colour` is for a terminal: headings and the best entries stand out by escape sequences, and text is wrapped at its
+    width. Elsewhere warnings stay one line, so that programs can search them.
     """
-    width = min(shutil.get_terminal_size().columns, 110) if colour else None
+    width = min(shutil.get_terminal_size().columns, WIDTH) if colour else WIDTH
     return "\n\n".join(part for block in blocks for part in _parts(block, colour, width))
 
 
-def _parts(block: Block, colour: bool, width: int | None) -> Iterator[str]:
+def _parts(block: Block, colour: bool, width: int) -> Iterator[str]:
     match block:
         case Heading():
             text = one_line(block.text)
@@ -44,7 +45,8 @@ def _parts(block: Block, colour: bool, width: int | None) -> Iterator[str]:
         case Paragraph():
             yield _fill(one_line(block.text), width)
         case Caution():
-            yield _styled(_fill(f"warning: {one_line(block.text)}", width), YELLOW, colour)
+            warning = f"warning: {one_line(block.text)}"
+            yield _styled(_fill(warning, width), YELLOW, colour) if colour else warning
         case Commands():
             yield "\n".join(f"    {one_line(line)}" for line in block.lines)
         case Table():
@@ -69,12 +71,12 @@ def _entry(text: str, colour: bool) -> str:
     return _styled(terminal_table, BOLD, colour) if isinstance(text, Bold) else terminal_table
 
 
-def _note(text: str, width: int | None) -> str:
+def _note(text: str, width: int) -> str:
     return _fill(f"- {one_line(text)}", width, indent="  ")
 
 
-def _fill(text: str, width: int | None, indent: str = "") -> str:
-    return textwrap.fill(text, width, subsequent_indent=indent) if width else text
+def _fill(text: str, width: int, indent: str = "") -> str:
+    return textwrap.fill(text, width, subsequent_indent=indent)
 
 
 def _styled(text: str, style: str, colour: bool) -> str:
