@@ -22,7 +22,7 @@ SHOWN = 20
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path), metavar="BUNDLE")
 @click.option("--glue-dir", help="GLUE from this folder, as TSV files or a save_to_disk copy; else from the hub.")
-@click.option("--no-data", is_flag=True, help="Do not insist on metrics whose data is not at hand.")
+@click.option("--no-data", is_flag=True, help="Accept metrics that cannot be computed again for want of data.")
 @click.option("--rerun", type=click.IntRange(1), metavar="K", help="Train K random cells again, and compare.")
 @click.option("--seed", type=click.IntRange(0), help="Draws those cells; by default another one each time.")
 @click.option("--model", help="For --rerun: where the encoder lies, if not where its name says.")

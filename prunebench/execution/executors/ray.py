@@ -68,7 +68,7 @@ def room(request: Request) -> int:
 class RayExecutor(Executor):
     """Submits calls as Ray tasks of so many CPUs and GPUs each.
 
-    A job that reads weights which another has stored goes to the node of that one, where its files still are at hand,
+    A job that reads weights which another has stored goes to the node of that one, where its files still lie,
     as long as that has room.
     """
 
