@@ -42,6 +42,7 @@ from prunebench.tasks.task import DataSource, Split, Task, TaskData
 
 if TYPE_CHECKING:
     from prunebench.api import Preview, Results, load, plan, run
+    from prunebench.execution.executors.resources import Resources
 
 __version__ = version()
 
@@ -61,6 +62,7 @@ __all__ = [
     "PrunebenchError",
     "Reinit",
     "Request",
+    "Resources",
     "Results",
     "Rewind",
     "Shuffle",
@@ -80,6 +82,6 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import the front door when it is first used: plugins and the command line start without it."""
-    if name in ("Preview", "Results", "load", "plan", "run"):
+    if name in ("Preview", "Resources", "Results", "load", "plan", "run"):
         return getattr(importlib.import_module("prunebench.api"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -112,11 +112,11 @@ def plan(
     recorder = console or Recorder()
     if resolved.doc:
         recorder.say(f"Suite {resolved.name}: {resolved.doc}")
-    made = experiment.plan(resolved, registry)
-    keep = {cell.leaf for cell in made.cells} if keep_models else ()
+    result = experiment.plan(resolved, registry)
+    keep = {cell.leaf for cell in result.cells} if keep_models else ()
     run_options = RunOptions(str(store), resources, retry_failed)
-    is_left = preview(made, resolved, registry, run_options, recorder, keep)
-    return Preview(made, "\n".join(recorder.lines) if isinstance(recorder, Recorder) else "", is_left)
+    is_left = preview(result, resolved, registry, run_options, recorder, keep)
+    return Preview(result, "\n".join(recorder.lines) if isinstance(recorder, Recorder) else "", is_left)
 
 
 class Recorder(Console):
@@ -143,12 +143,13 @@ def load(
 ) -> Results:
     """The results of a store or of a bundle (a zip file).
 
-    Of a store those of the last run, of all runs of `suite`, or `everything`; of a bundle all, or those of `suite`.
+    From a store they are those of the last run, of all runs of `suite`, or `everything`; from a bundle all, or those
+    of `suite`.
     """
-    opened = source if isinstance(source, Bundle) else _open(source)
-    plans = choose_plans(opened.plans(), suite, everything or isinstance(opened, Bundle))
+    reader = source if isinstance(source, Bundle) else _open(source)
+    plans = choose_plans(reader.plans(), suite, everything or isinstance(reader, Bundle))
     with without_collection():
-        return Results(load_rows(plans, opened), opened, Registry(plugins))
+        return Results(load_rows(plans, reader), reader, Registry(plugins))
 
 
 def _open(source: str | Path) -> Store | Bundle:

@@ -21,7 +21,7 @@ from prunebench.cli.selecting import setting_options
 def bundle(ctx: click.Context, /, plugins: tuple[str, ...], out: Path, **which: Any) -> None:
     """Pack results into one file that others can check.
 
-    Of SUITE, or of the last run of the store: the records of all cells with the trainings on their way, the predictions
+    Takes SUITE, or the last run of the store: the records of all cells with the trainings on their way, the predictions
     of every example, the checksums of masks, versions, hardware and commands. The same store gives the same file.
     `prunebench verify` checks it, `prunebench leaderboard --bundle` draws it.
     """

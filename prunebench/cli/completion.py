@@ -69,9 +69,9 @@ def strategy_list(ctx: click.Context, param: click.Parameter, text: str) -> Item
         return name_list("strategies")(ctx, param, text)
     with contextlib.suppress(PrunebenchError):
         options, last = split_last(inside)
-        given = {option.partition("=")[0] for option in options.split(",")}
+        named = {option.partition("=")[0] for option in options.split(",")}
         fields = parameters(_registry(ctx).get("strategies", name))
-        types = {f"{field.name}=": str(field.type) for field in fields if field.name not in given}
+        types = {f"{field.name}=": str(field.type) for field in fields if field.name not in named}
         return _matching(types, last, f"{before}{name}[{options}")
     return []
 

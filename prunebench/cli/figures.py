@@ -17,7 +17,7 @@ from prunebench.cli.selecting import load_results, selection_options
 def figures(out: Path, formats: str, mixed: bool, **which: Any) -> None:
     """Draw results for papers.
 
-    Of SUITE, or of the last run of the store. For each task, metric and track the scores against sparsity and every
+    Takes SUITE, or the last run of the store. For each task, metric and track the scores against sparsity and every
     seed; what is retained against what is left of the model; and critical differences of average ranks where there are
     enough tasks.
     """

@@ -61,14 +61,14 @@ class GroupedCommand(click.Command):
 @click.pass_context
 def help_(ctx: click.Context, words: tuple[str, ...]) -> None:
     """Show the help of a command: prunebench help run."""
-    shown = ctx.find_root()
+    context = ctx.find_root()
     for word in words:
-        group = shown.command
-        names = group.list_commands(shown) if isinstance(group, click.Group) else []
+        group = context.command
+        names = group.list_commands(context) if isinstance(group, click.Group) else []
         if not isinstance(group, click.Group) or word not in names:
             raise unknown_name("command", word, names)
-        command = group.get_command(shown, word)
+        command = group.get_command(context, word)
         assert command is not None
         # Not through `make_context`, which would parse arguments.
-        shown = click.Context(command, info_name=word, parent=shown)
-    click.echo(shown.get_help())
+        context = click.Context(command, info_name=word, parent=context)
+    click.echo(context.get_help())

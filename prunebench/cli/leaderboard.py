@@ -24,7 +24,7 @@ def leaderboard(
 ) -> None:
     """Show or write mean ± std tables of results.
 
-    Of SUITE, or of the last run of the store. The files are README.md, table.tex, results.csv, results.json, and
+    Takes SUITE, or the last run of the store. The files are README.md, table.tex, results.csv, results.json, and
     index.html for a browser.
     """
     from prunebench.reports.leaderboard import FORMATS, parse_formats

@@ -21,7 +21,7 @@ from prunebench.cli.selecting import load_results, setting_options
 def masks(sparsity: float | None, out: Path | None, formats: str, mixed: bool, **which: Any) -> None:
     """Compare the masks of a store.
 
-    Of SUITE, or of the last run of the store: between tasks, seeds and methods, against chance; how sparse each matrix
+    Takes SUITE, or the last run of the store: between tasks, seeds and methods, against chance; how sparse each matrix
     is, and which heads stay.
     """
     from prunebench.reports import overlap

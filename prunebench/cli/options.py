@@ -1,4 +1,4 @@
-"""The options that say what is to be run; `run` and `plan` share them."""
+"""The options that say what a run does; `run` and `plan` share them."""
 
 from __future__ import annotations
 

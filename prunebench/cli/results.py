@@ -18,7 +18,7 @@ from prunebench.errors import PrunebenchError, unknown_name
 def results(name: str, out: Path | None, mixed: bool, **which: Any) -> None:
     """Export every score as one long table.
 
-    Of SUITE, or of the last run of the store: a row for each method, task, sparsity, seed and metric, with the dense
+    Takes SUITE, or the last run of the store: a row for each method, task, sparsity, seed and metric, with the dense
     score of the same seed.
     """
     from prunebench.reports.render.files import write_file

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from prunebench.store.store import Store
 
 # Complaints beyond this number are only counted.
-SHOWN = 20
+LIMIT = 20
 
 dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would go, and remove nothing.")
 
@@ -39,10 +39,10 @@ def ls(store: str) -> None:
     from prunebench.store.contents import overview
     from prunebench.store.store import Store
 
-    opened = Store.open(store)
-    result = overview(opened)
-    _warn(opened.complaints)
-    click.echo("\n".join(_lines(opened, result)))
+    target = Store.open(store)
+    result = overview(target)
+    _warn(target.complaints)
+    click.echo("\n".join(_lines(target, result)))
 
 
 @store.command()
@@ -55,7 +55,8 @@ def ls(store: str) -> None:
 def rm(suite: str | None, store: str, everything: bool, yes: bool, dry_run: bool, **filters: str) -> None:
     """Remove results.
 
-    Of SUITE, or of all runs, the cells that the options name; with only other strategies named, dense cells stay.
+    The cells that the options name are removed from the runs of SUITE, or from all runs; with only other strategies
+    named, dense cells stay.
     Removed cells leave their plans, and records and masks go that no other cell refers to.
     """
     from prunebench.store import maintenance
@@ -63,24 +64,24 @@ def rm(suite: str | None, store: str, everything: bool, yes: bool, dry_run: bool
 
     if not (suite or everything or any(filters.values())):
         raise PrunebenchError("nothing is selected", "name a SUITE or options such as --strategies, or say --all")
-    opened = Store.open(store)
-    plans = maintenance.read_plans(opened)
+    target = Store.open(store)
+    plans = maintenance.read_plans(target)
     cells = select_cells(plans.values(), suite, **filters)
     if not cells:
         raise PrunebenchError("no cell is selected", "`prunebench store ls` shows what there is")
     # As `ls` counts: a cell that several runs ask for is one.
     number = plural(len({(cell.label, cell.sparsity, cell.task, cell.seed, cell.setting) for cell in cells}), "cell")
     if dry_run:
-        click.echo(f"Would go: {number}; {maintenance.removal(opened, plans, cells)}")
+        click.echo(f"Would go: {number}; {maintenance.removal(target, plans, cells)}")
         return
-    with maintenance.exclusive(opened) as claims:
-        removal = maintenance.removal(opened, plans, cells)
-        _warn(opened.complaints)
-        text = f"{number} of {opened.name}; {removal}"
+    with maintenance.exclusive(target) as claims:
+        removal = maintenance.removal(target, plans, cells)
+        _warn(target.complaints)
+        text = f"{number} of {target.name}; {removal}"
         if not yes and not _confirmed(f"Remove {text}?"):
             click.echo("Nothing is removed")
             return
-        maintenance.apply(opened, removal, claims)
+        maintenance.apply(target, removal, claims)
     click.echo(f"Removed: {text}")
 
 
@@ -96,18 +97,18 @@ def gc(store: str, dry_run: bool) -> None:
     from prunebench.store import maintenance
     from prunebench.store.store import Store
 
-    opened = Store.open(store)
+    target = Store.open(store)
     if dry_run:
-        removal = maintenance.garbage(opened)
+        removal = maintenance.garbage(target)
     else:
-        with maintenance.exclusive(opened) as claims:
-            removal = maintenance.garbage(opened)
-            maintenance.apply(opened, removal, claims)
-    _warn(opened.complaints)
+        with maintenance.exclusive(target) as claims:
+            removal = maintenance.garbage(target)
+            maintenance.apply(target, removal, claims)
+    _warn(target.complaints)
     if removal:
         click.echo(f"{'Would go' if dry_run else 'Removed'}: {removal}")
     else:
-        click.echo(f"Nothing is left over in {opened.name}")
+        click.echo(f"Nothing is left over in {target.name}")
     if removal.spared:
         click.echo(f"Not touched: {plural(removal.spared, 'file')} that may belong to cells which are not done")
 
@@ -152,10 +153,10 @@ def _confirmed(question: str) -> bool:
 
 def _warn(lines: Iterable[str]) -> None:
     complaints = list(lines)
-    for line in complaints[:SHOWN]:
+    for line in complaints[:LIMIT]:
         click.echo(line, err=True)
-    if len(complaints) > SHOWN:
-        click.echo(f"and {len(complaints) - SHOWN} more", err=True)
+    if len(complaints) > LIMIT:
+        click.echo(f"and {len(complaints) - LIMIT} more", err=True)
 
 
 def _lines(store: Store, result: Overview) -> Iterable[str]:

@@ -81,8 +81,8 @@ def transfer(
     kinds, loss = plots.parse_formats(formats, TEXT_FORMATS), parse_delta(delta)
     registry, resources, console = registry_of(ctx, plugins), pop_resources(options), Console()
     executor_spec(resources, registry)
-    asked = {name: options.pop(name) for name in ("sources", "targets", "strategy", "sparsity", "controls")}
-    resolved, question = workflow.ask(suite, options, registry, **asked)
+    question_options = {name: options.pop(name) for name in ("sources", "targets", "strategy", "sparsity", "controls")}
+    resolved, question = workflow.ask(suite, options, registry, **question_options)
     if resolved.doc:
         console.say(f"Suite {resolved.name}: {resolved.doc}")
     if bundle is not None:

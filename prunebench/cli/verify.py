@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from prunebench.sharing.bundle.verify import Verdict
 
 # Complaints beyond this number are only counted.
-SHOWN = 20
+LIMIT = 20
 
 
 @click.command()
@@ -93,13 +93,13 @@ def _about(bundle: Bundle, file: Path) -> list[str]:
 
 
 def _say(verdict: Verdict) -> None:
-    for line in verdict.held if not verdict.wrong else ():
+    for line in verdict.confirmed if not verdict.wrong else ():
         click.echo(f"holds: {printable(line)}")
     for task, reason in sorted(verdict.without_data.items()):
         click.echo(printable(f"not recomputed: the metrics of {task}: {reason}"), err=True)
     for line in verdict.notes:
         click.echo(f"note: {printable(line)}", err=True)
-    for line in verdict.wrong[:SHOWN]:
+    for line in verdict.wrong[:LIMIT]:
         click.echo(f"wrong: {printable(line)}", err=True)
-    if len(verdict.wrong) > SHOWN:
-        click.echo(f"wrong: and {len(verdict.wrong) - SHOWN} more", err=True)
+    if len(verdict.wrong) > LIMIT:
+        click.echo(f"wrong: and {len(verdict.wrong) - LIMIT} more", err=True)

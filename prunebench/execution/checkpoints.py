@@ -36,7 +36,7 @@ class Checkpoints:
         except InputMissing:
             return None, {}
 
-    def midway(self, mask: Callable[[], Mask], data: bytes | None) -> Checkpointing | None:
+    def during_training(self, mask: Callable[[], Mask], data: bytes | None) -> Checkpointing | None:
         """What writes the state every few minutes, with the `mask` of that moment; `data` is where it resumes."""
         if self.minutes is None:
             return None

@@ -1,6 +1,6 @@
 """How long the rest of a run will take: from its own trainings, from earlier runs, or by a guess from the model's size.
 
-What is left is the expected seconds of all jobs that wait, and of those that run less what they have run for, spread
+The time left is the expected seconds of all jobs that wait, and of those that run less what they have run for, spread
 over the jobs at a time:
 
     left = max((Σ waiting + Σ rest of running) / slots, longest rest of a running job)
@@ -101,7 +101,7 @@ class Clock:
         self.waiting |= {part for part in parts if part.trains}
 
     def finish(self, job: Job, seconds: float | None) -> Estimate | None:
-        """What is left after `job`, which took `seconds` or was given up (None)."""
+        """The seconds left after `job`, which took `seconds` or was given up (None)."""
         if job.trains:
             self.waiting.discard(job)
             self.running.pop(job, None)
@@ -110,7 +110,7 @@ class Clock:
         return self.left()
 
     def left(self) -> Estimate | None:
-        """What is left, or None while nothing is known of some task."""
+        """The seconds left, or None while nothing is known of some task."""
         guessed, total, longest = False, 0.0, 0.0
         for job in (*self.waiting, *self.running):
             expected = self._expected(job.anchor.experiment)

@@ -103,14 +103,14 @@ def sizes(
     workspace: Workspace,
     mask: masks.Mask | None,
     unit: Unit,
-    kept: Mapping[str, Tensor],
+    remaining: Mapping[str, Tensor],
     model: nn.Module,
     encoder_before: float,
 ) -> dict[str, Any]:
     """Units, encoder weights and parameters: how many there are, and how many are pruned.
 
-    `kept` are the entries of each parameter that stay, `encoder_before` the share of zeros in the prunable matrices
-    when the job's training began.
+    `remaining` are the entries of each parameter that stay, `encoder_before` the share of zeros in the prunable
+    matrices when the job's training began.
     """
     prunable = workspace.prunable
     mask = mask or masks.full({name: group.shape for name, group in structures.groups(prunable, unit).items()})
@@ -129,18 +129,18 @@ def sizes(
         "encoder": Encoder(layers=len(prunable.layers), heads=prunable.heads, head_size=prunable.head_size),
         "parameters": Parameters(
             total=total,
-            left=total - sum(int((~keep).sum()) for keep in kept.values()),
+            left=total - sum(int((~keep).sum()) for keep in remaining.values()),
             in_model=sum(parameter.numel() for parameter in model.parameters()),
         ),
     }
 
 
 def checks(
-    workspace: Workspace, path: Sequence[Phase], mask: masks.Mask | None, kept: Mapping[str, Tensor]
+    workspace: Workspace, path: Sequence[Phase], mask: masks.Mask | None, remaining: Mapping[str, Tensor]
 ) -> dict[str, bool | float | None]:
     """What must hold of every cell: the requested count is met, and pruned weights are exactly zero."""
     named = dict(workspace.model.named_parameters())
-    zero = not any(named[name].detach().ne(0).gt(keep).any() for name, keep in kept.items())
+    zero = not any(named[name].detach().ne(0).gt(keep).any() for name, keep in remaining.items())
     requested = masks.pruned_count(final_sparsity(path), masks.units(mask)) if mask else 0
     return {"count_exact": (masks.pruned(mask) if mask else 0) == requested, "pruned_weights_zero": zero}
 

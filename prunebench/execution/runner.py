@@ -167,7 +167,7 @@ def with_recorded_threads(cells: Sequence[PlannedCell], options: RunOptions) -> 
 
 
 def _failed_before(plan: Plan, snapshot: Snapshot, store: Store, retry: bool) -> dict[Node, str]:
-    """The nodes that failed before and those behind them; none where they are to be tried again."""
+    """The nodes that failed before and those behind them; none where they are tried again."""
     failed = jobs.failed_before(plan, snapshot)
     for node, reason in failed.items():
         if retry:
@@ -185,9 +185,9 @@ def _say_counts(
     count = counting.count(plan, todo, snapshot, failed)
     left = count.distinct - count.stored - count.failed
     again = f", {count.again} of them again for masks or weights that are not kept" if count.again else ""
-    phases, distinct = plural(count.asked, "phase"), plural(count.distinct, "phase")
+    phases, distinct = plural(count.requested, "phase"), plural(count.distinct, "phase")
     console.say(
-        f"Asked for:     {plural(len(plan.cells), 'cell')}, {phases}, {plural(count.asked_trainings, 'training')}"
+        f"Asked for:     {plural(len(plan.cells), 'cell')}, {phases}, {plural(count.requested_trainings, 'training')}"
     )
     console.say(f"After sharing: {distinct}, {plural(count.distinct_trainings, 'training')}")
     console.say(f"In the store:  {plural(count.stored, 'phase')}")

@@ -57,24 +57,24 @@ class Session:
             self.workspace: Workspace = workspace(job.experiment, job.where, self.registry)
         self.encoder_before = 0.0
         self.rewound_exactly: bool | None = None
-        self._kept: tuple[masks.Mask | None, Weights] = None, {}
+        self._remaining: tuple[masks.Mask | None, Weights] = None, {}
 
     @property
     def experiment(self) -> Experiment:
         return self.job.experiment
 
-    def kept(self, state: State) -> Weights:
+    def kept_weights(self, state: State) -> Weights:
         """Which entries of which parameters stay, as booleans on the model's device."""
         if state.mask is None:
             return {}
-        if state.mask is not self._kept[0]:
+        if state.mask is not self._remaining[0]:
             groups = structures.groups(self.workspace.prunable, state.unit)
-            kept = structures.expand(state.mask, groups, self.workspace.prunable)
-            self._kept = state.mask, {name: keep.to(self.experiment.device) for name, keep in kept.items()}
-        return self._kept[1]
+            remaining = structures.expand(state.mask, groups, self.workspace.prunable)
+            self._remaining = state.mask, {name: keep.to(self.experiment.device) for name, keep in remaining.items()}
+        return self._remaining[1]
 
     def apply_mask(self, state: State) -> None:
-        structures.apply(self.workspace.model, self.kept(state))
+        structures.apply(self.workspace.model, self.kept_weights(state))
 
     def shuffle(self, phase: Shuffle, state: State) -> None:
         if state.mask is None:  # at sparsity 0 there is nothing to shuffle
@@ -87,9 +87,9 @@ class Session:
 
     def store_weights(self, *references: WeightsRef) -> None:
         """Store the model's weights under those of the names that other jobs, or the user, want."""
-        wanted = {"weights": {weights.name for weights in self.job.weights}, "models": set(self.job.models)}
-        for kind, weights in itertools.product(wanted, references):
-            if weights.name in wanted[kind]:
+        requested = {"weights": {weights.name for weights in self.job.weights}, "models": set(self.job.models)}
+        for kind, weights in itertools.product(requested, references):
+            if weights.name in requested[kind]:
                 tensors = {name: tensor.contiguous().cpu() for name, tensor in self.workspace.copy().items()}
                 self.store.add_bytes(kind, weights.name, safetensors.torch.save(tensors))
 

@@ -19,19 +19,19 @@ def train(session: Session, pruner: Pruner, node: Node, state: State) -> loop.Ou
     """Train the model as it stands under the mask of `state`, which a ramp replaces on the way."""
     assert isinstance(node.phase, Train)
     workspace, job = session.workspace, session.job
-    session.rewound_exactly = workspace.is_rewound(session.kept(state)) if state.rewound else None
+    session.rewound_exactly = workspace.is_rewound(session.kept_weights(state)) if state.rewound else None
     steps = loop.total_steps(len(workspace.train), workspace.protocol)
     ramp = node.phase.sparsity.steps(steps) if node.phase.sparsity else {}
     snapshots = snapshots_of(job.weights, node.key, steps)
     checkpoints = Checkpoints(session.store, job.anchor, job.checkpoint_minutes)
-    checkpoint, mask = checkpoints.load(weights.name for wanted in snapshots.values() for weights in wanted)
+    checkpoint, mask = checkpoints.load(weights.name for references in snapshots.values() for weights in references)
     if mask:
         state.mask = mask
         state.unit = session.registry.strategy(node.strategy).unit if ramp else state.unit
 
     def remask(sparsity: float) -> Weights:
         state.mask = pruner.prune(node, sparsity, state)
-        return session.kept(state)
+        return session.kept_weights(state)
 
     def store_snapshot(weights: list[WeightsRef]) -> Callable[[], None]:
         return functools.partial(session.store_weights, *weights)
@@ -42,13 +42,13 @@ def train(session: Session, pruner: Pruner, node: Node, state: State) -> loop.Ou
             workspace.train,
             workspace.protocol,
             session.experiment.seed,
-            session.kept(state),
+            session.kept_weights(state),
             precision=session.experiment.precision,
             device=session.experiment.device,
             events=loop.Events(
                 masks={step: functools.partial(remask, level) for step, level in ramp.items()},
                 snapshots={step: store_snapshot(weights) for step, weights in snapshots.items()},
-                checkpointing=checkpoints.midway(lambda: state.mask or {}, checkpoint),
+                checkpointing=checkpoints.during_training(lambda: state.mask or {}, checkpoint),
             ),
         )
     )

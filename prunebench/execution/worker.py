@@ -132,7 +132,7 @@ class Worker:
     def score(self, node: Node, state: State, model: nn.Module, outcome: Outcome | None) -> ScoredModel:
         """Evaluate `model`, which is the workspace's or made from it: the record of the node, and its logits."""
         session = self.session
-        workspace, experiment, kept = session.workspace, session.experiment, session.kept(state)
+        workspace, experiment, remaining = session.workspace, session.experiment, session.kept_weights(state)
         path = node.path()
         evaluations, logits, seconds = measurements.evaluate(workspace, model, experiment)
         session.seconds.add("evaluate")
@@ -144,10 +144,10 @@ class Worker:
             phases=[_entry(each) for each in path],
             evaluations=evaluations,
             **measurements.cost(outcome),
-            **measurements.sizes(workspace, state.mask, state.unit, kept, model, session.encoder_before),
+            **measurements.sizes(workspace, state.mask, state.unit, remaining, model, session.encoder_before),
             checks={
                 "rewound_exactly": session.rewound_exactly,
-                **measurements.checks(workspace, phases_of(path), state.mask, kept),
+                **measurements.checks(workspace, phases_of(path), state.mask, remaining),
                 **measurements.agreement(workspace, model, experiment.device),
             },
             environment=environment(experiment.device),

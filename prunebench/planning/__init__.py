@@ -2,7 +2,7 @@
 
 In reading order:
 
-- `suite`: what is to be run, from a TOML file or options
+- `suite`: what a run does, from a TOML file or options
 - `experiment`: data and model of each task and seed, fingerprinted
 - `methods`: strategies as checked recipes
 - `graph`: the trees of a plan, whose nodes recipes share

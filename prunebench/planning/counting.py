@@ -1,4 +1,4 @@
-"""How much work a plan is: asked for by its cells, left after sharing, in the store, and to be run."""
+"""How much work a plan is: phases requested by its cells, left after sharing, in the store, and still to run."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from prunebench.runtime.memory import without_collection
 class Count:
     """How a plan's work divides up. `again` trainings run once more, for masks or weights that are not stored."""
 
-    asked: int
-    asked_trainings: int
+    requested: int
+    requested_trainings: int
     distinct: int
     distinct_trainings: int
     stored: int
@@ -36,8 +36,8 @@ def count(plan: Plan, jobs: list[Job], store: Contents, skip: Collection[Node] =
     nodes = list(plan.nodes())
     left = {node for job in jobs for node in job.phases}
     return Count(
-        asked=sum(spent[cell.leaf][0] for cell in plan.cells),
-        asked_trainings=sum(spent[cell.leaf][1] for cell in plan.cells),
+        requested=sum(spent[cell.leaf][0] for cell in plan.cells),
+        requested_trainings=sum(spent[cell.leaf][1] for cell in plan.cells),
         distinct=len(nodes),
         distinct_trainings=sum(isinstance(node.phase, Train) for node in nodes),
         stored=sum(node not in left and node not in skip for node in nodes),

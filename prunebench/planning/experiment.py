@@ -55,7 +55,7 @@ def experiments(suite: Suite, registry: Registry) -> list[Experiment]:
 
 
 def _compile_suffix(choice: str, device: str) -> str:
-    """What is added to the name of the precision, because compiled arithmetic rounds differently."""
+    """The suffix of the precision's name, because compiled arithmetic rounds differently."""
     if choice == "off":
         return ""
     if device != "cuda":

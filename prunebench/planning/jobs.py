@@ -44,7 +44,7 @@ class Job:
     """A stretch of a tree: its anchor, all its nodes, and the weights that other jobs want from it.
 
     `lead` are the phases before the anchor that no other job runs, such as a rewind. `reads` are the stored weights
-    that it starts from, `models` the keys of nodes whose weights are kept for good. Of a job that was split, the parts
+    that it starts from, `models` the keys of nodes whose weights are kept for good. When a job was split, its parts
     that follow the anchor set `resumes`, because its training ran in another part; the anchor is not among their nodes.
     """
 
@@ -123,7 +123,7 @@ class Job:
 def split(job: Job) -> list[Job]:
     """The same work in smaller jobs: the anchor alone, and one job for each strategy's phases behind it.
 
-    For pruning whose end is not scored, no record tells the seconds any more.
+    For pruning whose end is not scored, no record tells the seconds.
     """
     branches: dict[Any, list[Node]] = {}
     branch: dict[Node, Any] = {}

@@ -1,4 +1,4 @@
-"""What is to be run: a suite in a TOML file, options, or both."""
+"""The description of a run: a suite in a TOML file, options, or both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is removed from a model, and how: units, masks of units, and models without them.
+"""Removing parts of a model: units, masks of units, and models without them.
 
 Modules in reading order:
 

@@ -33,7 +33,7 @@ class Bitmask:
     shapes: Mapping[str, tuple[int, ...]]
 
     @cached_property
-    def kept(self) -> dict[str, int]:
+    def kept_units(self) -> dict[str, int]:
         """By group, the number of units that stay."""
         return {name: int(np.bitwise_count(bits).sum(dtype=np.int64)) for name, bits in self.bits.items()}
 
@@ -73,7 +73,7 @@ def summary(data: bytes) -> dict[str, Any]:
     """A summary of a mask: the checksum of its bits, its units, and the number of them that are pruned."""
     mask = unpack(data)
     units = sum(map(mask.units, mask.shapes))
-    return {"sha256": _digest(mask.bits), "units": units, "pruned": units - sum(mask.kept.values())}
+    return {"sha256": _digest(mask.bits), "units": units, "pruned": units - sum(mask.kept_units.values())}
 
 
 def metadata(data: bytes) -> dict[str, str]:
@@ -84,7 +84,7 @@ def metadata(data: bytes) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Overlap:
-    """Of `units` units, how many one mask keeps, how many the other keeps, and how many `both` keep."""
+    """How many of `units` units one mask keeps, how many the other keeps, and how many `both` keep."""
 
     units: int
     one: int
@@ -118,8 +118,8 @@ def overlap(one: Bitmask, other: Bitmask) -> dict[str, Overlap]:
     return {
         name: Overlap(
             one.units(name),
-            one.kept[name],
-            other.kept[name],
+            one.kept_units[name],
+            other.kept_units[name],
             int(np.bitwise_count(one.bits[name] & other.bits[name]).sum(dtype=np.int64)),
         )
         for name in one.shapes

@@ -71,7 +71,7 @@ class Results:
 
     @property
     def store(self) -> Store:
-        """The store that the results lie in. Raises PrunebenchError where they come from a bundle."""
+        """The store of the results. Raises PrunebenchError where they come from a bundle."""
         if not isinstance(self.source, Store):
             raise PrunebenchError("a bundle holds no masks or weights", "expected the results of a store")
         return self.source
@@ -216,7 +216,8 @@ class Comparison:
 def plot(rows: Sequence[Row], task: str | None = None, metric: str | None = None, track: str | None = None) -> Axes:
     """Score against sparsity: every method's mean with a band of one standard deviation, every seed, and dense.
 
-    Of the first task, metric and track unless others are named. The figure is one of pyplot's, which a notebook shows.
+    It takes the first task, metric and track unless others are named. The figure belongs to pyplot; a
+    notebook shows it.
     """
     import matplotlib.pyplot as plt
 
@@ -227,12 +228,12 @@ def plot(rows: Sequence[Row], task: str | None = None, metric: str | None = None
     sections = {section.name: section for section in page.sections}
     section = sections[_choose("task", task, sections)]
     tracks = {each.name: each for each in section.tracks if each.levels}
-    chosen = tracks[_choose("track", track, tracks)]
+    selected = tracks[_choose("track", track, tracks)]
     column = section.columns.index(_choose("metric", metric, section.columns))
     style = Style.of(page)
     figure = plt.figure(figsize=(WIDTH, 3.3), layout="constrained")
-    axes = against_sparsity(section, chosen, column, style, figure).axes[0]
-    for entry in chosen.levels:
+    axes = against_sparsity(section, selected, column, style, figure).axes[0]
+    for entry in selected.levels:
         for line in entry.lines:
             values = [100 * value for value in line.scores[column].values.values()]
             axes.plot([entry.sparsity] * len(values), values, ".", color=style.looks[line.label].colour, alpha=0.5)

@@ -120,12 +120,12 @@ class LocalBackend:
             return not self.folder.is_dir() or all(path.name.startswith(PART) for path in self.folder.iterdir())
 
     def names(self, folder: str) -> list[str]:
-        found = [
+        names = [
             Path(above, file).relative_to(self.folder).as_posix()
             for above, _, files in os.walk(self.folder / folder)
             for file in files
         ]
-        return sorted(found)
+        return sorted(names)
 
     def files(self) -> dict[str, FileInfo]:
         files, now = {}, time.time()
@@ -147,11 +147,11 @@ class LocalBackend:
             folders = {name.rpartition("/")[0] for name in names}
             there = {f"{folder}/{path.name}" for folder in folders for path in (self.folder / folder).glob("*")}
             names = [name for name in names if name in there]
-        found = {}
+        contents = {}
         for name in names:
             with contextlib.suppress(FileNotFoundError):
-                found[name] = self.read(name)
-        return found
+                contents[name] = self.read(name)
+        return contents
 
     def write(self, name: str, data: bytes) -> None:
         path = self.folder / name

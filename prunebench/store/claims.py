@@ -35,7 +35,7 @@ class _Run:
     """A run as its file describes it. `heartbeat` is a time by its own clock."""
 
     name: str
-    begun: str
+    started: str
     heartbeat: str
     host: str = ""
     pid: int = 0
@@ -45,16 +45,16 @@ class _Run:
     def parse(cls, name: str, data: bytes) -> _Run:
         """Raises ValueError, KeyError or TypeError for anything that is no such file."""
         fields = json.loads(data)
-        begun = str(fields["begun"])
+        started = str(fields["started"])
         host, pid = str(fields.get("host", "")), int(fields.get("pid", 0))
-        return cls(name, begun, str(fields.get("beat", begun)), host, pid, tuple(map(str, fields.get("jobs", ()))))
+        return cls(name, started, str(fields.get("beat", started)), host, pid, tuple(map(str, fields.get("jobs", ()))))
 
     def to_json(self) -> dict[str, Any]:
-        return {"begun": self.begun, "beat": self.heartbeat, "host": self.host, "pid": self.pid, "jobs": self.jobs}
+        return {"started": self.started, "beat": self.heartbeat, "host": self.host, "pid": self.pid, "jobs": self.jobs}
 
     @property
     def is_dead(self) -> bool:
-        """Whether it was a process of this machine that does not exist any more."""
+        """Whether it was a process of this machine that no longer exists."""
         if not self.pid or self.host != platform.node():
             return False
         try:
@@ -75,7 +75,7 @@ class RunClaims:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._name = f"runs/{uuid.uuid4().hex}.json"
-        self._begun = _now()
+        self._started = _now()
         self._jobs: frozenset[str] = frozenset()
         self._writing = threading.Lock()
         self._over = threading.Event()
@@ -142,17 +142,17 @@ class RunClaims:
                 self._backend.remove(self._name)
 
     def _write(self, jobs: frozenset[str]) -> None:
-        run = _Run(self._name, self._begun, _now(), platform.node(), os.getpid(), tuple(sorted(jobs)))
+        run = _Run(self._name, self._started, _now(), platform.node(), os.getpid(), tuple(sorted(jobs)))
         with self._writing:
             if not self._over.is_set():
                 self._backend.write(self._name, json.dumps(run.to_json()).encode())
 
     def _is_earlier(self, run: _Run) -> bool:
-        return (run.begun, run.name) < (self._begun, self._name)
+        return (run.started, run.name) < (self._started, self._name)
 
     def _others(self) -> list[_Run]:
         """The other runs that are alive. The file of a run that was silent for a day is removed."""
-        # The temporary file of a run that is being written may lie beside them.
+        # The temporary file of a run that is being written may be among them.
         names = [name for name in self._backend.names("runs") if name.endswith(".json") and name != self._name]
         alive = []
         for name, data in self._backend.read_all(names).items():

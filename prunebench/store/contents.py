@@ -31,7 +31,7 @@ def kind_of(name: str) -> str:
     if base.endswith(DAMAGED):
         return "damaged"
     kind = folder.partition("/")[0]
-    # Logits lie beside their record.
+    # Logits are stored with their record.
     suffixes = (SUFFIX.get(kind, "/"), ".npz") if kind == "records" else (SUFFIX.get(kind, "/"),)
     return kind if base.endswith(suffixes) else ""
 

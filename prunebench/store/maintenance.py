@@ -2,7 +2,7 @@
 
 Plans are the roots. A cell of a plan refers to the records of its trainings and its own, to its mask, and to the masks
 on its path. No plan lists those on the path. They follow from the phases of a record, because the key of each phase is
-a digest of the key before it and of the phase itself. Of a cell that is not done only a part of the path is known, so
+a digest of the key before it and of the phase itself. Only a part of the path is known of a cell that is not done, so
 that `garbage` leaves masks alone which may belong to it.
 """
 
@@ -127,9 +127,11 @@ def removal(store: Store, plans: Mapping[str, StoredPlan], cells: Iterable[Cell]
     A failure is stored for each phase that has no result because of it, with the same reason and details. Those of
     phases that no plan lists go where every cell that failed in the same way goes.
     """
-    chosen = set(map(id, cells))
-    gone, rest = ({name: _with_cells(plan, chosen, leave) for name, plan in plans.items()} for leave in (True, False))
-    before, after = references(store, gone.values()), references(store, rest.values())
+    selected = set(map(id, cells))
+    removed, rest = (
+        {name: _with_cells(plan, selected, leave) for name, plan in plans.items()} for leave in (True, False)
+    )
+    before, after = references(store, removed.values()), references(store, rest.values())
     keys, masks = before.records - after.records, before.masks - after.masks
     failures = store.failures(store.keys("failures"))
     goes = {_text(failures[key]) for key in keys & failures.keys()}
@@ -146,8 +148,8 @@ def removal(store: Store, plans: Mapping[str, StoredPlan], cells: Iterable[Cell]
     return Removal(frozenset(plans), {name: files[name] for name in sorted(names & files.keys())}, changed)
 
 
-def _with_cells(plan: StoredPlan, chosen: Collection[int], inside: bool) -> StoredPlan:
-    return plan.model_copy(update={"cells": [cell for cell in plan.cells if (id(cell) in chosen) is inside]})
+def _with_cells(plan: StoredPlan, selected: Collection[int], inside: bool) -> StoredPlan:
+    return plan.model_copy(update={"cells": [cell for cell in plan.cells if (id(cell) in selected) is inside]})
 
 
 def _text(failure: Failure) -> tuple[str, str]:
@@ -177,7 +179,7 @@ def garbage(store: Store) -> Removal:
 def _is_garbage(name: str, files: Mapping[str, FileInfo], needed: References) -> bool | None:
     """Whether a file is of no use; None where it may belong to a cell that is not done."""
     kind, key = kind_of(name), key_of(name)
-    # What is no key of a plan may belong to a phase that plans do not list.
+    # A key that no plan has may belong to a phase that plans do not list.
     unlisted = True if needed.complete else None
     if kind == "temporary":
         return files[name].age > STALE_SECONDS

@@ -1,4 +1,4 @@
-"""Put the results of another store, or of a bundle, into a store. What is here already stays as it is."""
+"""Put the results of another store, or of a bundle, into a store. Results that are in it already stay as they are."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Bundle(Protocol):
 
 @dataclass
 class Merge:
-    """What was added, by kind, how many records were here already, and which of them `differ` from the new ones.
+    """The numbers of added things by kind, and of records that were there already; the `differing` ones among them.
 
     `damaged` files of the other store were left out.
     """
@@ -67,9 +67,9 @@ def merge_store(store: Store, other: Store) -> Merge:
         except Damaged as error:
             merge.damaged.append(f"a plan of {other.name} {error}")
     _copy_records(store, other, merge)
-    here = {*store.backend.names("masks")}
+    present = {*store.backend.names("masks")}
     for name in other.backend.names("masks"):
-        if kind_of(name) == "masks" and name not in here:
+        if kind_of(name) == "masks" and name not in present:
             store.backend.write(name, other.backend.read(name))
             merge.added["masks"] += 1
     failures = []
@@ -90,10 +90,10 @@ def merge_bundle(store: Store, bundle: Bundle, plans: Iterable[StoredPlan]) -> M
     merge = Merge()
     for plan in plans:
         _add_plan(store, plan, merge)
-    here = store.fetch(bundle.records.keys())
+    present = store.fetch(bundle.records.keys())
     for key, record in bundle.records.items():
-        if key in here:
-            _compare(here[key], record, merge)
+        if key in present:
+            _compare(present[key], record, merge)
         else:
             store.add_record(record, serialization.encode_arrays(bundle.predictions(key)))
             merge.added["records"] += 1
@@ -124,13 +124,13 @@ def _copy_records(store: Store, other: Store, merge: Merge) -> None:
     names = [name for name in other.backend.names("records") if name.endswith(SUFFIX["records"])]
     for start in range(0, len(names), BATCH):
         records = dict(_parsed(other.backend.read_all(names[start : start + BATCH]), other, merge))
-        here = store.fetch([record.key for record, _ in records.values()])
-        missing = [record.key for record, _ in records.values() if record.key not in here]
+        present = store.fetch([record.key for record, _ in records.values()])
+        missing = [record.key for record, _ in records.values() if record.key not in present]
         logits = other.backend.read_all([logits_file(key) for key in missing])
         for name, (record, data) in records.items():
             arrays = logits.get(logits_file(record.key))
-            if record.key in here:
-                _compare(here[record.key], record, merge)
+            if record.key in present:
+                _compare(present[record.key], record, merge)
             elif arrays is not None and not serialization.matches(arrays, data):
                 merge.damaged.append(f"{other.backend.location(name)} has logits that were not written with it")
             else:
@@ -150,15 +150,15 @@ def _parsed(files: Mapping[str, bytes], other: Store, merge: Merge) -> Iterator[
             merge.damaged.append(f"{other.backend.location(name)} {error}")
 
 
-def _compare(here: Record, there: Record, merge: Merge) -> None:
+def _compare(old: Record, new: Record, merge: Merge) -> None:
     """Note where two records of one key are not the same result."""
     merge.present += 1
-    one, other = here.to_json(), there.to_json()
+    one, other = old.to_json(), new.to_json()
     fields = [name for name in one | other if name not in MAY_DIFFER and one.get(name) != other.get(name)]
     if fields:
-        experiment, phases = here.experiment, " ".join(entry.phase for entry in here.phases)
+        experiment, phases = old.experiment, " ".join(entry.phase for entry in old.phases)
         merge.differing.append(
-            f"the record {here.key} ({experiment.task}, seed {experiment.seed}, {phases}) differs in"
+            f"the record {old.key} ({experiment.task}, seed {experiment.seed}, {phases}) differs in"
             f" {', '.join(sorted(fields))}: the one of this store stays"
         )
 

@@ -95,17 +95,17 @@ class RemoteBackend:
 
     def read_all(self, names: Collection[str]) -> dict[str, bytes]:
         folders = {name.partition("/")[0] for name in names}
-        wanted = sorted({name for folder in folders for name in self.names(folder)}.intersection(names))
-        found = {}
+        existing = sorted({name for folder in folders for name in self.names(folder)}.intersection(names))
+        contents = {}
         with self._errors_explained():
-            paths = [self._path(name) for name in wanted]
+            paths = [self._path(name) for name in existing]
             results = self.fs.cat_ranges(paths, None, None, on_error="return")
-            for name, data in zip(wanted, results, strict=True):
+            for name, data in zip(existing, results, strict=True):
                 if isinstance(data, Exception) and not isinstance(data, FileNotFoundError):
                     raise data
                 if not isinstance(data, Exception):
-                    found[name] = bytes(data)
-        return found
+                    contents[name] = bytes(data)
+        return contents
 
     def write(self, name: str, data: bytes) -> None:
         with self._errors_explained():

@@ -1,7 +1,7 @@
 """The one data model: what stands in a store, in a bundle, on a page and in the job that a worker gets.
 
 Every class is strict: a field that is missing, unknown, of another type or not finite is an error. Records, plans,
-bundles, `results.json` and their JSON schemas derive from these classes. Imports no torch.
+bundles, `results.json` and their JSON schemas derive from these classes.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ class Experiment(Strict):
 
 
 class Location(Strict):
-    """Where model and data lie on a machine; no result depends on it. None: where the model's name and GLUE say."""
+    """Where model and data are on a machine; no result depends on it. None: where the model's name and GLUE say."""
 
     model: str | None = None
     glue_dir: str | None = None
@@ -352,8 +352,9 @@ class NodeSpec(Strict):
 class JobSpec(Strict):
     """All that a worker needs for one job.
 
-    `path` leads from θ0 to the anchor, `tree` follows it; `scored` are the keys of nodes to be scored. Of `weights` the
-    store keeps what other jobs read, of `models` what was asked for. `plugins` are the paths and texts of plugin files.
+    `path` leads from θ0 to the anchor, `tree` follows it; `scored` are the keys of nodes that are scored. The store
+    keeps those `weights` that other jobs read, and those `models` that the user asked for. `plugins` are the paths and
+    texts of plugin files.
     """
 
     experiment: Experiment

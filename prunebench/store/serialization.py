@@ -27,7 +27,7 @@ def compact(value: Any) -> bytes:
 
 
 class _RecordFile(BaseModel):
-    """A record with its checksum and that of the logits beside it, which the oldest files do not have."""
+    """A record with its checksum and the checksum of its logits, which the oldest files do not have."""
 
     checksum: str
     logits: str | None = None
@@ -35,7 +35,7 @@ class _RecordFile(BaseModel):
 
 
 def encode_record(record: Record, logits: bytes = b"") -> bytes:
-    """A record's file: the record, the checksum of its text, and that of the logits beside it."""
+    """A record's file: the record, the checksum of its text, and the checksum of its logits."""
     logits_checksum = hashlib.sha256(logits).hexdigest()
     return text({"checksum": record.checksum, "logits": logits_checksum, "record": record.to_json()})
 
@@ -103,7 +103,7 @@ def parse_plan(data: bytes) -> StoredPlan:
 
 
 def predictions(logits: np.ndarray) -> np.ndarray:
-    """What is scored of logits of shape (examples, labels): the class of the largest, or the one score itself.
+    """The predictions for logits of shape (examples, labels): the class of the largest, or the one score itself.
 
     Predictions, of shape (examples,), stay as they are.
     """

@@ -43,11 +43,11 @@ T = TypeVar("T")
 
 
 class InputMissing(PrunebenchError):
-    """What a job starts from is not in the store any more: it has to be made again."""
+    """What a job starts from is no longer in the store: it has to be made again."""
 
 
 def file_name(kind: str, name: str) -> str:
-    """Where a thing of that kind and name lies in a store."""
+    """The path of a thing of that kind and name in a store."""
     folder = f"{kind}/{name[:2]}" if kind == "records" else kind
     return f"{folder}/{name}{SUFFIX[kind]}"
 
@@ -273,7 +273,7 @@ class Store:
         return claims.active_run(self.backend)
 
     def snapshot(self, keys: Collection[str]) -> Snapshot:
-        """What is there at this moment: records and failures of `keys`, and every mask, model and weight file."""
+        """The contents at this moment: records and failures of `keys`, and every mask, model and weight file."""
         files = frozenset(name for kind in ("masks", "weights", "models") for name in self.backend.names(kind))
         failed = {Path(name).stem for name in self.backend.names("failures")}
         failures = self.failures([*failed.intersection(keys)])

@@ -38,7 +38,7 @@ REPORT = "pretraining.json"
 class Settings:
     """The size of the model, and how it is trained.
 
-    `masked` is the fraction of tokens to predict. Of these the fraction `hidden_words` becomes [MASK], and half of the
+    `masked` is the fraction of tokens to predict. The fraction `hidden_words` of these becomes [MASK], and half of the
     rest a random word. `pair_weight` is the weight of the loss on pairs; the loss on masked words has the weight 1.
 
     These three values differ from BERT's (0.15, 0.8 and 1), with which the small model learns late or never to compare

@@ -91,7 +91,7 @@ def test_replaying_a_rewind_gives_theta0_under_the_last_mask(replayed):
     stored = session.store.load("masks", last, masks.unpack)
     assert all(torch.equal(state.mask[name], keep) for name, keep in stored.items())
     assert masks.pruned(state.mask) == masks.pruned_count(0.2, 16384)
-    assert session.workspace.is_rewound(session.kept(state))
+    assert session.workspace.is_rewound(session.kept_weights(state))
 
 
 @pytest.mark.parametrize("label", ["random-reinit", "layer-shuffle"])
@@ -99,7 +99,7 @@ def test_replaying_a_control_repeats_what_it_did_to_the_weights(replayed, label)
     session, _, state = replayed(label)
     assert not state.rewound
     assert masks.pruned(state.mask) == masks.pruned_count(0.2, 16384)
-    assert not session.workspace.is_rewound(session.kept(state))
+    assert not session.workspace.is_rewound(session.kept_weights(state))
     first = session.workspace.copy()
     _, _, again = replayed(label)
     assert all(torch.equal(again.mask[name], keep) for name, keep in state.mask.items())

@@ -61,7 +61,7 @@ def test_dense_imp_and_two_controls_at_nine_levels_train_28_times(registry):
     assert trainings(plan) == 28
     assert counting.count(plan, todo, Contents()).trainings == 28
     # Each alone: dense 1, IMP at level k 1 + k, each control as many as IMP at its level.
-    assert counting.count(plan, todo, Contents()).asked_trainings == 1 + 3 * sum(1 + k for k in range(1, 10))
+    assert counting.count(plan, todo, Contents()).requested_trainings == 1 + 3 * sum(1 + k for k in range(1, 10))
 
 
 def test_a_second_run_trains_nothing(registry):

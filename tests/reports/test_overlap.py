@@ -29,7 +29,7 @@ def as_set(mask, location=None):
     return {
         (name, unit)
         for name in mask.packed.shapes
-        if location is None or mask.places[name] == location
+        if location is None or mask.locations[name] == location
         for unit in np.flatnonzero(mask.packed.group(name)).tolist()
     }
 
@@ -102,7 +102,9 @@ def test_methods_are_compared_in_each_layer(masks):
                 sets = [(as_set(a, location), as_set(b, location)) for a, b in both]
                 names = [name for name in SHAPES if location in (None, LOCATIONS[name])]
                 by_chance = statistics.mean(
-                    chance.expected_jaccard([(math.prod(SHAPES[n]), a.packed.kept[n], b.packed.kept[n]) for n in names])
+                    chance.expected_jaccard(
+                        [(math.prod(SHAPES[n]), a.packed.kept_units[n], b.packed.kept_units[n]) for n in names]
+                    )
                     for a, b in both
                 )
                 jaccard = statistics.mean(len(a & b) / len(a | b) for a, b in sets)

@@ -79,7 +79,7 @@ def test_three_tasks_at_30_percent_train_24_times_and_not_54(registry):
     todo = jobs.jobs_to_run(transfer, Contents())
     count = counting.count(transfer, todo, Contents())
     assert len(transfer.cells) == 3 * (1 + 3 + 2)
-    assert (count.trainings, count.asked_trainings) == (24, 54)
+    assert (count.trainings, count.requested_trainings) == (24, 54)
     two = make_plan(roots(seeds=(0, 1)), question(), registry)
     assert trainings(jobs.jobs_to_run(two, Contents())) == 48
 

@@ -28,7 +28,7 @@ def test_a_run_knows_how_many_others_began_before_it(lab, store):
     """A file that is being written, a torn one and a run of years ago do not count. The old run's file is removed."""
     lab.write("runs/.part-now", b"")
     lab.write("runs/torn.json", b"{")
-    lab.write("runs/old.json", b'{"begun": "2020-01-01T00:00:00.000000+00:00"}')
+    lab.write("runs/old.json", b'{"started": "2020-01-01T00:00:00.000000+00:00"}')
     with store.claims() as first, Store.open(store.name).claims() as second:
         assert [(run.earlier, run.runs) for run in (first, second)] == [(0, 1), (1, 2)]
         with Store.open(store.name).claims() as third:
@@ -122,7 +122,7 @@ def test_two_runs_never_hold_one_job_in_any_interleaving(tmp_path, monkeypatch):
 def write_other_run(lab, **changes):
     """Write the file of a run on another machine that was alive a moment ago."""
     now = datetime.datetime.now(datetime.UTC).isoformat()
-    run = {"begun": now, "beat": now, "host": "elsewhere", "pid": 1, "jobs": ["a"], **changes}
+    run = {"started": now, "beat": now, "host": "elsewhere", "pid": 1, "jobs": ["a"], **changes}
     lab.write("runs/other.json", json.dumps(run).encode())
 
 

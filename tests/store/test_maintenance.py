@@ -230,7 +230,7 @@ def test_nothing_is_removed_if_a_run_begins_or_stores_a_plan_in_between(store, l
 
 def test_a_run_that_was_killed_here_does_not_block(store, lab):
     moment = claims._now()
-    run = {"begun": moment, "beat": moment, "host": platform.node(), "pid": _free_pid(), "jobs": ["x"]}
+    run = {"started": moment, "beat": moment, "host": platform.node(), "pid": _free_pid(), "jobs": ["x"]}
     lab.write("runs/killed.json", json.dumps(run).encode())
     assert collect(store).files == {}
 
@@ -246,7 +246,7 @@ def _free_pid():
 def test_a_run_with_another_clock_gets_the_time_for_a_heartbeat(store, lab, monkeypatch):
     """Its last heartbeat looks an hour old. If another one comes it is alive, and else it is dead."""
     monkeypatch.setattr(claims, "HEARTBEAT", 0.01)
-    run = {"begun": "2026-01-01T00:00:00+00:00", "host": "elsewhere", "pid": 1, "jobs": []}
+    run = {"started": "2026-01-01T00:00:00+00:00", "host": "elsewhere", "pid": 1, "jobs": []}
 
     def beat(minute):
         hour_ago = claims.datetime.datetime.now(claims.datetime.UTC) - claims.datetime.timedelta(minutes=minute)

@@ -94,7 +94,7 @@ class ProcessExecutor(ThreadPoolExecutor):
 
 @dataclass(frozen=True)
 class _Answer:
-    """What a call gave. `last` says that the worker is of no use any more and ends."""
+    """What a call gave. `last` says that the worker cannot go on and ends."""
 
     value: Any = None
     error: Exception | None = None
@@ -126,11 +126,11 @@ class _Worker:
         except BaseException:
             # Whatever it still says would be taken for the answer to the next call.
             self.process.kill()
-            self._gone()
+            self._describe_death()
             raise
         if answer.last:
             self.process.kill()
-            self._gone()
+            self._describe_death()
         if answer.error is not None:
             raise answer.error from RemoteTraceback(answer.details)
         return answer.value
@@ -139,7 +139,7 @@ class _Worker:
         try:
             return talk(*words)
         except (EOFError, OSError):
-            raise WorkerDied(self._gone()) from None
+            raise WorkerDied(self._describe_death()) from None
 
     def _started(self) -> Connection:
         with self.changing:
@@ -153,7 +153,7 @@ class _Worker:
                 far.close()
             return self.connection
 
-    def _gone(self) -> str:
+    def _describe_death(self) -> str:
         """Forget the process that has ended, and say how it did."""
         with self.changing:
             self.process.join()
@@ -183,7 +183,7 @@ class _Worker:
 
 
 def _serve(connection: Connection, number: int, threads: int) -> None:
-    """What a worker process does: listen, call, answer, until nobody is there any more."""
+    """What a worker process does: listen, call, answer, until the other end is closed."""
     # Ctrl-C reaches the whole group of processes; the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

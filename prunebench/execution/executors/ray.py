@@ -53,16 +53,16 @@ def connect(request: Request) -> Any:
     return ray
 
 
-def room(request: Request) -> int:
+def slots(request: Request) -> int:
     """How many jobs all nodes together have room for."""
     total = connect(request).cluster_resources()
-    room = int(total.get("CPU", 0) // (request.cpus or 1))
+    number = int(total.get("CPU", 0) // (request.cpus or 1))
     if request.gpus:
-        room = min(room, int(total.get("GPU", 0) / request.gpus))
-    if not room:
+        number = min(number, int(total.get("GPU", 0) / request.gpus))
+    if not number:
         has = ", ".join(f"{total.get(name, 0):g} {name}s" for name in ("CPU", "GPU"))
         raise PrunebenchError("the Ray cluster has no room for a job", f"it has {has}; see --cpus-per-job")
-    return room
+    return number
 
 
 class RayExecutor(Executor):
@@ -88,7 +88,7 @@ class RayExecutor(Executor):
         job = JobSpec.model_validate(args[0]) if args and isinstance(args[0], dict) else None
         task = self._near(self._nodes.get(job.reads) if job and job.reads else None)
         reference = task.remote(self._threads, fn, args, kwargs)
-        found: Future[Any] = Future()
+        future: Future[Any] = Future()
         with self._changing:
             self._running.add(reference)
 
@@ -97,14 +97,14 @@ class RayExecutor(Executor):
                 self._running.discard(reference)
             error = done.exception()
             if error is not None:
-                found.set_exception(_plain(error))
+                future.set_exception(_plain(error))
                 return
             node, value = done.result()
             self._nodes.update(dict.fromkeys(job.weights if job else (), node))
-            found.set_result(value)
+            future.set_result(value)
 
         reference.future().add_done_callback(settle)
-        return found
+        return future
 
     def _near(self, node: str | None) -> Any:
         """The task, placed on that node if it has room."""
@@ -161,4 +161,4 @@ def _plain(error: BaseException) -> BaseException:
 
 @hookimpl
 def prunebench_executors() -> Iterable[ExecutorSpec]:
-    return [ExecutorSpec("ray", "Tasks of a Ray cluster: --address, or one of its own here.", RayExecutor, room, True)]
+    return [ExecutorSpec("ray", "Tasks of a Ray cluster: --address, or one of its own here.", RayExecutor, slots, True)]

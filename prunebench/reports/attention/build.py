@@ -38,26 +38,26 @@ def build(
     experiment = cells[0].leaf.experiment
     of_task = workspace(experiment, where, registry)
     tokenizer = load_tokenizer(model_source(where.model or experiment.model.name, registry))
-    chosen = list(texts) or short_texts(of_task, where, tokenizer)
+    examples = list(texts) or short_texts(of_task, where, tokenizer)
     name, data = next(iter(of_task.evaluations.items()))
-    found = []
+    models = []
     for cell in cells:
         model = trained_models.load_model(cell, where, store, registry)
         score, check = trained_models.compare_with_record(cell, model, store)
-        said = measures(model.model, data, tokenizer.sep_token_id, tokenizer.cls_token_id)
-        shown = maps(model.model, tokenizer, chosen, model.protocol.max_length, experiment.device)
-        gone = pruned_heads(cell, model, store)
+        statistics = measures(model.model, data, tokenizer.sep_token_id, tokenizer.cls_token_id)
+        attention = maps(model.model, tokenizer, examples, model.protocol.max_length, experiment.device)
+        without = pruned_heads(cell, model, store)
         label = f"{cell.method.label} {cell.sparsity:g}" if cell.sparsity else cell.method.label
-        found.append(
+        models.append(
             Model(
                 label,
-                {measure: np.where(gone, np.nan, values) for measure, values in said.items()},
-                tuple(Map(m.tokens, np.where(gone[:, :, None, None], np.nan, m.weights)) for m in shown),
+                {measure: np.where(without, np.nan, values) for measure, values in statistics.items()},
+                tuple(Map(m.tokens, np.where(without[:, :, None, None], np.nan, m.weights)) for m in attention),
                 check,
                 score,
             )
         )
-    dense, pruned = found
+    dense, pruned = models
     setting = tuple((key, value) for key, value in experiment.setting if value)
     return Comparison(
         experiment.task,
@@ -65,7 +65,7 @@ def build(
         name,
         len(data),
         setting,
-        tuple(map(" [SEP] ".join, chosen)),
+        tuple(map(" [SEP] ".join, examples)),
         (dense, pruned),
     )
 

@@ -89,7 +89,7 @@ def _over_seeds(scores: Scores, pairs: Iterable[Pair]) -> Iterator[SeedCompariso
 def _compare_seeds(
     a: str, b: str, sparsity: float, rows_a: Mapping[int, Row], rows_b: Mapping[int, Row]
 ) -> SeedComparison:
-    """A − B in one column. `sparsity` is that of the pruned method: a dense row's own would be 0."""
+    """A − B in one column. `sparsity` is the pruned method's: a dense row's own would be 0."""
     first = next(iter((*rows_a.values(), *rows_b.values())))
     cell = first.cell
     seeds = sorted(rows_a.keys() & rows_b.keys())

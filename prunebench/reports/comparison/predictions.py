@@ -78,19 +78,21 @@ class Labels:
         return self._right[key]
 
     def _decide(self, row: Row) -> np.ndarray:
-        decided = self._store.predictions(row.cell.key).get(row.evaluation)
+        predictions = self._store.predictions(row.cell.key).get(row.evaluation)
         where = f"of {row.cell.label} at {row.cell.sparsity:g} on {row.cell.task}, seed {row.cell.seed}"
         record = self._store.fetch([row.cell.key]).get(row.cell.key)
-        if decided is None or record is None:
+        if predictions is None or record is None:
             raise PrunebenchError(f"the predictions {where} are not in the store", "leave out --mcnemar")
         gold = self._labels(row, record.eval_limit)
-        if len(decided) != len(gold):
-            raise PrunebenchError(f"the predictions {where} are {len(decided)}, and the data has {len(gold)} examples")
-        right: np.ndarray = decided == gold
+        if len(predictions) != len(gold):
+            raise PrunebenchError(
+                f"the predictions {where} are {len(predictions)}, and the data has {len(gold)} examples"
+            )
+        right: np.ndarray = predictions == gold
         accuracy = record.evaluations[row.evaluation].metrics.get("accuracy", right.mean())
         if abs(right.mean() - accuracy) > 1e-9:
-            said = f"have an accuracy of {right.mean():.4f}, and their record says {accuracy:.4f}"
-            raise PrunebenchError(f"the predictions {where} {said}", "one of both was changed")
+            difference = f"have an accuracy of {right.mean():.4f}, and their record says {accuracy:.4f}"
+            raise PrunebenchError(f"the predictions {where} {difference}", "one of both was changed")
         return right
 
     def _labels(self, row: Row, limit: int | None) -> np.ndarray:

@@ -79,7 +79,7 @@ def _numbers(part: Part) -> dict[str, Any]:
 def _sparsity_lines(unit: UnitMasks) -> Iterator[dict[str, Any]]:
     """A line for each mask and group of units."""
     for mask in unit.masks:
-        for name, location in mask.places.items():
+        for name, location in mask.locations.items():
             yield {
                 "unit": mask.unit,
                 "method": mask.method,
@@ -88,7 +88,7 @@ def _sparsity_lines(unit: UnitMasks) -> Iterator[dict[str, Any]]:
                 "layer": location.layer,
                 "matrix": location.matrix,
                 "units": mask.packed.units(name),
-                "kept": mask.packed.kept[name],
+                "kept": mask.packed.kept_units[name],
                 "sparsity": sparsity(mask, name),
             }
 

@@ -39,7 +39,7 @@ class Location:
 class MethodMask:
     """A method's mask on a task with a seed.
 
-    `places` says for each group of `packed` where it lies. `heads` is the number of heads of a layer, 0 if unknown.
+    `locations` says for each group of `packed` where it lies. `heads` is the number of heads of a layer, 0 if unknown.
     """
 
     method: str
@@ -47,7 +47,7 @@ class MethodMask:
     seed: int
     unit: str
     packed: Bitmask
-    places: Mapping[str, Location]
+    locations: Mapping[str, Location]
     heads: int
 
 
@@ -79,7 +79,7 @@ def load_masks(rows: Iterable[Row], sparsity: float, store: Store, registry: Reg
     Controls are left out, because they have their method's mask or a random one.
     """
     cells = {row.cell.key: row.cell for row in rows if has_mask(row.cell) and row.cell.sparsity == sparsity}
-    found = []
+    results = []
     for cell in sorted(cells.values(), key=lambda cell: (cell.unit, cell.label, cell.task, cell.seed)):
         if not store.has("masks", cell.mask):
             continue
@@ -88,10 +88,10 @@ def load_masks(rows: Iterable[Row], sparsity: float, store: Store, registry: Reg
             continue
         packed: Bitmask = store.load("masks", cell.mask, unpack)
         family = registry.get("models", record.experiment.model.family)
-        places = {name: locate(name, family) for name in packed.shapes}
+        locations = {name: locate(name, family) for name in packed.shapes}
         heads = _heads(cell, record, packed, registry)
-        found.append(MethodMask(cell.label, cell.task, cell.seed, cell.unit, packed, places, heads))
-    return found
+        results.append(MethodMask(cell.label, cell.task, cell.seed, cell.unit, packed, locations, heads))
+    return results
 
 
 def has_mask(cell: Cell) -> bool:

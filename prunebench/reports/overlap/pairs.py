@@ -72,7 +72,7 @@ def pairs(masks: Sequence[MethodMask]) -> list[Pair]:
     for one, other in itertools.combinations(masks, 2):
         kind = _kind(one, other)
         if kind and one.packed.shapes == other.packed.shapes:
-            overlaps = {one.places[name]: group for name, group in overlap(one.packed, other.packed).items()}
+            overlaps = {one.locations[name]: group for name, group in overlap(one.packed, other.packed).items()}
             result.append(Pair(kind, one, other, overlaps))
     return result
 
@@ -129,7 +129,7 @@ def mean_between_methods(pairs: Sequence[Pair], one: str, other: str) -> Mean | 
 
 def ordered_locations(masks: Iterable[MethodMask]) -> Iterator[Location]:
     """The locations of all groups of these masks, by layer, and in the order of the encoder within a layer."""
-    yield from dict.fromkeys(sorted((p for mask in masks for p in mask.places.values()), key=_order))
+    yield from dict.fromkeys(sorted((p for mask in masks for p in mask.locations.values()), key=_order))
 
 
 def _order(location: Location) -> tuple[int, int, str]:

@@ -13,14 +13,14 @@ from prunebench.results.statistics import Summary, summarise
 
 def sparsity(mask: MethodMask, name: str) -> float:
     """The fraction of a group's units that is pruned."""
-    return 1 - mask.packed.kept[name] / mask.packed.units(name)
+    return 1 - mask.packed.kept_units[name] / mask.packed.units(name)
 
 
 def profile(masks: Sequence[MethodMask]) -> dict[Location, Summary]:
     """The sparsity of each group over some masks, by its location."""
     values: dict[Location, list[float]] = {}
     for mask in masks:
-        for name, location in mask.places.items():
+        for name, location in mask.locations.items():
             values.setdefault(location, []).append(sparsity(mask, name))
     return {location: summarise(numbers) for location, numbers in values.items()}
 
@@ -44,7 +44,7 @@ class Head:
 def heads(mask: MethodMask) -> Iterator[Head]:
     """Every head of a mask. Yields none if neurons are pruned, or if the number of heads is unknown."""
     if mask.unit == "head":
-        for name, location in mask.places.items():
+        for name, location in mask.locations.items():
             for head, keep in enumerate(mask.packed.group(name).tolist()):
                 yield Head(location.layer, head, 1, int(keep), not keep)
     elif mask.unit == "weight" and mask.heads:
@@ -52,7 +52,7 @@ def heads(mask: MethodMask) -> Iterator[Head]:
 
 
 def _heads_of_weights(mask: MethodMask) -> Iterator[Head]:
-    names = {(location.layer, location.matrix): name for name, location in mask.places.items()}
+    names = {(location.layer, location.matrix): name for name, location in mask.locations.items()}
     for layer in sorted({layer for layer, matrix in names if matrix == "value"}):
         by_head = {part: _split(mask, names[layer, part], axis=0) for part in ("query", "key", "value")}
         by_head["attention_output"] = _split(mask, names[layer, "attention_output"], axis=1)

@@ -63,5 +63,5 @@ def _lines(grid: Grid) -> Iterator[dict[str, Any]]:
 
 
 def _key(row: Row) -> tuple[str, str, str, int]:
-    """What the score of a mask and that of the target's own mask have in common."""
+    """The fields that describe the score of a mask as well as the score of the target's own mask."""
     return row.cell.task, row.evaluation, row.metric, row.cell.seed

@@ -58,8 +58,8 @@ def ask(
 
 
 def make_plan(suite: Suite, question: Question, registry: Registry) -> Plan:
-    wanted = replace(suite, tasks=question.masks)
-    return plan_transfer(experiments(wanted, registry), question, registry, location(suite))
+    sources = replace(suite, tasks=question.masks)
+    return plan_transfer(experiments(sources, registry), question, registry, location(suite))
 
 
 def dry_run(suite: Suite, question: Question, registry: Registry, options: RunOptions, console: Console) -> None:

@@ -68,7 +68,7 @@ def pack(rows: Mapping[str, Sequence[Row]], store: Store, registry: Registry) ->
     """The bundle of the cells of `rows`, given by kind of plan.
 
     Raises PrunebenchError if a record, its predictions or a mask is missing, or if the code of a strategy that made a
-    record is not known any more.
+    record is no longer known.
     """
     plans, cells = _collect_cells(rows)
     records, reasons = _read_records(cells, store)

@@ -38,8 +38,8 @@ Line = TypeVar("Line", bound=_WithKey)
 class Bundle:
     """The content of a bundle; `plans`, `fetch` and `failures` are those of a store.
 
-    `lines`, `masks` and `reasons` (of failures) are by key, `arrays` by the name of their file. `sha256` is that of the
-    whole file.
+    `lines`, `masks` and `reasons` (of failures) are by key, `arrays` by the name of their file. `sha256` is the digest
+    of the whole file.
     """
 
     manifest: Manifest

@@ -94,9 +94,11 @@ def _add_to_verdict(comparisons: Sequence[Comparison], verdict: Verdict, toleran
     verdict.wrong += [fault] if fault else []
     exact = sum(comparison.exact for comparison in comparisons)
     if exact:
-        verdict.held.append(f"{exact} records were made again bit for bit: the same hardware, threads and versions")
+        verdict.confirmed.append(
+            f"{exact} records were made again bit for bit: the same hardware, threads and versions"
+        )
     if exact < len(comparisons):
-        verdict.held.append(
+        verdict.confirmed.append(
             f"{len(comparisons) - exact} records were made again on other hardware, threads or versions: their counts"
             f" are the same, and their scores at most {largest:.4f} away, half of them at most {median:.4f}"
         )

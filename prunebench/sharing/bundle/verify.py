@@ -18,7 +18,7 @@ from prunebench.store.schema import Source
 
 @dataclass
 class Verdict:
-    """Sentences about a bundle: what is `wrong` (it is then refused), `notes`, and what was checked and `held`.
+    """Sentences about a bundle: what is `wrong` (it is then refused), `notes`, and what was checked and `confirmed`.
 
     `without_data` gives the reason for each task whose metrics were not recomputed. `trees` are those of its plans.
     """
@@ -26,7 +26,7 @@ class Verdict:
     trees: Trees
     wrong: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    held: list[str] = field(default_factory=list)
+    confirmed: list[str] = field(default_factory=list)
     without_data: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -54,7 +54,7 @@ def verify(bundle: Bundle, registry: Registry, glue_dir: str | None = None) -> V
         *checks.find_failed_checks(bundle),
         *_version_notes(bundle, registry),
     ]
-    verdict.held += _passed_checks(bundle, len(trees.nodes), metrics.records)
+    verdict.confirmed += _passed_checks(bundle, len(trees.nodes), metrics.records)
     return verdict
 
 
@@ -69,9 +69,9 @@ def _passed_checks(bundle: Bundle, phases: int, recomputed: int) -> Iterator[str
 
 def _version_notes(bundle: Bundle, registry: Registry) -> Iterator[str]:
     """What made the bundle and is not installed here in the same version."""
-    here = f"engine {ENGINE}"
-    for engine in (code for code in bundle.manifest.summary.code if code.partition(",")[0] != here):
-        yield f"made by {engine}, while this is {here}: keys are checked all the same, a rerun may differ"
+    current = f"engine {ENGINE}"
+    for engine in (code for code in bundle.manifest.summary.code if code.partition(",")[0] != current):
+        yield f"made by {engine}, while this is {current}: keys are checked all the same, a rerun may differ"
     installed = set(checks.installed_methods(bundle, registry))
     for label in bundle.manifest.summary.strategies:
         if label not in installed and any(cell.label == label and not cell.mask_from for cell in bundle.cells):

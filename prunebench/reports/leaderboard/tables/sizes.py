@@ -1,4 +1,4 @@
-"""What is left of the model, what the methods cost, and how fast the models predict."""
+"""The sizes of the pruned models, the costs of the methods, and how fast the models predict."""
 
 from __future__ import annotations
 
