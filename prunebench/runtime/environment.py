@@ -9,8 +9,9 @@ import platform
 from prunebench.runtime.devices import cores, cpu_flags, cpu_info
 
 
+@functools.cache
 def version() -> str:
-    """The version of the installed prunebench."""
+    """The version of the installed prunebench, read once: a process that gives up its rights may not read it later."""
     return importlib.metadata.version("prunebench")
 
 
