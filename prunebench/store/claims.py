@@ -154,8 +154,10 @@ class RunClaims:
         """The other runs that are alive. The file of a run that was silent for a day is removed."""
         # The temporary file of a run that is being written may be among them.
         names = [name for name in self._backend.names("runs") if name.endswith(".json") and name != self._name]
+        files = self._backend.read_all(names)
+        self._last = {name: last for name, last in self._last.items() if name in files}
         alive = []
-        for name, data in self._backend.read_all(names).items():
+        for name, data in files.items():
             with contextlib.suppress(ValueError, KeyError, TypeError):
                 run = _Run.parse(name, data)
                 if self._is_alive(run):

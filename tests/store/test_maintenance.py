@@ -265,6 +265,16 @@ def test_a_run_with_another_clock_gets_the_time_for_a_heartbeat(store, lab, monk
         collect(store)
 
 
+def test_a_run_that_has_ended_is_not_waited_for(store, monkeypatch):
+    pauses = []
+    monkeypatch.setattr(claims.RunClaims, "pause", lambda self, seconds: pauses.append(seconds))
+    with store.claims() as running:
+        with store.claims():
+            assert not running.is_alone()
+        assert running.is_alone()
+    assert pauses == []
+
+
 def test_a_plan_that_cannot_be_read_stops_it(store, lab):
     lab.write("plans/0123.json", b"{")
     before = sorted(lab.names())
