@@ -403,7 +403,9 @@ def test_the_first_record_wins_and_a_difference_is_reported(store, lab, tmp_path
     score = dense.evaluations["validation"]
     changed = score.model_copy(update={"metrics": {"accuracy": score.metrics["accuracy"] / 2}})
     for record in records.values():
-        update = {"seconds": {"train": 9.0}, "environment": {"hardware": "another"}}
+        model = record.experiment.model.model_copy(update={"name": "another/path"})
+        experiment = record.experiment.model_copy(update={"model": model})
+        update = {"seconds": {"train": 9.0}, "environment": {"hardware": "another"}, "experiment": experiment}
         if record is dense:
             update |= {"evaluations": {"validation": changed}, "loss": 9.0}
         other.add_record(record.model_copy(update=update), b"")
