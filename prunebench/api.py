@@ -12,8 +12,8 @@ The command line calls these functions.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from prunebench.hooks.notebook import plugin_file
 from prunebench.hooks.registry import Registry
 from prunebench.planning import experiment
 from prunebench.planning import suite as suites
-from prunebench.planning.graph import Plan
+from prunebench.planning.graph import Node, Plan
 from prunebench.recipes.options import label
 from prunebench.reports.views import Results as Results
 from prunebench.results.filters import choose_plans
@@ -73,22 +73,16 @@ def run(
     `progress=False` is silent. Raises PrunebenchError, in one line, for whatever the caller can mend.
     """
     console = progress if isinstance(progress, Console) else Console(quiet=not progress, stderr=True)
-    names, files = _strategies(strategies)
-    registry = Registry([*plugins, *files])
-    resources = resources or Resources()
-    executor_spec(resources, registry)
     Store.view(store)
-    resolved = suites.resolve(suite, {**options, "strategies": names}, registry)
-    if resolved.doc:
-        console.say(f"Suite {resolved.name}: {resolved.doc}")
-    plan = experiment.plan(resolved, registry)
-    keep = {cell.leaf for cell in plan.cells} if keep_models else ()
+    planned = _plan(suite, strategies, plugins, resources, options, console)
     run_options = RunOptions(
-        str(store), resources, retry_failed, checkpoint_minutes, command or _command(suite, names, options)
+        str(store), planned.resources, retry_failed, checkpoint_minutes, command or _command(suite, planned, options)
     )
-    result = execute(plan, resolved, registry, run_options, console, RUN, keep)
+    result = execute(
+        planned.plan, planned.suite, planned.registry, run_options, console, RUN, planned.leaves if keep_models else ()
+    )
     rows = load_rows([StoredPlan(cells=result.cells)], result.store)
-    return Results(rows, result.store, registry, result)
+    return Results(rows, result.store, planned.registry, result)
 
 
 def plan(
@@ -104,29 +98,24 @@ def plan(
     **options: Any,
 ) -> Preview:
     """What `run` with the same arguments would train, share, take from the store, and cost. Writes nothing."""
-    names, files = _strategies(strategies)
-    registry = Registry([*plugins, *files])
-    resources = resources or Resources()
-    executor_spec(resources, registry)
-    resolved = suites.resolve(suite, {**options, "strategies": names}, registry)
     recorder = console or Recorder()
-    if resolved.doc:
-        recorder.say(f"Suite {resolved.name}: {resolved.doc}")
-    result = experiment.plan(resolved, registry)
-    keep = {cell.leaf for cell in result.cells} if keep_models else ()
-    run_options = RunOptions(str(store), resources, retry_failed)
-    is_left = preview(result, resolved, registry, run_options, recorder, keep)
-    return Preview(result, "\n".join(recorder.lines) if isinstance(recorder, Recorder) else "", is_left)
+    planned = _plan(suite, strategies, plugins, resources, options, recorder)
+    is_left = preview(
+        planned.plan,
+        planned.suite,
+        planned.registry,
+        RunOptions(str(store), planned.resources, retry_failed),
+        recorder,
+        planned.leaves if keep_models else (),
+    )
+    return Preview(planned.plan, "\n".join(recorder.lines) if isinstance(recorder, Recorder) else "", is_left)
 
 
+@dataclass(frozen=True)
 class Recorder(Console):
     """Keeps what a console would print."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        object.__setattr__(self, "lines", [])
-
-    lines: list[str]
+    lines: list[str] = field(default_factory=list)
 
     def say(self, text: str) -> None:
         self.lines.append(text)
@@ -146,15 +135,49 @@ def load(
     From a store they are those of the last run, of all runs of `suite`, or `everything`; from a bundle all, or those
     of `suite`.
     """
-    reader = source if isinstance(source, Bundle) else _open(source)
+    reader = source if isinstance(source, Bundle) else open_source(source)
     plans = choose_plans(reader.plans(), suite, everything or isinstance(reader, Bundle))
     with without_collection():
         return Results(load_rows(plans, reader), reader, Registry(plugins))
 
 
-def _open(source: str | Path) -> Store | Bundle:
+def open_source(source: str | Path) -> Store | Bundle:
+    """Open a store, or a bundle where `source` is a zip file."""
     path = Path(source)
     return open_bundle(path) if path.suffix == ".zip" and not path.is_dir() else Store.open(source)
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """A plan, and what the arguments of `run` and `plan` became on the way to it; `strategies` are their names."""
+
+    plan: Plan
+    suite: suites.Suite
+    registry: Registry
+    resources: Resources
+    strategies: list[str] | str | None
+
+    @property
+    def leaves(self) -> set[Node]:
+        return {cell.leaf for cell in self.plan.cells}
+
+
+def _plan(
+    suite: str | None,
+    strategies: Strategies,
+    plugins: Sequence[str | Path],
+    resources: Resources | None,
+    options: Mapping[str, Any],
+    console: Console,
+) -> _Planned:
+    names, files = _strategies(strategies)
+    registry = Registry([*plugins, *files])
+    resources = resources or Resources()
+    executor_spec(resources, registry)
+    resolved = suites.resolve(suite, {**options, "strategies": names}, registry)
+    if resolved.doc:
+        console.say(f"Suite {resolved.name}: {resolved.doc}")
+    return _Planned(experiment.plan(resolved, registry), resolved, registry, resources, names)
 
 
 def _strategies(strategies: Strategies) -> tuple[list[str] | str | None, list[Path]]:
@@ -176,9 +199,9 @@ def _strategies(strategies: Strategies) -> tuple[list[str] | str | None, list[Pa
     return names, list(files.values())
 
 
-def _command(suite: str | None, names: Any, options: dict[str, Any]) -> str:
+def _command(suite: str | None, planned: _Planned, options: Mapping[str, Any]) -> str:
     """The call as text, which pages show."""
     words = [repr(suite)] if suite else []
-    words += [f"strategies={names!r}"] if names is not None else []
+    words += [f"strategies={planned.strategies!r}"] if planned.strategies is not None else []
     words += [f"{name}={value!r}" for name, value in options.items() if value is not None]
     return f"prunebench.run({', '.join(words)})"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from prunebench.cli.complaints import complain
 from prunebench.cli.options import store_option, suite_argument
 from prunebench.cli.selecting import filter_options, select_cells
 from prunebench.errors import PrunebenchError
@@ -17,9 +17,6 @@ from prunebench.runtime.progress import plural
 if TYPE_CHECKING:
     from prunebench.store.contents import Overview
     from prunebench.store.store import Store
-
-# Complaints beyond this number are only counted.
-LIMIT = 20
 
 dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would go, and remove nothing.")
 
@@ -41,7 +38,7 @@ def ls(store: str) -> None:
 
     target = Store.open(store)
     result = overview(target)
-    _warn(target.complaints)
+    complain(target.complaints)
     click.echo("\n".join(_lines(target, result)))
 
 
@@ -56,8 +53,7 @@ def rm(suite: str | None, store: str, everything: bool, yes: bool, dry_run: bool
     """Remove results.
 
     The cells that the options name are removed from the runs of SUITE, or from all runs; with only other strategies
-    named, dense cells stay.
-    Removed cells leave their plans, and records and masks go that no other cell refers to.
+    named, dense cells stay. Removed cells leave their plans, and records and masks go that no other cell refers to.
     """
     from prunebench.store import maintenance
     from prunebench.store.store import Store
@@ -76,7 +72,7 @@ def rm(suite: str | None, store: str, everything: bool, yes: bool, dry_run: bool
         return
     with maintenance.exclusive(target) as claims:
         removal = maintenance.removal(target, plans, cells)
-        _warn(target.complaints)
+        complain(target.complaints)
         text = f"{number} of {target.name}; {removal}"
         if not yes and not _confirmed(f"Remove {text}?"):
             click.echo("Nothing is removed")
@@ -104,7 +100,7 @@ def gc(store: str, dry_run: bool) -> None:
         with maintenance.exclusive(target) as claims:
             removal = maintenance.garbage(target)
             maintenance.apply(target, removal, claims)
-    _warn(target.complaints)
+    complain(target.complaints)
     if removal:
         click.echo(f"{'Would go' if dry_run else 'Removed'}: {removal}")
     else:
@@ -122,22 +118,20 @@ def merge(other: str, store: str) -> None:
     Runs, records with their logits, masks and failures. Where both have a record of one result, that of this store
     stays, and a difference is reported. A bundle has predictions in place of logits, and neither masks nor weights.
     """
+    from prunebench import api
     from prunebench.store import merging
     from prunebench.store.store import Store
 
-    if Path(other).suffix == ".zip":
-        from prunebench.sharing.bundle.reader import open_bundle
-
-        bundle = open_bundle(Path(other))
-        kinds = dict.fromkeys(plan.kind for plan in bundle.manifest.plans)
-        plans = [plan for kind in kinds for plan in bundle.plans(kind)]
-        result = merging.merge_bundle(Store.create(store), bundle, plans)
-    else:
-        source = Store.open(other)
+    source = api.open_source(other)
+    if isinstance(source, Store):
         result = merging.merge_store(Store.create(store), source)
-    _warn([*result.damaged, *result.differing])
+    else:
+        kinds = dict.fromkeys(plan.kind for plan in source.manifest.plans)
+        plans = [plan for kind in kinds for plan in source.plans(kind)]
+        result = merging.merge_bundle(Store.create(store), source, plans)
+    complain([*result.damaged, *result.differing])
     click.echo(f"Merged into {store}: {result}")
-    if Path(other).suffix == ".zip" and result.added["records"]:
+    if not isinstance(source, Store) and result.added["records"]:
         click.echo(
             "The bundle gave scores and predictions, but no masks or weights:"
             " `prunebench masks` and `prunebench bundle` need a run that makes these again"
@@ -149,14 +143,6 @@ def _confirmed(question: str) -> bool:
     if not sys.stdin.isatty():
         raise PrunebenchError("a removal needs a confirmation", "expected a terminal, or --yes")
     return click.confirm(question)
-
-
-def _warn(lines: Iterable[str]) -> None:
-    complaints = list(lines)
-    for line in complaints[:LIMIT]:
-        click.echo(line, err=True)
-    if len(complaints) > LIMIT:
-        click.echo(f"and {len(complaints) - LIMIT} more", err=True)
 
 
 def _lines(store: Store, result: Overview) -> Iterable[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from prunebench.cli.complaints import complain
 from prunebench.cli.options import plugin_option, registry_of
 from prunebench.errors import PrunebenchError
 from prunebench.sharing.bundle.archive import printable
@@ -14,9 +15,6 @@ from prunebench.sharing.bundle.archive import printable
 if TYPE_CHECKING:
     from prunebench.sharing.bundle.reader import Bundle
     from prunebench.sharing.bundle.verify import Verdict
-
-# Complaints beyond this number are only counted.
-LIMIT = 20
 
 
 @click.command()
@@ -99,7 +97,4 @@ def _say(verdict: Verdict) -> None:
         click.echo(printable(f"not recomputed: the metrics of {task}: {reason}"), err=True)
     for line in verdict.notes:
         click.echo(f"note: {printable(line)}", err=True)
-    for line in verdict.wrong[:LIMIT]:
-        click.echo(f"wrong: {printable(line)}", err=True)
-    if len(verdict.wrong) > LIMIT:
-        click.echo(f"wrong: and {len(verdict.wrong) - LIMIT} more", err=True)
+    complain([printable(line) for line in verdict.wrong], "wrong: ")

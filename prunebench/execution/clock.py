@@ -19,7 +19,6 @@ from dataclasses import dataclass
 
 from prunebench.planning.jobs import Job
 from prunebench.store.schema import SECONDS, Experiment, Record
-from prunebench.store.store import Store
 
 # Trainings of experiments that agree in these take about as long.
 Pace = tuple[str, str, str, str]
@@ -82,13 +81,6 @@ class Clock:
         self.measured: dict[Pace, list[float]] = defaultdict(list)
         self.waiting = {job for job in jobs if job.trains}
         self.running: dict[Job, float] = {}
-
-    @classmethod
-    def of(
-        cls, jobs: Iterable[Job], store: Store, slots: int = 1, guess: Callable[[Experiment], float] | None = None
-    ) -> Clock:
-        """The clock of a run on `store`, whose records tell how long trainings took."""
-        return cls(jobs, expected_seconds(store.records()), slots, guess)
 
     def start(self, job: Job) -> None:
         if job.trains:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from prunebench.errors import PrunebenchError
 from prunebench.execution import scheduler
-from prunebench.execution.clock import Clock, guess_seconds
+from prunebench.execution.clock import Clock, expected_seconds, guess_seconds
 from prunebench.execution.display import Console
 from prunebench.execution.executors.resources import Resources, make_executor, request_for
 from prunebench.hooks.registry import Registry
@@ -87,9 +87,9 @@ def execute(
         return RunResult(store, cells, scheduler.Report(), failed)
     request = request_for(options.resources, suite.model, suite.device, registry, len(todo))
     console.say(f"At a time:     {plural(request.jobs, 'job')}")
-    guess = _guess(suite, registry)
-    _say_cost(Clock.of(todo, store, request.jobs, guess), console)
-    dispatch = scheduler.Dispatch(plan.where, registry.files, request.jobs, options.checkpoint_minutes, guess)
+    earlier, guess = expected_seconds(store.records()), _guess(suite, registry)
+    _say_cost(Clock(todo, earlier, request.jobs, guess), console)
+    dispatch = scheduler.Dispatch(plan.where, registry.files, request.jobs, options.checkpoint_minutes, earlier, guess)
     report = scheduler.Report()
     for _ in range(ATTEMPTS):
         with make_executor(options.resources, request, registry) as executor, console.watch(todo) as display:
@@ -119,7 +119,7 @@ def preview(
         console.say(f"Nothing is left to run: {rest} is in {options.store}")
         return False
     slots = request_for(options.resources, suite.model, suite.device, registry, len(todo)).jobs
-    _say_cost(Clock.of(todo, store, slots, _guess(suite, registry)), console)
+    _say_cost(Clock(todo, expected_seconds(store.records()), slots, _guess(suite, registry)), console)
     return True
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from prunebench.errors import PrunebenchError
-from prunebench.execution.clock import Clock, Estimate
+from prunebench.execution.clock import Clock, Estimate, Pace
 from prunebench.execution.executors.base import ATTEMPTS, WorkersDied
 from prunebench.planning.graph import Node
 from prunebench.planning.jobs import RESULTS, Failure, Job, describe, split, stagger
@@ -72,13 +72,14 @@ def work(job: dict[str, Any], store: str) -> list[Failure]:
 class Dispatch:
     """How jobs are handed out: where model and data lie, plugin files, jobs at a time, minutes between checkpoints.
 
-    `guess` gives the seconds of a training that nothing is known of yet.
+    `earlier` are the seconds of a training in earlier runs, and `guess` gives them where there are none.
     """
 
     where: Location
     plugins: tuple[str, ...] = ()
     slots: int = 1
     checkpoint_minutes: float | None = None
+    earlier: Mapping[Pace, float] = field(default_factory=dict)
     guess: Callable[[Experiment], float] | None = None
 
 
@@ -90,7 +91,7 @@ def run(jobs: list[Job], executor: Executor, store: Store, display: Display, dis
     plugins = [(path, Path(path).read_text(encoding="utf-8")) for path in dispatch.plugins]
     running: dict[Future[Any], tuple[Job, float]] = {}
     with progress.temporary_listener(display.moment), store.claims() as claims:
-        clock = Clock.of(jobs, store, dispatch.slots, dispatch.guess)
+        clock = Clock(jobs, dispatch.earlier, dispatch.slots, dispatch.guess)
         queue = _Queue(stagger(jobs, claims.earlier, claims.runs), store, display, clock, claims)
         while queue.waiting or running:
             while len(running) < dispatch.slots and (job := queue.next_ready(_keys(running))):

@@ -82,7 +82,7 @@ def _source(value: Any) -> str:
             continue  # dataclass creates some methods without a source
         for node in ast.walk(ast.parse("".join(lines))):
             if isinstance(node, ast.ClassDef) and node.name == value.__name__:
-                first = min(node.lineno, *(decorator.lineno for decorator in node.decorator_list), node.lineno)
+                first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
                 if first <= function.__code__.co_firstlineno <= (node.end_lineno or first):
                     return "".join(lines[first - 1 : node.end_lineno])
     raise OSError(f"no method of {value.__name__} has a source")

@@ -23,7 +23,7 @@ class Architecture:
         pooler: the Linear of the pooler, below the base model, or "" if the family's classifier has none.
         after_attention: the first module of a layer after which tokens no longer interact, below the layer. Naming it
             asserts that the classifier reads the first token only: in training the last layer then computes the rest
-            for that token alone (`fast.first_token`). Leave it "" if unsure.
+            for that token alone (`models.fast.first_token`). Leave it "" if unsure.
         positions_after_padding: whether positions start after the padding token's index, as in RoBERTa, so that the
             first ones are never used.
         examples: well-known models of the hub, for suggestions when a name is misspelt.

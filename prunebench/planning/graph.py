@@ -137,7 +137,6 @@ class PlannedCell:
     def to_cell(self) -> Cell:
         """The cell as a store keeps it."""
         experiment = self.leaf.experiment
-        lineage = self.leaf.lineage()
         return Cell(
             **vars(self.method),
             task=experiment.task,
@@ -148,20 +147,16 @@ class PlannedCell:
             sparsity=self.sparsity,
             seed=experiment.seed,
             key=self.leaf.key,
-            trainings=tuple(node.key for node in lineage if isinstance(node.phase, Train)),
+            trainings=tuple(node.key for node in self.leaf.lineage() if isinstance(node.phase, Train)),
             setting=experiment.setting,
-            mask=_mask_key(lineage),
+            mask=mask_key(self.leaf),
             mask_from=self.mask_from,
         )
 
 
 def mask_key(leaf: Node) -> str:
     """The key of the node's mask in a store; "" where it has none, or a random one, which is drawn again."""
-    return _mask_key(leaf.lineage())
-
-
-def _mask_key(lineage: list[Node]) -> str:
-    for node in reversed(lineage):
+    for node in reversed(leaf.lineage()):
         if isinstance(node.phase, Shuffle):
             break
         if node.strategy:

@@ -216,8 +216,8 @@ class Comparison:
 def plot(rows: Sequence[Row], task: str | None = None, metric: str | None = None, track: str | None = None) -> Axes:
     """Score against sparsity: every method's mean with a band of one standard deviation, every seed, and dense.
 
-    It takes the first task, metric and track unless others are named. The figure belongs to pyplot; a
-    notebook shows it.
+    It takes the first task, metric and track unless others are named. The figure belongs to pyplot, so that a notebook
+    shows it.
     """
     import matplotlib.pyplot as plt
 
@@ -247,5 +247,4 @@ def _choose(kind: str, name: str | None, known: Collection[str]) -> str:
 
 
 def _names(value: str | Iterable[str]) -> tuple[str, ...]:
-
     return tuple(split_list(value)) if isinstance(value, str) else tuple(value)

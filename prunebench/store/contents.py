@@ -41,6 +41,11 @@ def key_of(name: str) -> str:
     return name.rpartition("/")[2].rpartition(".")[0]
 
 
+def names_of(store: Store, kind: str) -> list[str]:
+    """The names of a store's files of this kind: neither temporary nor damaged ones, nor files of others."""
+    return [name for name in store.backend.names(kind) if kind_of(name) == kind]
+
+
 @dataclass(frozen=True)
 class Overview:
     """What a store holds: its plans with the states of their cells, and for each kind of file the number and bytes.

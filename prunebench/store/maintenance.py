@@ -18,7 +18,7 @@ from prunebench.runtime.progress import plural
 from prunebench.store import serialization
 from prunebench.store.backends import STALE_SECONDS, FileInfo
 from prunebench.store.claims import RunClaims
-from prunebench.store.contents import WORDS, key_of, kind_of, size_text
+from prunebench.store.contents import WORDS, key_of, kind_of, names_of, size_text
 from prunebench.store.schema import Cell, Failure, Record, StoredPlan, StrategyCode, WeightsRef, digest
 from prunebench.store.serialization import Damaged
 from prunebench.store.store import Store, file_name, logits_file
@@ -26,9 +26,8 @@ from prunebench.store.store import Store, file_name, logits_file
 
 def read_plans(store: Store) -> dict[str, StoredPlan]:
     """Every plan by its file. Raises PrunebenchError for one that cannot be read, because what it needs is unknown."""
-    names = [name for name in store.backend.names("plans") if kind_of(name) == "plans"]
     plans = {}
-    for name, data in store.backend.read_all(names).items():
+    for name, data in store.backend.read_all(names_of(store, "plans")).items():
         try:
             plans[name] = serialization.parse_plan(data)
         except Damaged as error:
@@ -215,7 +214,7 @@ def _check_alone(store: Store, claims: RunClaims) -> None:
 def apply(store: Store, removed: Removal, claims: RunClaims) -> None:
     """Carry out a removal. Raises PrunebenchError if another run has begun or stored a plan since it was made."""
     _check_alone(store, claims)
-    if {name for name in store.backend.names("plans") if kind_of(name) == "plans"} != removed.known_plans:
+    if {*names_of(store, "plans")} != removed.known_plans:
         raise PrunebenchError(f"the store {store.name!r} has changed in between", "give the same command again")
     # Plans first: a file that is left over after a crash is garbage, and a plan without its records would be planned
     # again.

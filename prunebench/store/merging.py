@@ -14,7 +14,7 @@ from prunebench.errors import PrunebenchError
 from prunebench.runtime.progress import plural
 from prunebench.store import serialization
 from prunebench.store.backends import LocalBackend
-from prunebench.store.contents import WORDS, key_of, kind_of
+from prunebench.store.contents import WORDS, key_of, names_of
 from prunebench.store.schema import Failure, Record, StoredPlan
 from prunebench.store.serialization import Damaged
 from prunebench.store.store import SUFFIX, Store, file_name, logits_file
@@ -61,19 +61,19 @@ def merge_store(store: Store, other: Store) -> Merge:
     if _location(store) == _location(other):
         raise PrunebenchError(f"{other.name!r} is the store itself", "expected another store, or a bundle")
     merge = Merge()
-    for data in _read(other, "plans").values():
+    for data in other.backend.read_all(names_of(other, "plans")).values():
         try:
             _add_plan(store, serialization.parse_plan(data), merge)
         except Damaged as error:
             merge.damaged.append(f"a plan of {other.name} {error}")
     _copy_records(store, other, merge)
-    present = {*store.backend.names("masks")}
-    for name in other.backend.names("masks"):
-        if kind_of(name) == "masks" and name not in present:
+    present = {*names_of(store, "masks")}
+    for name in names_of(other, "masks"):
+        if name not in present:
             store.backend.write(name, other.backend.read(name))
             merge.added["masks"] += 1
     failures = []
-    for name, data in _read(other, "failures").items():
+    for name, data in other.backend.read_all(names_of(other, "failures")).items():
         try:
             failures.append(Failure.model_validate_json(data))
         except ValidationError:
@@ -104,10 +104,6 @@ def merge_bundle(store: Store, bundle: Bundle, plans: Iterable[StoredPlan]) -> M
 def _location(store: Store) -> str:
     backend = store.backend
     return os.path.realpath(backend.folder) if isinstance(backend, LocalBackend) else backend.url
-
-
-def _read(store: Store, kind: str) -> dict[str, bytes]:
-    return store.backend.read_all([name for name in store.backend.names(kind) if kind_of(name) == kind])
 
 
 def _add_plan(store: Store, plan: StoredPlan, merge: Merge) -> None:

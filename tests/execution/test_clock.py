@@ -85,8 +85,8 @@ def test_what_a_job_has_run_for_is_not_left():
 
 def test_seconds_of_this_run_count_before_those_of_earlier_runs_and_a_guess_comes_last():
     todo = [job("rte"), job("rte"), job("mrpc")]
-    store = SimpleNamespace(records=lambda: iter([record("rte", train=100.0)]))
-    clock = Clock.of(todo, store, guess=lambda experiment: 7.0)
+    earlier = [record("rte", train=100.0)]
+    clock = Clock(todo, expected_seconds(earlier), guess=lambda experiment: 7.0)
     assert clock.left() == Estimate(200.0 + 7.0, guessed=True)
     assert clock.finish(todo[0], 10.0) == Estimate(10.0 + 7.0, guessed=True)
     assert clock.finish(todo[2], 5.0) == Estimate(10.0)

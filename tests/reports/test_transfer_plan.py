@@ -6,29 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reports.transfer_grid import TASKS, question
+from samples import EXPERIMENT
 
-from prunebench import Protocol, PrunebenchError, Train
+from prunebench import PrunebenchError, Train
 from prunebench.hooks.registry import Registry
 from prunebench.planning import counting, jobs
 from prunebench.planning.compile import compile_plan
 from prunebench.planning.transfer import plan_transfer
 from prunebench.recipes.phases import Adopt
 from prunebench.reports.transfer import default_controls
-from prunebench.store.schema import Experiment, Location
-
-EXPERIMENT = Experiment(
-    task="rte",
-    code="engine 1",
-    data="d",
-    sizes={"train": 10},
-    model={"name": "m", "revision": "", "fingerprint": "f", "family": "bert"},
-    protocol=Protocol().to_json(),
-    protocol_label="glue-1",
-    seed=0,
-    precision="fp32",
-    device="cpu",
-    prunable="encoder",
-)
+from prunebench.store.schema import Location
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from commands import call
 
-from prunebench.cli import verify as command
+from prunebench.cli.complaints import LIMIT
 from prunebench.execution.executors.local import SerialExecutor
 from prunebench.sharing.bundle import archive, predictions, reader, rerun, retrain
 from prunebench.store.schema import text
@@ -269,7 +269,7 @@ def test_many_faults_are_not_all_listed(bundle, tiny_glue, tmp_path):
 
     path = forge(bundle, tmp_path / "b.zip", change)
     status, out, err = call("verify", path, "--glue-dir", tiny_glue)
-    assert status == 2 and err.count("\nwrong: ") + err.startswith("wrong: ") == command.LIMIT + 1
+    assert status == 2 and err.count("\nwrong: ") + err.startswith("wrong: ") == LIMIT + 1
     assert re.search(r"wrong: and \d+ more\nprunebench: b.zip is refused: \d+ things are wrong in it", err)
     assert "holds:" not in out.replace("holds:    ", "")
 
