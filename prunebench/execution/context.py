@@ -90,11 +90,11 @@ class Context:
         named = dict(self._subject.model.named_parameters())
         parameters = [named[name] for name in self._subject.prunable]
         sums = [torch.zeros_like(parameter) for parameter in parameters]
-        examples = 0
+        number = 0
         for loss, count in self._losses(examples):
             torch._foreach_add_(sums, torch.autograd.grad(loss * count, parameters))
-            examples += count
-        return {name: total / examples for name, total in zip(self._subject.prunable, sums, strict=True)}
+            number += count
+        return {name: total / number for name, total in zip(self._subject.prunable, sums, strict=True)}
 
     def gate_gradients(self, examples: int | None = None) -> dict[str, Tensor]:
         """∂L/∂ξ for a gate ξ = 1 on the output of each head (or neuron), for each training example by itself.
