@@ -48,7 +48,7 @@ class Backend(Protocol):
         """Whether nothing is here, temporary files of killed writers aside."""
 
     def names(self, folder: str) -> list[str]:
-        """The names of all files below that folder, sorted."""
+        """The names of all files below that folder, sorted, temporary ones aside."""
 
     def files(self) -> dict[str, FileInfo]:
         """Every file by name, sorted, temporary and damaged ones too."""
@@ -120,6 +120,9 @@ class LocalBackend:
             return not self.folder.is_dir() or all(path.name.startswith(PART) for path in self.folder.iterdir())
 
     def names(self, folder: str) -> list[str]:
+        return [name for name in self._walk(folder) if not is_temporary(name)]
+
+    def _walk(self, folder: str) -> list[str]:
         names = [
             Path(above, file).relative_to(self.folder).as_posix()
             for above, _, files in os.walk(self.folder / folder)
@@ -129,7 +132,7 @@ class LocalBackend:
 
     def files(self) -> dict[str, FileInfo]:
         files, now = {}, time.time()
-        for name in self.names(""):
+        for name in self._walk(""):
             with contextlib.suppress(FileNotFoundError):
                 stat = (self.folder / name).stat()
                 files[name] = FileInfo(stat.st_size, now - stat.st_mtime)
@@ -201,6 +204,11 @@ class LocalBackend:
                 f"cannot write to the store {self.url!r}: {reasons[error.errno]}",
                 "what is stored is safe; the same command with --retry-failed goes on from there",
             ) from error
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file is being written, or its writer was killed."""
+    return name.rpartition("/")[2].startswith(PART)
 
 
 def damaged_name(name: str) -> str:

@@ -152,7 +152,6 @@ class RunClaims:
 
     def _others(self) -> list[_Run]:
         """The other runs that are alive. The file of a run that was silent for a day is removed."""
-        # The temporary file of a run that is being written may be among them.
         names = [name for name in self._backend.names("runs") if name.endswith(".json") and name != self._name]
         files = self._backend.read_all(names)
         self._last = {name: last for name, last in self._last.items() if name in files}

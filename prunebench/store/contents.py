@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from prunebench.store.backends import PART
+from prunebench.store.backends import is_temporary
 from prunebench.store.schema import Cell, StoredPlan
 from prunebench.store.store import SUFFIX, Store
 
@@ -26,7 +26,7 @@ WORDS = {
 def kind_of(name: str) -> str:
     """What a file of a store is, by its name: a kind of `WORDS`, or "" for the head and for files of others."""
     folder, _, base = name.rpartition("/")
-    if base.startswith(PART):
+    if is_temporary(name):
         return "temporary"
     if base.endswith(DAMAGED):
         return "damaged"
@@ -42,7 +42,7 @@ def key_of(name: str) -> str:
 
 
 def names_of(store: Store, kind: str) -> list[str]:
-    """The names of a store's files of this kind: neither temporary nor damaged ones, nor files of others."""
+    """The names of a store's files of this kind: neither damaged ones nor files of others."""
     return [name for name in store.backend.names(kind) if kind_of(name) == kind]
 
 

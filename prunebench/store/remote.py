@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from prunebench.errors import PrunebenchError
-from prunebench.store.backends import PART, FileInfo, StoreError, damaged_name
+from prunebench.store.backends import PART, FileInfo, StoreError, damaged_name, is_temporary
 
 # Python's own errors that fsspec's drivers raise, beside errors of their own.
 _DRIVER_ERRORS = (OSError, ValueError, NotImplementedError)
@@ -61,7 +61,7 @@ class RemoteBackend:
                 paths = self._fresh().ls(self.root, detail=False)
             except FileNotFoundError:
                 return True
-        return all(name.startswith(PART) for name in self._names(paths))
+        return all(map(is_temporary, self._names(paths)))
 
     def names(self, folder: str) -> list[str]:
         with self._errors_explained():
@@ -69,7 +69,7 @@ class RemoteBackend:
                 paths = self._fresh().find(self._path(folder))
             except FileNotFoundError:
                 return []
-        return sorted(self._names(paths))
+        return sorted(name for name in self._names(paths) if not is_temporary(name))
 
     def files(self) -> dict[str, FileInfo]:
         with self._errors_explained():

@@ -27,6 +27,18 @@ def test_the_url_of_a_folder_is_that_folder(tmp_path, scheme):
     assert (tmp_path / "store" / "store.json").stat().st_mode & 0o777 == 0o644, "readable by others of a shared store"
 
 
+def test_a_file_that_is_being_written_has_no_name_yet(lab):
+    """It is a file of the store all the same, so that it can be counted and collected."""
+    Store.create(lab.url).add_bytes("masks", KEY, b"mask")
+    lab.write("masks/.part-abc", b"ma")
+    backend = Store.open(lab.url).backend
+    assert backend.names("masks") == [f"masks/{KEY}.safetensors"]
+    assert {name for name in backend.files() if name.startswith("masks/")} == {
+        name for name in lab.names() if "/" in name
+    }
+    assert "masks/.part-abc" in backend.files()
+
+
 def test_files_of_killed_writers_are_removed_after_a_day(tmp_path):
     Store.create(tmp_path).add_bytes("masks", KEY, b"mask")
     for name, age in (("old", 25), ("new", 1)):
