@@ -141,7 +141,6 @@ def figure() -> bytes:
 
 # By document and mark, the text between the marks.
 PARTS: dict[tuple[str, str], Callable[[], str]] = {
-    ("README.md", "strategies"): strategies,
     ("CONTRIBUTING.md", GRADUAL): gradual,
     (f"{PAGES}/own-method.md", "wanda.py"): wanda,
     (f"{PAGES}/comparing.md", "summary of leaderboards/quick"): lambda: summary("quick"),

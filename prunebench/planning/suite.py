@@ -15,7 +15,7 @@ from prunebench.recipes.options import split_list
 from prunebench.recipes.schedules import check_sparsity
 from prunebench.tasks.protocol import Protocol
 
-# What runs if neither a suite, tasks nor a model are named: it needs no download and takes two minutes.
+# What runs if neither a suite, tasks nor a model are named: it needs no download and takes less than two minutes.
 DEFAULT_SUITE = "quick"
 DEFAULT_STRATEGIES = ("imp", "magnitude", "random-pruning", "random-reinit", "heads")
 PROTOCOL_OPTIONS = ("epochs", "lr", "batch_size", "max_length", "train_limit", "eval_limit")

@@ -46,7 +46,7 @@ def _has_gpu() -> bool:
 
 
 def resolve_precision(precision: str, device: str) -> str:
-    """ "fp32" or "bf16"; "auto" is "bf16" if the processor or GPU has instructions for it.
+    """ "fp32" or "bf16"; "auto" is "bf16" where the processor or GPU multiplies faster in it.
 
     Raises PrunebenchError for "auto" on a GPU if this machine has none.
     """
@@ -61,7 +61,9 @@ def resolve_precision(precision: str, device: str) -> str:
         import torch
 
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    return "bf16" if {"avx512_bf16", "amx_bf16"} & cpu_flags() else "fp32"
+    # AVX512-BF16 without AMX doubles the speed of AMD's processors; Intel's take 1.5 times as long with it as without.
+    amd = cpu_info().get("vendor_id") == "AuthenticAMD"
+    return "bf16" if "amx_bf16" in cpu_flags() or (amd and "avx512_bf16" in cpu_flags()) else "fp32"
 
 
 @functools.cache

@@ -68,7 +68,7 @@ def test_the_test_command_installs_what_the_checks_need():
 
 
 def test_the_readme_is_a_front_door():
-    assert len(text("README.md").splitlines()) <= 140
+    assert len(text("README.md").splitlines()) <= 125
 
 
 def test_the_readmes_method_has_twenty_lines():

@@ -153,10 +153,10 @@ def test_split_jobs_give_what_whole_jobs_give(run, tmp_path):
 def test_a_split_job_counts_once_in_the_time_that_is_left(planned, monkeypatch):
     """On a clock that stands still, a job that was started and is never finished would be left to the end."""
 
-    def still(cls, jobs, store, slots=1, guess=None):
-        return cls(jobs, {}, slots, guess=lambda experiment: 100.0, now=lambda: 0.0)
+    def still(jobs, earlier, slots, guess):
+        return Clock(jobs, earlier, slots, guess=lambda experiment: 100.0, now=lambda: 0.0)
 
-    monkeypatch.setattr(Clock, "of", classmethod(still))
+    monkeypatch.setattr(scheduler, "Clock", still)
     plan, store, _ = planned("magnitude")
     todo = jobs.jobs_to_run(plan, store)
     display = Lines(todo)

@@ -24,6 +24,25 @@ def test_a_gpu_is_used_if_the_build_of_torch_supports_it(monkeypatch, version, d
             devices.check_device("cuda")
 
 
+INTEL, AMD = "GenuineIntel", "AuthenticAMD"
+
+
+@pytest.mark.parametrize(
+    ("vendor", "flags", "precision"),
+    [
+        (INTEL, "avx512f avx512_bf16 amx_bf16", "bf16"),
+        (INTEL, "avx512f avx512_bf16", "fp32"),
+        (AMD, "avx512f avx512_bf16", "bf16"),
+        (AMD, "avx512f", "fp32"),
+        ("", "", "fp32"),
+    ],
+)
+def test_a_processor_computes_in_bf16_where_that_is_faster(monkeypatch, vendor, flags, precision):
+    monkeypatch.setattr(devices, "cpu_info", lambda: {"vendor_id": vendor, "flags": flags})
+    assert devices.resolve_precision("auto", "cpu") == precision
+    assert devices.resolve_precision("bf16", "cpu") == "bf16"
+
+
 MEMORY = """
 from pathlib import Path
 from prunebench.runtime import devices, memory
