@@ -6,7 +6,7 @@ over the jobs at a time:
     left = max((Σ waiting + Σ rest of running) / slots, longest rest of a running job)
 
 A median of trainings that agree in task, protocol and arithmetic is the expectation; the first training of a worker,
-which also loads everything, hardly moves it.
+which also loads everything, hardly moves it. A guess for other tasks is corrected by what these trainings took.
 """
 
 from __future__ import annotations
@@ -79,6 +79,7 @@ class Clock:
         self.guess = guess
         self.now = now
         self.measured: dict[Pace, list[float]] = defaultdict(list)
+        self.ratios: list[float] = []
         self.waiting = {job for job in jobs if job.trains}
         self.running: dict[Job, float] = {}
 
@@ -99,6 +100,8 @@ class Clock:
             self.running.pop(job, None)
             if seconds is not None:
                 self.measured[pace(job.anchor.experiment)].append(seconds)
+                if self.guess:
+                    self.ratios.append(seconds / self.guess(job.anchor.experiment))
         return self.left()
 
     def left(self) -> Estimate | None:
@@ -121,4 +124,8 @@ class Clock:
             return Estimate(statistics.median(self.measured[each]))
         if each in self.earlier:
             return Estimate(self.earlier[each])
-        return Estimate(self.guess(experiment), guessed=True) if self.guess else None
+        return Estimate(self.guess(experiment) * self._correction(), guessed=True) if self.guess else None
+
+    def _correction(self) -> float:
+        """The median ratio of a training to its guess, over the trainings that have been measured."""
+        return statistics.median(self.ratios) if self.ratios else 1.0

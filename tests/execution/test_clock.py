@@ -88,8 +88,8 @@ def test_seconds_of_this_run_count_before_those_of_earlier_runs_and_a_guess_come
     earlier = [record("rte", train=100.0)]
     clock = Clock(todo, expected_seconds(earlier), guess=lambda experiment: 7.0)
     assert clock.left() == Estimate(200.0 + 7.0, guessed=True)
-    assert clock.finish(todo[0], 10.0) == Estimate(10.0 + 7.0, guessed=True)
-    assert clock.finish(todo[2], 5.0) == Estimate(10.0)
+    assert clock.finish(todo[0], 14.0) == Estimate(14.0 + 2 * 7.0, guessed=True), "twice as long as guessed"
+    assert clock.finish(todo[2], 5.0) == Estimate(14.0)
     assert clock.finish(todo[1], 12.0) == Estimate(0.0)
 
 
