@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from prunebench.models.architecture import Architecture
 
 BERT = Architecture(
@@ -27,19 +29,12 @@ BERT = Architecture(
     ),
 )
 
-ROBERTA = Architecture(
+ROBERTA = replace(
+    BERT,
     name="roberta",
     doc="RoBERTa, XLM-RoBERTa and CamemBERT (Liu et al. 2019); their classifier does not use the pooler.",
     model_types=("roberta", "xlm-roberta", "camembert"),
-    layers="encoder.layer",
-    attention="attention.self",
-    query="attention.self.query",
-    key="attention.self.key",
-    value="attention.self.value",
-    attention_output="attention.output.dense",
-    intermediate="intermediate.dense",
-    output="output.dense",
-    after_attention="attention.output",
+    pooler="",
     positions_after_padding=True,
     examples=(
         "FacebookAI/roberta-base",
@@ -66,19 +61,12 @@ DISTILBERT = Architecture(
     examples=("distilbert/distilbert-base-uncased", "distilbert/distilbert-base-cased"),
 )
 
-ELECTRA = Architecture(
+ELECTRA = replace(
+    BERT,
     name="electra",
     doc="ELECTRA discriminators (Clark et al. 2020).",
     model_types=("electra",),
-    layers="encoder.layer",
-    attention="attention.self",
-    query="attention.self.query",
-    key="attention.self.key",
-    value="attention.self.value",
-    attention_output="attention.output.dense",
-    intermediate="intermediate.dense",
-    output="output.dense",
-    after_attention="attention.output",
+    pooler="",
     examples=("google/electra-small-discriminator", "google/electra-base-discriminator"),
 )
 
