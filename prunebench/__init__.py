@@ -34,7 +34,7 @@ from prunebench.models.architecture import Architecture
 from prunebench.models.checkpoint import Checkpoint
 from prunebench.recipes.phases import Compact, PermuteLayers, Phase, Prune, Reinit, Rewind, Shuffle, Train
 from prunebench.recipes.schedules import Cubic, ladder
-from prunebench.recipes.strategy import Unit
+from prunebench.recipes.strategy import Control, Strategy, Unit
 from prunebench.runtime.environment import version
 from prunebench.tasks.metrics import MetricSpec
 from prunebench.tasks.protocol import Protocol
@@ -42,7 +42,9 @@ from prunebench.tasks.task import DataSource, Split, Task, TaskData
 
 if TYPE_CHECKING:
     from prunebench.api import Preview, Results, load, plan, run
+    from prunebench.execution.context import Context
     from prunebench.execution.executors.resources import Resources
+    from prunebench.execution.phase_context import PhaseContext
 
 __version__ = version()
 
@@ -50,12 +52,15 @@ __all__ = [
     "Architecture",
     "Checkpoint",
     "Compact",
+    "Context",
+    "Control",
     "Cubic",
     "DataSource",
     "ExecutorSpec",
     "MetricSpec",
     "PermuteLayers",
     "Phase",
+    "PhaseContext",
     "Preview",
     "Protocol",
     "Prune",
@@ -67,6 +72,7 @@ __all__ = [
     "Rewind",
     "Shuffle",
     "Split",
+    "Strategy",
     "Task",
     "TaskData",
     "Train",
@@ -80,8 +86,15 @@ __all__ = [
 ]
 
 
+LAZY = {
+    **dict.fromkeys(("Preview", "Resources", "Results", "load", "plan", "run"), "prunebench.api"),
+    "Context": "prunebench.execution.context",
+    "PhaseContext": "prunebench.execution.phase_context",
+}
+
+
 def __getattr__(name: str) -> Any:
-    """Import the front door when it is first used: plugins and the command line start without it."""
-    if name in ("Preview", "Resources", "Results", "load", "plan", "run"):
-        return getattr(importlib.import_module("prunebench.api"), name)
+    """Import what needs torch or pandas when it is first used: plugins and the command line start without it."""
+    if name in LAZY:
+        return getattr(importlib.import_module(LAZY[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,7 +12,6 @@ from prunebench.execution.context import Context
 from prunebench.execution.session import Session, State
 from prunebench.planning.graph import Node
 from prunebench.pruning import masks, structures
-from prunebench.recipes.phases import Train
 
 
 class Pruner:
@@ -45,7 +44,7 @@ class Pruner:
                 return strategy_calls.prune_with(strategy, context, sparsity, pruned)
             parent = node.parent.key if node.parent else ""
             # During a training the weights change between two calls; behind a node they do not.
-            if isinstance(node.phase, Train) or self._scores[0] != (parent, node.strategy):
+            if (node.phase and node.phase.trains) or self._scores[0] != (parent, node.strategy):
                 self._scores = (parent, node.strategy), strategy_calls.scores(strategy, context)
         return strategy_calls.keep_highest(strategy, self._scores[1], state.mask, pruned)
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import safetensors.torch
-import torch
 from torch import Tensor
 
 from prunebench.execution.measurements import Stopwatch
@@ -17,10 +16,8 @@ from prunebench.execution.workspace import Workspace, workspace
 from prunebench.hooks.plugins import local_copy
 from prunebench.hooks.registry import Registry
 from prunebench.pruning import masks, structures
-from prunebench.recipes.phases import Shuffle
 from prunebench.recipes.strategy import Unit
 from prunebench.runtime import devices, memory
-from prunebench.runtime.seeds import derive
 from prunebench.store.schema import Experiment, JobSpec, WeightsRef
 from prunebench.store.store import Store
 
@@ -75,12 +72,6 @@ class Session:
 
     def apply_mask(self, state: State) -> None:
         structures.apply(self.workspace.model, self.kept_weights(state))
-
-    def shuffle(self, phase: Shuffle, state: State) -> None:
-        if state.mask is None:  # at sparsity 0 there is nothing to shuffle
-            return
-        generator = torch.Generator().manual_seed(derive(self.experiment.seed, "shuffle"))
-        state.mask = masks.shuffle(state.mask, phase.counts, generator)
 
     def store_mask(self, key: str, mask: masks.Mask) -> None:
         self.store.add_bytes("masks", key, masks.pack(mask))

@@ -13,15 +13,15 @@ from prunebench.execution.context import Context
 from prunebench.pruning import masks
 
 
-class StrategyError(PrunebenchError):
-    """A strategy's own code raised. The traceback is kept with the failure."""
+class PluginError(PrunebenchError):
+    """The code of `who`, a strategy or a phase, raised. The traceback is kept with the failure."""
 
-    def __init__(self, name: str, error: Exception) -> None:
+    def __init__(self, who: str, error: Exception) -> None:
         frame = error.__traceback__
         while frame is not None and frame.tb_next is not None:
             frame = frame.tb_next
         where = f"{Path(frame.tb_frame.f_code.co_filename).name}, line {frame.tb_lineno}" if frame else ""
-        super().__init__(f"strategy {name!r} raised {type(error).__name__}: {error}", where)
+        super().__init__(f"{who} raised {type(error).__name__}: {error}", where)
 
     def __reduce__(self) -> tuple[type[PrunebenchError], tuple[str, str]]:
         return PrunebenchError, (self.message, self.hint)
@@ -70,4 +70,4 @@ def _call(strategy: Any, function: Callable[..., Any], *arguments: Any) -> Any:
     except PrunebenchError as error:
         raise PrunebenchError(f"strategy {strategy.name!r}: {error.message}", error.hint) from error
     except Exception as error:
-        raise StrategyError(strategy.name, error) from error
+        raise PluginError(f"strategy {strategy.name!r}", error) from error

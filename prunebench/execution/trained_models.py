@@ -9,11 +9,12 @@ import numpy as np
 import safetensors.torch
 
 from prunebench.execution import measurements
+from prunebench.execution.phase_context import PhaseContext
+from prunebench.execution.session import State
 from prunebench.execution.workspace import Workspace, workspace
 from prunebench.hooks.registry import Registry
 from prunebench.planning.graph import PlannedCell, mask_key
-from prunebench.pruning import compaction, masks
-from prunebench.recipes.phases import Compact
+from prunebench.pruning import masks
 from prunebench.store.schema import Evaluation, Location
 from prunebench.store.serialization import parse_arrays
 from prunebench.store.store import Store
@@ -28,11 +29,13 @@ def load_model(cell: PlannedCell, where: Location, store: Store, registry: Regis
 
 def scored_network(cell: PlannedCell, model: Workspace, store: Store) -> Any:
     """The model that the cell's record is of: without its pruned heads or neurons if the recipe removes them."""
-    key = mask_key(cell.leaf)
-    if isinstance(cell.leaf.phase, Compact) and key:
-        mask = store.load("masks", key, masks.unpack)
-        return compaction.compact(model.prunable, mask, cell.method.unit)
-    return model.model
+    key, phase = mask_key(cell.leaf), cell.leaf.phase
+    if phase is None or not phase.ends_recipe:
+        return model.model
+    mask = store.load("masks", key, masks.unpack) if key else None
+    context = PhaseContext(model, cell.leaf.experiment.seed, State(mask, cell.method.unit))
+    phase.apply(context)
+    return context.network
 
 
 def compare_with_record(cell: PlannedCell, model: Workspace, store: Store) -> tuple[dict[str, float], str]:
@@ -58,7 +61,7 @@ def compare_with_record(cell: PlannedCell, model: Workspace, store: Store) -> tu
 def _scores(evaluations: Mapping[str, Evaluation]) -> dict[str, float]:
     several = len(evaluations) > 1
     return {
-        f"{metric} {name.removeprefix('validation_')}" if several else metric: value
+        f"{metric} {name}" if several else metric: value
         for name, evaluation in evaluations.items()
         for metric, value in evaluation.metrics.items()
     }

@@ -10,18 +10,17 @@ from prunebench.execution.checkpoints import Checkpoints
 from prunebench.execution.pruner import Pruner
 from prunebench.execution.session import Session, State, Weights
 from prunebench.planning.graph import Node
-from prunebench.recipes.phases import Train
+from prunebench.recipes.schedules import Cubic
 from prunebench.store.schema import WeightsRef
 from prunebench.training import loop
 
 
-def train(session: Session, pruner: Pruner, node: Node, state: State) -> loop.Outcome:
-    """Train the model as it stands under the mask of `state`, which a ramp replaces on the way."""
-    assert isinstance(node.phase, Train)
+def train(session: Session, pruner: Pruner, node: Node, state: State, sparsity: Cubic | None = None) -> loop.Outcome:
+    """Train the model as it stands under the mask of `state`, which a growing `sparsity` replaces on the way."""
     workspace, job = session.workspace, session.job
     session.rewound_exactly = workspace.is_rewound(session.kept_weights(state)) if state.rewound else None
     steps = loop.total_steps(len(workspace.train), workspace.protocol)
-    ramp = node.phase.sparsity.steps(steps) if node.phase.sparsity else {}
+    ramp = sparsity.steps(steps) if sparsity else {}
     snapshots = snapshots_of(job.weights, node.key, steps)
     checkpoints = Checkpoints(session.store, job.anchor, job.checkpoint_minutes)
     checkpoint, mask = checkpoints.load(weights.name for references in snapshots.values() for weights in references)
@@ -29,8 +28,8 @@ def train(session: Session, pruner: Pruner, node: Node, state: State) -> loop.Ou
         state.mask = mask
         state.unit = session.registry.strategy(node.strategy).unit if ramp else state.unit
 
-    def remask(sparsity: float) -> Weights:
-        state.mask = pruner.prune(node, sparsity, state)
+    def remask(level: float) -> Weights:
+        state.mask = pruner.prune(node, level, state)
         return session.kept_weights(state)
 
     def store_snapshot(weights: list[WeightsRef]) -> Callable[[], None]:

@@ -17,16 +17,15 @@ from torch import nn
 from prunebench.errors import PrunebenchError
 from prunebench.execution import measurements
 from prunebench.execution.checkpoints import Checkpoints
+from prunebench.execution.phase_context import JobContext
 from prunebench.execution.pruner import Pruner
 from prunebench.execution.replay import replay
 from prunebench.execution.session import Session, State
-from prunebench.execution.trainer import train
+from prunebench.execution.strategy_calls import PluginError
 from prunebench.execution.workspace import forget_model
-from prunebench.models.initialisation import permute_layers
 from prunebench.planning.graph import Node, phases_of, read_nodes
 from prunebench.planning.jobs import Failure
-from prunebench.pruning import compaction, structures
-from prunebench.recipes.phases import Compact, PermuteLayers, Prune, Shuffle, Train, to_json
+from prunebench.pruning import structures
 from prunebench.runtime import memory, progress
 from prunebench.runtime.environment import environment
 from prunebench.store.schema import FORMAT, JobSpec, PhaseEntry, Record, WeightsRef
@@ -64,15 +63,15 @@ class Worker:
 
     def run(self) -> None:
         session, job = self.session, self.session.job
-        path, anchor = read_nodes(job)
-        at_training = isinstance(anchor.phase, Train)
+        path, anchor = read_nodes(job, session.registry)
+        at_training = anchor.phase is not None and anchor.phase.trains
         trains = at_training and not job.resumes
         state = replay(session, path[:-1] if trains else path)
         session.encoder_before = structures.encoder_sparsity(session.workspace.prunable)
         if at_training and job.resumes:
             self.restore_measurements(anchor)
         session.seconds.add("load")
-        outcome = train(session, self.pruner, anchor, state) if trains else None
+        outcome = self.train(anchor, state) if trains else None
         scored = self.score(anchor, state, session.workspace.model, outcome) if trains or anchor.scored else None
         try:
             session.store_weights(WeightsRef(training=anchor.key))
@@ -82,6 +81,32 @@ class Worker:
             if scored is not None:
                 self.store_record(*scored)
         Checkpoints(session.store, job.anchor, job.checkpoint_minutes).discard()
+
+    def train(self, node: Node, state: State) -> Outcome:
+        ctx = self.apply(node, state)
+        if ctx.outcome is None:
+            raise PrunebenchError(f"phase {type(node.phase).__name__!r} says that it trains, and did not")
+        return ctx.outcome
+
+    def apply(self, node: Node, state: State) -> JobContext:
+        """Apply a phase; raises PrunebenchError where it does what it has not declared."""
+        assert node.step is not None
+        phase, mask = node.step.phase, state.mask
+        ctx = JobContext(self.session, self.pruner, node, state)
+        who = f"phase {type(phase).__name__!r}"
+        try:
+            phase.apply(ctx)
+        except PrunebenchError:
+            raise
+        except Exception as error:
+            if node.step.is_built_in or memory.is_out_of_memory(error):
+                raise
+            raise PluginError(who, error) from error
+        if state.mask is not mask and not phase.changes_mask:
+            raise PrunebenchError(f"{who} changed the mask", "such a phase declares draws_mask = True")
+        if ctx.network is not ctx.model and not phase.ends_recipe:
+            raise PrunebenchError(f"{who} set ctx.network", "such a phase declares ends_recipe = True")
+        return ctx
 
     def restore_measurements(self, anchor: Node) -> None:
         """Restore the start-of-training measurements from the record of a training that ran in another job."""
@@ -111,22 +136,13 @@ class Worker:
 
     def visit(self, node: Node, state: State) -> None:
         """Apply a phase that is no training, score its outcome where that is asked for, and go on behind it."""
-        session, phase = self.session, node.phase
-        model: nn.Module = session.workspace.model
-        if isinstance(phase, Prune):
-            state.mask = self.pruner.prune(node, phase.sparsity, state)
-            session.store_mask(node.key, state.mask)
-        elif isinstance(phase, Shuffle):
-            session.shuffle(phase, state)
-        elif isinstance(phase, PermuteLayers):
-            permute_layers(session.workspace.prunable, session.experiment.seed)
-        elif isinstance(phase, Compact) and state.mask is not None:
-            model = compaction.compact(session.workspace.prunable, state.mask, state.unit)
+        session = self.session
+        network = self.apply(node, state).network
         session.apply_mask(state)
         session.store_weights(WeightsRef(training=node.key))
         session.seconds.add("prune")
         if node.scored:
-            self.store_record(*self.score(node, state, model, None))
+            self.store_record(*self.score(node, state, network, None))
         self.visit_children(node, state)
 
     def score(self, node: Node, state: State, model: nn.Module, outcome: Outcome | None) -> ScoredModel:
@@ -175,5 +191,5 @@ def _headline(record: Record) -> str:
 
 
 def _entry(node: Node) -> PhaseEntry:
-    assert node.phase is not None
-    return PhaseEntry(**to_json(node.phase), strategy=node.strategy)
+    assert node.step is not None
+    return PhaseEntry(**node.step.data, strategy=node.strategy)

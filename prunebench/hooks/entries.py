@@ -11,8 +11,9 @@ from typing import Any
 
 from prunebench.errors import PrunebenchError
 from prunebench.hooks.plugins import Plugin
+from prunebench.recipes.phases import Phase
 
-KINDS = ("strategies", "tasks", "models", "checkpoints", "metrics", "executors", "suites", "commands")
+KINDS = ("strategies", "phases", "tasks", "models", "checkpoints", "metrics", "executors", "suites", "commands")
 SINGULAR = {"strategies": "strategy"} | {kind: kind[:-1] for kind in KINDS if kind != "strategies"}
 
 
@@ -26,13 +27,15 @@ class Entry:
 
 
 def entry_name(kind: str, value: Any) -> str:
-    """The name of an object: its attribute `name`, or for a suite the stem of its path.
+    """The name of an object: its attribute `name`, for a suite the stem of its path, for a phase that of its class.
 
-    Raises PrunebenchError for an object without a name, and for a strategy that is not a dataclass with the attributes
-    of a strategy or a control.
+    Raises PrunebenchError for an object without a name, for a strategy that is not a dataclass with the attributes of
+    a strategy or a control, and for a phase whose declarations contradict each other.
     """
     if kind == "suites":
         return Path(value).stem
+    if kind == "phases":
+        return _phase_name(value)
     name = getattr(value, "name", None)
     if not isinstance(name, str):
         raise PrunebenchError(f"prunebench_{kind} gave {value!r}, which has no name", "expected objects with a name")
@@ -43,6 +46,19 @@ def entry_name(kind: str, value: Any) -> str:
                 f"strategy {name!r} is not a dataclass with {' and '.join(required)}", "see `Adding a strategy`"
             )
     return name
+
+
+def _phase_name(value: Any) -> str:
+    if not (isinstance(value, type) and issubclass(value, Phase) and dataclasses.is_dataclass(value)):
+        raise PrunebenchError(f"prunebench_phases gave {value!r}", "expected dataclasses below prunebench.Phase")
+    if value.apply is Phase.apply:
+        raise PrunebenchError(f"phase {value.__name__!r} has no apply(ctx)")
+    if value.draws_mask and (value.changes_weights or value.trains):
+        # A mask is drawn again in places where the weights after the phase are already loaded.
+        raise PrunebenchError(
+            f"phase {value.__name__!r} draws a mask and changes weights", "split it into one phase for each"
+        )
+    return value.__name__
 
 
 def _dataclass_attributes(value: Any) -> set[str]:

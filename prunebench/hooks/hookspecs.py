@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from prunebench.execution.executors.base import ExecutorSpec
     from prunebench.models.architecture import Architecture
     from prunebench.models.checkpoint import Checkpoint
+    from prunebench.recipes.phases import Phase
     from prunebench.recipes.strategy import Strategy
     from prunebench.tasks.metrics import MetricSpec
     from prunebench.tasks.task import Task
@@ -26,6 +27,11 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 @hookspec
 def prunebench_strategies() -> Iterable[type[Strategy]]:  # type: ignore[empty-body]
     """Return strategy classes: frozen dataclasses with a name, a unit, a recipe and, if they prune, a score."""
+
+
+@hookspec
+def prunebench_phases() -> Iterable[type[Phase]]:  # type: ignore[empty-body]
+    """Return phases: frozen dataclasses below `Phase` that declare what they change, with an `apply(ctx)`."""
 
 
 @hookspec

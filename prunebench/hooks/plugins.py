@@ -25,7 +25,7 @@ from prunebench.hooks import hookspecs
 
 BUILT_IN = (
     *("strategies.plugin", "tasks.plugin", "models.plugin", "execution.executors.local", "execution.executors.ray"),
-    *("planning.suites.plugin", "synthetic.plugin", "cli.plugin"),
+    *("planning.plugin", "synthetic.plugin", "cli.plugin"),
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from prunebench.hooks.plugins import (
     installed_plugins,
 )
 from prunebench.recipes.options import build, options_of, parse_spec
+from prunebench.recipes.phases import Phase, to_json
 
 
 class Registry:
@@ -118,6 +119,23 @@ class Registry:
         """The strategy that `text` describes: `imp`, or with options `imp[rate=0.2]`."""
         name, options = parse_spec(text)
         return build(self.get("strategies", name), options)
+
+    def phase(self, data: Mapping[str, Any]) -> Phase:
+        """The phase that `phase_to_json` gave as `data`.
+
+        Raises PrunebenchError if the plugin with it is not here, or has been edited since.
+        """
+        name = data["phase"]
+        phase: Phase = self.get("phases", name).from_fields(data)
+        if self.phase_to_json(phase) != dict(data):
+            raise PrunebenchError(f"phase {name!r} was edited after it was planned", "run the same command again")
+        return phase
+
+    def phase_to_json(self, phase: Phase) -> dict[str, Any]:
+        """A phase as JSON, for keys and jobs: its fields and, for a plugin's phase, the code that defines it."""
+        entry = self.entry("phases", type(phase).__name__)
+        code = {} if entry.plugin.origin == "built in" else {"code": identity.code(entry)}
+        return {**to_json(phase), **code}
 
     def code(self, kind: str, name: str) -> dict[str, str]:
         """The code that defines an object, for the key of a result: distribution, version and digest of the source."""

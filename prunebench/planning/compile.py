@@ -8,7 +8,6 @@ from prunebench.errors import PrunebenchError
 from prunebench.hooks.registry import Registry
 from prunebench.planning.graph import Node, Plan, PlannedCell, RecipeStep, add_leaf
 from prunebench.planning.methods import Method
-from prunebench.recipes.phases import Rewind
 from prunebench.runtime.memory import without_collection
 from prunebench.store.schema import Experiment, Location
 
@@ -49,7 +48,7 @@ def compile_plan(
 
 def check_rewinds(steps: Sequence[RecipeStep], experiment: Experiment, who: str) -> None:
     """Raise where a recipe rewinds to a step that a training of the task does not have."""
-    late = [step.phase.to for step in steps if isinstance(step.phase, Rewind) and step.phase.to > experiment.steps]
+    late = [step.phase.rewinds_to for step in steps if (step.phase.rewinds_to or 0) > experiment.steps]
     if late:
         raise PrunebenchError(
             f"{who!r} rewinds to step {late[0]}",

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from prunebench.planning.graph import Node, Plan, phases_of
 from prunebench.planning.jobs import Contents, Job
-from prunebench.recipes.phases import Train
 from prunebench.runtime.memory import without_collection
 
 
@@ -39,7 +38,7 @@ def count(plan: Plan, jobs: list[Job], store: Contents, skip: Collection[Node] =
         requested=sum(spent[cell.leaf][0] for cell in plan.cells),
         requested_trainings=sum(spent[cell.leaf][1] for cell in plan.cells),
         distinct=len(nodes),
-        distinct_trainings=sum(isinstance(node.phase, Train) for node in nodes),
+        distinct_trainings=sum(node.phase is not None and node.phase.trains for node in nodes),
         stored=sum(node not in left and node not in skip for node in nodes),
         failed=len(skip),
         jobs=len(jobs),
@@ -56,5 +55,5 @@ def _phases_and_trainings(plan: Plan) -> dict[Node, tuple[int, int]]:
             phases, trainings = spent[node.parent] if node.parent is not None else (0, 0)
             adopted = node.mask_source.lineage() if node.mask_source else []
             own = phases_of([*adopted, node])
-            spent[node] = phases + len(own), trainings + sum(isinstance(phase, Train) for phase in own)
+            spent[node] = phases + len(own), trainings + sum(phase.trains for phase in own)
     return spent

@@ -7,11 +7,12 @@ node with the options and the source of the strategies that they call. Equal key
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from prunebench.hooks.registry import Registry
-from prunebench.recipes.phases import Adopt, Phase, Shuffle, Train, final_sparsity, from_json, to_json
+from prunebench.recipes.phases import Adopt, Phase, final_sparsity, to_json
 from prunebench.recipes.strategy import Unit
 from prunebench.store.schema import Cell, Experiment, JobSpec, Location, MethodInfo, NodeSpec, StrategyCode, digest
 
@@ -23,20 +24,26 @@ ENGINE = 4
 class RecipeStep:
     """A phase of a recipe, and the label of the strategy that it calls, or "".
 
-    `code` is a digest of the strategy's source, `moves` whether it changes the weights that it keeps, and `token` what
-    the key holds of the step.
+    `data` is the phase as JSON, with the code of the plugin that it comes from, if any; `code` is a digest of the
+    strategy's source, `moves` whether it changes the weights that it keeps, and `token` what the key holds of the step.
     """
 
     phase: Phase
+    data: Mapping[str, Any]
     strategy: str
     moves: bool
     code: str
     token: str
 
+    @property
+    def is_built_in(self) -> bool:
+        """Whether the phase is no plugin's."""
+        return "code" not in self.data
+
     @classmethod
-    def plain(cls, phase: Phase) -> RecipeStep:
+    def plain(cls, phase: Phase, data: Mapping[str, Any]) -> RecipeStep:
         """The step of a phase that calls no strategy."""
-        return cls(phase, "", False, "", json.dumps(to_json(phase), sort_keys=True))
+        return cls(phase, data, "", False, "", json.dumps(data, sort_keys=True))
 
 
 @dataclass(eq=False, slots=True)
@@ -96,7 +103,7 @@ class Node:
         step = self.step
         return NodeSpec(
             key=self.key,
-            phase=to_json(step.phase),
+            phase=dict(step.data),
             strategy=step.strategy,
             code=step.code,
             moves=step.moves,
@@ -108,13 +115,14 @@ def phases_of(nodes: Sequence[Node]) -> list[Phase]:
     return [node.step.phase for node in nodes if node.step is not None]
 
 
-def read_nodes(job: JobSpec) -> tuple[list[Node], Node]:
+def read_nodes(job: JobSpec, registry: Registry) -> tuple[list[Node], Node]:
     """The nodes of a job as a worker rebuilds them: the path from θ0 to the anchor, and the anchor."""
     scored = set(job.scored)
     root = Node(job.experiment.key, job.experiment, scored=job.experiment.key in scored)
     nodes = {root.key: root}
     for spec in (*job.path, *job.tree):
-        step = RecipeStep(from_json(spec.phase), spec.strategy, spec.moves, spec.code, spec.key)
+        phase = registry.phase(spec.phase)
+        step = RecipeStep(phase, spec.phase, spec.strategy, spec.moves, spec.code, spec.key)
         nodes[spec.key] = Node(spec.key, job.experiment, step, nodes[spec.parent], scored=spec.key in scored)
     for spec in job.tree:
         nodes[spec.parent].children[spec.key] = nodes[spec.key]
@@ -147,7 +155,7 @@ class PlannedCell:
             sparsity=self.sparsity,
             seed=experiment.seed,
             key=self.leaf.key,
-            trainings=tuple(node.key for node in self.leaf.lineage() if isinstance(node.phase, Train)),
+            trainings=tuple(node.key for node in self.leaf.lineage() if node.phase and node.phase.trains),
             setting=experiment.setting,
             mask=mask_key(self.leaf),
             mask_from=self.mask_from,
@@ -157,7 +165,7 @@ class PlannedCell:
 def mask_key(leaf: Node) -> str:
     """The key of the node's mask in a store; "" where it has none, or a random one, which is drawn again."""
     for node in reversed(leaf.lineage()):
-        if isinstance(node.phase, Shuffle):
+        if node.phase and node.phase.draws_mask:
             break
         if node.strategy:
             return node.key
@@ -213,6 +221,6 @@ def key_below(parent: str, token: str) -> str:
 def adopt(tree: Node, source: Node, unit: Unit, purpose: str) -> Node:
     """Below the untrained `tree`, the node that takes the mask which stands after `source` in another tree."""
     phase = Adopt(source.key, unit, final_sparsity(phases_of(source.lineage())))
-    node = add_steps(tree, [RecipeStep.plain(phase)], purpose)
+    node = add_steps(tree, [RecipeStep.plain(phase, to_json(phase))], purpose)
     node.mask_source = source
     return node

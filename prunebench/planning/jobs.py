@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from prunebench.planning.graph import Node, Plan, phases_of
-from prunebench.recipes.phases import Adopt, Phase, Prune, Rewind, Train, sets_weights
+from prunebench.recipes.phases import Phase
 from prunebench.runtime.memory import without_collection
 from prunebench.store.schema import JobSpec, Location, WeightsRef
 
@@ -68,7 +68,7 @@ class Job:
 
     @property
     def trains(self) -> bool:
-        return isinstance(self.anchor.phase, Train) and not self.resumes
+        return self.anchor.phase is not None and self.anchor.phase.trains and not self.resumes
 
     @property
     def first(self) -> list[Node]:
@@ -81,7 +81,7 @@ class Job:
 
     @property
     def records(self) -> list[str]:
-        return [node.key for node in self.nodes if node.scored or isinstance(node.phase, Train)]
+        return [node.key for node in self.nodes if node.scored or (node.phase and node.phase.trains)]
 
     @property
     def masks(self) -> list[str]:
@@ -160,7 +160,7 @@ class Failure:
 
 
 def is_anchor(node: Node) -> bool:
-    return node.phase is None or isinstance(node.phase, Train | Adopt) or sets_weights(node.phase)
+    return node.phase is None or node.phase.starts_job
 
 
 def makes_mask(node: Node) -> bool:
@@ -170,13 +170,15 @@ def makes_mask(node: Node) -> bool:
 
 def weights_before(path: Sequence[Node]) -> WeightsRef | None:
     """The stored weights that the state at the end of `path` starts from; None where it starts from θ0 or anew."""
-    first = next((node.key for node in path if isinstance(node.phase, Train)), "")
+    first = next((node.key for node in path if node.phase and node.phase.trains), "")
     for node in reversed(path):
-        if isinstance(node.phase, Rewind) and node.phase.to:
-            return WeightsRef(training=first, at=node.phase.to)
-        if node.phase is not None and sets_weights(node.phase):
+        if node.phase is None:
+            continue
+        if node.phase.rewinds_to:
+            return WeightsRef(training=first, at=node.phase.rewinds_to)
+        if node.phase.sets_weights:
             return None
-        if isinstance(node.phase, Train) or node.moves:
+        if node.phase.trains or node.moves:
             return WeightsRef(training=node.key)
     return None
 
@@ -272,4 +274,5 @@ def describe(node: Node) -> str:
 
 
 def _word(phase: Phase) -> str:
-    return f"Prune({phase.sparsity:g})" if isinstance(phase, Prune) else type(phase).__name__
+    name = type(phase).__name__
+    return name if phase.level is None or phase.trains else f"{name}({phase.level:g})"

@@ -11,25 +11,10 @@ from prunebench.hooks.entries import first_line
 from prunebench.hooks.registry import Registry
 from prunebench.planning.graph import RecipeStep
 from prunebench.recipes.options import label, options_of
-from prunebench.recipes.phases import (
-    Compact,
-    PermuteLayers,
-    Phase,
-    Reinit,
-    Rewind,
-    Shuffle,
-    Train,
-    calls_strategy,
-    changes_mask,
-    last_index,
-    to_json,
-)
+from prunebench.recipes.phases import Phase, last_index
 from prunebench.recipes.schedules import check_sparsity
 from prunebench.recipes.strategy import UNITS, Control, track
 from prunebench.store.schema import MethodInfo
-
-# The effect of these on the weights shows only when the mask is applied again, by the phase that must follow them.
-UNMASKED = (Shuffle, PermuteLayers)
 
 
 class Method:
@@ -61,13 +46,13 @@ class Method:
     @property
     def prunes(self) -> bool:
         """Whether the method has levels of sparsity; the dense model has none."""
-        return any(map(changes_mask, self._recipe(self.base.strategy, 0.5)))
+        return any(phase.changes_mask for phase in self._recipe(self.base.strategy, 0.5))
 
     def steps(self, sparsity: float) -> list[RecipeStep]:
         """The recipe at that sparsity. Raises PrunebenchError where it cannot be run."""
         steps = [self.base._step(phase) for phase in self._recipe(self.base.strategy, sparsity)]
         if self.base is not self:
-            end = last_index([step.phase for step in steps], changes_mask) + 1
+            end = last_index([step.phase for step in steps], lambda phase: phase.changes_mask) + 1
             rest = [step.phase for step in steps[end:]]
             tail = _phases(self.strategy.tail(rest), f"the tail of {label(self.strategy)!r}")
             steps = steps[:end] + [self._step(phase) for phase in tail]
@@ -86,15 +71,16 @@ class Method:
             ) from error
 
     def _step(self, phase: Phase) -> RecipeStep:
-        if not calls_strategy(phase):
-            return RecipeStep.plain(phase)
+        data = self.registry.phase_to_json(phase)
+        if not phase.asks_strategy:
+            return RecipeStep.plain(phase, data)
         if not (hasattr(self.strategy, "score") or hasattr(self.strategy, "prune")):
             raise PrunebenchError(
                 f"strategy {self.strategy.name!r} prunes, and has no score(ctx)", "see CONTRIBUTING.md"
             )
         code = self.registry.identity(self.strategy)
-        token = json.dumps([to_json(phase), self.strategy.name, options_of(self.strategy), code], sort_keys=True)
-        return RecipeStep(phase, label(self.strategy), hasattr(self.strategy, "prune"), code["source"], token)
+        token = json.dumps([data, self.strategy.name, options_of(self.strategy), code], sort_keys=True)
+        return RecipeStep(phase, data, label(self.strategy), hasattr(self.strategy, "prune"), code["source"], token)
 
 
 def _phases(answer: Any, who: str) -> list[Phase]:
@@ -108,18 +94,21 @@ def check(steps: Sequence[RecipeStep], method: MethodInfo) -> None:
     """Raise PrunebenchError where a recipe cannot be run, naming the method."""
     phases = [step.phase for step in steps]
     who = f"the recipe of {method.label!r}"
-    if any(isinstance(phase, Compact) for phase in phases[:-1]):
-        raise PrunebenchError(f"{who} goes on after Compact", "Compact ends a recipe")
-    if isinstance(phases[-1], Compact) and method.track == "unstructured":
+    for phase in phases[:-1]:
+        if phase.ends_recipe:
+            raise PrunebenchError(f"{who} goes on after {_name(phase)}", f"{_name(phase)} ends a recipe")
+    if phases[-1].shrinks_model and method.track == "unstructured":
         raise PrunebenchError(f"{who} compacts single weights", "only heads and neurons can leave a model")
     for phase, after in zip(phases, [*phases[1:], None], strict=True):
-        if isinstance(phase, UNMASKED) and not isinstance(after, (Train, Rewind, Reinit, *UNMASKED)):
+        if phase.unfinished and not (after and (after.trains or after.sets_weights or after.unfinished)):
             raise PrunebenchError(
-                f"{who} goes on with {type(after).__name__} after {type(phase).__name__}"
-                if after
-                else f"{who} ends in {type(phase).__name__}",
+                f"{who} goes on with {_name(after)} after {_name(phase)}" if after else f"{who} ends in {_name(phase)}",
                 "Train, Rewind or Reinit follows it",
             )
     for position, phase in enumerate(phases):
-        if isinstance(phase, Rewind) and phase.to and not any(isinstance(p, Train) for p in phases[:position]):
-            raise PrunebenchError(f"{who} rewinds to {phase.to} of a training that it has not had")
+        if phase.rewinds_to and not any(earlier.trains for earlier in phases[:position]):
+            raise PrunebenchError(f"{who} rewinds to {phase.rewinds_to} of a training that it has not had")
+
+
+def _name(phase: Phase) -> str:
+    return type(phase).__name__

@@ -16,7 +16,7 @@ from prunebench.planning.compile import check_rewinds
 from prunebench.planning.graph import Node, Plan, PlannedCell, RecipeStep, add_leaf, add_steps, adopt
 from prunebench.planning.methods import Method, check
 from prunebench.recipes.options import label
-from prunebench.recipes.phases import Compact, Phase, Rewind, Shuffle, Train, calls_strategy, last_index
+from prunebench.recipes.phases import Phase, Rewind, Train, last_index
 from prunebench.recipes.schedules import check_sparsity
 from prunebench.recipes.strategy import Control
 from prunebench.runtime.memory import without_collection
@@ -79,17 +79,16 @@ class _Finder:
         if not self.method.prunes or not question.sparsity:
             raise PrunebenchError(f"{question.strategy!r} finds no mask at sparsity {question.sparsity:g}")
         steps = self.method.steps(question.sparsity)
-        end = last_index([step.phase for step in steps], calls_strategy)
+        end = last_index([step.phase for step in steps], lambda phase: phase.asks_strategy)
         if end < 0:
             raise PrunebenchError(f"{question.strategy!r} finds no mask at sparsity {question.sparsity:g}")
         self.find = steps[: end + 1]
-        self.shuffles = [step for step in steps[end + 1 :] if isinstance(step.phase, Shuffle)]
-        compact: list[Phase] = [Compact()] if any(isinstance(step.phase, Compact) for step in steps) else []
-        self.training: list[Phase] = [Rewind(), Train(), *compact]
+        self.shuffles = [step for step in steps[end + 1 :] if step.phase.draws_mask]
+        self.training: list[Phase] = [Rewind(), Train(), *(step.phase for step in steps if step.phase.ends_recipe)]
 
     def rows(self) -> Iterator[Row]:
         """A row for each task's mask and for each control."""
-        own_steps = [*self.find, *self.shuffles, *map(RecipeStep.plain, self.training)]
+        own_steps = [*self.find, *self.shuffles, *self._plain(self.training)]
         check(own_steps, self.method.info)
         for source in self.question.masks:
             doc = f"The mask that {self.method.info.label} finds on {source}, trained from θ0 with a fresh head."
@@ -105,7 +104,10 @@ class _Finder:
         mask = add_steps(source, self.find, self.purpose)
         purpose = f"{self.purpose} of {source.experiment.task}"
         start = adopt(target, mask, self.method.info.unit, purpose)
-        return add_leaf(start, [*self.shuffles, *map(RecipeStep.plain, self.training[1:])], purpose)
+        return add_leaf(start, [*self.shuffles, *self._plain(self.training[1:])], purpose)
+
+    def _plain(self, phases: Sequence[Phase]) -> list[RecipeStep]:
+        return [RecipeStep.plain(phase, self.registry.phase_to_json(phase)) for phase in phases]
 
     def _control(self, text: str) -> Row:
         strategy = self.registry.strategy(text)
@@ -113,7 +115,7 @@ class _Finder:
             return self._other_method(Method(text, self.registry), text)
         control: Any = strategy
         control = replace(control, of=self.question.strategy)
-        steps = [*self.find, *self.shuffles, *map(RecipeStep.plain, control.tail(self.training))]
+        steps = [*self.find, *self.shuffles, *self._plain(control.tail(self.training))]
         name = label(replace(control, of=type(control).of)) if hasattr(type(control), "of") else label(control)
         check(steps, self.method.info.model_copy(update={"label": name}))
         doc = f"{name} of the mask that {self.method.info.label} finds on the target itself."

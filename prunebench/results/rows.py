@@ -8,13 +8,12 @@ too, whose `status` says why there is no value.
 from __future__ import annotations
 
 import functools
-import itertools
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from prunebench.recipes.phases import trains_from_theta0
+from prunebench.recipes.phases import last_index, trains_from_theta0
 from prunebench.store.schema import Cell, Command, Failure, Record, StoredPlan
 
 FetchRecord = Callable[[str], Record | None]
@@ -188,7 +187,7 @@ def _outcome(cell: Cell, record: Record, fetch: FetchRecord) -> Outcome:
         train_examples=record.experiment.sizes["train"],
         find=find,
         train=train,
-        from_theta0=trains_from_theta0([{"phase": entry.phase, **entry.fields} for entry in record.phases]),
+        from_theta0=trains_from_theta0(record.recipe),
         environment={name: str(value) for name, value in record.environment.items()},
         failed_checks=tuple(sorted(name for name, value in record.checks.items() if value is False)),
         speed=_speed(record),
@@ -203,12 +202,13 @@ def _speed(record: Record) -> float | None:
 def _costs(cell: Cell, record: Record, fetch: FetchRecord) -> tuple[Cost, Cost]:
     """The cost of finding the mask, and the cost of training under it.
 
-    The last training belongs to the second only if at most `Compact` follows it. If a model is pruned after its last
-    training and not trained again, all trainings were needed to find the mask.
+    The last training belongs to the second only if at most a phase that ends the recipe follows it. If a model is
+    pruned after its last training and not trained again, all trainings were needed to find the mask.
     """
-    last_first = (entry.phase for entry in reversed(record.phases))
-    after_training = set(itertools.takewhile(lambda phase: phase != "Train", last_first))
-    split = len(cell.trainings) - (1 if cell.trainings and after_training <= {"Compact"} else 0)
+    recipe = record.recipe
+    after_training = recipe[last_index(recipe, lambda phase: phase.trains) + 1 :]
+    under_mask = bool(cell.trainings) and all(phase.ends_recipe for phase in after_training)
+    split = len(cell.trainings) - under_mask
     find, train = cell.trainings[:split], cell.trainings[split:]
     # A record holds the seconds since the record before it. So the cell's own record may hold seconds of its last
     # training, and is counted with that training.

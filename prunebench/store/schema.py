@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
+from prunebench.recipes.phases import Phase, from_record
+
 # The format of records and plans in a store.
 FORMAT = 1
 # Where the seconds of a job went; `predict`, a part of the last, is what prediction alone took.
@@ -232,6 +234,11 @@ class Record(Strict):
     environment: dict[str, str | int]
     seconds: dict[str, Seconds]
     peak_memory_mb: Seconds
+
+    @property
+    def recipe(self) -> list[Phase]:
+        """The phases; one of a plugin is an `UnknownPhase`."""
+        return [from_record({"phase": entry.phase, **entry.fields}) for entry in self.phases]
 
     @property
     def eval_limit(self) -> int | None:

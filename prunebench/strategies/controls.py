@@ -11,7 +11,7 @@ from prunebench import PermuteLayers, Phase, Reinit, Rewind, Shuffle, Train
 
 def training(rest: Sequence[Phase]) -> list[Phase]:
     """The phases of the method after its mask, or a training of θ0 if the method does not train there."""
-    return list(rest) if any(isinstance(phase, Train) for phase in rest) else [Rewind(), Train()]
+    return list(rest) if any(phase.trains for phase in rest) else [Rewind(), Train()]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class RandomReinit:
 
     def tail(self, rest: Sequence[Phase]) -> list[Phase]:
         shuffle = [] if self.counts == "kept" else [Shuffle(self.counts)]
-        return [*shuffle, Reinit(), *(phase for phase in training(rest) if not isinstance(phase, Rewind))]
+        return [*shuffle, Reinit(), *(phase for phase in training(rest) if not phase.sets_weights)]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class LayerShuffle:
     of: str = "imp"
 
     def tail(self, rest: Sequence[Phase]) -> list[Phase]:
-        return [Rewind(), PermuteLayers(), *(phase for phase in training(rest) if not isinstance(phase, Rewind))]
+        return [Rewind(), PermuteLayers(), *(phase for phase in training(rest) if not phase.sets_weights)]
 
 
 STRATEGIES = [RandomPruning, RandomReinit, LayerShuffle]

@@ -100,7 +100,12 @@ def test_marked_blocks_run(tmp_path, tiny_models, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("mark", "kind", "name"), [("plugin colours.py", "tasks", "colours"), ("plugin hello.py", "commands", "hello")]
+    ("mark", "kind", "name"),
+    [
+        ("plugin noise.py", "phases", "Noise"),
+        ("plugin colours.py", "tasks", "colours"),
+        ("plugin hello.py", "commands", "hello"),
+    ],
 )
 def test_quoted_plugins_load(mark, kind, name, tmp_path):
     (block,) = [block for block in blocks("docs/pages/plugins.md") if block.mark == mark]

@@ -5,6 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
+from concurrent.futures import Future
+
+from prunebench.execution.executors.base import WorkerDied
+from prunebench.execution.executors.local import SerialExecutor
+from prunebench.store.schema import JobSpec
 
 
 def same(record):
@@ -31,3 +37,28 @@ def start_command(words, store, *more):
     command = [sys.executable, "-m", "prunebench", *words, "--store", store, *more]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+class DyingExecutor(SerialExecutor):
+    """Dies of a job if `dies(job, times)`, where `times` counts the earlier attempts at it.
+
+    `scored` counts the nodes that jobs which resume were asked to score.
+    """
+
+    def __init__(self, dies, error=WorkerDied):
+        super().__init__()
+        self.dies = dies
+        self.error = error
+        self.attempts = Counter()
+        self.scored = 0
+
+    def submit(self, fn, job, store):
+        spec = JobSpec.model_validate(job)
+        name = spec.anchor, spec.resumes
+        self.attempts[name] += 1
+        self.scored += spec.resumes * len(spec.scored)
+        if self.dies(spec, self.attempts[name] - 1):
+            future = Future()
+            future.set_exception(self.error("as told"))
+            return future
+        return super().submit(fn, job, store)

@@ -10,6 +10,7 @@ from prunebench import Rewind, Train
 from prunebench.execution.clock import Clock, Estimate, expected_seconds, guess_seconds, pace
 from prunebench.planning.graph import Node, RecipeStep
 from prunebench.planning.jobs import Job
+from prunebench.recipes.phases import to_json
 
 
 def experiment(task, **changes):
@@ -19,7 +20,8 @@ def experiment(task, **changes):
 
 
 def job(task, trains=True):
-    anchor = Node(task, experiment(task), RecipeStep.plain(Train() if trains else Rewind()))
+    phase = Train() if trains else Rewind()
+    anchor = Node(task, experiment(task), RecipeStep.plain(phase, to_json(phase)))
     return Job(anchor, [anchor])
 
 

@@ -11,6 +11,7 @@ from prunebench.execution.session import Session
 from prunebench.planning import jobs
 from prunebench.planning.graph import Node, RecipeStep, add_steps, read_nodes
 from prunebench.pruning import masks
+from prunebench.recipes.phases import to_json
 from prunebench.store.schema import WeightsRef
 from prunebench.store.store import Store
 
@@ -18,7 +19,9 @@ from prunebench.store.store import Store
 def path_of(*phases, moves=False):
     """The nodes of a recipe; its `Prune` phases move weights if so."""
     steps = [
-        RecipeStep(phase, "mine", moves, "", f"mine {phase}") if isinstance(phase, Prune) else RecipeStep.plain(phase)
+        RecipeStep(phase, to_json(phase), "mine", moves, "", f"mine {phase}")
+        if isinstance(phase, Prune)
+        else RecipeStep.plain(phase, to_json(phase))
         for phase in phases
     ]
     return add_steps(Node("root", experiment=None), steps, "test").path()
@@ -73,7 +76,7 @@ def replayed(planned):
         todo = jobs.jobs_to_run(plan, Store.view(store.name + "-empty"))
         job = next(job for job in todo if job.anchor is leaf)
         session = Session(job.to_spec(plan.where), store)
-        path, _ = read_nodes(session.job)
+        path, _ = read_nodes(session.job, session.registry)
         # Whatever the model held before is replaced.
         with torch.no_grad():
             for parameter in session.workspace.model.parameters():

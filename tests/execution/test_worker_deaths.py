@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from concurrent.futures import Future
-
 import pytest
-from execution.runs import records_of, same, same_records
+from execution.runs import DyingExecutor, records_of, same, same_records
 
 from prunebench.execution import scheduler
 from prunebench.execution.clock import Clock
 from prunebench.execution.display import Lines
-from prunebench.execution.executors.base import Request, WorkerDied, WorkersDied
-from prunebench.execution.executors.local import ProcessExecutor, SerialExecutor
+from prunebench.execution.executors.base import Request, WorkersDied
+from prunebench.execution.executors.local import ProcessExecutor
 from prunebench.execution.scheduler import Dispatch
 from prunebench.planning import jobs
-from prunebench.store.schema import JobSpec
 from prunebench.store.store import Store
 
 DIES = """
@@ -85,31 +81,6 @@ def test_a_strategy_that_always_kills_its_worker_fails_alone(run, tmp_path, monk
     assert capsys.readouterr().err.count("the job is run again") == 4
 
 
-class _Deadly(SerialExecutor):
-    """Dies of a job if `dies(job, times)`, where `times` counts the earlier attempts at it.
-
-    `scored` counts the nodes that jobs which resume were asked to score.
-    """
-
-    def __init__(self, dies, error=WorkerDied):
-        super().__init__()
-        self.dies = dies
-        self.error = error
-        self.attempts = Counter()
-        self.scored = 0
-
-    def submit(self, fn, job, store):
-        spec = JobSpec.model_validate(job)
-        name = spec.anchor, spec.resumes
-        self.attempts[name] += 1
-        self.scored += spec.resumes * len(spec.scored)
-        if self.dies(spec, self.attempts[name] - 1):
-            future = Future()
-            future.set_exception(self.error("as told"))
-            return future
-        return super().submit(fn, job, store)
-
-
 LEAF = """
 from dataclasses import dataclass
 from prunebench import Cubic, Prune, Train, hookimpl
@@ -137,7 +108,7 @@ def test_split_jobs_give_what_whole_jobs_give(run, tmp_path):
     words = {"strategies": strategies, "sparsities": "0.2,0.5", "epochs": "1", "keep": True}
     words["plugins"] = [tmp_path / "leaf.py"]
     whole, _, _ = run(**words, store="whole")
-    executor = _Deadly(lambda job, times: not job.resumes and times < 2)
+    executor = DyingExecutor(lambda job, times: not job.resumes and times < 2)
     store, _, report = run(**words, executor=executor)
     assert report.failures == {} and not report.replan
     assert executor.scored > 0, "parts that write records"
@@ -162,7 +133,7 @@ def test_a_split_job_counts_once_in_the_time_that_is_left(planned, monkeypatch):
     display = Lines(todo)
     estimates = []
     display.finished = lambda job, seconds, left, failure: estimates.append(left)
-    with _Deadly(lambda job, times: not job.resumes and times < 2) as executor:
+    with DyingExecutor(lambda job, times: not job.resumes and times < 2) as executor:
         report = scheduler.run(todo, executor, store, display, Dispatch(plan.where))
     assert not report.failures
     assert executor.attempts[todo[0].key, True] == 1, "it was split"
@@ -170,7 +141,7 @@ def test_a_split_job_counts_once_in_the_time_that_is_left(planned, monkeypatch):
 
 
 def test_a_training_that_dies_three_times_fails_with_what_follows_it(run):
-    executor = _Deadly(lambda job, times: len(job.path) == 1 and job.path[0].phase["phase"] == "Train")
+    executor = DyingExecutor(lambda job, times: len(job.path) == 1 and job.path[0].phase["phase"] == "Train")
     store, plan, report = run("imp,magnitude-init", executor=executor)
     [reason] = set(report.failures.values())
     assert reason.startswith("its worker died 3 times: as told")
@@ -181,7 +152,7 @@ def test_a_training_that_dies_three_times_fails_with_what_follows_it(run):
 
 def test_pruning_at_theta0_that_dies_fails_only_with_what_starts_from_it(run):
     """An executor that retries by itself gets the parts of a job, but no job a second time as it is."""
-    executor = _Deadly(lambda job, times: not job.path, WorkersDied)
+    executor = DyingExecutor(lambda job, times: not job.path, WorkersDied)
     store, plan, report = run("imp,magnitude-init", executor=executor)
     assert list(report.failures) == ["rte, seed 0, magnitude-init 0.2: Prune(0.2)"]
     assert report.skipped == 1 and not report.replan

@@ -226,7 +226,7 @@ def test_a_worker_rebuilds_the_nodes_of_a_job(registry):
     plan = plan_of(registry, ["imp[rewind=0.1]", "magnitude", "magnitude-init", "heads", "random-reinit"], (0.1, 0.2))
     for job in jobs.jobs_to_run(plan, Contents()):
         message = json.dumps(job.to_spec(plan.where).model_dump(mode="json"))
-        path, anchor = read_nodes(JobSpec.model_validate_json(message))
+        path, anchor = read_nodes(JobSpec.model_validate_json(message), registry)
         assert [node.key for node in path] == [node.key for node in job.anchor.path()]
         rebuilt, original = list(anchor.walk()), job.nodes
         assert [node.key for node in rebuilt] == [node.key for node in original]

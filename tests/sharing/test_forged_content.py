@@ -70,7 +70,7 @@ def put(*path, to):
         (put("root", "protocol", "eval_limit", to=0), "cannot be read"),
         (put("root", "protocol_label", to="glue-1"), "must have the same experiment"),
         (put("root", "model", "name", to="google-bert/bert-base-uncased"), "must have the same experiment"),
-        (put("phases", 0, "phase", to="Bake"), "has no phase 'Bake'"),
+        (put("phases", 0, "phase", to="Bake"), "unknown phase 'Bake'"),
         (put("phases", 0, "sparsity", to=0.5), "cannot be read"),
         (put("phases", to=lambda phases: phases[:-2]), "whose key is"),
         (put("phases", to=lambda phases: [{**phases[0], "more": 1}, *phases[1:]]), "has unknown fields: more"),

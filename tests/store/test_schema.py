@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 from samples import EXPERIMENT, KEY, cell, plan, record
 
+from prunebench.hooks.registry import Registry
 from prunebench.planning.graph import read_nodes
 from prunebench.store import serialization
 from prunebench.store.schema import (
@@ -119,7 +120,7 @@ def test_a_job_reaches_a_worker_as_it_was():
     )
     received = JobSpec.model_validate(json.loads(json.dumps(job.model_dump(mode="json"))))
     assert received == job
-    path, anchor = read_nodes(received)
+    path, anchor = read_nodes(received, Registry())
     assert path == [anchor]
     assert anchor.key == KEY and anchor.scored
     assert anchor.experiment == EXPERIMENT

@@ -13,7 +13,7 @@ from prunebench.errors import PrunebenchError
 from prunebench.hooks.registry import Registry
 from prunebench.planning.graph import Node, mask_key, phases_of
 from prunebench.planning.methods import Method
-from prunebench.recipes.phases import Adopt, Compact, Train, calls_strategy, final_sparsity, pruned_count
+from prunebench.recipes.phases import final_sparsity, pruned_count
 from prunebench.recipes.strategy import track
 from prunebench.sharing.bundle.reader import Bundle
 from prunebench.sharing.bundle.strict import dumps
@@ -80,7 +80,7 @@ def _is_declared(cell: Cell, bundle: Bundle) -> bool:
 def _compare_cell(cell: Cell, record: Record, node: Node, has_masks: bool) -> Iterator[str]:
     """Compare a cell with its record and with the node of its key."""
     lineage = node.lineage()
-    trainings = [step.key for step in lineage if isinstance(step.phase, Train)]
+    trainings = [step.key for step in lineage if step.phase and step.phase.trains]
     pairs = {
         "trainings": (list(cell.trainings), trainings),
         "sparsity": (cell.sparsity, final_sparsity(phases_of(lineage))),
@@ -91,7 +91,7 @@ def _compare_cell(cell: Cell, record: Record, node: Node, has_masks: bool) -> It
     }
     if has_masks:
         pairs["mask"] = (cell.mask, mask_key(node))
-    if any(step.strategy or isinstance(step.phase, Adopt) for step in lineage):
+    if any(step.phase and step.phase.finds_mask for step in lineage):
         pairs["unit"] = (cell.unit, record.sparsity.unit)
     for field, (claimed, actual) in pairs.items():
         if claimed != actual:
@@ -197,10 +197,10 @@ def _check_counts(record: Record, node: Node) -> Iterator[str]:
             yield "counts other weights than its encoder has, or other parameters than are left"
         if round(sparsity.encoder_after * sparsity.encoder_weights) < sparsity.pruned:
             yield f"has fewer zeros than the {sparsity.pruned} weights that are pruned"
-    compact = isinstance(node.phase, Compact)
+    compact = node.phase is not None and node.phase.shrinks_model
     if parameters.left > parameters.total or parameters.in_model != (parameters.left if compact else parameters.total):
         yield "has more parameters left than the model had, or other parameters in its model than are left"
-    steps = node.experiment.steps if isinstance(node.phase, Train) else 0
+    steps = node.experiment.steps if node.phase and node.phase.trains else 0
     if record.steps != steps:
         yield f"says {record.steps} steps, but its protocol has {steps}"
 
@@ -236,7 +236,7 @@ def installed_task(name: str, registry: Registry) -> Task | None:
 
 def check_masks(bundle: Bundle, trees: Trees) -> Iterator[str]:
     """Every mask that a strategy found is listed, with exactly the units pruned that its sparsity gives."""
-    nodes = {key: node for key, node in trees.nodes.items() if node.phase and calls_strategy(node.phase)}
+    nodes = {key: node for key, node in trees.nodes.items() if node.phase and node.phase.asks_strategy}
     for key in sorted(nodes.keys() ^ bundle.masks.keys()):
         yield f"the mask {key} is {'missing' if key in nodes else 'of no recipe'}"
     units: Mapping[str, set[int]] = defaultdict(set)

@@ -17,7 +17,6 @@ from prunebench.hooks.registry import Registry
 from prunebench.planning.graph import Node
 from prunebench.pruning import bitmask
 from prunebench.recipes.options import split_list
-from prunebench.recipes.phases import calls_strategy
 from prunebench.reports.render.files import write_file
 from prunebench.results.filters import Selection, choose_plans, no_results, one_setting, select
 from prunebench.results.rows import Row, load_rows
@@ -73,7 +72,7 @@ def pack(rows: Mapping[str, Sequence[Row]], store: Store, registry: Registry) ->
     plans, cells = _collect_cells(rows)
     records, reasons = _read_records(cells, store)
     codes = _strategy_codes(plans, cells, records.values(), store, registry)
-    masks = _summarise_masks(_rebuild_nodes(records, codes), store)
+    masks = _summarise_masks(_rebuild_nodes(records, codes, registry), store)
     arrays, array_rows = _pack_predictions(records, store)
     members = {
         reader.CELLS: _lines(cell.model_dump() for cell in cells),
@@ -157,9 +156,9 @@ def _strategy_codes(
     }
 
 
-def _rebuild_nodes(records: Mapping[str, Record], codes: Mapping[str, StrategyCode]) -> list[Node]:
+def _rebuild_nodes(records: Mapping[str, Record], codes: Mapping[str, StrategyCode], registry: Registry) -> list[Node]:
     """All nodes of the trees that the records belong to. Raises PrunebenchError if a record has another key there."""
-    trees = Trees(codes)
+    trees = Trees(codes, registry)
     for key, record in sorted(records.items()):
         if trees.add(record.experiment, record.phases).key != key:
             names = sorted({entry.strategy for entry in record.phases} - {""})
@@ -174,7 +173,7 @@ def _rebuild_nodes(records: Mapping[str, Record], codes: Mapping[str, StrategyCo
 
 def _summarise_masks(nodes: Iterable[Node], store: Store) -> dict[str, MaskLine]:
     """The checksum and the counts of every mask that a strategy found, by key."""
-    keys = sorted(node.key for node in nodes if node.phase and calls_strategy(node.phase))
+    keys = sorted(node.key for node in nodes if node.phase and node.phase.asks_strategy)
     masks = {}
     for key in keys:
         try:

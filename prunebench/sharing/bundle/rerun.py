@@ -22,8 +22,6 @@ from prunebench.errors import PrunebenchError
 from prunebench.hooks.registry import Registry
 from prunebench.planning.graph import ENGINE, Node, Plan
 from prunebench.pruning import bitmask
-from prunebench.recipes import phases
-from prunebench.recipes.phases import Adopt, stores_mask
 from prunebench.sharing.bundle import checks
 from prunebench.sharing.bundle.reader import Bundle
 from prunebench.sharing.bundle.schema import CellLine
@@ -89,7 +87,7 @@ def plan(bundle: Bundle, trees: Trees, cells: Sequence[Cell], registry: Registry
     """A plan of these cells only, with the keys of the bundle."""
     moving = [label for label in bundle.manifest.strategies if _moves(label, registry)]
     # Trees that adopt masks come after the trees that make them.
-    making, adopting = (Trees(bundle.manifest.strategies) for _ in range(2))
+    making, adopting = (Trees(bundle.manifest.strategies, registry) for _ in range(2))
     for cell in cells:
         path = trees.nodes[cell.key].path()
         source = path[0].mask_source
@@ -109,7 +107,7 @@ def _moves(label: str, registry: Registry) -> bool:
 
 
 def _copy(trees: Trees, path: Sequence[Node], moving: Sequence[str]) -> Node:
-    entries = [PhaseEntry(**phases.to_json(node.phase), strategy=node.strategy) for node in path if node.phase]
+    entries = [PhaseEntry(**node.step.data, strategy=node.strategy) for node in path if node.step]
     return trees.add(path[0].experiment, entries, moving)
 
 
@@ -174,9 +172,9 @@ def _compare_bits(bundle: Bundle, trees: Trees, old: Record, new: Record, store:
     if old.sparsity != new.sparsity or old.parameters != new.parameters:
         yield "has other sizes"
     for node in trees.nodes[old.key].path():
-        if node.phase is None or not stores_mask(node.phase):
+        if node.phase is None or not node.phase.finds_mask:
             continue
-        mask_key = node.phase.mask if isinstance(node.phase, Adopt) else node.key
+        mask_key = node.phase.mask_from or node.key
         mask = store.load("masks", mask_key, bitmask.summary)
         if mask != bundle.masks[mask_key].model_dump(exclude={"key"}):
             yield f"has another mask {mask_key}"

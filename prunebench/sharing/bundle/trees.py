@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from prunebench.errors import PrunebenchError
+from prunebench.hooks.registry import Registry
 from prunebench.planning.graph import Node, RecipeStep, add_steps, key_below
 from prunebench.recipes import phases
-from prunebench.recipes.phases import Adopt, Phase, Prune, Train, calls_strategy
+from prunebench.recipes.phases import Phase, Prune
 from prunebench.recipes.schedules import Cubic
 from prunebench.sharing.bundle.strict import check_fields
 from prunebench.store.schema import Experiment, PhaseEntry, StrategyCode
@@ -23,8 +24,9 @@ from prunebench.tasks.protocol import Protocol
 class Trees:
     """One tree for each experiment. `roots` are by the experiment's key, `nodes` are all nodes by their own."""
 
-    def __init__(self, strategies: Mapping[str, StrategyCode]) -> None:
+    def __init__(self, strategies: Mapping[str, StrategyCode], registry: Registry) -> None:
         self.strategies = strategies
+        self.registry = registry
         self.roots: dict[str, Node] = {}
         self.nodes: dict[str, Node] = {}
         # For each sparsity: by key, the node that pruning would add, as its parent and its step.
@@ -43,53 +45,55 @@ class Trees:
         return end
 
     def _step(self, entry: PhaseEntry, moving: set[str]) -> RecipeStep:
-        phase, label = _parse_phase(entry), entry.strategy
-        if calls_strategy(phase) != bool(label):
+        phase, label = self._phase(entry), entry.strategy
+        data = {"phase": entry.phase, **entry.fields}
+        if phase.asks_strategy != bool(label):
             raise PrunebenchError(
                 f"the phase {entry.phase} calls {f'the strategy {label}' if label else 'no strategy'}"
             )
         if not label:
-            return RecipeStep.plain(phase)
+            return RecipeStep.plain(phase, data)
         if label not in self.strategies:
             raise PrunebenchError(f"a recipe calls the strategy {label!r}, which is not declared")
         code = self.strategies[label]
-        token = [phases.to_json(phase), code.name, code.options, code.identity]
-        return RecipeStep(phase, label, label in moving, code.source, json.dumps(token, sort_keys=True))
+        token = [data, code.name, code.options, code.identity]
+        return RecipeStep(phase, data, label, label in moving, code.source, json.dumps(token, sort_keys=True))
 
     def mask_source(self, node: Node) -> Node | None:
         """The node whose mask `node` adopts, or None if it adopts none. Raises PrunebenchError if it does not exist.
 
         A mask comes from a node on the path of a record, or from one more pruning below such a node.
         """
-        if not isinstance(node.phase, Adopt):
+        if node.phase is None or not node.phase.mask_from:
             return None
-        source = self.nodes.get(node.phase.mask) or self._pruned_node(node.phase)
+        source = self.nodes.get(node.phase.mask_from) or self._pruned_node(node.phase)
         if source is None:
-            raise PrunebenchError(f"no recipe of the bundle makes the mask {node.phase.mask} that another one adopts")
+            raise PrunebenchError(
+                f"no recipe of the bundle makes the mask {node.phase.mask_from} that another one adopts"
+            )
         node.mask_source = source
         return source
 
-    def _pruned_node(self, phase: Adopt) -> Node | None:
-        """The node of key `phase.mask`, if it follows from pruning below any known node by any declared strategy."""
-        if phase.sparsity not in self._prunings:
-            prune = phases.to_json(Prune(phase.sparsity))
+    def _pruned_node(self, phase: Phase) -> Node | None:
+        """The node whose mask `phase` takes, if it follows from pruning below a known node by a declared strategy."""
+        level, key = phase.level or 0.0, phase.mask_from
+        if level not in self._prunings:
+            prune = phases.to_json(Prune(level))
             steps = [self._step(PhaseEntry(**prune, strategy=label), set()) for label in self.strategies]
-            self._prunings[phase.sparsity] = {
+            self._prunings[level] = {
                 key_below(node.key, step.token): (node, step) for node in self.nodes.values() for step in steps
             }
-        if phase.mask not in self._prunings[phase.sparsity]:
+        if key not in self._prunings[level]:
             return None
-        parent, step = self._prunings[phase.sparsity][phase.mask]
-        self.nodes[phase.mask] = add_steps(parent, [step], "")
-        return self.nodes[phase.mask]
+        parent, step = self._prunings[level][key]
+        self.nodes[key] = add_steps(parent, [step], "")
+        return self.nodes[key]
 
-
-def _parse_phase(entry: PhaseEntry) -> Phase:
-    kind = phases.PHASES.get(entry.phase)
-    if kind is None:
-        raise PrunebenchError(f"this version of prunebench has no phase {entry.phase!r}")
-    check_fields(kind, entry.fields, f"the phase {entry.phase}")
-    ramp: Any = entry.fields.get("sparsity")
-    if kind is Train and ramp is not None:
-        check_fields(Cubic, ramp, "the ramp of a training")
-    return phases.from_json({"phase": entry.phase, **entry.fields})
+    def _phase(self, entry: PhaseEntry) -> Phase:
+        kind: type[Phase] = self.registry.get("phases", entry.phase)
+        fields = {name: value for name, value in entry.fields.items() if name != "code"}
+        check_fields(kind, fields, f"the phase {entry.phase}")
+        ramp: Any = fields.get("sparsity")
+        if isinstance(ramp, Mapping):
+            check_fields(Cubic, ramp, "the ramp of a training")
+        return kind.from_fields(fields)

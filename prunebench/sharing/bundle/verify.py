@@ -32,7 +32,7 @@ class Verdict:
 
 def verify(bundle: Bundle, registry: Registry, glue_dir: str | None = None) -> Verdict:
     """Check keys, counts, checksums and cells, and recompute every metric whose data is available."""
-    trees = Trees(bundle.manifest.strategies)
+    trees = Trees(bundle.manifest.strategies, registry)
     verdict = Verdict(trees)
     try:
         wrong_keys = list(checks.rebuild_trees(bundle, trees))
