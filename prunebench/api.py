@@ -32,7 +32,7 @@ from prunebench.results.filters import choose_plans
 from prunebench.results.rows import load_rows
 from prunebench.runtime.memory import without_collection
 from prunebench.sharing.bundle.reader import Bundle, open_bundle
-from prunebench.store.schema import RUN, StoredPlan
+from prunebench.store.schema import RUN
 from prunebench.store.store import Store
 
 STORE = ".prunebench"
@@ -81,7 +81,7 @@ def run(
     result = execute(
         planned.plan, planned.suite, planned.registry, run_options, console, RUN, planned.leaves if keep_models else ()
     )
-    rows = load_rows([StoredPlan(cells=result.cells)], result.store)
+    rows = load_rows([result.plan], result.store)
     return Results(rows, result.store, planned.registry, result)
 
 

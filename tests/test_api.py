@@ -85,6 +85,10 @@ def test_a_class_is_a_method_as_good_as_a_built_in_one(results):
     assert not np.array_equal(frame.loc["smallest"], frame.loc["random-pruning"])
 
 
+def test_pages_name_the_call_that_made_the_results(results):
+    assert "prunebench.run(" in results.leaderboard().to_markdown()
+
+
 def test_a_store_holds_what_run_returned(results):
     again = pb.load(results.store.backend.folder)
     assert scores(again.frame()).equals(scores(results.frame()))

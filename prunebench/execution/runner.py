@@ -19,7 +19,7 @@ from prunebench.planning.jobs import Job, describe
 from prunebench.planning.suite import Suite
 from prunebench.runtime.memory import without_collection
 from prunebench.runtime.progress import duration, plural
-from prunebench.store.schema import Cell, Experiment, StoredPlan
+from prunebench.store.schema import Experiment, StoredPlan
 from prunebench.store.store import Snapshot, Store
 
 # Another run on the same store may discard weights that this one has planned with; hardly ever twice.
@@ -39,10 +39,10 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class RunResult:
-    """The store after a run, the requested cells, what failed now, and the nodes that failed in an earlier run."""
+    """The store after a run, the plan as it holds it, what failed now, and the nodes that failed in an earlier run."""
 
     store: Store
-    cells: list[Cell]
+    plan: StoredPlan
     report: scheduler.Report
     failed_before: dict[Node, str]
 
@@ -75,16 +75,14 @@ def execute(
     todo = jobs.jobs_to_run(plan, snapshot, failed, keep)
     _say_counts(plan, todo, snapshot, failed, store, console)
     with without_collection():
-        cells = [cell.to_cell() for cell in plan.cells]
-        store.add_plan(
-            StoredPlan(
-                kind=kind, suite=suite.name, command=options.command, strategies=plan.strategies(registry), cells=cells
-            )
+        cells, strategies = [cell.to_cell() for cell in plan.cells], plan.strategies(registry)
+        stored = store.add_plan(
+            StoredPlan(kind=kind, suite=suite.name, command=options.command, strategies=strategies, cells=cells)
         )
     if not todo:
         rest = "what has not failed" if failed else "every result"
         console.say(f"Nothing is left to run: {rest} is in {options.store}")
-        return RunResult(store, cells, scheduler.Report(), failed)
+        return RunResult(store, stored, scheduler.Report(), failed)
     request = request_for(options.resources, suite.model, suite.device, registry, len(todo))
     console.say(f"At a time:     {plural(request.jobs, 'job')}")
     earlier, guess = expected_seconds(store.records()), _guess(suite, registry)
@@ -95,7 +93,7 @@ def execute(
         with make_executor(options.resources, request, registry) as executor, console.watch(todo) as display:
             report = scheduler.run(todo, executor, store, display, dispatch).after(report)
         if not report.replan:
-            return RunResult(store, cells, report, failed)
+            return RunResult(store, stored, report, failed)
         console.warn("something that a job starts from is gone from the store or damaged: planning again")
         snapshot = store.snapshot(keys)
         todo = jobs.jobs_to_run(plan, snapshot, jobs.failed_before(plan, snapshot), keep)

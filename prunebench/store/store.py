@@ -248,11 +248,13 @@ class Store:
 
     # Plans and runs
 
-    def add_plan(self, plan: StoredPlan) -> None:
-        """Remember which cells were asked for; asking again makes them the newest."""
+    def add_plan(self, plan: StoredPlan) -> StoredPlan:
+        """Remember which cells were asked for, and when; asking again makes them the newest."""
         written = datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
-        identifier, data = serialization.encode_plan(plan.model_copy(update={"written": written}))
+        stored = plan.model_copy(update={"written": written})
+        identifier, data = serialization.encode_plan(stored)
         self.backend.write(file_name("plans", identifier), data)
+        return stored
 
     def plans(self, kind: str | None = RUN) -> list[StoredPlan]:
         """All plans of that kind, or of every kind if it is None, the newest last."""

@@ -48,7 +48,7 @@ def test_a_strategy_names_its_only_variant() -> None:
 @pytest.mark.parametrize(
     ("methods", "options", "message"),
     [
-        (("imp", "magnitud"), {}, r"unknown strategy 'magnitud' \(did you mean 'magnitude'"),
+        (("imp", "magnitud"), {}, r"these results have no .magnitud. \(did you mean 'magnitude'"),
         (("imp", "imp"), {}, r"cannot compare 'imp', 'imp' \(expected at least two different methods"),
         (("imp",), {}, r"cannot compare 'imp' \(expected at least two different methods"),
         (("imp", "magnitude"), {"reference": "imp"}, "cannot compare 'imp', 'magnitude', 'imp'"),

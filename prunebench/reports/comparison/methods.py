@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Sequence
 
-from prunebench.errors import PrunebenchError, unknown_name
+from prunebench.errors import PrunebenchError
 from prunebench.reports.render.formatting import level, listing
 from prunebench.results.filters import allow_mixed, no_results, one_setting
 from prunebench.results.rows import Row, sort_key
@@ -55,7 +56,13 @@ def _label(rows: Iterable[Row], name: str, all_rows: Iterable[Row]) -> str:
     if matches:
         raise PrunebenchError(f"{name!r} is ambiguous", f"expected {' or '.join(map(repr, matches))}")
     known = {row.cell.label for row in all_rows} | strategies.keys()
-    raise unknown_name("strategy", name, known, "expected a strategy with results in the store")
+    nearest = difflib.get_close_matches(name, known, n=1)
+    raise PrunebenchError(
+        f"these results have no {name!r}",
+        f"did you mean {nearest[0]!r}?"
+        if nearest
+        else f"they have {', '.join(sorted(known))}; --suite or --all adds more",
+    )
 
 
 def _mixed_units(rows: Sequence[Row], mixed: bool) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 from prunebench.reports.leaderboard.page_model import Page, Ranking, Section
@@ -46,11 +47,11 @@ def _section(section: Section) -> Iterator[Block]:
         *((entry.sparsity, line) for track in section.tracks for entry in track.levels for line in entry.lines),
     ]
     # A reason explains a gap, so gaps with a reason are left out, except for missing cells.
-    notes = [
-        one_line(f"{line.label} at {level(sparsity)}: {note}")
-        for sparsity, line in lines
-        for note in (*line.reasons, *(gap for gap in line.gaps if gap.startswith("missing") or not line.reasons))
-    ]
+    cells_by_note: dict[str, list[str]] = defaultdict(list)
+    for sparsity, line in lines:
+        for note in (*line.reasons, *(gap for gap in line.gaps if gap.startswith("missing") or not line.reasons)):
+            cells_by_note[note].append(f"{line.label} at {level(sparsity)}")
+    notes = [one_line(f"{', '.join(cells)}: {note}") for note, cells in cells_by_note.items()]
     if any(line.scores[0].degenerate for _, line in lines):
         notes.append(DEGENERATE)
     yield from map(Paragraph, notes)

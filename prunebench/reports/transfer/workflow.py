@@ -17,7 +17,6 @@ from prunebench.planning.transfer import Question, default_controls, plan_transf
 from prunebench.recipes.options import label, split_list
 from prunebench.reports.transfer.grid import Grid, build
 from prunebench.results.rows import load_rows
-from prunebench.store.schema import StoredPlan
 
 if TYPE_CHECKING:
     from prunebench.sharing.bundle.reader import Bundle
@@ -72,7 +71,7 @@ def answer(
 ) -> tuple[Grid, RunResult]:
     """Train what the store lacks, and compare every mask with the dense model and the target's own mask."""
     result = execute(make_plan(suite, question, registry), suite, registry, options, console, KIND)
-    rows = load_rows([StoredPlan(suite=suite.name, cells=result.cells)], result.store)
+    rows = load_rows([result.plan], result.store)
     return build(rows, question, delta), result
 
 
