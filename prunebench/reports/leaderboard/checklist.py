@@ -15,7 +15,7 @@ TWO = {
     "mrpc": {"accuracy", "f1"},
     "qqp": {"accuracy", "f1"},
     "stsb": {"pearson", "spearmanr"},
-    "mnli": {"validation_matched", "validation_mismatched"},
+    "mnli": {"matched", "mismatched"},
 }
 RANDOM_MASK, RANDOM_WEIGHTS = "random-pruning", "random-reinit"
 
