@@ -35,10 +35,10 @@ def setting(rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
         yield "hardware", "; ".join(hardware)
 
 
-def _protocols(rows_by_task: Mapping[str, Sequence[Row]]) -> str:
+def _protocols(groups: Mapping[str, Sequence[Row]]) -> str:
     """Each protocol with its tasks: `glue-1 for rte; glue-2 for cola`. A table over tasks may mix several."""
     tasks: dict[str, list[str]] = {}
-    for task, rows in rows_by_task.items():
+    for task, rows in groups.items():
         for protocol in sorted({row.cell.setting.protocol for row in rows}):
             tasks.setdefault(protocol, []).append(task)
     return "; ".join(f"{protocol} for {listing(tasks[protocol])}" for protocol in sorted(tasks))

@@ -73,10 +73,8 @@ def _setting(rows: Sequence[Row], sections: Sequence[Section]) -> Iterator[tuple
     if len({protocol for _, protocol in protocols}) == 1:
         yield "protocol", rows[0].cell.setting.protocol
     else:
-        rows_by_task = {
-            entry.name: sorted(name for task, name in protocols if task == entry.name) for entry in sections
-        }
-        yield "protocols", "; ".join(f"{task}: {' and '.join(names)}" for task, names in rows_by_task.items())
+        by_task = {entry.name: sorted(name for task, name in protocols if task == entry.name) for entry in sections}
+        yield "protocols", "; ".join(f"{task}: {' and '.join(names)}" for task, names in by_task.items())
     yield "split", listing(sorted({row.cell.split for row in rows}))
     yield "seeds", listing(sorted({row.cell.seed for row in rows}))
     values_by_name = environment(rows)
