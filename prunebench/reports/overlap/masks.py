@@ -57,7 +57,10 @@ def mask_sparsities(rows: Iterable[Row]) -> list[float]:
 
 
 def choose_sparsity(rows: Sequence[Row], sparsity: float | None) -> float:
-    """The given sparsity, or the one nearest to `USUAL`. Raises PrunebenchError if there are no masks at it."""
+    """The given sparsity, or the one nearest to DEFAULT_SPARSITY.
+
+    Raises PrunebenchError if there are no masks at it.
+    """
     known = mask_sparsities(rows)
     if not known:
         raise PrunebenchError(
