@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
-from prunebench.reports.leaderboard.page_model import Line, Section, Track
+from prunebench.reports.leaderboard.report import Line, Section, Track
 from prunebench.reports.leaderboard.task_section import make_level, make_score
 from prunebench.reports.render.formatting import level, listing, seeds
 from prunebench.results.rows import Row
