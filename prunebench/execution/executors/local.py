@@ -1,8 +1,4 @@
-"""Where jobs run. An executor has the interface of `concurrent.futures.Executor`.
-
-A job whose worker died is a future that raises a BrokenExecutor; whoever submitted it may submit it again. Where the
-executor has done so itself it raises a WorkersDied.
-"""
+"""Run jobs on this machine: one after the other in this process, or side by side in worker processes."""
 
 from __future__ import annotations
 
@@ -15,7 +11,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
@@ -23,8 +19,7 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any
 
-from prunebench.execution.executors.base import ExecutorSpec, RemoteTraceback, Request, WorkerDied
-from prunebench.hooks.hookspecs import hookimpl
+from prunebench.execution.executors.base import RemoteTraceback, Request, WorkerDied
 from prunebench.runtime import progress
 from prunebench.runtime.devices import cores, is_fatal_gpu_error, select_gpu
 from prunebench.runtime.memory import without_collection
@@ -223,17 +218,3 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-def _serial(request: Request) -> Executor:
-    return SerialExecutor(request.cpus)
-
-
-@hookimpl
-def prunebench_executors() -> Iterable[ExecutorSpec]:
-    return [
-        ExecutorSpec("here", "One job after the other, in this process.", _serial, lambda request: 1),
-        ExecutorSpec(
-            "processes", "So many worker processes on this machine, each with its share of cores.", ProcessExecutor
-        ),
-    ]

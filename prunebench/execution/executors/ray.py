@@ -10,14 +10,13 @@ import signal
 import socket
 import threading
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from types import TracebackType
 from typing import Any
 
 from prunebench.errors import PrunebenchError
-from prunebench.execution.executors.base import ATTEMPTS, ExecutorSpec, RemoteTraceback, Request, WorkersDied
-from prunebench.hooks.hookspecs import hookimpl
+from prunebench.execution.executors.base import ATTEMPTS, RemoteTraceback, Request, WorkersDied
 from prunebench.runtime.devices import cores, is_fatal_gpu_error
 from prunebench.store.schema import JobSpec, WeightsRef
 
@@ -157,8 +156,3 @@ def _plain(error: BaseException) -> BaseException:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         return WorkersDied(reason)
     return error
-
-
-@hookimpl
-def prunebench_executors() -> Iterable[ExecutorSpec]:
-    return [ExecutorSpec("ray", "Tasks of a Ray cluster: --address, or one of its own here.", RayExecutor, slots, True)]
