@@ -13,20 +13,14 @@ from prunebench.reports.leaderboard.ranking_rules import check_rule
 from prunebench.reports.leaderboard.report import Method, Options, Page, Section
 from prunebench.reports.leaderboard.task_section import task_section
 from prunebench.reports.render.formatting import listing
+from prunebench.reports.render.provenance import TITLES
 from prunebench.results.filters import allow_mixed, environment, no_results, one_setting, warnings
 from prunebench.results.rows import Row, sort_key
 from prunebench.results.statistics import BOOTSTRAP
 from prunebench.store.schema import Cell
 
-# Fields of the setting, and how a page names them.
-SETTING = {
-    "model": "model",
-    "model_revision": "model revision",
-    "model_fingerprint": "model fingerprint",
-    "precision": "precision",
-    "device": "device",
-    "prunable": "prunable weights",
-}
+# The fields of a `Setting` that are printed as they are; the protocols are listed by task.
+FIELDS = ("model", "model_revision", "model_fingerprint", "precision", "device", "prunable")
 
 
 def build(rows: Sequence[Row], options: Options | None = None, *, mixed: bool = False) -> Page:
@@ -64,11 +58,11 @@ def build(rows: Sequence[Row], options: Options | None = None, *, mixed: bool = 
 
 def _setting(rows: Sequence[Row], sections: Sequence[Section]) -> Iterator[tuple[str, str]]:
     settings = {(row.cell.task, row.cell.setting) for row in rows}
-    for name, title in SETTING.items():
+    for name in FIELDS:
         # There is a single value unless the page is mixed.
         values = sorted({value for _, setting in settings if (value := getattr(setting, name))})
         if values:
-            yield title, "; ".join(values)
+            yield TITLES[name], "; ".join(values)
     protocols = {(task, setting.protocol) for task, setting in settings}
     if len({protocol for _, protocol in protocols}) == 1:
         yield "protocol", rows[0].cell.setting.protocol
