@@ -32,14 +32,14 @@ class Request:
 class ExecutorSpec:
     """A way to run jobs: `make(request)` gives an executor for them.
 
-    `jobs(request)` is how many it has room for at a time; without it, that is what this machine has room for.
+    `capacity(request)` is how many it has room for at a time; without it, that is what this machine has room for.
     `elsewhere` says that jobs may run on other machines, which may have a GPU where this one has none.
     """
 
     name: str
     doc: str
     make: Callable[[Request], Executor]
-    jobs: Callable[[Request], int] | None = None
+    capacity: Callable[[Request], int] | None = None
     elsewhere: bool = False
 
 

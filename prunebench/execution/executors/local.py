@@ -105,16 +105,16 @@ class _Worker:
         self.threads = threads
         self.process: Any = None
         self.connection: Connection | None = None
-        self.changing = threading.Lock()
-        self.over = False
+        self.lock = threading.Lock()
+        self.closed = False
 
     def call(self, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """What `fn` gives or raises there. Raises WorkerDied where the process ends before it has answered."""
-        connection = self._started()
+        connection = self._connect()
         answer = None
         try:
-            self._mortal(connection.send, (fn, args, kwargs))
-            while not isinstance(answer := self._mortal(connection.recv), _Answer):
+            self._communicate(connection.send, (fn, args, kwargs))
+            while not isinstance(answer := self._communicate(connection.recv), _Answer):
                 progress.emit(answer)
         except WorkerDied:
             raise
@@ -130,27 +130,29 @@ class _Worker:
             raise answer.error from RemoteTraceback(answer.details)
         return answer.value
 
-    def _mortal(self, talk: Callable[..., Any], *words: Any) -> Any:
+    def _communicate(self, method: Callable[..., Any], *arguments: Any) -> Any:
+        """Send to the process or receive from it. Raises WorkerDied where it has ended."""
         try:
-            return talk(*words)
+            return method(*arguments)
         except (EOFError, OSError):
             raise WorkerDied(self._describe_death()) from None
 
-    def _started(self) -> Connection:
-        with self.changing:
-            if self.over:
+    def _connect(self) -> Connection:
+        """The connection to the process, which is started where there is none."""
+        with self.lock:
+            if self.closed:
                 raise WorkerDied("it was told to end")
             if self.connection is None:
                 context = multiprocessing.get_context("spawn")
-                self.connection, far = context.Pipe()
-                self.process = context.Process(target=_serve, args=(far, self.number, self.threads))
+                self.connection, worker_end = context.Pipe()
+                self.process = context.Process(target=_serve, args=(worker_end, self.number, self.threads))
                 self.process.start()
-                far.close()
+                worker_end.close()
             return self.connection
 
     def _describe_death(self) -> str:
         """Forget the process that has ended, and say how it did."""
-        with self.changing:
+        with self.lock:
             self.process.join()
             code = self.process.exitcode
             if self.connection is not None:
@@ -162,15 +164,15 @@ class _Worker:
         return f"it was killed by {name}" + (", as by a system that is short of memory" if name == "SIGKILL" else "")
 
     def kill(self) -> None:
-        with self.changing:
-            self.over = True
+        with self.lock:
+            self.closed = True
             if self.process is not None:
                 self.process.kill()
 
     def dismiss(self) -> None:
         """Let the process end once it has no more to do."""
-        with self.changing:
-            self.over = True
+        with self.lock:
+            self.closed = True
             if self.connection is not None:
                 self.connection.close()
         if self.process is not None:

@@ -7,7 +7,7 @@ from concurrent.futures import Executor
 
 from prunebench.execution.executors.base import ExecutorSpec, Request
 from prunebench.execution.executors.local import ProcessExecutor, SerialExecutor
-from prunebench.execution.executors.ray import RayExecutor, slots
+from prunebench.execution.executors.ray import RayExecutor, capacity
 from prunebench.hooks.hookspecs import hookimpl
 
 
@@ -18,7 +18,7 @@ def prunebench_executors() -> Iterable[ExecutorSpec]:
         ExecutorSpec(
             "processes", "So many worker processes on this machine, each with its share of cores.", ProcessExecutor
         ),
-        ExecutorSpec("ray", "Tasks of a Ray cluster: --address, or one of its own here.", RayExecutor, slots, True),
+        ExecutorSpec("ray", "Tasks of a Ray cluster: --address, or one of its own here.", RayExecutor, capacity, True),
     ]
 
 

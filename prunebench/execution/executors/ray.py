@@ -32,7 +32,7 @@ def connect(request: Request) -> Any:
     if ray.is_initialized():
         return ray
     own = {"num_cpus": max(cores(), (request.cpus or 1) * request.jobs), "include_dashboard": False}
-    words: dict[str, Any] = {"address": request.address} if request.address else {"address": "local", **own}
+    options: dict[str, Any] = {"address": request.address} if request.address else {"address": "local", **own}
     try:
         if ":" in request.address and "://" not in request.address:
             # Ray itself keeps trying for a minute or two.
@@ -40,7 +40,7 @@ def connect(request: Request) -> Any:
             socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
         # Ray takes SIGTERM for itself, and would end the command as if nothing were to be said.
         handler = signal.getsignal(signal.SIGTERM)
-        ray.init(**words, log_to_driver=False, logging_level="error")
+        ray.init(**options, log_to_driver=False, logging_level="error")
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)
     except (OSError, RuntimeError, ValueError) as error:
@@ -52,7 +52,7 @@ def connect(request: Request) -> Any:
     return ray
 
 
-def slots(request: Request) -> int:
+def capacity(request: Request) -> int:
     """How many jobs all nodes together have room for."""
     total = connect(request).cluster_resources()
     number = int(total.get("CPU", 0) // (request.cpus or 1))
@@ -81,28 +81,28 @@ class RayExecutor(Executor):
         self._task = self._ray.remote(**share, **retries)(_call)
         self._running: set[Any] = set()
         self._nodes: dict[WeightsRef, str] = {}
-        self._changing = threading.Lock()
+        self._lock = threading.Lock()
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         job = JobSpec.model_validate(args[0]) if args and isinstance(args[0], dict) else None
         task = self._near(self._nodes.get(job.reads) if job and job.reads else None)
         reference = task.remote(self._threads, fn, args, kwargs)
         future: Future[Any] = Future()
-        with self._changing:
+        with self._lock:
             self._running.add(reference)
 
-        def settle(done: Future[Any]) -> None:
-            with self._changing:
+        def finish(result: Future[Any]) -> None:
+            with self._lock:
                 self._running.discard(reference)
-            error = done.exception()
+            error = result.exception()
             if error is not None:
                 future.set_exception(_plain(error))
                 return
-            node, value = done.result()
+            node, value = result.result()
             self._nodes.update(dict.fromkeys(job.weights if job else (), node))
             future.set_result(value)
 
-        reference.future().add_done_callback(settle)
+        reference.future().add_done_callback(finish)
         return future
 
     def _near(self, node: str | None) -> Any:
@@ -117,7 +117,7 @@ class RayExecutor(Executor):
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if kind is not None:
-            with self._changing:
+            with self._lock:
                 running = list(self._running)
             for reference in running:
                 self._ray.cancel(reference, force=True)
