@@ -216,5 +216,5 @@ def wants_colour() -> bool:
 
 
 def command_line() -> str:
-    """The words of this command, as they can be said again."""
+    """The command line, quoted so that a shell can run it again."""
     return "prunebench " + shlex.join(click.get_current_context().find_root().meta[ARGUMENTS])

@@ -38,7 +38,7 @@ class Console:
         """A display for a run of these jobs."""
         if self.quiet:
             yield Silent()
-        # Not rich's own idea of a terminal, which FORCE_COLOR turns a log into.
+        # Not rich's own test: it takes a log for a terminal if FORCE_COLOR is set.
         elif not sys.stderr.isatty():
             yield Lines(jobs)
         else:

@@ -47,14 +47,14 @@ class SerialExecutor(Executor):
 class ProcessExecutor(ThreadPoolExecutor):
     """Spawned worker processes that share the cores of this machine and end with this process, however it ends.
 
-    A thread for each hands it jobs, and tells the listeners here what it reports of their progress. A worker that dies
-    costs the job that it was at, and another is started for the next one. (A ProcessPoolExecutor loses all that runs.)
+    Each worker has a thread here, which sends it jobs and forwards its progress reports to the listeners. If a worker
+    dies, only its current job fails, and the next job starts a new worker. (A ProcessPoolExecutor would lose all jobs.)
     """
 
     def __init__(self, request: Request) -> None:
         jobs = request.jobs
-        # Workers are started from these threads, and are deaf to Ctrl-C from their first moment on: they inherit it,
-        # unless multiprocessing first has to start this helper, which ends the deafness of the thread.
+        # The threads block SIGINT, and the workers that they start inherit that, so Ctrl-C never reaches a worker. The
+        # resource tracker must run before, because multiprocessing unblocks SIGINT when it starts it.
         resource_tracker.ensure_running()
         super().__init__(jobs, initializer=signal.pthread_sigmask, initargs=(signal.SIG_BLOCK, {signal.SIGINT}))
         self._all = [_Worker(number, request.cpus or max(1, cores() // jobs)) for number in range(jobs)]
@@ -195,7 +195,7 @@ def _serve(connection: Connection, number: int, threads: int) -> None:
         while True:
             fn, args, kwargs = connection.recv()
             connection.send(_answer(fn, args, kwargs))
-    # To take torch and its like apart in good order takes a second, for which the run would have to wait.
+    # An ordinary exit takes a second to unload torch and other libraries, and the run would wait for it.
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, OSError):  # None where it is closed; its disk may be full
             stream.flush()

@@ -1,4 +1,4 @@
-"""Jobs as tasks of a Ray cluster. Ray retries what a lost worker or node was at; the store is what all nodes share.
+"""Run jobs as tasks of a Ray cluster. Ray retries the jobs of a lost worker or node. All nodes must reach the store.
 
 Ray comes with `pip install 'prunebench[ray]'`; it is imported where it is used.
 """
@@ -23,7 +23,7 @@ from prunebench.store.schema import JobSpec, WeightsRef
 
 def connect(request: Request) -> Any:
     """The package ray, connected to the cluster at `request.address`, or to a new one on this machine."""
-    # Read when it is imported: by itself it never stops trying what its memory monitor has killed.
+    # Ray reads this when it is imported. By default it retries tasks without end if its memory monitor kills them.
     os.environ.setdefault("RAY_task_oom_retries", str(ATTEMPTS - 1))
     try:
         import ray
@@ -38,7 +38,7 @@ def connect(request: Request) -> Any:
             # Ray itself keeps trying for a minute or two.
             host, _, port = request.address.rpartition(":")
             socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
-        # Ray takes SIGTERM for itself, and would end the command as if nothing were to be said.
+        # Ray installs its own handler of SIGTERM, which would end the command without a message.
         handler = signal.getsignal(signal.SIGTERM)
         ray.init(**options, log_to_driver=False, logging_level="error")
         if threading.current_thread() is threading.main_thread():

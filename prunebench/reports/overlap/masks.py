@@ -65,7 +65,7 @@ def choose_sparsity(rows: Sequence[Row], sparsity: float | None) -> float:
     if not known:
         raise PrunebenchError(
             "there are no masks to compare",
-            "`prunebench run` makes some; of a run by an earlier version it names them when it is said again",
+            "`prunebench run` makes some; for a run of an earlier version, give its command once more",
         )
     if sparsity is None:
         return min(known, key=lambda level: abs(level - DEFAULT_SPARSITY))
