@@ -11,7 +11,7 @@ from prunebench.store.store import Store
 TASKS: dict[str, tuple[list[str], list[str]]] = {
     "rte": (["accuracy"], ["validation"]),
     "mrpc": (["accuracy", "f1"], ["validation"]),
-    "mnli": (["accuracy"], ["validation_matched", "validation_mismatched"]),
+    "mnli": (["accuracy"], ["matched", "mismatched"]),
     "wnli": (["accuracy"], ["validation"]),
 }
 MAJORITY = {"accuracy": 0.55, "f1": 0.7}

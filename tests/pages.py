@@ -8,7 +8,7 @@ from pathlib import Path
 from lab import Lab
 
 from prunebench.reports.leaderboard import build
-from prunebench.reports.leaderboard.layout import blocks
+from prunebench.reports.leaderboard.page import blocks
 from prunebench.reports.render.markdown import markdown
 
 GOLDEN = Path(__file__).parent / "golden" / "leaderboard"

@@ -18,7 +18,7 @@ from prunebench.cli.selecting import setting_options
 @click.option("--transfers", is_flag=True, help="Put in the results of `prunebench transfer`, too.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE.zip", help="File to write to.")
 @click.pass_context
-def bundle(ctx: click.Context, /, plugins: tuple[str, ...], out: Path, **which: Any) -> None:
+def bundle(ctx: click.Context, /, plugins: tuple[str, ...], out: Path, **selection: Any) -> None:
     """Pack results into one file that others can check.
 
     Takes SUITE, or the last run of the store: the records of all cells with the trainings on their way, the predictions
@@ -27,5 +27,5 @@ def bundle(ctx: click.Context, /, plugins: tuple[str, ...], out: Path, **which: 
     """
     from prunebench.sharing.bundle.pack import write_bundle
 
-    path, size = write_bundle(registry_of(ctx, plugins), out, **which)
+    path, size = write_bundle(registry_of(ctx, plugins), out, **selection)
     click.echo(f"Written: {path}, {size:,} bytes. Check it with: prunebench verify {path}")

@@ -42,7 +42,7 @@ def compare(
     name: str | None,
     out: Path | None,
     mixed: bool,
-    **which: Any,
+    **selection: Any,
 ) -> None:
     """Compare methods seed by seed, and over tasks.
 
@@ -61,7 +61,7 @@ def compare(
             f"{'an' if name == 'svg' else 'a'} {name} picture cannot be printed",
             f"--out FILE.{name} says where it goes",
         )
-    view = load_results(**which).compare(
+    view = load_results(**selection).compare(
         *methods,
         reference=reference,
         sparsities=_levels(sparsities),

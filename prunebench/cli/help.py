@@ -13,9 +13,9 @@ from prunebench.errors import unknown_name
 if TYPE_CHECKING:
     from click.types import OptionHelpExtra
 
-WHAT, MODEL, PROTOCOL = "What to run", "Model and data", "Protocol"
+WHAT, MODEL, PROTOCOL, ARITHMETIC = "What to run", "Model and data", "Protocol", "Arithmetic"
 WHERE, RESULTS, OTHER = "Where jobs run", "Results", "Other options"
-GROUPS = (WHAT, MODEL, PROTOCOL, WHERE, RESULTS, OTHER)
+GROUPS = (WHAT, MODEL, PROTOCOL, ARITHMETIC, WHERE, RESULTS, OTHER)
 
 
 class Option(click.Option):

@@ -20,7 +20,14 @@ from prunebench.cli.selecting import load_results, selection_options
 @click.option("--interval", default="t", show_default=True, help="How intervals over seeds are made: t, or bootstrap.")
 @click.option("--published", default="", help="Tables of papers to show as reported: chen2020, prasanna2020 or all.")
 def leaderboard(
-    out: Path | None, formats: str, rank_by: str, delta: float, interval: str, published: str, mixed: bool, **which: Any
+    out: Path | None,
+    formats: str,
+    rank_by: str,
+    delta: float,
+    interval: str,
+    published: str,
+    mixed: bool,
+    **selection: Any,
 ) -> None:
     """Show or write mean ± std tables of results.
 
@@ -30,7 +37,7 @@ def leaderboard(
     from prunebench.reports.leaderboard import FORMATS, parse_formats
 
     names = parse_formats(formats)
-    view = load_results(**which).leaderboard(
+    view = load_results(**selection).leaderboard(
         rank_by=rank_by, delta=delta, interval=interval, published=published, mixed=mixed
     )
     click.echo(f"{view.to_text(colour=wants_colour())}\n")

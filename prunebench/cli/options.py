@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from prunebench.cli import completion
-from prunebench.cli.help import MODEL, PROTOCOL, RESULTS, WHAT, WHERE, Option
+from prunebench.cli.help import ARITHMETIC, MODEL, PROTOCOL, RESULTS, WHAT, WHERE, Option
 from prunebench.execution.executors.resources import DEFAULT_EXECUTOR, Resources
 from prunebench.hooks.registry import Registry
 from prunebench.planning.suite import CHOICES, Suite
@@ -26,6 +26,7 @@ ARGUMENTS = "prunebench.arguments"
 _what = partial(click.option, cls=Option, group=WHAT)
 _model = partial(click.option, cls=Option, group=MODEL)
 _protocol = partial(click.option, cls=Option, group=PROTOCOL)
+_arithmetic = partial(click.option, cls=Option, group=ARITHMETIC)
 _where = partial(click.option, cls=Option, group=WHERE)
 _results = partial(click.option, cls=Option, group=RESULTS)
 
@@ -99,8 +100,8 @@ _OPTIONS = [
     _protocol("--max-length", metavar="INTEGER", shown_default=_OF_TASK, help="Tokens of an example, at most."),
     _protocol("--train-limit", metavar="INTEGER", shown_default="all", help="Training examples, at most."),
     _protocol("--eval-limit", metavar="INTEGER", shown_default="all", help="Evaluation examples, at most."),
-    _protocol("--precision", **_choice("precision"), help="Floating-point precision of training and prediction."),
-    _protocol(
+    _arithmetic("--precision", **_choice("precision"), help="Floating-point precision of training and prediction."),
+    _arithmetic(
         "--compile", **_choice("compile"), help="Train through torch.compile, on a GPU; gives other numbers than off."
     ),
     _where("--device", **_choice("device"), help="Device to train on."),
@@ -183,7 +184,7 @@ def suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return _with(command, [_TASKS, *_METHODS, _SEEDS, plugin_option, *_OPTIONS, *_RESOURCES])
 
 
-def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def suite_options_without_methods(command: Callable[..., Any]) -> Callable[..., Any]:
     """The same without methods and sparsities, for commands that choose these by themselves."""
     return _with(command, [_TASKS, _SEEDS, plugin_option, *_OPTIONS, *_RESOURCES])
 
@@ -215,5 +216,5 @@ def wants_colour() -> bool:
 
 
 def command_line() -> str:
-    """The words of this command, as they can be said again."""
+    """The command line, quoted so that a shell can run it again."""
     return "prunebench " + shlex.join(click.get_current_context().find_root().meta[ARGUMENTS])

@@ -15,7 +15,7 @@ from prunebench.errors import PrunebenchError, unknown_name
 @selection_options
 @click.option("--format", "name", default="csv", show_default=True, help="csv, parquet or json.")
 @click.option("--out", type=click.Path(path_type=Path), help="File to write to, instead of the standard output.")
-def results(name: str, out: Path | None, mixed: bool, **which: Any) -> None:
+def results(name: str, out: Path | None, mixed: bool, **selection: Any) -> None:
     """Export every score as one long table.
 
     Takes SUITE, or the last run of the store: a row for each method, task, sparsity, seed and metric, with the dense
@@ -28,7 +28,7 @@ def results(name: str, out: Path | None, mixed: bool, **which: Any) -> None:
         raise unknown_name("format", name, FORMATS)
     if name == "parquet" and out is None:
         raise PrunebenchError("a Parquet file cannot be printed", "--out FILE says where it goes")
-    rows, warnings = load_results(**which).on_one_page(mixed)
+    rows, warnings = load_results(**selection).on_one_page(mixed)
     data = FORMATS[name](rows)
     for warning in warnings:
         click.echo(f"warning: {warning}", err=True)

@@ -35,8 +35,8 @@ def run(store: str, **options: Any) -> None:
     tasks it runs `quick`, which needs no download. Results are stored for good: the same command again goes on where
     the last one stopped, and a command that asks for more runs only what is new.
 
-    Defaults in brackets hold where SUITE has no value. Options under Protocol make another protocol, whose results are
-    never mixed with those of the standard one.
+    Defaults in brackets hold where SUITE has no value. Each option under Protocol makes another protocol. Results of
+    different protocols, precisions or devices are never mixed in one table unless you ask for it.
     """
     from prunebench import api
     from prunebench.execution.display import Console

@@ -9,7 +9,13 @@ import click
 
 from prunebench.cli import completion
 from prunebench.cli.help import GroupedCommand
-from prunebench.cli.options import command_line, execution_options, plan_options, pop_resources, registry_of
+from prunebench.cli.options import (
+    command_line,
+    execution_options,
+    pop_resources,
+    registry_of,
+    suite_options_without_methods,
+)
 from prunebench.cli.selecting import bundle_option
 
 if TYPE_CHECKING:
@@ -17,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=GroupedCommand)
-@plan_options
+@suite_options_without_methods
 @execution_options
 @bundle_option
 @click.option(

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     type=click.FloatRange(0, 1),
     default=0.1,
     show_default=True,
-    help="For --rerun on other hardware or versions: how far a score may be away. Half of five or more: a fifth of it.",
+    help="For --rerun on other hardware or versions: how much a score may differ. Of five or more cells, half must be "
+    "within a fifth of that.",
 )
 @plugin_option
 @click.pass_context

@@ -62,20 +62,20 @@ class Estimate:
 class Clock:
     """Estimates the seconds that are left of `jobs`, `slots` of them at a time.
 
-    `earlier` are seconds of a training from earlier runs by pace, and `guess` gives them where there are none; without
+    `recorded` are seconds of a training from earlier runs by pace, and `guess` gives them where there are none; without
     it nothing is estimated until each task has been trained once. `now` is the time in seconds.
     """
 
     def __init__(
         self,
         jobs: Iterable[Job],
-        earlier: Mapping[Pace, float],
+        recorded: Mapping[Pace, float],
         slots: int = 1,
         guess: Callable[[Experiment], float] | None = None,
         now: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.slots = slots
-        self.earlier = earlier
+        self.recorded = recorded
         self.guess = guess
         self.now = now
         self.measured: dict[Pace, list[float]] = defaultdict(list)
@@ -122,8 +122,8 @@ class Clock:
         each = pace(experiment)
         if self.measured[each]:
             return Estimate(statistics.median(self.measured[each]))
-        if each in self.earlier:
-            return Estimate(self.earlier[each])
+        if each in self.recorded:
+            return Estimate(self.recorded[each])
         return Estimate(self.guess(experiment) * self._correction(), guessed=True) if self.guess else None
 
     def _correction(self) -> float:

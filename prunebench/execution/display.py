@@ -38,7 +38,7 @@ class Console:
         """A display for a run of these jobs."""
         if self.quiet:
             yield Silent()
-        # Not rich's own idea of a terminal, which FORCE_COLOR turns a log into.
+        # Not rich's own test: it takes a log for a terminal if FORCE_COLOR is set.
         elif not sys.stderr.isatty():
             yield Lines(jobs)
         else:
@@ -63,7 +63,7 @@ class Silent:
     """Shows nothing."""
 
     def started(self, job: Job) -> None: ...
-    def moment(self, moment: Progress) -> None: ...
+    def update(self, progress: Progress) -> None: ...
     def finished(self, job: Job, seconds: float, left: Estimate | None, failure: str) -> None: ...
     def died(self, job: Job, reason: str) -> None: ...
     def waiting(self, job: Job) -> None: ...
@@ -100,17 +100,17 @@ class Live:
         note = f"0/{steps} starting" if steps else "starting"
         self.running[job] = self.bars.add_task(describe(job.nodes[0]), total=steps, note=note)
 
-    def moment(self, moment: Progress) -> None:
-        if moment.score:
-            self.score = moment.score
+    def update(self, progress: Progress) -> None:
+        if progress.score:
+            self.score = progress.score
             self._update_all(0)
             return
-        training = f"{moment.step}/{moment.steps} loss {moment.loss:.3f}"
-        note = training if moment.step < moment.steps else "pruning, scoring"
-        # A copy: moments come from other threads than the jobs that start and finish.
+        training = f"{progress.step}/{progress.steps} loss {progress.loss:.3f}"
+        note = training if progress.step < progress.steps else "pruning, scoring"
+        # A copy: updates come from other threads than the jobs that start and finish.
         for job, bar in list(self.running.items()):
-            if job.nodes[0].key == moment.job:
-                self.bars.update(bar, total=moment.steps, completed=moment.step, note=note)
+            if job.nodes[0].key == progress.job:
+                self.bars.update(bar, total=progress.steps, completed=progress.step, note=note)
 
     def finished(self, job: Job, seconds: float, left: Estimate | None, failure: str) -> None:
         bar = self.running.pop(job, None)
@@ -148,11 +148,11 @@ class Lines:
     def started(self, job: Job) -> None:
         self.started_jobs.add(job)
 
-    def moment(self, moment: Progress) -> None:
-        if moment.score:
-            self.scores[moment.job] = f", {moment.score}"
+    def update(self, progress: Progress) -> None:
+        if progress.score:
+            self.scores[progress.job] = f", {progress.score}"
         else:
-            self.losses[moment.job] = f", loss {moment.loss:.3f}"
+            self.losses[progress.job] = f", loss {progress.loss:.3f}"
 
     def finished(self, job: Job, seconds: float, left: Estimate | None, failure: str) -> None:
         self.done += len(job.phases)

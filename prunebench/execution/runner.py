@@ -23,7 +23,7 @@ from prunebench.store.schema import Experiment, StoredPlan
 from prunebench.store.store import Snapshot, Store
 
 # Another run on the same store may discard weights that this one has planned with; hardly ever twice.
-ATTEMPTS = 10
+PLANNING_ATTEMPTS = 10
 
 
 @dataclass(frozen=True)
@@ -85,11 +85,11 @@ def execute(
         return RunResult(store, stored, scheduler.Report(), failed)
     request = request_for(options.resources, suite.model, suite.device, registry, len(todo))
     console.say(f"At a time:     {plural(request.jobs, 'job')}")
-    earlier, guess = expected_seconds(store.records()), _guess(suite, registry)
-    _say_cost(Clock(todo, earlier, request.jobs, guess), console)
-    dispatch = scheduler.Dispatch(plan.where, registry.files, request.jobs, options.checkpoint_minutes, earlier, guess)
+    recorded, guess = expected_seconds(store.records()), _guess(suite, registry)
+    _say_cost(Clock(todo, recorded, request.jobs, guess), console)
+    dispatch = scheduler.Dispatch(plan.where, registry.files, request.jobs, options.checkpoint_minutes, recorded, guess)
     report = scheduler.Report()
-    for _ in range(ATTEMPTS):
+    for _ in range(PLANNING_ATTEMPTS):
         with make_executor(options.resources, request, registry) as executor, console.watch(todo) as display:
             report = scheduler.run(todo, executor, store, display, dispatch).after(report)
         if not report.replan:
@@ -98,7 +98,7 @@ def execute(
         snapshot = store.snapshot(keys)
         todo = jobs.jobs_to_run(plan, snapshot, jobs.failed_before(plan, snapshot), keep)
     raise PrunebenchError(
-        f"what jobs start from was gone from the store {ATTEMPTS} times over",
+        f"what jobs start from was gone from the store {PLANNING_ATTEMPTS} times over",
         "another run on it may be discarding weights: end one of them, and run the same command again",
     )
 

@@ -33,7 +33,7 @@ class Display(Protocol):
     """Shows how far a run is."""
 
     def started(self, job: Job) -> None: ...
-    def moment(self, moment: progress.Progress) -> None: ...
+    def update(self, progress: progress.Progress) -> None: ...
     def finished(self, job: Job, seconds: float, left: Estimate | None, failure: str) -> None: ...
     def died(self, job: Job, reason: str) -> None: ...
     def waiting(self, job: Job) -> None: ...
@@ -72,14 +72,14 @@ def work(job: dict[str, Any], store: str) -> list[Failure]:
 class Dispatch:
     """How jobs are handed out: where model and data lie, plugin files, jobs at a time, minutes between checkpoints.
 
-    `earlier` are the seconds of a training in earlier runs, and `guess` gives them where there are none.
+    `recorded_seconds` are those of a training in earlier runs, by pace, and `guess` gives them where there are none.
     """
 
     where: Location
     plugins: tuple[str, ...] = ()
     slots: int = 1
     checkpoint_minutes: float | None = None
-    earlier: Mapping[Pace, float] = field(default_factory=dict)
+    recorded_seconds: Mapping[Pace, float] = field(default_factory=dict)
     guess: Callable[[Experiment], float] | None = None
 
 
@@ -90,9 +90,9 @@ def run(jobs: list[Job], executor: Executor, store: Store, display: Display, dis
     """
     plugins = [(path, Path(path).read_text(encoding="utf-8")) for path in dispatch.plugins]
     running: dict[Future[Any], tuple[Job, float]] = {}
-    with progress.temporary_listener(display.moment), store.claims() as claims:
-        clock = Clock(jobs, dispatch.earlier, dispatch.slots, dispatch.guess)
-        queue = _Queue(stagger(jobs, claims.earlier, claims.runs), store, display, clock, claims)
+    with progress.temporary_listener(display.update), store.claims() as claims:
+        clock = Clock(jobs, dispatch.recorded_seconds, dispatch.slots, dispatch.guess)
+        queue = _Queue(stagger(jobs, claims.earlier_runs, claims.runs), store, display, clock, claims)
         while queue.waiting or running:
             while len(running) < dispatch.slots and (job := queue.next_ready(_keys(running))):
                 display.started(job)
@@ -105,7 +105,7 @@ def run(jobs: list[Job], executor: Executor, store: Store, display: Display, dis
             for future in wait(running, POLL if queue.blocked else None, FIRST_COMPLETED).done:
                 job, started = running.pop(future)
                 if not queue.retry(job, future):
-                    queue.settle(job, future, time.perf_counter() - started)
+                    queue.finish_job(job, future, time.perf_counter() - started)
                 if queue.fatal is not None:
                     raise queue.fatal
     return queue.report
@@ -153,10 +153,10 @@ class _Queue:
             if not self.is_needed(free):
                 self.waiting.remove(free)
                 self.finished.add(free)
-                self.leave(free, None, "already done")
+                self.close_job(free, None, "already done")
             elif free.key in self.seen_elsewhere and (failure := self.store.failure(free.key)):
                 self.waiting.remove(free)
-                self.settle(free, failed_future(PrunebenchError(failure.reason)), 0.0)
+                self.finish_job(free, failed_future(PrunebenchError(failure.reason)), 0.0)
             elif self.claims.claim(free.key, running):
                 # Another run may have held and finished it since `elsewhere` was read.
                 if self.is_needed(free):
@@ -212,18 +212,20 @@ class _Queue:
         self.deaths.update(dict.fromkeys(parts, self.deaths[job]))
         return parts
 
-    def settle(self, job: Job, future: Future[Any], seconds: float) -> None:
-        """Book a finished job, and give up the jobs that start from what failed in it."""
+    def finish_job(self, job: Job, future: Future[Any], seconds: float) -> None:
+        """Record the outcome of a finished job, and give up the jobs that start from what failed in it."""
         failures = self.failures_of(future, job)
         self.finished.add(job)
-        self.leave(job, seconds, "; ".join(f"{describe(_at(job, failure))}: {failure.reason}" for failure in failures))
+        self.close_job(
+            job, seconds, "; ".join(f"{describe(_at(job, failure))}: {failure.reason}" for failure in failures)
+        )
         for failure in failures:
             nodes = [node for node in job.nodes if failure.key in (job.key, *(step.key for step in node.path()))]
             failed = {node.key for node in nodes}
             lost = [job for job in self.waiting if not failed.isdisjoint(node.key for node in job.anchor.lineage())]
             self.waiting = [other for other in self.waiting if other not in lost]
             for other in lost:
-                self.leave(other, None, f"not run: {failure.reason}")
+                self.close_job(other, None, f"not run: {failure.reason}")
             if self.report.replan:
                 continue
             self.report.skipped += len(lost)
@@ -240,8 +242,8 @@ class _Queue:
                 with contextlib.suppress(StoreError):  # the disk is full: the job that reported it ends the run
                     self.store.add_failure(key, failure.reason, failure.details)
 
-    def leave(self, job: Job, seconds: float | None, reason: str) -> None:
-        """Discard the weights that `job` was the last to read, and tell the display."""
+    def close_job(self, job: Job, seconds: float | None, reason: str) -> None:
+        """Discard the weights that `job` was the last to read, and tell the clock and the display that it is over."""
         self.readers[job.reads] -= 1
         if job.reads and not self.readers[job.reads]:
             self.store.discard_weights(job.reads)

@@ -43,7 +43,7 @@ def entry_name(kind: str, value: Any) -> str:
         required = ("of", "tail") if hasattr(value, "tail") else ("unit", "recipe")
         if not set(required) <= _dataclass_attributes(value):
             raise PrunebenchError(
-                f"strategy {name!r} is not a dataclass with {' and '.join(required)}", "see `Adding a strategy`"
+                f"strategy {name!r} is not a dataclass with {' and '.join(required)}", "see docs/pages/own-method.md"
             )
     return name
 

@@ -11,8 +11,8 @@ from prunebench.execution.runner import RunResult
 from prunebench.hooks.registry import Registry
 from prunebench.recipes.options import split_list
 from prunebench.reports import comparison, leaderboard
-from prunebench.reports.leaderboard.layout import blocks
-from prunebench.reports.leaderboard.page_model import Page
+from prunebench.reports.leaderboard.page import blocks
+from prunebench.reports.leaderboard.report import Page
 from prunebench.reports.render.blocks import Details
 from prunebench.reports.render.files import write_file
 from prunebench.reports.render.markdown import markdown

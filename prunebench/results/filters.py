@@ -136,7 +136,7 @@ def allow_mixed(rows: Sequence[Row]) -> tuple[list[Row], tuple[str, ...]]:
 
 
 def _with_results(rows: Sequence[Row]) -> list[Row]:
-    """The rows without those that have no results and could only stand in the way of the others.
+    """The rows that belong on a page: those with results, and the missing ones of the same settings.
 
     A task without any result stays, and is shown as missing, if another task has results under the same model and
     arithmetic, and under the same protocol where both belong to one benchmark. Otherwise it was only ever planned.

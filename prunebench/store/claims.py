@@ -69,7 +69,7 @@ class _Run:
 class RunClaims:
     """The claims of this run, as others on the same store see them, and theirs as this run sees them.
 
-    `runs` is how many runs were active when it began, itself included, and `earlier` how many of them began before it.
+    `runs` runs were active when it began, itself included, and `earlier_runs` of them began before it.
     """
 
     def __init__(self, backend: Backend) -> None:
@@ -77,14 +77,14 @@ class RunClaims:
         self._name = f"runs/{uuid.uuid4().hex}.json"
         self._started = _now()
         self._jobs: frozenset[str] = frozenset()
-        self._writing = threading.Lock()
+        self._lock = threading.Lock()
         self._over = threading.Event()
         # The last state of each other run, and since when it has had it by the clock of this process.
         self._last: dict[str, tuple[_Run, float]] = {}
         self._write(self._jobs)
         others = self._others()
         self.runs = 1 + len(others)
-        self.earlier = sum(map(self._is_earlier, others))
+        self.earlier_runs = sum(map(self._is_earlier, others))
 
     def is_alone(self) -> bool:
         """Whether no other run is active.
@@ -136,14 +136,14 @@ class RunClaims:
                 self._write(self._jobs)
 
     def release(self) -> None:
-        with self._writing:
+        with self._lock:
             self._over.set()
             with contextlib.suppress(StoreError):
                 self._backend.remove(self._name)
 
     def _write(self, jobs: frozenset[str]) -> None:
         run = _Run(self._name, self._started, _now(), platform.node(), os.getpid(), tuple(sorted(jobs)))
-        with self._writing:
+        with self._lock:
             if not self._over.is_set():
                 self._backend.write(self._name, json.dumps(run.to_json()).encode())
 

@@ -42,10 +42,10 @@ def read_plans(store: Store) -> dict[str, StoredPlan]:
 
 @dataclass
 class References:
-    """The keys that the cells of some plans refer to: records, masks, kept models, and trainings that are not over.
+    """The keys that the cells of some plans refer to: records, masks, kept models, and unfinished trainings.
 
-    `complete` says whether all masks are known. They are not where a cell is not done, or where the key of a record
-    does not follow from its phases and the strategies of its plan.
+    `complete` says whether all masks are known. Some are unknown if a cell is not done, or if the key of a record
+    cannot be computed from its phases and the strategies of its plan.
     """
 
     records: set[str] = field(default_factory=set)
@@ -121,10 +121,10 @@ class Removal:
 
 
 def removal(store: Store, plans: Mapping[str, StoredPlan], cells: Iterable[Cell]) -> Removal:
-    """What goes with these cells of `plans`: the files that no other cell refers to. Removes nothing.
+    """The removal of these cells of `plans` and of the files that no other cell refers to. Removes nothing itself.
 
-    A failure is stored for each phase that has no result because of it, with the same reason and details. Those of
-    phases that no plan lists go where every cell that failed in the same way goes.
+    A failure is stored once for each phase that has no result because of it, with the same reason and details. Some of
+    these phases are in no plan: their copies are removed if every cell with the same failure is removed.
     """
     selected = set(map(id, cells))
     removed, rest = (

@@ -135,7 +135,7 @@ class Experiment(Strict):
 
 
 class Location(Strict):
-    """Where model and data are on a machine; no result depends on it. None: where the model's name and GLUE say."""
+    """The folders of model and data on a machine; no result depends on them. None: found by name, or on the hub."""
 
     model: str | None = None
     glue_dir: str | None = None

@@ -12,7 +12,7 @@ import pytest
 from commands import CommandResult, call, refused
 
 from prunebench.hooks.registry import Registry
-from prunebench.planning.suite import Suite
+from prunebench.planning.suite import PROTOCOL_OPTIONS, Suite
 
 VERSION = importlib.metadata.version("prunebench")
 
@@ -46,10 +46,13 @@ def groups(command):
 def test_the_options_of_run_stand_in_groups():
     options = groups("run")
     assert list(options) == [
-        *("What to run", "Model and data", "Protocol", "Where jobs run", "Results", "Other options", "Examples")
+        *("What to run", "Model and data", "Protocol", "Arithmetic", "Where jobs run"),
+        *("Results", "Other options", "Examples"),
     ]
     assert options["What to run"] == ["--tasks", "--strategies", "--sparsities", "--seeds", "--plugin"]
-    assert "--model" in options["Model and data"] and "--epochs" in options["Protocol"]
+    assert "--model" in options["Model and data"]
+    assert options["Protocol"] == [f"--{name.replace('_', '-')}" for name in PROTOCOL_OPTIONS]
+    assert options["Arithmetic"] == ["--precision", "--compile"]
     assert {"--jobs", "--executor", "--device"} <= {*options["Where jobs run"]}
     assert options["Results"] == ["--store", "--retry-failed", "--keep-models"]
     assert groups("plan")["Protocol"] == options["Protocol"]

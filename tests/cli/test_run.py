@@ -65,14 +65,14 @@ def test_progress_is_live_on_a_terminal(words, tmp_path, monkeypatch):
 
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "150")
-    moment = display.Live.moment
+    update = display.Live.update
 
     def drawn(self, progress):
-        """Every moment is drawn, however soon the next one comes."""
-        moment(self, progress)
+        """Every update is drawn, however soon the next one comes."""
+        update(self, progress)
         self.bars.refresh()
 
-    monkeypatch.setattr(display.Live, "moment", drawn)
+    monkeypatch.setattr(display.Live, "update", drawn)
     file = plugin_file(tmp_path, score="1 / 0")
     options = ["--strategies", "magnitude,mine", "--store", tmp_path / "store", "--plugin", file]
     result = call("run", *words, *options, stream=Screen)

@@ -22,7 +22,7 @@ from prunebench.models.fast.device import move_and_accelerate
 from prunebench.models.sources import resolve
 from prunebench.reports.attention import plots, terminal, write
 from prunebench.reports.attention.measure import attentions, batch_sums, eager_attention, maps, measures
-from prunebench.reports.attention.result import MEASURES, Comparison, Map, Model
+from prunebench.reports.attention.result import MEASURES, AttentionComparison, Map, Model
 from prunebench.store.store import Store
 from prunebench.tasks.task import Split
 from prunebench.training import batching
@@ -173,7 +173,7 @@ def comparison(layers=2, heads=4, pruned=False):
         return Model(name, values, (Map(tokens, weights),), "as recorded, bit for bit", {"accuracy": 0.5})
 
     models = (model("dense", False), model("heads 0.5", pruned))
-    return Comparison("rte", 3, "validation", 277, (("model", "<tiny>"),), ("a$b <i>",), models)
+    return AttentionComparison("rte", 3, "validation", 277, (("model", "<tiny>"),), ("a$b <i>",), models)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from prunebench import PrunebenchError
 from prunebench.reports.figures import pictures, ranks, scores, write
 from prunebench.reports.figures.style import Style, settings
 from prunebench.reports.leaderboard import build
-from prunebench.reports.leaderboard.page_model import Page
+from prunebench.reports.leaderboard.report import Page
 from prunebench.reports.leaderboard.retention import Retention, retention_points, sections_with_tasks
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from reports.overlap_masks import make_mask, random_bits
 
 from prunebench.models.families import FAMILIES
-from prunebench.reports.overlap.masks import Location, locate
+from prunebench.reports.overlap.masks import GroupLocation, locate
 from prunebench.reports.overlap.profile import heads
 from prunebench.reports.overlap.report import UnitMasks
 from prunebench.reports.overlap.tables import silent_head_table
@@ -26,15 +26,15 @@ def test_every_prunable_matrix_has_a_location(tiny_models, family):
     expected = {}
     for layer in pm.layers:
         for part in ("query", "key", "value", "attention_output", "intermediate", "output"):
-            expected[f"{getattr(layer, part)}.weight"] = Location(layer.index, part)
+            expected[f"{getattr(layer, part)}.weight"] = GroupLocation(layer.index, part)
     if family.pooler:
-        expected[pm.prunable[-1]] = Location(-1, "pooler")
+        expected[pm.prunable[-1]] = GroupLocation(-1, "pooler")
     assert {name: locate(name, family) for name in pm.prunable} == expected
 
 
 def test_heads_and_neurons_have_locations():
-    assert locate("layer.11.heads", FAMILIES[0]) == Location(11, "heads")
-    assert locate("layer.2.neurons", FAMILIES[0]) == Location(2, "neurons")
+    assert locate("layer.11.heads", FAMILIES[0]) == GroupLocation(11, "heads")
+    assert locate("layer.2.neurons", FAMILIES[0]) == GroupLocation(2, "neurons")
 
 
 @settings(max_examples=30, deadline=None)

@@ -15,7 +15,7 @@ from lab import Lab
 from prunebench import PrunebenchError
 from prunebench.cli.leaderboard import leaderboard
 from prunebench.reports.leaderboard import build, summarise_rows
-from prunebench.reports.leaderboard.layout import blocks
+from prunebench.reports.leaderboard.page import blocks
 from prunebench.reports.render.blocks import Caution
 from prunebench.results.filters import allow_mixed, one_setting
 from prunebench.results.rows import Row

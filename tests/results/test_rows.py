@@ -89,7 +89,7 @@ def test_a_row_holds_what_the_record_says() -> None:
 def test_each_evaluation_and_metric_has_its_row() -> None:
     matched = evaluation({"accuracy": 0.8, "f1": 0.0}, "f1")
     other = evaluation({"accuracy": 0.6, "f1": 0.7})
-    evaluations = ["validation_matched", "validation_mismatched"]
+    evaluations = ["matched", "mismatched"]
     mnli = cell("imp", "a", metrics=["f1", "accuracy"], evaluations=evaluations)
     found = table([plan(mnli)], {"a": record(0, evaluations=dict(zip(evaluations, (matched, other), strict=True)))})
     assert [(row.split, row.metric, row.value, row.degenerate) for row in found] == [

@@ -30,9 +30,9 @@ def test_a_run_knows_how_many_others_began_before_it(lab, store):
     lab.write("runs/torn.json", b"{")
     lab.write("runs/old.json", b'{"started": "2020-01-01T00:00:00.000000+00:00"}')
     with store.claims() as first, Store.open(store.name).claims() as second:
-        assert [(run.earlier, run.runs) for run in (first, second)] == [(0, 1), (1, 2)]
+        assert [(run.earlier_runs, run.runs) for run in (first, second)] == [(0, 1), (1, 2)]
         with Store.open(store.name).claims() as third:
-            assert (third.earlier, third.runs) == (2, 3)
+            assert (third.earlier_runs, third.runs) == (2, 3)
     assert [name for name in lab.names() if name.startswith("runs/")] == ["runs/.part-now", "runs/torn.json"]
 
 

@@ -23,4 +23,4 @@ def capacity(request: Request) -> int:
 @hookimpl
 def prunebench_executors() -> Iterable[ExecutorSpec]:
     doc = "Tasks on a Dask cluster: at --address, or a new one on this machine."
-    return [ExecutorSpec("dask", doc, make, jobs=capacity, elsewhere=True)]
+    return [ExecutorSpec("dask", doc, make, capacity=capacity, elsewhere=True)]

@@ -16,10 +16,11 @@ ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class Request:
-    """What a run asks of its executor: room for so many `jobs` at a time.
+    """What a run asks of its executor.
 
-    `cpus` and `gpus` are what each job is to have, as numbers of cores and of GPUs, which may be fractions: None where
-    the executor is to decide. `address` is that of a cluster, "" for one of the executor's own on this machine.
+    - `jobs`: the number of jobs at a time
+    - `cpus`, `gpus`: the cores and the GPUs (also a fraction of one) of each job; None: the executor decides
+    - `address`: the address of a cluster; "": the executor starts one on this machine
     """
 
     jobs: int
@@ -32,14 +33,14 @@ class Request:
 class ExecutorSpec:
     """A way to run jobs: `make(request)` gives an executor for them.
 
-    `jobs(request)` is how many it has room for at a time; without it, that is what this machine has room for.
+    `capacity(request)` is how many it has room for at a time; without it, that is what this machine has room for.
     `elsewhere` says that jobs may run on other machines, which may have a GPU where this one has none.
     """
 
     name: str
     doc: str
     make: Callable[[Request], Executor]
-    jobs: Callable[[Request], int] | None = None
+    capacity: Callable[[Request], int] | None = None
     elsewhere: bool = False
 
 

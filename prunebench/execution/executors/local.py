@@ -1,8 +1,4 @@
-"""Where jobs run. An executor has the interface of `concurrent.futures.Executor`.
-
-A job whose worker died is a future that raises a BrokenExecutor; whoever submitted it may submit it again. Where the
-executor has done so itself it raises a WorkersDied.
-"""
+"""Run jobs on this machine: one after the other in this process, or side by side in worker processes."""
 
 from __future__ import annotations
 
@@ -15,7 +11,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
@@ -23,8 +19,7 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any
 
-from prunebench.execution.executors.base import ExecutorSpec, RemoteTraceback, Request, WorkerDied
-from prunebench.hooks.hookspecs import hookimpl
+from prunebench.execution.executors.base import RemoteTraceback, Request, WorkerDied
 from prunebench.runtime import progress
 from prunebench.runtime.devices import cores, is_fatal_gpu_error, select_gpu
 from prunebench.runtime.memory import without_collection
@@ -52,14 +47,14 @@ class SerialExecutor(Executor):
 class ProcessExecutor(ThreadPoolExecutor):
     """Spawned worker processes that share the cores of this machine and end with this process, however it ends.
 
-    A thread for each hands it jobs, and tells the listeners here what it reports of their progress. A worker that dies
-    costs the job that it was at, and another is started for the next one. (A ProcessPoolExecutor loses all that runs.)
+    Each worker has a thread here, which sends it jobs and forwards its progress reports to the listeners. If a worker
+    dies, only its current job fails, and the next job starts a new worker. (A ProcessPoolExecutor would lose all jobs.)
     """
 
     def __init__(self, request: Request) -> None:
         jobs = request.jobs
-        # Workers are started from these threads, and are deaf to Ctrl-C from their first moment on: they inherit it,
-        # unless multiprocessing first has to start this helper, which ends the deafness of the thread.
+        # The threads block SIGINT, and the workers that they start inherit that, so Ctrl-C never reaches a worker. The
+        # resource tracker must run before, because multiprocessing unblocks SIGINT when it starts it.
         resource_tracker.ensure_running()
         super().__init__(jobs, initializer=signal.pthread_sigmask, initargs=(signal.SIG_BLOCK, {signal.SIGINT}))
         self._all = [_Worker(number, request.cpus or max(1, cores() // jobs)) for number in range(jobs)]
@@ -110,16 +105,16 @@ class _Worker:
         self.threads = threads
         self.process: Any = None
         self.connection: Connection | None = None
-        self.changing = threading.Lock()
-        self.over = False
+        self.lock = threading.Lock()
+        self.closed = False
 
     def call(self, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """What `fn` gives or raises there. Raises WorkerDied where the process ends before it has answered."""
-        connection = self._started()
+        connection = self._connect()
         answer = None
         try:
-            self._mortal(connection.send, (fn, args, kwargs))
-            while not isinstance(answer := self._mortal(connection.recv), _Answer):
+            self._communicate(connection.send, (fn, args, kwargs))
+            while not isinstance(answer := self._communicate(connection.recv), _Answer):
                 progress.emit(answer)
         except WorkerDied:
             raise
@@ -135,27 +130,29 @@ class _Worker:
             raise answer.error from RemoteTraceback(answer.details)
         return answer.value
 
-    def _mortal(self, talk: Callable[..., Any], *words: Any) -> Any:
+    def _communicate(self, method: Callable[..., Any], *arguments: Any) -> Any:
+        """Send to the process or receive from it. Raises WorkerDied where it has ended."""
         try:
-            return talk(*words)
+            return method(*arguments)
         except (EOFError, OSError):
             raise WorkerDied(self._describe_death()) from None
 
-    def _started(self) -> Connection:
-        with self.changing:
-            if self.over:
+    def _connect(self) -> Connection:
+        """The connection to the process, which is started where there is none."""
+        with self.lock:
+            if self.closed:
                 raise WorkerDied("it was told to end")
             if self.connection is None:
                 context = multiprocessing.get_context("spawn")
-                self.connection, far = context.Pipe()
-                self.process = context.Process(target=_serve, args=(far, self.number, self.threads))
+                self.connection, worker_end = context.Pipe()
+                self.process = context.Process(target=_serve, args=(worker_end, self.number, self.threads))
                 self.process.start()
-                far.close()
+                worker_end.close()
             return self.connection
 
     def _describe_death(self) -> str:
         """Forget the process that has ended, and say how it did."""
-        with self.changing:
+        with self.lock:
             self.process.join()
             code = self.process.exitcode
             if self.connection is not None:
@@ -167,15 +164,15 @@ class _Worker:
         return f"it was killed by {name}" + (", as by a system that is short of memory" if name == "SIGKILL" else "")
 
     def kill(self) -> None:
-        with self.changing:
-            self.over = True
+        with self.lock:
+            self.closed = True
             if self.process is not None:
                 self.process.kill()
 
     def dismiss(self) -> None:
         """Let the process end once it has no more to do."""
-        with self.changing:
-            self.over = True
+        with self.lock:
+            self.closed = True
             if self.connection is not None:
                 self.connection.close()
         if self.process is not None:
@@ -198,7 +195,7 @@ def _serve(connection: Connection, number: int, threads: int) -> None:
         while True:
             fn, args, kwargs = connection.recv()
             connection.send(_answer(fn, args, kwargs))
-    # To take torch and its like apart in good order takes a second, for which the run would have to wait.
+    # An ordinary exit takes a second to unload torch and other libraries, and the run would wait for it.
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, OSError):  # None where it is closed; its disk may be full
             stream.flush()
@@ -223,17 +220,3 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-def _serial(request: Request) -> Executor:
-    return SerialExecutor(request.cpus)
-
-
-@hookimpl
-def prunebench_executors() -> Iterable[ExecutorSpec]:
-    return [
-        ExecutorSpec("here", "One job after the other, in this process.", _serial, lambda request: 1),
-        ExecutorSpec(
-            "processes", "So many worker processes on this machine, each with its share of cores.", ProcessExecutor
-        ),
-    ]

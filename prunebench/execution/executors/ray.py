@@ -1,4 +1,4 @@
-"""Jobs as tasks of a Ray cluster. Ray retries what a lost worker or node was at; the store is what all nodes share.
+"""Run jobs as tasks of a Ray cluster. Ray retries the jobs of a lost worker or node. All nodes must reach the store.
 
 Ray comes with `pip install 'prunebench[ray]'`; it is imported where it is used.
 """
@@ -10,21 +10,20 @@ import signal
 import socket
 import threading
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from types import TracebackType
 from typing import Any
 
 from prunebench.errors import PrunebenchError
-from prunebench.execution.executors.base import ATTEMPTS, ExecutorSpec, RemoteTraceback, Request, WorkersDied
-from prunebench.hooks.hookspecs import hookimpl
+from prunebench.execution.executors.base import ATTEMPTS, RemoteTraceback, Request, WorkersDied
 from prunebench.runtime.devices import cores, is_fatal_gpu_error
 from prunebench.store.schema import JobSpec, WeightsRef
 
 
 def connect(request: Request) -> Any:
     """The package ray, connected to the cluster at `request.address`, or to a new one on this machine."""
-    # Read when it is imported: by itself it never stops trying what its memory monitor has killed.
+    # Ray reads this when it is imported. By default it retries tasks without end if its memory monitor kills them.
     os.environ.setdefault("RAY_task_oom_retries", str(ATTEMPTS - 1))
     try:
         import ray
@@ -33,15 +32,15 @@ def connect(request: Request) -> Any:
     if ray.is_initialized():
         return ray
     own = {"num_cpus": max(cores(), (request.cpus or 1) * request.jobs), "include_dashboard": False}
-    words: dict[str, Any] = {"address": request.address} if request.address else {"address": "local", **own}
+    options: dict[str, Any] = {"address": request.address} if request.address else {"address": "local", **own}
     try:
         if ":" in request.address and "://" not in request.address:
             # Ray itself keeps trying for a minute or two.
             host, _, port = request.address.rpartition(":")
             socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
-        # Ray takes SIGTERM for itself, and would end the command as if nothing were to be said.
+        # Ray installs its own handler of SIGTERM, which would end the command without a message.
         handler = signal.getsignal(signal.SIGTERM)
-        ray.init(**words, log_to_driver=False, logging_level="error")
+        ray.init(**options, log_to_driver=False, logging_level="error")
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)
     except (OSError, RuntimeError, ValueError) as error:
@@ -53,7 +52,7 @@ def connect(request: Request) -> Any:
     return ray
 
 
-def slots(request: Request) -> int:
+def capacity(request: Request) -> int:
     """How many jobs all nodes together have room for."""
     total = connect(request).cluster_resources()
     number = int(total.get("CPU", 0) // (request.cpus or 1))
@@ -82,28 +81,28 @@ class RayExecutor(Executor):
         self._task = self._ray.remote(**share, **retries)(_call)
         self._running: set[Any] = set()
         self._nodes: dict[WeightsRef, str] = {}
-        self._changing = threading.Lock()
+        self._lock = threading.Lock()
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         job = JobSpec.model_validate(args[0]) if args and isinstance(args[0], dict) else None
         task = self._near(self._nodes.get(job.reads) if job and job.reads else None)
         reference = task.remote(self._threads, fn, args, kwargs)
         future: Future[Any] = Future()
-        with self._changing:
+        with self._lock:
             self._running.add(reference)
 
-        def settle(done: Future[Any]) -> None:
-            with self._changing:
+        def finish(result: Future[Any]) -> None:
+            with self._lock:
                 self._running.discard(reference)
-            error = done.exception()
+            error = result.exception()
             if error is not None:
                 future.set_exception(_plain(error))
                 return
-            node, value = done.result()
+            node, value = result.result()
             self._nodes.update(dict.fromkeys(job.weights if job else (), node))
             future.set_result(value)
 
-        reference.future().add_done_callback(settle)
+        reference.future().add_done_callback(finish)
         return future
 
     def _near(self, node: str | None) -> Any:
@@ -118,7 +117,7 @@ class RayExecutor(Executor):
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if kind is not None:
-            with self._changing:
+            with self._lock:
                 running = list(self._running)
             for reference in running:
                 self._ray.cancel(reference, force=True)
@@ -157,8 +156,3 @@ def _plain(error: BaseException) -> BaseException:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         return WorkersDied(reason)
     return error
-
-
-@hookimpl
-def prunebench_executors() -> Iterable[ExecutorSpec]:
-    return [ExecutorSpec("ray", "Tasks of a Ray cluster: --address, or one of its own here.", RayExecutor, slots, True)]

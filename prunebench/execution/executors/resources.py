@@ -39,7 +39,7 @@ def request_for(resources: Resources, model: str, device: str, registry: Registr
         devices.check_device(device)
     gpus = 1.0 if resources.gpus_per_job is None and device == "cuda" else resources.gpus_per_job
     request = Request(resources.jobs or 0, resources.cpus_per_job, gpus, resources.address)
-    capacity = request.jobs or (spec.jobs(request) if spec.jobs else _capacity_here(model, device, registry))
+    capacity = request.jobs or (spec.capacity(request) if spec.capacity else _capacity_here(model, device, registry))
     if spec.name == DEFAULT_EXECUTOR and not request.cpus:
         # A share of the capacity, not of the jobs that are left: with another number of threads sums round
         # differently, and a run that goes on must give what it would have given without a break.

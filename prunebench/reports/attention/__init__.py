@@ -17,6 +17,6 @@ from __future__ import annotations
 
 from prunebench.reports.attention.files import TEXT_FORMATS, write
 from prunebench.reports.attention.page import terminal
-from prunebench.reports.attention.result import Comparison
+from prunebench.reports.attention.result import AttentionComparison
 
-__all__ = ["TEXT_FORMATS", "Comparison", "terminal", "write"]
+__all__ = ["TEXT_FORMATS", "AttentionComparison", "terminal", "write"]

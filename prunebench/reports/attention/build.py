@@ -15,7 +15,7 @@ from prunebench.models.loading import model_source
 from prunebench.planning.graph import PlannedCell, mask_key
 from prunebench.pruning import masks
 from prunebench.reports.attention.measure import maps, measures
-from prunebench.reports.attention.result import Comparison, Map, Model
+from prunebench.reports.attention.result import AttentionComparison, Map, Model
 from prunebench.store.schema import Location
 from prunebench.store.store import Store
 from prunebench.tasks.task import load_data
@@ -30,7 +30,7 @@ def build(
     store: Store,
     registry: Registry,
     texts: Sequence[tuple[str, ...]],
-) -> Comparison:
+) -> AttentionComparison:
     """Compare the attention of two cells, the dense one first, whose trained models are in the store.
 
     `texts` holds texts or pairs of texts to draw maps of; empty means some short ones of dev.
@@ -59,7 +59,7 @@ def build(
         )
     dense, pruned = models
     setting = tuple((key, value) for key, value in experiment.setting if value)
-    return Comparison(
+    return AttentionComparison(
         experiment.task,
         experiment.seed,
         name,

@@ -11,7 +11,7 @@ import numpy as np
 
 from prunebench.reports.attention import plots
 from prunebench.reports.attention.page import blocks
-from prunebench.reports.attention.result import MEASURES, Comparison
+from prunebench.reports.attention.result import MEASURES, AttentionComparison
 from prunebench.reports.render.files import csv_table, write_files
 from prunebench.reports.render.markdown import markdown
 from prunebench.reports.render.plots import page_image, render_figure
@@ -23,7 +23,7 @@ TEXT_FORMATS = ("md", "csv")
 
 
 def write(
-    comparison: Comparison, out: Path, formats: Sequence[str], command: str, heads: Sequence[plots.Head] = ()
+    comparison: AttentionComparison, out: Path, formats: Sequence[str], command: str, heads: Sequence[plots.Head] = ()
 ) -> list[Path]:
     """Write the files into the folder `out`, and return their paths. `heads` restricts the pictures of texts."""
     makers: dict[str, Callable[[], Figure]] = {"summary": partial(plots.summary, comparison)}
@@ -43,7 +43,7 @@ def write(
     return write_files(out, files)
 
 
-def _measure_lines(comparison: Comparison) -> Iterator[dict[str, Any]]:
+def _measure_lines(comparison: AttentionComparison) -> Iterator[dict[str, Any]]:
     """A line for each model and head. The measures of a pruned head are empty."""
     for model in comparison.models:
         for layer, head in np.ndindex(next(iter(model.measures.values())).shape):
@@ -52,7 +52,7 @@ def _measure_lines(comparison: Comparison) -> Iterator[dict[str, Any]]:
             yield {"model": model.name, "layer": layer, "head": head, **known}
 
 
-def _map_lines(comparison: Comparison) -> Iterator[dict[str, Any]]:
+def _map_lines(comparison: AttentionComparison) -> Iterator[dict[str, Any]]:
     """A line for each model, text, head and pair of tokens. Pruned heads are left out."""
     for model in comparison.models:
         for number, map_ in enumerate(model.maps, 1):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from prunebench.reports.attention.result import MEASURES, Comparison
+from prunebench.reports.attention.result import MEASURES, AttentionComparison
 from prunebench.reports.render.blocks import Block, Caution, Commands, Heading, Paragraph, Table, one_line
 from prunebench.reports.render.formatting import DASH, count, points
 from prunebench.reports.render.terminal import terminal_table
@@ -19,7 +19,7 @@ ABOUT = (
 )
 
 
-def blocks(comparison: Comparison, pictures: dict[str, str], command: str) -> Iterator[Block | str]:
+def blocks(comparison: AttentionComparison, pictures: dict[str, str], command: str) -> Iterator[Block | str]:
     """The whole page. `pictures` maps names of pictures to files; a `str` among the blocks is a line of Markdown."""
     dense, pruned = comparison.models
     yield Heading(1, f"Attention of {pruned.name} beside {dense.name}: {comparison.task}, seed {comparison.seed}")
@@ -45,7 +45,7 @@ def blocks(comparison: Comparison, pictures: dict[str, str], command: str) -> It
     yield Commands((command,))
 
 
-def model_table(comparison: Comparison) -> Table:
+def model_table(comparison: AttentionComparison) -> Table:
     """The scores of both models, and whether they equal those of their records."""
     metrics = list(comparison.models[0].score)
     body = tuple(
@@ -54,7 +54,7 @@ def model_table(comparison: Comparison) -> Table:
     return Table("Models", ("model", *metrics, "compared with its record"), "l" + "r" * len(metrics) + "p", body)
 
 
-def mean_table(comparison: Comparison) -> Table:
+def mean_table(comparison: AttentionComparison) -> Table:
     """The mean of each measure over all heads, and the mean difference over the heads that both models have."""
     dense, pruned = comparison.models
     body = []
@@ -65,7 +65,7 @@ def mean_table(comparison: Comparison) -> Table:
     return Table("Means over heads", headers, "lrrr", tuple(body))
 
 
-def layer_table(comparison: Comparison) -> Table:
+def layer_table(comparison: AttentionComparison) -> Table:
     """The mean of each measure over the heads of each layer, dense → pruned."""
     dense, pruned = comparison.models
     layers = len(next(iter(dense.measures.values())))
@@ -86,7 +86,7 @@ def _mean(values: np.ndarray, signed: bool = False) -> str:
     return text.replace("-", "−")
 
 
-def terminal(comparison: Comparison) -> str:
+def terminal(comparison: AttentionComparison) -> str:
     """The scores of both models, and the measures over all heads and by layer."""
     tables = (model_table(comparison), mean_table(comparison), layer_table(comparison))
     examples = f"{count(comparison.examples)} examples of {comparison.split}"

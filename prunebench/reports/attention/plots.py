@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from prunebench.reports.attention.result import MEASURES, Comparison
+from prunebench.reports.attention.result import MEASURES, AttentionComparison
 from prunebench.reports.render.plots import SEQUENTIAL, draw_grid_lines, draw_number, escape_formula, new_figure
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ Head = tuple[int, int]
 Titled = tuple[str, np.ndarray]
 
 
-def summary(comparison: Comparison) -> Figure:
+def summary(comparison: AttentionComparison) -> Figure:
     """A row for each measure: every head of the dense and of the pruned model on one scale, and their difference."""
     dense, pruned = comparison.models
     layers, heads = next(iter(dense.measures.values())).shape
@@ -72,7 +72,7 @@ def _image(axes: Axes, values: np.ndarray, colours: str, low: float, high: float
     return axes.imshow(np.ma.masked_invalid(values), cmap=scale, vmin=low, vmax=high, aspect="auto")
 
 
-def text(comparison: Comparison, index: int, heads: Sequence[Head] = ()) -> Figure:
+def text(comparison: AttentionComparison, index: int, heads: Sequence[Head] = ()) -> Figure:
     """The attention in one text, with the dense model at the left and the pruned one at the right, on one scale.
 
     A small model shows every head, with a row for each layer; a large one shows the mean over the heads of each layer.

@@ -46,7 +46,7 @@ class Model:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class AttentionComparison:
     """The dense and the pruned model, in this order, of one task and seed on the same texts."""
 
     task: str

@@ -16,7 +16,7 @@ from prunebench.planning import experiment
 from prunebench.planning.graph import Plan, PlannedCell
 from prunebench.planning.suite import Suite, resolve
 from prunebench.recipes.schedules import check_sparsity
-from prunebench.reports.attention.result import Comparison
+from prunebench.reports.attention.result import AttentionComparison
 
 KIND = "attention"
 
@@ -73,7 +73,7 @@ def dry_run(suite: Suite, registry: Registry, options: RunOptions, console: Cons
 
 def compare(
     suite: Suite, registry: Registry, options: RunOptions, console: Console, texts: Sequence[tuple[str, ...]]
-) -> Comparison:
+) -> AttentionComparison:
     """The attention of the two models on `texts`, or on some of dev, and in all of dev by head."""
     plan = experiment.plan(suite, registry)
     cells = two_cells(plan)

@@ -28,7 +28,7 @@ def draw_ranks(report: Report, kind: str) -> bytes:
 
 
 def omissions(report: Report) -> list[str]:
-    """A sentence for each sparsity that `picture` leaves out, with the reason."""
+    """A sentence for each sparsity that `draw_ranks` leaves out, with the reason."""
     omitted = [entry for entry in report.rankings if entry.ranking.cd is None]
     return [f"Not drawn: {_title(entry)}: {entry.ranking.reason}" for entry in omitted]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from prunebench.reports.figures import ranks, scores
 from prunebench.reports.figures.style import Style, settings
-from prunebench.reports.leaderboard.page_model import Page, Section, Track
+from prunebench.reports.leaderboard.report import Page, Section, Track
 from prunebench.reports.leaderboard.retention import retention_points, sections_with_tasks
 from prunebench.reports.render.files import write_files
 from prunebench.reports.render.formatting import level

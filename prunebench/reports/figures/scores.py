@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from prunebench.reports.figures.style import GREY, WIDTH, Look, Style, name
-from prunebench.reports.leaderboard.page_model import Level, Line, Section, Track
+from prunebench.reports.leaderboard.report import Level, Line, Section, Track
 from prunebench.reports.leaderboard.retention import Retention
 from prunebench.reports.render.formatting import level, limits
 from prunebench.reports.render.plots import new_figure

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from prunebench.reports.leaderboard.page_model import Page
+from prunebench.reports.leaderboard.report import Page
 from prunebench.reports.render.blocks import one_line
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")

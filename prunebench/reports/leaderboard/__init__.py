@@ -2,8 +2,8 @@
 
 `build` turns rows into a `Page`, and every format is rendered from that. In reading order:
 
-`page_model`        the data of a page: sections, tracks, levels, lines, scores
-`page`              builds it from rows
+`report`            the data of a page: sections, tracks, levels, lines, scores
+`build`             builds it from rows
 `task_section`      the section of one task
 `averages`          the averages over the tasks of a benchmark
 `significance`      which methods can be told apart: paired t tests with Holm's correction
@@ -15,7 +15,7 @@
 `retention`         scores retained, beside sizes and costs, for charts
 `published`         tables of papers
 `tables`            the tables of a page, as plain text
-`layout`            the page from top to bottom, for Markdown and LaTeX
+`page`              the page from top to bottom, for Markdown and LaTeX
 `web`               the page for a browser
 `schema`, `export`  results.json and results.csv
 `terminal_summary`  the page in a few lines
@@ -27,12 +27,12 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from prunebench.errors import PrunebenchError, unknown_name
+from prunebench.reports.leaderboard.build import build
 from prunebench.reports.leaderboard.export import to_csv, to_json
-from prunebench.reports.leaderboard.layout import blocks
-from prunebench.reports.leaderboard.page import build
-from prunebench.reports.leaderboard.page_model import RETAINED, Options, Page
+from prunebench.reports.leaderboard.page import blocks
 from prunebench.reports.leaderboard.published import papers
 from prunebench.reports.leaderboard.ranking_rules import check_rule
+from prunebench.reports.leaderboard.report import RETAINED, Options, Page
 from prunebench.reports.leaderboard.terminal_summary import summary
 from prunebench.reports.leaderboard.web import html
 from prunebench.reports.render import files

@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
-from prunebench.reports.leaderboard.page_model import Line, Section, Track
+from prunebench.reports.leaderboard.report import Line, Section, Track
 from prunebench.reports.leaderboard.task_section import make_level, make_score
 from prunebench.reports.render.formatting import level, listing, seeds
 from prunebench.results.rows import Row
@@ -121,26 +121,26 @@ def _track(
     levels = tuple(
         make_level(
             sparsity,
-            [_line(label, rows_by_task, names, expected) for label, rows_by_task in lines.get(sparsity, {}).items()],
+            [_line(label, lines_by_task, names, expected) for label, lines_by_task in lines.get(sparsity, {}).items()],
         )
         for sparsity in shared
     )
     return Track(name, (), levels), sorted(set(planned) - set(shared))
 
 
-def _line(label: str, rows_by_task: Mapping[str, Line], names: Sequence[str], expected: set[int]) -> Line:
+def _line(label: str, lines_by_task: Mapping[str, Line], names: Sequence[str], expected: set[int]) -> Line:
     """The average of a method's lines. A seed counts if every task has all its values."""
     values, dense = {}, {}
     missing: dict[str, set[int]] = {name: set() for name in names}
     for seed in expected:
-        means = {name: _seed_mean(rows_by_task.get(name), "values", seed) for name in names}
+        means = {name: _seed_mean(lines_by_task.get(name), "values", seed) for name in names}
         for name in names:
             if means[name] is None:
                 missing[name].add(seed)
         mean = _mean(tuple(means.values()))
         if mean is not None:
             values[seed] = mean
-        reference = _mean([_seed_mean(rows_by_task.get(name), "dense", seed) for name in names])
+        reference = _mean([_seed_mean(lines_by_task.get(name), "dense", seed) for name in names])
         if reference is not None:
             dense[seed] = reference
     gaps = [
@@ -148,9 +148,9 @@ def _line(label: str, rows_by_task: Mapping[str, Line], names: Sequence[str], ex
         for name, numbers in missing.items()
         if numbers
     ]
-    checks = [f"check failed on {name}" for name, line in rows_by_task.items() if line.gaps and not missing[name]]
+    checks = [f"check failed on {name}" for name, line in lines_by_task.items() if line.gaps and not missing[name]]
     incomplete = frozenset(seed for numbers in missing.values() for seed in numbers)
-    degenerate = {seed for line in rows_by_task.values() for entry in line.scores for seed in entry.degenerate}
+    degenerate = {seed for line in lines_by_task.values() for entry in line.scores for seed in entry.degenerate}
     average = make_score(values, dense, frozenset(degenerate & values.keys()))
     return Line(label, (average,), (*gaps, *checks), (), incomplete)
 

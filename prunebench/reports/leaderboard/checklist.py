@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from prunebench.reports.leaderboard.page_model import Check, Line, Section
+from prunebench.reports.leaderboard.report import Check, Line, Section
 from prunebench.reports.render.formatting import listing, seeds
 from prunebench.results.rows import Row
 
@@ -15,7 +15,7 @@ TWO = {
     "mrpc": {"accuracy", "f1"},
     "qqp": {"accuracy", "f1"},
     "stsb": {"pearson", "spearmanr"},
-    "mnli": {"validation_matched", "validation_mismatched"},
+    "mnli": {"matched", "mismatched"},
 }
 RANDOM_MASK, RANDOM_WEIGHTS = "random-pruning", "random-reinit"
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from prunebench.reports.leaderboard.page_model import Check, Line, Page, Placement, Ranking, Score, Section, Standing
+from prunebench.reports.leaderboard.report import Check, Line, Page, Placement, Ranking, Score, Section, Standing
 from prunebench.reports.leaderboard.schema import FORMAT
 from prunebench.reports.render.formatting import limits, round_digits
 from prunebench.results import export

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from prunebench.reports.leaderboard.page_model import Level, Line, Score, Section
+from prunebench.reports.leaderboard.report import Level, Line, Score, Section
 from prunebench.results.statistics import bootstrap
 from prunebench.results.statistics.summary import differences
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from prunebench.reports.leaderboard.page_model import Line, Match, Section, Track
+from prunebench.reports.leaderboard.report import Line, Match, Section, Track
 from prunebench.results.statistics.matching import failing_below, is_winning_ticket, largest_matching
 
 

@@ -1,104 +1,131 @@
-"""Building a page from rows: its sections, and everything that a reader needs to trust a number."""
+"""A page from top to bottom, for Markdown and LaTeX: the ranking first, then averages, then every task."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from prunebench.reports.leaderboard.averages import average_sections, rows_by_task
-from prunebench.reports.leaderboard.checklist import checklist
-from prunebench.reports.leaderboard.intervals import with_bootstrap
-from prunebench.reports.leaderboard.matching import with_matching
-from prunebench.reports.leaderboard.page_model import Method, Options, Page, Section
-from prunebench.reports.leaderboard.ranking import rankings
-from prunebench.reports.leaderboard.ranking_rules import check_rule
-from prunebench.reports.leaderboard.task_section import task_section
-from prunebench.reports.render.formatting import listing
-from prunebench.results.filters import allow_mixed, environment, no_results, one_setting, warnings
-from prunebench.results.rows import Row, sort_key
-from prunebench.results.statistics import BOOTSTRAP
-from prunebench.store.schema import Cell
+from prunebench.reports.leaderboard.ranking_rules import describe_rule
+from prunebench.reports.leaderboard.report import Level, Options, Page, Section, Track
+from prunebench.reports.leaderboard.tables.matching import describe_criteria, matching_table
+from prunebench.reports.leaderboard.tables.methods import checklist_table, method_table
+from prunebench.reports.leaderboard.tables.papers import describe_paper, paper_tables
+from prunebench.reports.leaderboard.tables.rankings import ranking_tables
+from prunebench.reports.leaderboard.tables.scores import BEST, overview_tables, score_table, seed_table
+from prunebench.reports.leaderboard.tables.sizes import size_table
+from prunebench.reports.render.blocks import Block, Caution, Commands, Details, Heading, Paragraph, Table
+from prunebench.reports.render.formatting import level
+from prunebench.results.statistics import INTERVALS
 
-# Fields of the setting, and how a page names them.
-SETTING = {
-    "model": "model",
-    "model_revision": "model revision",
-    "model_fingerprint": "model fingerprint",
-    "precision": "precision",
-    "device": "device",
-    "prunable": "prunable weights",
-}
+# The most rows of the long table with which a page shows every seed. Beyond that a page is longer than GitHub renders.
+FULL = 4000
 
-
-def build(rows: Sequence[Row], options: Options | None = None, *, mixed: bool = False) -> Page:
-    """Build the page of these rows.
-
-    Raises `PrunebenchError` if no cell is done, or if the rows have several settings. With `mixed` several settings are
-    allowed, and the page says what is mixed.
-    """
-    options = options or Options()
-    rule = check_rule(options.rank_by)
-    if not any(row.status == "done" for row in rows):
-        raise no_results(rows)
-    allowed, mixtures = allow_mixed(rows) if mixed else (one_setting(rows), ())
-    ordered = sorted(allowed, key=sort_key)
-    tasks = rows_by_task(ordered)
-    sections = tuple(with_matching(task_section(task, group), options.delta) for task, group in tasks.items())
-    averages = tuple(with_matching(average, options.delta) for average in average_sections(sections))
-    if options.interval == BOOTSTRAP:
-        sections, averages = tuple(map(with_bootstrap, sections)), tuple(map(with_bootstrap, averages))
-    cells = list({id(row.cell): row.cell for row in ordered}.values())
-    return Page(
-        suites=tuple(sorted({row.command.suite for row in ordered if row.command.suite})),
-        setting=tuple(_setting(ordered, sections)),
-        warnings=(*mixtures, *warnings(tasks)),
-        sections=sections,
-        averages=averages,
-        methods=_methods(cells),
-        commands=_commands(ordered),
-        rows=tuple(row for group in tasks.values() for row in group),
-        rankings=rankings(sections, averages, rule),
-        checklist=checklist(ordered, sections),
-        options=options,
-    )
+# The parts of the setting that open the page, because a reader needs them before anything else.
+INTRODUCTION = ("model", "protocol", "protocols", "split", "seeds", "hardware")
+SCORES = (
+    "Scores are × 100, as mean ± std (n) over n seeds; std is the sample standard deviation (ddof = 1) and is left out "
+    "for a single seed. Δ dense is the mean difference from the dense run of the same seed, over the seeds that both "
+    "have. Brackets hold 95 % {} intervals; there is none if all values are equal."
+)
+ABOUT = (
+    f"Rows are sorted by the mean of their first metric; rows with gaps come last. {BEST} Nothing is bold with fewer "
+    "than three common seeds. Dense and majority class are shown for reference.",
+    "Size and cost: removed is the fraction of the prunable units that were removed. Encoder is the fraction of the "
+    "encoder weights that are zero or removed, before → after the last training. Trainings and steps are given as "
+    "those that find the mask + those that train the scored model, as if each method ran alone; a benchmark runs "
+    "shared work only once. Speed is how many examples per second the scored model predicts, as a multiple of the "
+    "dense model's speed. It is a median over seeds, measured on one kind of hardware with the same number of "
+    "threads; other work may have run at the same time.",
+)
+OMITTED = (
+    "This page leaves out intervals, differences from dense, single seeds, sizes and costs, because there are too many "
+    "rows. results.csv and results.json hold all of them, and index.html shows those you choose."
+)
 
 
-def _setting(rows: Sequence[Row], sections: Sequence[Section]) -> Iterator[tuple[str, str]]:
-    settings = {(row.cell.task, row.cell.setting) for row in rows}
-    for name, title in SETTING.items():
-        # There is a single value unless the page is mixed.
-        values = sorted({value for _, setting in settings if (value := getattr(setting, name))})
-        if values:
-            yield title, "; ".join(values)
-    protocols = {(task, setting.protocol) for task, setting in settings}
-    if len({protocol for _, protocol in protocols}) == 1:
-        yield "protocol", rows[0].cell.setting.protocol
-    else:
-        rows_by_task = {
-            entry.name: sorted(name for task, name in protocols if task == entry.name) for entry in sections
-        }
-        yield "protocols", "; ".join(f"{task}: {' and '.join(names)}" for task, names in rows_by_task.items())
-    yield "split", listing(sorted({row.cell.split for row in rows}))
-    yield "seeds", listing(sorted({row.cell.seed for row in rows}))
-    values_by_name = environment(rows)
-    for name in sorted(values_by_name, key=lambda name: (name != "hardware", name != "prunebench", name)):
-        yield name, "; ".join(values_by_name[name])
+def describe_tables(options: Options) -> tuple[str, ...]:
+    """How to read the tables of a page with these options."""
+    return SCORES.format(INTERVALS[options.interval]), *ABOUT
 
 
-def _methods(cells: Sequence[Cell]) -> tuple[Method, ...]:
-    by_label: dict[str, list[Cell]] = {}
-    for cell in cells:
-        by_label.setdefault(cell.label, []).append(cell)
-    methods = []
-    for label in sorted(by_label, key=lambda label: (not by_label[label][0].is_dense, label)):
-        first = by_label[label][0]
-        sources = tuple(sorted({cell.source for cell in by_label[label]}))
-        methods.append(
-            Method(label, first.unit, first.control_of, first.doc, dict(sorted(first.options.items())), sources)
-        )
-    return tuple(methods)
+def page_title(suites: tuple[str, ...]) -> str:
+    return f"Leaderboard: {', '.join(suites)}" if suites else "Leaderboard"
 
 
-def _commands(rows: Sequence[Row]) -> tuple[str, ...]:
-    """The commands that planned these rows, the oldest first."""
-    commands = {(row.command.written, row.command.command) for row in rows}
-    return tuple(dict.fromkeys(text for _, text in sorted(commands)))
+def blocks(page: Page) -> Iterator[Block]:
+    """All blocks of a page."""
+    yield Heading(1, page_title(page.suites))
+    setting = dict(page.setting)
+    yield Paragraph("; ".join(f"{name}: {setting[name]}" for name in INTRODUCTION if name in setting) + ".")
+    yield from map(Caution, page.warnings)
+    full = len(page.rows) <= FULL
+    yield from _rankings(page)
+    for section in page.averages:
+        yield from _section(section, full)
+    yield Heading(2, "Reporting checklist")
+    yield checklist_table(page.checklist)
+    yield Heading(2, "Setting and how to read the tables")
+    yield Table("Setting", ("setting", "value"), "ll", page.setting)
+    yield from map(Paragraph, (*describe_tables(page.options), *(() if full else (OMITTED,))))
+    yield Paragraph("The largest matching sparsity, by four criteria:")
+    yield from map(Paragraph, describe_criteria(page.options.delta))
+    for section in page.sections:
+        yield from _section(section, full)
+    yield from _published(page)
+    yield Heading(2, "Methods")
+    yield method_table(page.methods)
+    yield Heading(2, "Commands")
+    yield Paragraph("The results on this page come from")
+    yield Commands(page.commands)
+
+
+def _rankings(page: Page) -> Iterator[Block]:
+    if not page.rankings:
+        return
+    yield Heading(2, "Ranking")
+    yield from map(Paragraph, describe_rule(page.options.rank_by))
+    for ranking in page.rankings:
+        yield Heading(3, f"{ranking.title}, {ranking.track}, ranking")
+        yield from ranking_tables(ranking)
+
+
+def _section(section: Section, full: bool) -> Iterator[Block]:
+    yield Heading(2, section.title)
+    yield from map(Paragraph, section.about)
+    for track in section.tracks:
+        yield from _track(section, track, full)
+
+
+def _track(section: Section, track: Track, full: bool) -> Iterator[Block]:
+    title = f"{section.title}, {track.name}"
+    yield Heading(3, title)
+    yield from map(Paragraph, track.about)
+    if len(track.levels) > 1:
+        for i, column in enumerate(section.columns):
+            yield Paragraph(f"The {column} at every sparsity, mean ± std:")
+            yield from overview_tables(section, track, i)
+    if track.matching:
+        yield Paragraph("The largest sparsity at which each method matches dense:")
+        yield matching_table(section, track)
+    if not full:
+        return
+    levels = tuple(block for entry in track.levels for block in _level(section, track, entry, title))
+    yield Details(f"{title}: differences from dense, intervals and every seed", levels)
+    if any(line.outcomes for entry in track.levels for line in (section.dense, *entry.lines)):
+        size = (Heading(4, f"{title}, size and cost"), size_table(section, track))
+        yield Details(f"{title}: size and cost", size)
+
+
+def _level(section: Section, track: Track, entry: Level, title: str) -> Iterator[Block]:
+    yield Heading(4, f"{title}, sparsity {level(entry.sparsity)}")
+    yield score_table(section, track, entry)
+    yield seed_table(section, track, entry)
+
+
+def _published(page: Page) -> Iterator[Block]:
+    if not page.options.published:
+        return
+    yield Heading(2, "Published results")
+    for paper in page.options.published:
+        yield Heading(3, paper.citation)
+        yield Paragraph(describe_paper(paper))
+        yield from paper_tables(paper)

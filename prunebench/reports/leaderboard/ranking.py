@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from prunebench.reports.leaderboard.averages import average_title, benchmark_groups
-from prunebench.reports.leaderboard.page_model import (
+from prunebench.reports.leaderboard.report import (
     RANK,
     RETAINED,
     Level,

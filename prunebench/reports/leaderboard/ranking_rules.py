@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from prunebench.errors import unknown_name
-from prunebench.reports.leaderboard.page_model import RANK, RETAINED, SCORE
+from prunebench.reports.leaderboard.report import RANK, RETAINED, SCORE
 from prunebench.reports.leaderboard.significance import TEST
 from prunebench.results.statistics.ranks import MIN_BLOCKS, MIN_METHODS
 

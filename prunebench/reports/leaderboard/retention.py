@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from prunebench.reports.leaderboard.averages import benchmark_groups
-from prunebench.reports.leaderboard.page_model import Page, Placement, Section
 from prunebench.reports.leaderboard.ranking import retained_scores
+from prunebench.reports.leaderboard.report import Page, Placement, Section
 from prunebench.results.rows import Outcome
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from prunebench.reports.leaderboard.page_model import Level, Line, Score, Section, Track
+from prunebench.reports.leaderboard.report import Level, Line, Score, Section, Track
 from prunebench.reports.leaderboard.significance import as_good_as_best
 from prunebench.reports.render.formatting import count, listing, metric_name, percent, seeds, value_range
 from prunebench.results.rows import Outcome, Row

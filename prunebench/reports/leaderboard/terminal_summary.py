@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from prunebench.reports.leaderboard.page_model import Page, Ranking, Section
+from prunebench.reports.leaderboard.report import Page, Ranking, Section
 from prunebench.reports.leaderboard.tables.rankings import ranking_tables
 from prunebench.reports.leaderboard.tables.scores import DEGENERATE, overview_tables
 from prunebench.reports.render.blocks import Block, Caution, Paragraph, Subtitle, one_line

@@ -28,7 +28,7 @@ class Store(Protocol):
 
 
 @dataclass(frozen=True, order=True)
-class Location:
+class GroupLocation:
     """Where a group of units lies: its layer, −1 if it belongs to none, and its matrix, or "heads" or "neurons"."""
 
     layer: int
@@ -47,7 +47,7 @@ class MethodMask:
     seed: int
     unit: str
     packed: Bitmask
-    locations: Mapping[str, Location]
+    locations: Mapping[str, GroupLocation]
     heads: int
 
 
@@ -57,12 +57,15 @@ def mask_sparsities(rows: Iterable[Row]) -> list[float]:
 
 
 def choose_sparsity(rows: Sequence[Row], sparsity: float | None) -> float:
-    """The given sparsity, or the one nearest to `USUAL`. Raises PrunebenchError if there are no masks at it."""
+    """The given sparsity, or the one nearest to DEFAULT_SPARSITY.
+
+    Raises PrunebenchError if there are no masks at it.
+    """
     known = mask_sparsities(rows)
     if not known:
         raise PrunebenchError(
             "there are no masks to compare",
-            "`prunebench run` makes some; of a run by an earlier version it names them when it is said again",
+            "`prunebench run` makes some; for a run of an earlier version, give its command once more",
         )
     if sparsity is None:
         return min(known, key=lambda level: abs(level - DEFAULT_SPARSITY))
@@ -99,17 +102,17 @@ def has_mask(cell: Cell) -> bool:
     return bool(cell.mask) and not cell.control_of and not cell.mask_from and bool(cell.sparsity)
 
 
-def locate(name: str, family: Architecture) -> Location:
+def locate(name: str, family: Architecture) -> GroupLocation:
     """Where a group lies, by its name: a parameter of one of the family's Linears, or `layer.{i}.heads`."""
     if structure := re.fullmatch(r"layer\.(\d+)\.(heads|neurons)", name):
-        return Location(int(structure[1]), structure[2])
+        return GroupLocation(int(structure[1]), structure[2])
     matrices = {getattr(family, part): part for part in LINEARS}
     linear = re.search(rf"\.{re.escape(family.layers)}\.(\d+)\.(.+)\.weight$", name)
     if linear and linear[2] in matrices:
-        return Location(int(linear[1]), matrices[linear[2]])
+        return GroupLocation(int(linear[1]), matrices[linear[2]])
     if family.pooler and name.endswith(f".{family.pooler}.weight"):
-        return Location(-1, "pooler")
-    return Location(-1, name)
+        return GroupLocation(-1, "pooler")
+    return GroupLocation(-1, name)
 
 
 def _heads(cell: Cell, record: Record, packed: Bitmask, registry: Registry) -> int:

@@ -10,7 +10,7 @@ from statistics import fmean
 
 from prunebench.pruning.bitmask import Overlap, overlap
 from prunebench.reports.overlap.chance import expected_agreement, expected_jaccard
-from prunebench.reports.overlap.masks import Location, MethodMask
+from prunebench.reports.overlap.masks import GroupLocation, MethodMask
 from prunebench.results.statistics import Summary, summarise
 
 # What the two masks of a pair differ in. Everything else is equal.
@@ -48,7 +48,7 @@ class Pair:
     kind: str
     one: MethodMask
     other: MethodMask
-    overlaps: dict[Location, Overlap]
+    overlaps: dict[GroupLocation, Overlap]
 
     def part(self, layer: int | None = None, matrix: str | None = None) -> Part:
         """The overlap in one layer, in one matrix of each layer, in one matrix of one layer, or in all."""
@@ -127,12 +127,12 @@ def mean_between_methods(pairs: Sequence[Pair], one: str, other: str) -> Mean | 
     )
 
 
-def ordered_locations(masks: Iterable[MethodMask]) -> Iterator[Location]:
+def ordered_locations(masks: Iterable[MethodMask]) -> Iterator[GroupLocation]:
     """The locations of all groups of these masks, by layer, and in the order of the encoder within a layer."""
     yield from dict.fromkeys(sorted((p for mask in masks for p in mask.locations.values()), key=_order))
 
 
-def _order(location: Location) -> tuple[int, int, str]:
+def _order(location: GroupLocation) -> tuple[int, int, str]:
     from prunebench.models.architecture import LINEARS
 
     known = (*LINEARS, "pooler", "heads", "neurons")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prunebench.reports.overlap.masks import Location, MethodMask
+from prunebench.reports.overlap.masks import GroupLocation, MethodMask
 from prunebench.results.statistics import Summary, summarise
 
 
@@ -16,9 +16,9 @@ def sparsity(mask: MethodMask, name: str) -> float:
     return 1 - mask.packed.kept_units[name] / mask.packed.units(name)
 
 
-def profile(masks: Sequence[MethodMask]) -> dict[Location, Summary]:
+def profile(masks: Sequence[MethodMask]) -> dict[GroupLocation, Summary]:
     """The sparsity of each group over some masks, by its location."""
-    values: dict[Location, list[float]] = {}
+    values: dict[GroupLocation, list[float]] = {}
     for mask in masks:
         for name, location in mask.locations.items():
             values.setdefault(location, []).append(sparsity(mask, name))

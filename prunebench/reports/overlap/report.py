@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from prunebench.reports.overlap.masks import Location, MethodMask, has_mask
+from prunebench.reports.overlap.masks import GroupLocation, MethodMask, has_mask
 from prunebench.reports.overlap.pairs import (
     Mean,
     Pair,
@@ -41,7 +41,7 @@ class UnitMasks:
         return tuple(dict.fromkeys(mask.task for mask in self.masks))
 
     @cached_property
-    def locations(self) -> tuple[Location, ...]:
+    def locations(self) -> tuple[GroupLocation, ...]:
         return tuple(ordered_locations(self.masks))
 
     @cached_property
@@ -102,7 +102,7 @@ class UnitMasks:
                 means[layer] = overlap
         return means
 
-    def sparsities(self, method: str) -> dict[Location, Summary]:
+    def sparsities(self, method: str) -> dict[GroupLocation, Summary]:
         """The sparsity of each group over a method's masks."""
         return profile([mask for mask in self.masks if mask.method == method])
 

@@ -8,16 +8,27 @@ from prunebench.reports.render.formatting import listing
 from prunebench.results.rows import Row
 from prunebench.store.schema import Cell
 
-SETTING = ("model", "model_revision", "model_fingerprint", "precision", "device", "prunable", "code")
+# The fields of a `Setting` in the order in which pages print them, and their titles.
+TITLES = {
+    "model": "model",
+    "model_revision": "model revision",
+    "model_fingerprint": "model fingerprint",
+    "protocol": "protocol",
+    "precision": "precision",
+    "device": "device",
+    "prunable": "prunable weights",
+    "code": "code",
+}
 ENVIRONMENT = ("hardware", "prunebench", "torch", "transformers", "threads")
 
 
 def setting(cells: Iterable[Cell]) -> Iterator[tuple[str, str]]:
     """Names and values of the setting, the protocols and the seeds."""
     every = list(cells)
-    for name in SETTING:
+    for name in TITLES:
         values = {getattr(cell.setting, name) for cell in every}
-        if any(values):
+        if name != "protocol" and any(values):
+            # Not the title: the pages of transfers and masks say "prunable" for short.
             yield name.replace("_", " "), ", ".join(sorted(values))
     yield "protocol", "; ".join(sorted({cell.setting.protocol for cell in every}))
     yield "seeds", ", ".join(str(seed) for seed in sorted({cell.seed for cell in every}))

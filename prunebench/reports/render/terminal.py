@@ -67,8 +67,8 @@ def terminal_table(table: Table, colour: bool = False) -> str:
 
 
 def _entry(text: str, colour: bool) -> str:
-    terminal_table = one_line(text)
-    return _styled(terminal_table, BOLD, colour) if isinstance(text, Bold) else terminal_table
+    line = one_line(text)
+    return _styled(line, BOLD, colour) if isinstance(text, Bold) else line
 
 
 def _note(text: str, width: int) -> str:

@@ -75,8 +75,8 @@ class Comparison:
     def verdict(self, test: str = "t", alpha: float = ALPHA) -> str:
         """The result of one test in a word, after Holm's correction if there is one.
 
-        BETTER or WORSE: the test rejects. UNDECIDED: it does not. FEW: there are fewer than three pairs. ALIKE: all
-        differences are equal, so a t test has no spread to compare their mean with.
+        BETTER or WORSE: the test rejects. UNDECIDED: it does not. TOO_FEW: there are fewer than three pairs.
+        NO_SPREAD: all differences are equal, so a t test has no spread to compare their mean with.
         """
         if self.summary is None or self.n < MIN_PAIRS:
             return TOO_FEW

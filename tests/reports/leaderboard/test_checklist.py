@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from lab import Lab
+from lab import TASKS, Lab
 
+from prunebench.hooks.registry import Registry
 from prunebench.reports.leaderboard import build
-from prunebench.reports.leaderboard.checklist import QUESTIONS
+from prunebench.reports.leaderboard.checklist import QUESTIONS, TWO
 
 
 def answers(lab: Lab) -> dict[str, tuple[bool | None, str]]:
@@ -34,6 +35,22 @@ def complete_lab() -> Lab:
 def test_a_page_that_passes_every_point() -> None:
     assert {question: passed for question, (passed, _) in answers(complete_lab()).items() if passed is not True} == {}
     assert len(QUESTIONS) == 13
+
+
+@pytest.mark.parametrize("name", TWO)
+def test_the_expected_columns_are_those_of_the_installed_task(name: str) -> None:
+    task = Registry().get("tasks", name)
+    assert TWO[name] <= {*task.metrics, *task.evaluations}
+    lab = Lab()
+    columns = {"metrics": list(task.metrics), "evaluations": list(task.evaluations)}
+    lab.done(name, "imp", 0.5, 0, *[0.7] * len(task.metrics) * len(task.evaluations), **columns)
+    assert answers(lab)["all metrics of each task"][0] is True
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_lab_has_the_columns_of_the_installed_task(name: str) -> None:
+    task = Registry().get("tasks", name)
+    assert TASKS[name] == (list(task.metrics), list(task.evaluations))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 from lab import Lab
 
 from prunebench.reports.leaderboard import build
-from prunebench.reports.leaderboard.page_model import Options
+from prunebench.reports.leaderboard.report import Options
 from prunebench.reports.leaderboard.tables.matching import describe_criteria, matching_table
 
 

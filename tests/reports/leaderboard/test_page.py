@@ -14,7 +14,7 @@ from pages import by_method, page, tables
 from prunebench import PrunebenchError
 from prunebench.reports.leaderboard import build, parse_options
 from prunebench.reports.leaderboard.export import to_json
-from prunebench.reports.leaderboard.layout import FULL, blocks
+from prunebench.reports.leaderboard.page import FULL, blocks
 from prunebench.reports.render.formatting import confidence
 from prunebench.reports.render.latex import latex
 from prunebench.reports.render.markdown import markdown

@@ -11,7 +11,7 @@ from lab import golden_lab
 
 from prunebench import PrunebenchError
 from prunebench.reports.leaderboard import build, parse_options
-from prunebench.reports.leaderboard.layout import blocks
+from prunebench.reports.leaderboard.page import blocks
 from prunebench.reports.leaderboard.published import Paper, papers
 from prunebench.reports.render.markdown import markdown
 

@@ -6,9 +6,9 @@ import pytest
 from lab import Lab, golden_lab
 
 from prunebench.reports.leaderboard import build
-from prunebench.reports.leaderboard.layout import blocks
-from prunebench.reports.leaderboard.page_model import Options, Placement, Ranking
+from prunebench.reports.leaderboard.page import blocks
 from prunebench.reports.leaderboard.ranking_rules import RULES
+from prunebench.reports.leaderboard.report import Options, Placement, Ranking
 from prunebench.reports.render.markdown import markdown
 
 

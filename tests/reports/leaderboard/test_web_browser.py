@@ -14,7 +14,7 @@ import pytest
 from lab import ATTACKS, Lab, attacked_lab, golden_lab, method_lab
 
 from prunebench.reports.leaderboard import build, parse_options
-from prunebench.reports.leaderboard.page_model import Options
+from prunebench.reports.leaderboard.report import Options
 from prunebench.reports.leaderboard.web import html
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prunebench.reports.leaderboard.page_model import Match, Section, Track
+from prunebench.reports.leaderboard.report import Match, Section, Track
 from prunebench.reports.render.blocks import Table
 from prunebench.reports.render.formatting import DASH, level, listing, loss
 from prunebench.results.statistics.matching import CRITERIA

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from prunebench.reports.leaderboard.page_model import Check, Method
+from prunebench.reports.leaderboard.report import Check, Method
 from prunebench.reports.leaderboard.tables.scores import DENSE
 from prunebench.reports.render.blocks import Table
 

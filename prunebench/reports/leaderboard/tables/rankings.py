@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from statistics import fmean
 
-from prunebench.reports.leaderboard.page_model import RANK, RETAINED, Placement, Ranking, Standing
+from prunebench.reports.leaderboard.report import RANK, RETAINED, Placement, Ranking, Standing
 from prunebench.reports.leaderboard.tables.columns import split_columns
 from prunebench.reports.leaderboard.tables.scores import DENSE, MAJORITY
 from prunebench.reports.render.blocks import Bold, Table

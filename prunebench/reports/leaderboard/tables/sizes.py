@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from operator import attrgetter
 from statistics import median
 
-from prunebench.reports.leaderboard.page_model import Line, Section, Track
+from prunebench.reports.leaderboard.report import Line, Section, Track
 from prunebench.reports.leaderboard.tables.scores import table_title
 from prunebench.reports.render.blocks import Table
 from prunebench.reports.render.formatting import DASH, count, level, percent, value_range

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from prunebench.reports.leaderboard.page_model import Page, Ranking, Score, Section
+from prunebench.reports.leaderboard.report import Page, Ranking, Score, Section
 from prunebench.reports.leaderboard.retention import retention_points, sections_with_tasks
 from prunebench.reports.render.blocks import one_line
 from prunebench.reports.render.formatting import limits, metric_name, round_digits

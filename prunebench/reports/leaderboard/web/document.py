@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from prunebench.reports.leaderboard.layout import INTRODUCTION, describe_tables, page_title
-from prunebench.reports.leaderboard.page_model import Page
+from prunebench.reports.leaderboard.page import INTRODUCTION, describe_tables, page_title
 from prunebench.reports.leaderboard.ranking_rules import describe_rule
+from prunebench.reports.leaderboard.report import Page
 from prunebench.reports.leaderboard.tables.matching import describe_criteria, matching_table
 from prunebench.reports.leaderboard.tables.methods import ANSWERS, method_table
 from prunebench.reports.leaderboard.tables.papers import describe_paper, wide_paper_table

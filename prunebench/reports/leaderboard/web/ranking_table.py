@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from prunebench.reports.leaderboard.page_model import RANK, RETAINED, Placement, Ranking
+from prunebench.reports.leaderboard.report import RANK, RETAINED, Placement, Ranking
 from prunebench.reports.leaderboard.tables.rankings import amount, gap_notes, methods_in_order, rank_text
 from prunebench.reports.leaderboard.tables.scores import DENSE, MAJORITY
 from prunebench.reports.render.formatting import DASH, level, points

@@ -1,0 +1,96 @@
+"""Building a page from rows: its sections, and everything that a reader needs to trust a number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from prunebench.reports.leaderboard.averages import average_sections, rows_by_task
+from prunebench.reports.leaderboard.checklist import checklist
+from prunebench.reports.leaderboard.intervals import with_bootstrap
+from prunebench.reports.leaderboard.matching import with_matching
+from prunebench.reports.leaderboard.ranking import rankings
+from prunebench.reports.leaderboard.ranking_rules import check_rule
+from prunebench.reports.leaderboard.report import Method, Options, Page, Section
+from prunebench.reports.leaderboard.task_section import task_section
+from prunebench.reports.render.formatting import listing
+from prunebench.reports.render.provenance import TITLES
+from prunebench.results.filters import allow_mixed, environment, no_results, one_setting, warnings
+from prunebench.results.rows import Row, sort_key
+from prunebench.results.statistics import BOOTSTRAP
+from prunebench.store.schema import Cell
+
+# The fields of a `Setting` that are printed as they are; the protocols are listed by task.
+FIELDS = ("model", "model_revision", "model_fingerprint", "precision", "device", "prunable")
+
+
+def build(rows: Sequence[Row], options: Options | None = None, *, mixed: bool = False) -> Page:
+    """Build the page of these rows.
+
+    Raises `PrunebenchError` if no cell is done, or if the rows have several settings. With `mixed` several settings are
+    allowed, and the page says what is mixed.
+    """
+    options = options or Options()
+    rule = check_rule(options.rank_by)
+    if not any(row.status == "done" for row in rows):
+        raise no_results(rows)
+    allowed, mixtures = allow_mixed(rows) if mixed else (one_setting(rows), ())
+    ordered = sorted(allowed, key=sort_key)
+    tasks = rows_by_task(ordered)
+    sections = tuple(with_matching(task_section(task, group), options.delta) for task, group in tasks.items())
+    averages = tuple(with_matching(average, options.delta) for average in average_sections(sections))
+    if options.interval == BOOTSTRAP:
+        sections, averages = tuple(map(with_bootstrap, sections)), tuple(map(with_bootstrap, averages))
+    cells = list({id(row.cell): row.cell for row in ordered}.values())
+    return Page(
+        suites=tuple(sorted({row.command.suite for row in ordered if row.command.suite})),
+        setting=tuple(_setting(ordered, sections)),
+        warnings=(*mixtures, *warnings(tasks)),
+        sections=sections,
+        averages=averages,
+        methods=_methods(cells),
+        commands=_commands(ordered),
+        rows=tuple(row for group in tasks.values() for row in group),
+        rankings=rankings(sections, averages, rule),
+        checklist=checklist(ordered, sections),
+        options=options,
+    )
+
+
+def _setting(rows: Sequence[Row], sections: Sequence[Section]) -> Iterator[tuple[str, str]]:
+    settings = {(row.cell.task, row.cell.setting) for row in rows}
+    for name in FIELDS:
+        # There is a single value unless the page is mixed.
+        values = sorted({value for _, setting in settings if (value := getattr(setting, name))})
+        if values:
+            yield TITLES[name], "; ".join(values)
+    protocols = {(task, setting.protocol) for task, setting in settings}
+    if len({protocol for _, protocol in protocols}) == 1:
+        yield "protocol", rows[0].cell.setting.protocol
+    else:
+        by_task = {entry.name: sorted(name for task, name in protocols if task == entry.name) for entry in sections}
+        yield "protocols", "; ".join(f"{task}: {' and '.join(names)}" for task, names in by_task.items())
+    yield "split", listing(sorted({row.cell.split for row in rows}))
+    yield "seeds", listing(sorted({row.cell.seed for row in rows}))
+    values_by_name = environment(rows)
+    for name in sorted(values_by_name, key=lambda name: (name != "hardware", name != "prunebench", name)):
+        yield name, "; ".join(values_by_name[name])
+
+
+def _methods(cells: Sequence[Cell]) -> tuple[Method, ...]:
+    by_label: dict[str, list[Cell]] = {}
+    for cell in cells:
+        by_label.setdefault(cell.label, []).append(cell)
+    methods = []
+    for label in sorted(by_label, key=lambda label: (not by_label[label][0].is_dense, label)):
+        first = by_label[label][0]
+        sources = tuple(sorted({cell.source for cell in by_label[label]}))
+        methods.append(
+            Method(label, first.unit, first.control_of, first.doc, dict(sorted(first.options.items())), sources)
+        )
+    return tuple(methods)
+
+
+def _commands(rows: Sequence[Row]) -> tuple[str, ...]:
+    """The commands that planned these rows, the oldest first."""
+    commands = {(row.command.written, row.command.command) for row in rows}
+    return tuple(dict.fromkeys(text for _, text in sorted(commands)))
