@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -101,6 +103,41 @@ def test_a_finished_run_trains_nothing_again(results, options, trainings, capfd)
     assert trainings == []
     assert scores(again.frame()).equals(scores(results.select(strategies="magnitude").frame()))
     assert capfd.readouterr() == ("", ""), "progress=False is silent"
+
+
+SCRIPT = """
+from dataclasses import dataclass
+from pathlib import Path
+import prunebench as pb
+from prunebench import Resources
+
+with Path("log").open("a") as log:
+    log.write("x")
+
+@dataclass(frozen=True)
+class Smallest:
+    name = "smallest"
+    unit = "weight"
+    def recipe(self, sparsity):
+        return [pb.Train(), pb.Prune(sparsity), pb.Train()]
+    def score(self, ctx):
+        return {name: weight.abs() for name, weight in ctx.weights.items()}
+
+results = pb.run(strategies=[Smallest, "magnitude"], resources=Resources(jobs=2), **OPTIONS)
+print(sorted(results.frame()["status"]))
+"""
+
+
+def test_a_script_without_a_main_guard_runs_once(options, tmp_path):
+    """Its workers do not run it again."""
+    setting = {name: value for name, value in options[0].items() if name != "resources"}
+    (tmp_path / "script.py").write_text(SCRIPT.replace("OPTIONS", repr(setting | {"sparsities": "0.2"})))
+    process = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.splitlines()[-1] == str(["done"] * 6)
+    assert (tmp_path / "log").read_text() == "x"
 
 
 def test_plan_says_what_the_command_says_and_writes_nothing(options, tmp_path):

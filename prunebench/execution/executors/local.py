@@ -11,12 +11,12 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Any
 
 from prunebench.execution.executors.base import RemoteTraceback, Request, WorkerDied
@@ -87,6 +87,24 @@ class ProcessExecutor(ThreadPoolExecutor):
         self.shutdown(cancel_futures=kind is not None)
 
 
+_main_lock = threading.Lock()
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """A context in which a process starts without running the user's script again, as spawned processes otherwise do.
+
+    A worker needs nothing of the script, and a script that calls `prunebench.run` would start workers of its own.
+    """
+    with _main_lock:
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = main
+
+
 @dataclass(frozen=True)
 class _Answer:
     """What a call gave. `last` says that the worker cannot go on and ends."""
@@ -146,7 +164,8 @@ class _Worker:
                 context = multiprocessing.get_context("spawn")
                 self.connection, worker_end = context.Pipe()
                 self.process = context.Process(target=_serve, args=(worker_end, self.number, self.threads))
-                self.process.start()
+                with _without_main():
+                    self.process.start()
                 worker_end.close()
             return self.connection
 
