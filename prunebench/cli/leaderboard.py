@@ -31,8 +31,8 @@ def leaderboard(
 ) -> None:
     """Show or write mean ± std tables of results.
 
-    Takes SUITE, or the last run of the store. The files are README.md, table.tex, results.csv, results.json, and
-    index.html for a browser.
+    Takes SUITE, or the last run of the store. With --out it writes README.md, table.tex, results.csv, results.json, and
+    index.html for a browser, and shows only their names.
     """
     from prunebench.reports.leaderboard import FORMATS, parse_formats
 
@@ -40,9 +40,8 @@ def leaderboard(
     view = load_results(**selection).leaderboard(
         rank_by=rank_by, delta=delta, interval=interval, published=published, mixed=mixed
     )
-    click.echo(f"{view.to_text(colour=wants_colour())}\n")
-    if out is None:
-        files = ", ".join(FORMATS[name][0] for name in names)
-        click.echo(f"Nothing is written; --out DIR writes {files} there")
+    if out is not None:
+        click.echo(f"Written: {', '.join(map(str, view.write(out, names)))}")
         return
-    click.echo(f"Written: {', '.join(map(str, view.write(out, names)))}")
+    files = ", ".join(FORMATS[name][0] for name in names)
+    click.echo(f"{view.to_text(colour=wants_colour())}\n\nNothing is written; --out DIR writes {files} there")

@@ -47,7 +47,7 @@ def run(store: str, **options: Any) -> None:
     results = api.run(store=store, resources=resources, progress=console, command=command_line(), **options)
     click.echo(f"\n{results.to_text(colour=wants_colour())}\n")
     if any(row.status == "done" for row in results.rows):
-        pages = f"prunebench leaderboard --store {shlex.quote(store)} --out leaderboards/NAME"
-        click.echo(f"Results: {store}. Pages and tables: {pages}")
+        where = "" if store == api.STORE else f" --store {shlex.quote(store)}"
+        click.echo(f"Stored in {store}. Pages and tables: prunebench leaderboard{where} --out DIR")
     if results.run is not None:
         raise_failures(results.run, console)

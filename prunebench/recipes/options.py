@@ -76,7 +76,7 @@ def build(kind: type[Any], options: Mapping[str, Any]) -> Any:
     fields = {field.name: field for field in parameters(kind)}
     for option in options:
         if option not in fields:
-            raise unknown_name(f"option of strategy {kind.name!r}", option, fields)
+            raise unknown_name(f"option of {kind.name}:", option, fields)
     values = {name: _plain(value, str(fields[name].type)) for name, value in options.items()}
     try:
         return _adapter(kind).validate_python(values)  # type: ignore[arg-type]  # mypy: a class is not hashable

@@ -29,7 +29,7 @@ def test_a_strategy_that_raises_fails_only_its_own_cells(words, tmp_path, monkey
     assert [other for other in others if other.startswith("failed: ")] == [
         f"failed: rte, seed 0, mine 0.2: Train Prune(0.2) and 1 more: {reason}"
     ]
-    assert result.last.startswith("Results: store. ")
+    assert result.last.startswith("Stored in store. ")
     assert cell_states(Path("store")) == {
         **{("dense", 0.0, seed): "done" for seed in (0, 1)},
         **{("magnitude", 0.2, seed): "done" for seed in (0, 1)},

@@ -96,7 +96,7 @@ def test_a_store_in_front_of_the_command(store, words):
     assert call("--store", "store", "store", "ls") == call("store", "ls", "--store", "store")
     assert "Nothing is left to run" in call("--store", "store", "plan", *words).out
     assert "[default: elsewhere]" in " ".join(call("--store", "elsewhere", "run", "--help").out.split())
-    assert call("--store", "other", "run", *words).last.startswith("Results: other. ")
+    assert call("--store", "other", "run", *words).last.startswith("Stored in other. ")
 
 
 def test_every_command_that_has_a_store_takes_it_from_the_front():

@@ -47,8 +47,7 @@ def test_the_first_run_shows_its_results_and_their_location(first):
     assert tables == 2 * ["dense", "majority", "magnitude"]
     [ranking] = [i for i, line in enumerate(lines) if line.startswith("Ranking, unstructured: rte (dev)")]
     assert ranking < lines.index("rte (dev): accuracy × 100, mean ± std over seed 0")
-    pages = f"prunebench leaderboard --store {store} --out leaderboards/NAME"
-    assert result.last == f"Results: {store}. Pages and tables: {pages}"
+    assert result.last == f"Stored in {store}. Pages and tables: prunebench leaderboard --store {store} --out DIR"
 
 
 def test_progress_is_plain_lines_without_a_terminal(first):
@@ -94,7 +93,7 @@ def test_the_second_run_trains_nothing_and_says_so(store, words, first, training
     lines = result.out.splitlines()
     assert "To run:        0 phases, 0 trainings" in lines
     assert "Nothing is left to run: every result is in store" in lines
-    assert result.last.startswith("Results: store. ")
+    assert result.last.startswith("Stored in store. ")
     table = first[1].out.split("\n\n")[1:3]
     assert result.out.split("\n\n")[1:3] == table
 

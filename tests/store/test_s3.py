@@ -194,7 +194,7 @@ def test_a_whole_run_on_object_storage(bucket, lab_at, words, tmp_path):
     """The results are those of a run in a folder. A second run does nothing; a third one repairs damaged files."""
     url, folder = bucket.folder(), tmp_path / "folder"
     files = lab_at(url)
-    assert f"Results: {url}" in succeed("run", *words, "--jobs", "2", "--store", url).out
+    assert f"Stored in {url}" in succeed("run", *words, "--jobs", "2", "--store", url).out
     succeed("run", *words, "--executor", "here", "--store", folder)
     expected = reproducible(Store.open(folder).records())
     assert len(expected) == 4
