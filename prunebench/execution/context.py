@@ -23,8 +23,8 @@ class Context:
 
     `weights` are the prunable matrices as they stand, `initial` the same of θ0, both by parameter name; `mask` is the
     current mask by group name (True stays). For the unit "weight" groups and parameters have the same names; heads
-    and neurons have groups of their own, and `unit_sums` leads from parameters to them. Everything computed from
-    examples uses the training split, in evaluation mode (no dropout), and leaves the model as it was.
+    and neurons have groups of their own, and `unit_sums` turns values by parameter into values by group. Everything
+    computed from examples uses the training split, in evaluation mode (no dropout), and leaves the model as it was.
     """
 
     def __init__(

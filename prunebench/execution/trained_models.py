@@ -21,7 +21,7 @@ from prunebench.store.store import Store
 
 
 def load_model(cell: PlannedCell, where: Location, store: Store, registry: Registry) -> Workspace:
-    """The cell's workspace with its trained weights; the next one of this process with the same head replaces it."""
+    """The cell's workspace with its trained weights; loading another model of the same task overwrites them."""
     result = workspace(cell.leaf.experiment, where, registry)
     result.load(store.load("models", cell.leaf.key, safetensors.torch.load))
     return result

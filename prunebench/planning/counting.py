@@ -12,7 +12,7 @@ from prunebench.runtime.memory import without_collection
 
 @dataclass(frozen=True)
 class Count:
-    """How a plan's work divides up. `again` trainings run once more, for masks or weights that are not stored."""
+    """How a plan's work divides up. `again` counts trainings with a record whose masks or weights are gone."""
 
     requested: int
     requested_trainings: int

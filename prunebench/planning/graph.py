@@ -16,7 +16,7 @@ from prunebench.recipes.phases import Adopt, Phase, final_sparsity, to_json
 from prunebench.recipes.strategy import Unit
 from prunebench.store.schema import Cell, Experiment, JobSpec, Location, MethodInfo, NodeSpec, StrategyCode, digest
 
-# Raised whenever the same plan would give other numbers: every key changes with it.
+# Raised whenever the same plan would give other numbers, or a record would hold other scores: all keys change with it.
 ENGINE = 4
 
 

@@ -123,7 +123,7 @@ class Job:
 def split(job: Job) -> list[Job]:
     """The same work in smaller jobs: the anchor alone, and one job for each strategy's phases behind it.
 
-    For pruning whose end is not scored, no record tells the seconds.
+    The seconds of a part without a scored node are in no record.
     """
     branches: dict[Any, list[Node]] = {}
     branch: dict[Node, Any] = {}

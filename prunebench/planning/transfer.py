@@ -1,7 +1,7 @@
 """Which masks are trained on which tasks, as a plan like any other: what it shares with other plans runs once.
 
-A mask is found in the tree of its own task, and adopted in a second tree of the target. On its own task the mask is
-rewound where it was found, which for IMP is what IMP does anyway.
+A mask is found in the tree of its own task, and adopted in a second tree of the target. On its own task, the recipe
+that found the mask goes on with a rewind and a training; for IMP that is its own recipe.
 """
 
 from __future__ import annotations
