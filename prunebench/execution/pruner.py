@@ -39,7 +39,7 @@ class Pruner:
             )
         pruned = masks.pruned_count(sparsity, masks.units(state.mask))
         context = self._context(state.mask, state)
-        with session.seconds.of("strategy"):
+        with session.seconds.of("strategy"), session.fence(strategy, hasattr(strategy, "prune")):
             if hasattr(strategy, "prune"):
                 return strategy_calls.prune_with(strategy, context, sparsity, pruned)
             parent = node.parent.key if node.parent else ""

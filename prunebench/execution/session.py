@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 from torch import Tensor
 
+from prunebench.errors import PrunebenchError
+from prunebench.execution.fence import Snapshot
 from prunebench.execution.measurements import Stopwatch
-from prunebench.execution.workspace import Workspace, workspace
+from prunebench.execution.workspace import Workspace, forget_model, workspace
 from prunebench.hooks.plugins import local_copy
 from prunebench.hooks.registry import Registry
 from prunebench.pruning import masks, structures
@@ -50,8 +54,7 @@ class Session:
         devices.check_device(job.experiment.device)
         memory.reset_peak_memory(job.experiment.device)
         self.seconds = Stopwatch()
-        with memory.without_collection():
-            self.workspace: Workspace = workspace(job.experiment, job.where, self.registry)
+        self.workspace = self._load_workspace()
         self.encoder_before = 0.0
         self.rewound_exactly: bool | None = None
         self._remaining: tuple[masks.Mask | None, Weights] = None, {}
@@ -59,6 +62,10 @@ class Session:
     @property
     def experiment(self) -> Experiment:
         return self.job.experiment
+
+    @memory.without_collection()
+    def _load_workspace(self) -> Workspace:
+        return workspace(self.job.experiment, self.job.where, self.registry)
 
     def kept_weights(self, state: State) -> Weights:
         """Which entries of which parameters stay, as booleans on the model's device."""
@@ -72,6 +79,30 @@ class Session:
 
     def apply_mask(self, state: State) -> None:
         structures.apply(self.workspace.model, self.kept_weights(state))
+
+    @contextlib.contextmanager
+    def fence(self, strategy: Any, moves: bool) -> Iterator[None]:
+        """A context for the strategy's own code, after which the model is what it was, or is loaded anew.
+
+        Raises PrunebenchError, naming the change, where the code changed anything but, if it `moves` them, the prunable
+        weights.
+        """
+        before = Snapshot.of(self.workspace.model)
+        changes: list[str] = []
+        try:
+            yield
+        finally:
+            changes = sorted(before.changes(self.workspace.prunable.prunable if moves else ()))
+            if changes:
+                before.restore_process()
+                forget_model()
+                self.workspace = self._load_workspace()
+        if changes:
+            more = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
+            raise PrunebenchError(
+                f"strategy {strategy.name!r} changed {changes[0]}{more}",
+                "prune(ctx, sparsity) may change the weights in ctx.weights, and nothing may change anything else",
+            )
 
     def store_mask(self, key: str, mask: masks.Mask) -> None:
         self.store.add_bytes("masks", key, masks.pack(mask))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from prunebench.pruning import masks
 class PluginError(PrunebenchError):
     """The code of `who`, a strategy or a phase, raised. The traceback is kept with the failure."""
 
-    def __init__(self, who: str, error: Exception) -> None:
+    def __init__(self, who: str, error: BaseException) -> None:
         frame = error.__traceback__
         while frame is not None and frame.tb_next is not None:
             frame = frame.tb_next
@@ -28,16 +29,8 @@ class PluginError(PrunebenchError):
 
 
 def scores(strategy: Any, context: Context) -> dict[str, Tensor]:
-    """The scores of every group by `strategy.score`, which may look at the weights and must not change them."""
-    versions = [weight._version for weight in context.weights.values()]
-    answer: dict[str, Tensor] = _call(strategy, lambda: strategy.score(context))
-    if not isinstance(answer, Mapping):
-        raise PrunebenchError(
-            f"strategy {strategy.name!r} gave {answer!r} as scores", "expected a tensor for each name"
-        )
-    if [weight._version for weight in context.weights.values()] != versions:
-        raise PrunebenchError(f"strategy {strategy.name!r} changed weights in score()", "prune(ctx, sparsity) may")
-    return answer
+    """The scores of every group by `strategy.score`."""
+    return _tensors(strategy, _call(strategy, lambda: strategy.score(context)), "scores")
 
 
 def keep_highest(strategy: Any, scores: Mapping[str, Tensor], mask: masks.Mask, pruned: int) -> masks.Mask:
@@ -53,7 +46,7 @@ def prune_with(strategy: Any, context: Context, sparsity: float, pruned: int) ->
     """
     # The strategy gets a copy: what it does to its mask in place must not reach other branches.
     before, context.mask = context.mask, {name: keep.clone() for name, keep in context.mask.items()}
-    answer = _call(strategy, strategy.prune, context, sparsity)
+    answer = _tensors(strategy, _call(strategy, strategy.prune, context, sparsity), "a mask")
     mask = {name: keep.cpu().bool() for name, keep in answer.items()}
     if {name: keep.shape for name, keep in mask.items()} != {name: keep.shape for name, keep in before.items()}:
         raise PrunebenchError(f"strategy {strategy.name!r} gave a mask of other names or shapes than ctx.mask")
@@ -64,10 +57,24 @@ def prune_with(strategy: Any, context: Context, sparsity: float, pruned: int) ->
     return mask
 
 
+def _tensors(strategy: Any, answer: Any, what: str) -> dict[str, Tensor]:
+    """The answer of a strategy, if it is a mapping of names to tensors."""
+    if not isinstance(answer, Mapping):
+        raise PrunebenchError(
+            f"strategy {strategy.name!r} gave {reprlib.repr(answer)} as {what}", "expected a tensor for each name"
+        )
+    for name, value in answer.items():
+        if not isinstance(value, Tensor):
+            raise PrunebenchError(
+                f"strategy {strategy.name!r} gave {type(value).__name__} for {name!r} as {what}", "expected a tensor"
+            )
+    return dict(answer)
+
+
 def _call(strategy: Any, function: Callable[..., Any], *arguments: Any) -> Any:
     try:
         return function(*arguments)
     except PrunebenchError as error:
         raise PrunebenchError(f"strategy {strategy.name!r}: {error.message}", error.hint) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PluginError(f"strategy {strategy.name!r}", error) from error

@@ -11,7 +11,7 @@ from prunebench.hooks.entries import first_line
 from prunebench.hooks.registry import Registry
 from prunebench.planning.graph import RecipeStep
 from prunebench.recipes.options import label, options_of
-from prunebench.recipes.phases import Phase, last_index
+from prunebench.recipes.phases import Phase, final_sparsity, last_index
 from prunebench.recipes.schedules import check_sparsity
 from prunebench.recipes.strategy import UNITS, Control, track
 from prunebench.store.schema import MethodInfo
@@ -56,7 +56,7 @@ class Method:
             rest = [step.phase for step in steps[end:]]
             tail = _phases(self.strategy.tail(rest), f"the tail of {label(self.strategy)!r}")
             steps = steps[:end] + [self._step(phase) for phase in tail]
-        check(steps, self.info)
+        check(steps, self.info, sparsity)
         return steps
 
     def _recipe(self, strategy: Any, sparsity: float) -> list[Phase]:
@@ -90,8 +90,8 @@ def _phases(answer: Any, who: str) -> list[Phase]:
     return phases
 
 
-def check(steps: Sequence[RecipeStep], method: MethodInfo) -> None:
-    """Raise PrunebenchError where a recipe cannot be run, naming the method."""
+def check(steps: Sequence[RecipeStep], method: MethodInfo, sparsity: float) -> None:
+    """Raise PrunebenchError where a recipe cannot be run, or ends at another sparsity, naming the method."""
     phases = [step.phase for step in steps]
     who = f"the recipe of {method.label!r}"
     for phase in phases[:-1]:
@@ -108,6 +108,8 @@ def check(steps: Sequence[RecipeStep], method: MethodInfo) -> None:
     for position, phase in enumerate(phases):
         if phase.rewinds_to and not any(earlier.trains for earlier in phases[:position]):
             raise PrunebenchError(f"{who} rewinds to {phase.rewinds_to} of a training that it has not had")
+    if final_sparsity(phases) != sparsity:
+        raise PrunebenchError(f"{who} at sparsity {sparsity:g} prunes to {final_sparsity(phases):g}")
 
 
 def _name(phase: Phase) -> str:

@@ -89,7 +89,7 @@ class _Finder:
     def rows(self) -> Iterator[Row]:
         """A row for each task's mask and for each control."""
         own_steps = [*self.find, *self.shuffles, *self._plain(self.training)]
-        check(own_steps, self.method.info)
+        check(own_steps, self.method.info, self.question.sparsity)
         for source in self.question.masks:
             doc = f"The mask that {self.method.info.label} finds on {source}, trained from θ0 with a fresh head."
             yield Row(source, self._info(source, doc), source, own_steps)
@@ -117,7 +117,7 @@ class _Finder:
         control = replace(control, of=self.question.strategy)
         steps = [*self.find, *self.shuffles, *self._plain(control.tail(self.training))]
         name = label(replace(control, of=type(control).of)) if hasattr(type(control), "of") else label(control)
-        check(steps, self.method.info.model_copy(update={"label": name}))
+        check(steps, self.method.info.model_copy(update={"label": name}), self.question.sparsity)
         doc = f"{name} of the mask that {self.method.info.label} finds on the target itself."
         return Row("", self._info(name, doc), name, steps)
 

@@ -52,7 +52,10 @@ def top_k(scores: Mapping[str, Tensor], mask: Mapping[str, Tensor], target: int)
     """
     _check(scores, mask)
     alive = {name: keep.flatten().numpy() for name, keep in mask.items()}
-    values = np.concatenate([scores[name].detach().float().flatten().cpu().numpy()[alive[name]] for name in mask])
+    # float32 would round ranks and counts above 2²⁴, and with them their order.
+    exact = {torch.float64, torch.int32, torch.int64} & {scores[name].dtype for name in mask}
+    dtype = torch.float64 if exact else torch.float32
+    values = np.concatenate([scores[name].detach().to(dtype).flatten().cpu().numpy()[alive[name]] for name in mask])
     if np.isnan(values).any():
         raise PrunebenchError("a score is NaN", "expected a number for every unit that is not pruned yet")
     more = target - pruned(mask)

@@ -144,3 +144,10 @@ def test_masks_of_different_shapes_have_no_overlap():
     one, other = (unpack(masks.pack(masks.full({"a": shape}))) for shape in ((2, 3), (3, 2)))
     with pytest.raises(ValueError, match="do not have the same groups and shapes"):
         overlap(one, other)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.int64])
+def test_scores_keep_their_precision(dtype):
+    """2²⁴ and 2²⁴ + 1 are one number in float32, in which the first of them would go."""
+    scores = {"a": torch.tensor([2**24 + 1, 2**24], dtype=dtype)}
+    assert masks.top_k(scores, masks.full({"a": (2,)}), 1)["a"].tolist() == [True, False]

@@ -68,6 +68,12 @@ class CompactEarly(Base):
         return [Compact(), Train()]
 
 @dataclass(frozen=True)
+class TooLittle(Base):
+    name: ClassVar[str] = "too-little"
+    def recipe(self, sparsity):
+        return [Train(), Prune(sparsity / 10), Train()]
+
+@dataclass(frozen=True)
 class CompactWeights(Base):
     name: ClassVar[str] = "compact-weights"
     def recipe(self, sparsity):
@@ -125,7 +131,7 @@ class Raises(Base):
 @hookimpl
 def prunebench_strategies():
     early = [CompactEarly, CompactWeights, RewindFirst, Empty, ShuffleLast, PermuteThenPrune]
-    return [*early, Raises, Numbers, NoScore, TooMuch]
+    return [*early, Raises, Numbers, NoScore, TooMuch, TooLittle]
 """
 
 
@@ -133,6 +139,7 @@ def prunebench_strategies():
     ("name", "message"),
     [
         ("compact-early", "goes on after Compact"),
+        ("too-little", "at sparsity 0.5 prunes to 0.05"),
         ("compact-weights", "compacts single weights"),
         ("rewind-first", "rewinds to 0.1 of a training that it has not had"),
         ("empty", "no list of phases"),

@@ -1,0 +1,145 @@
+"""A fence around the code of strategies: whatever a call must not change is compared before and after it.
+
+All branches of a job, and all jobs of a process, use one model. A hook, a changed dropout or a replaced module that one
+method leaves behind would change the scores of the others, so such a call fails, and the model is loaded anew.
+"""
+
+from __future__ import annotations
+
+import pickle
+import random
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+SCALARS = (bool, int, float, str, type(None))
+# Entries of `Module.__dict__` that are compared elsewhere, or hold what is.
+CONTAINERS = {"_parameters", "_buffers", "_modules", "training"}
+HINT = "; ctx.generator() gives random numbers"
+# Global state of the process: what it is called, how to read it, and how to set it again.
+PROCESS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
+    "the switch for gradients": (torch.is_grad_enabled, torch.set_grad_enabled),
+    "the default dtype": (torch.get_default_dtype, torch.set_default_dtype),
+    "the number of threads": (torch.get_num_threads, torch.set_num_threads),
+    "the switch for deterministic algorithms": (
+        torch.are_deterministic_algorithms_enabled,
+        torch.use_deterministic_algorithms,
+    ),
+    "the precision of float32 products": (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+    f"torch's random state{HINT}": (
+        lambda: torch.get_rng_state().numpy().tobytes(),
+        lambda state: torch.set_rng_state(_bytes(state)),
+    ),
+    f"the random state of the GPU{HINT}": (
+        lambda: torch.cuda.get_rng_state().numpy().tobytes() if torch.cuda.is_initialized() else b"",
+        lambda state: torch.cuda.set_rng_state(_bytes(state)) if state else None,
+    ),
+    f"numpy's random state{HINT}": (
+        lambda: pickle.dumps(np.random.get_state()),
+        lambda state: np.random.set_state(pickle.loads(state)),
+    ),
+    f"the state of random{HINT}": (random.getstate, random.setstate),
+}
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A model and the global state of the process at one moment; `contents` are copies of all its tensors.
+
+    It holds the objects themselves, not their ids, so that no new object can have the id of one that is gone.
+    """
+
+    model: nn.Module
+    modules: dict[str, dict[str, Any]]
+    tensors: dict[str, dict[str, Any]]
+    contents: dict[str, Tensor]
+    process: dict[str, Any]
+
+    @classmethod
+    def of(cls, model: nn.Module) -> Snapshot:
+        tensors = dict(_tensors(model))
+        return cls(
+            model,
+            {name: _module_state(module) for name, module in model.named_modules()},
+            {name: _tensor_state(tensor) for name, tensor in tensors.items()},
+            {name: tensor.detach().clone() for name, tensor in tensors.items()},
+            {name: read() for name, (read, _) in PROCESS.items()},
+        )
+
+    def changes(self, may_move: Collection[str] = ()) -> Iterator[str]:
+        """What differs now, in a few words each; the contents of the tensors `may_move` may."""
+        modules = {name: _module_state(module) for name, module in self.model.named_modules()}
+        tensors = dict(_tensors(self.model))
+        states = {name: _tensor_state(tensor) for name, tensor in tensors.items()}
+        for kind, before, after in (("module", self.modules, modules), ("tensor", self.tensors, states)):
+            for name in before.keys() | after.keys():
+                yield from _differences(kind, name, before.get(name), after.get(name))
+        for name in tensors.keys() & self.contents.keys() - set(may_move):
+            if not _equal(tensors[name], self.contents[name]):
+                yield f"weights: {name}"
+        yield from (name for name, (read, _) in PROCESS.items() if read() != self.process[name])
+
+    def restore_process(self) -> None:
+        """Set the global state of the process to what it was."""
+        for name, (read, write) in PROCESS.items():
+            if read() != self.process[name]:
+                write(self.process[name])
+
+
+def _bytes(state: bytes) -> Tensor:
+    return torch.frombuffer(bytearray(state), dtype=torch.uint8)
+
+
+def _tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    yield from model.named_parameters(remove_duplicate=False)
+    yield from model.named_buffers(remove_duplicate=False)
+
+
+def _module_state(module: nn.Module) -> dict[str, Any]:
+    """The module itself, its mode, its hooks, and its attributes."""
+    state: dict[str, Any] = {"object": module, "training mode": module.training}
+    for name, value in vars(module).items():
+        if "hooks" in name and isinstance(value, dict):
+            state["hooks"] = (*state.get("hooks", ()), *value.values())
+        elif name not in CONTAINERS:
+            state[f"attribute {name!r}"] = value
+    return state
+
+
+def _tensor_state(tensor: Tensor) -> dict[str, Any]:
+    hooks = (tensor._backward_hooks or {}, getattr(tensor, "_post_accumulate_grad_hooks", None) or {})
+    return {
+        "object": tensor,
+        "requires_grad": tensor.requires_grad,
+        "gradient": tensor.grad,
+        "hooks": tuple(hook for each in hooks for hook in each.values()),
+    }
+
+
+def _differences(kind: str, name: str, before: dict[str, Any] | None, after: dict[str, Any] | None) -> Iterator[str]:
+    where = name or "the model"
+    if before is None or after is None:
+        yield f"a {kind} that {'was added' if before is None else 'is gone'}: {where}"
+    elif before["object"] is not after["object"]:
+        yield f"a {kind} that was replaced: {where}"
+    else:
+        for part in before.keys() | after.keys():
+            if not _same(before.get(part), after.get(part)):
+                yield f"{part} of {where}"
+
+
+def _same(before: Any, after: Any) -> bool:
+    if isinstance(before, tuple) and isinstance(after, tuple):
+        return len(before) == len(after) and all(one is other for one, other in zip(before, after, strict=True))
+    return before is after or (isinstance(before, SCALARS) and type(before) is type(after) and before == after)
+
+
+def _equal(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors are equal bit for bit."""
+    if one.dtype == other.dtype == torch.float32 and one.shape == other.shape:
+        return torch.equal(one.detach().contiguous().view(torch.int32), other.contiguous().view(torch.int32))
+    return torch.equal(one, other)

@@ -1,0 +1,90 @@
+"""What a strategy leaves behind is found, charged to it, and reaches no other method."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from execution.runs import records_of
+from plugin_files import plugin_file
+
+from prunebench.execution.fence import Snapshot
+
+# What `score` does beside scoring, and what the message names.
+CHEATS = {
+    "a weight": ("next(iter(ctx.weights.values())).mul_(2)", "weights: bert.encoder.layer.0"),
+    "a weight, unseen by its version": ("next(iter(ctx.weights.values())).data.mul_(2)", "weights: bert.encoder"),
+    "a bias": ("model.classifier.bias.data.add_(1)", "weights: classifier.bias"),
+    "a buffer": ("next(model.buffers()).add_(1)", "weights: "),
+    "a forward hook": ("model.classifier.register_forward_hook(lambda *a: None)", "hooks of classifier"),
+    "a hook of a tensor": ("model.classifier.bias.register_hook(lambda g: g * 0)", "hooks of classifier.bias"),
+    "a flag": ("model.classifier.weight.requires_grad_(False)", "requires_grad of classifier.weight"),
+    "a gradient": ("model.classifier.weight.grad = torch.ones_like(model.classifier.weight)", "gradient of classifier"),
+    "the mode": ("model.classifier.train(not model.classifier.training)", "training mode of classifier"),
+    "an attribute": (
+        "model.bert.encoder.layer[0].output.dropout.p = 0.7",
+        "attribute 'p' of bert.encoder.layer.0.output",
+    ),
+    "a method": ("model.classifier.forward = lambda x: x", "attribute 'forward' of classifier"),
+    "a module": ("model.classifier = torch.nn.Linear(32, 2)", "a module that was replaced: classifier"),
+    "a new module": ("model.extra = torch.nn.Identity()", "a module that was added: extra"),
+    "torch's generator": ("torch.rand(1)", "torch's random state; ctx.generator() gives random numbers"),
+    "numpy's generator": ("np.random.rand()", "numpy's random state"),
+    "a switch": ("torch.set_grad_enabled(False)", "the switch for gradients"),
+}
+CODE = """
+import numpy as np
+import torch
+def cheat(ctx):
+    model = ctx._subject.model
+    CHEAT
+    return {name: weight.abs() for name, weight in ctx.weights.items()}
+"""
+
+
+@pytest.mark.parametrize(("cheat", "message"), CHEATS.values(), ids=CHEATS)
+def test_a_change_fails_its_own_method_and_no_other(run, tmp_path, cheat, message):
+    """`mine` comes first below the dense model's training; the others have the records of a run without it."""
+    words = {"epochs": "1", "sparsities": "0.2"}
+    alone, plan, _ = run("magnitude,magnitude-init", store="alone", **words)
+    file = plugin_file(tmp_path, score="cheat(ctx)")
+    file.write_text(file.read_text() + CODE.replace("CHEAT", cheat))
+    store, mixed, report = run("mine,magnitude,magnitude-init", plugins=[file], store="mixed", **words)
+    [reason] = report.failures.values()
+    assert reason.startswith(f"strategy 'mine' changed {message}"), reason
+    assert {label for (label, _, _), record in records_of(store, mixed).items() if record is None} == {"mine"}
+    for cell in plan.cells:
+        assert np.array_equal(store.logits(cell.leaf.key)["validation"], alone.logits(cell.leaf.key)["validation"]), (
+            cell.method.label
+        )
+
+
+def test_nothing_is_a_change_but_a_change():
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2))
+    with torch.no_grad():
+        model[0].bias[0] = float("nan")
+    before = Snapshot.of(model)
+    assert not list(before.changes()), "a NaN is the same NaN"
+    with torch.no_grad():
+        model[0].weight[0, 0] += 1
+    assert list(before.changes()) == ["weights: 0.weight"]
+    assert not list(before.changes(may_move={"0.weight"}))
+    model(torch.ones(3, 2))
+    assert any("running_mean" in change for change in before.changes({"0.weight"}))
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ("None", "gave None as a mask"),
+        ("{name: keep.numpy() for name, keep in ctx.mask.items()}", "gave ndarray for"),
+        ("exit(3)", "raised SystemExit: 3"),
+    ],
+)
+def test_a_wrong_answer_of_prune_costs_only_its_method(run, tmp_path, answer, message):
+    file = plugin_file(tmp_path)
+    method = f"    def prune(self, ctx, sparsity):\n        return {answer}\n\n    def score(self, ctx):"
+    file.write_text(file.read_text().replace("    def score(self, ctx):", method))
+    store, plan, report = run("mine,magnitude", plugins=[file], epochs="1")
+    assert [reason for reason in report.failures.values() if message in reason]
+    assert {label for (label, _, _), record in records_of(store, plan).items() if record is None} == {"mine"}
