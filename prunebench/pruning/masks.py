@@ -22,7 +22,7 @@ from torch import Tensor
 
 from prunebench.errors import PrunebenchError
 from prunebench.pruning import bitmask
-from prunebench.recipes.phases import pruned_count as pruned_count
+from prunebench.recipes.schedules import pruned_count as pruned_count
 
 Mask = dict[str, Tensor]
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from prunebench.errors import PrunebenchError
@@ -20,14 +19,6 @@ from prunebench.recipes.schedules import Cubic, check_sparsity
 
 if TYPE_CHECKING:
     from prunebench.execution.phase_context import PhaseContext
-
-
-def pruned_count(sparsity: float, units: int) -> int:
-    """How many of `units` are pruned at `sparsity`, rounded half up.
-
-    The product is exact in decimals: in binary floating point, 0.29 · 50 is 14.499… and would round down.
-    """
-    return int(Fraction(str(sparsity)) * units + Fraction(1, 2))
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 from prunebench.errors import PrunebenchError
 
@@ -11,6 +12,14 @@ def check_sparsity(sparsity: float) -> None:
     """Raise PrunebenchError unless `sparsity` is in [0, 1)."""
     if not 0 <= sparsity < 1:
         raise PrunebenchError(f"sparsity {sparsity} is outside [0, 1)", "0.7 removes 70 % of the prunable units")
+
+
+def pruned_count(sparsity: float, units: int) -> int:
+    """How many of `units` are pruned at `sparsity`, rounded half up.
+
+    The product is exact in decimals: in binary floating point, 0.29 · 50 is 14.499… and would round down.
+    """
+    return int(Fraction(str(sparsity)) * units + Fraction(1, 2))
 
 
 @dataclass(frozen=True)

@@ -150,4 +150,4 @@ def test_plans_of_an_earlier_version_name_no_masks(store, tmp_path):
             del cell["mask"]
         path.write_text(json.dumps(plan))
     status, _, err = call("masks", "--store", tmp_path / "store")
-    assert status == 2 and "there are no masks to compare" in err and "said again" in err
+    assert status == 2 and "there are no masks to compare" in err and "give its command once more" in err

@@ -66,7 +66,7 @@ def run(model, glue, tmp_path):
             progress=False,
         )
         assert not results.failures
-        return [(cell, results.store.record(cell.key)) for cell in results.run.cells]
+        return [(cell, results.store.record(cell.key)) for cell in results.run.plan.cells]
 
     return run
 
