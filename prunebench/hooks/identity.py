@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import sys
+from pathlib import Path
 
 from prunebench.hooks.entries import Entry
 
@@ -30,5 +31,25 @@ def provenance(entry: Entry) -> str:
 
 
 def source_digest(module: str) -> str:
-    """A digest of the source of an imported module."""
-    return hashlib.sha256(inspect.getsource(sys.modules[module]).encode()).hexdigest()[:16]
+    """A digest of the source of an imported module and, if it is part of a plugin's package, of the whole package.
+
+    A method may rest on any module beside its own. A built-in one rests on the engine, whose number is in every key.
+    """
+    package = _package(module)
+    if package is None or package.name == "prunebench":
+        return hashlib.sha256(inspect.getsource(sys.modules[module]).encode()).hexdigest()[:16]
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        text = path.read_bytes()
+        digest.update(f"{path.relative_to(package).as_posix()} {len(text)}\n".encode() + text)
+    return digest.hexdigest()[:16]
+
+
+def _package(module: str) -> Path | None:
+    """The folder of the outermost package of the module; a namespace that several distributions share is none."""
+    parts = module.split(".")
+    for end in range(1, len(parts) + 1):
+        parent = sys.modules.get(".".join(parts[:end]))
+        if parent is not None and hasattr(parent, "__path__") and getattr(parent, "__file__", None):
+            return Path(str(parent.__file__)).parent
+    return None

@@ -195,6 +195,34 @@ def test_editing_a_plugin_changes_its_identity(tmp_path):
     assert identities[0] != identities[1]
 
 
+def test_editing_a_helper_in_a_package_changes_the_identity_of_its_methods(monkeypatch, tmp_path):
+    """A method rests on all modules of its package; what is no module of it changes nothing."""
+    folder = tmp_path / "good_package"
+    folder.mkdir()
+    (folder / "__init__.py").write_text(GOOD.format(name="mine") + "from good_package import helper\n")
+    (folder / "helper.py").write_text("GAIN = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    point = importlib.metadata.EntryPoint("good", "good_package", "prunebench")
+    vars(point)["dist"] = types.SimpleNamespace(metadata={"Name": "some-dist"}, version="2.0")
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [point])
+
+    def identity():
+        for name in ("good_package", "good_package.helper"):
+            sys.modules.pop(name, None)
+        registry = Registry()
+        return registry.identity(registry.strategy("mine"))["source"]
+
+    before = identity()
+    (folder / "notes.txt").write_text("nothing")
+    assert identity() == before
+    (folder / "helper.py").write_text("GAIN = 2\n")
+    edited = identity()
+    assert edited != before
+    (folder / "helper.py").rename(folder / "other.py")
+    (folder / "helper.py").write_text("")
+    assert identity() not in (before, edited)
+
+
 def test_built_in_strategies_import_no_heavy_library():
     code = (
         "import sys, prunebench.strategies.plugin as s; s.prunebench_strategies();"
