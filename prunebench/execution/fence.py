@@ -6,13 +6,10 @@ method leaves behind would change the scores of the others, so such a call fails
 
 from __future__ import annotations
 
-import pickle
-import random
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -20,7 +17,8 @@ SCALARS = (bool, int, float, str, type(None))
 # Entries of `Module.__dict__` that are compared elsewhere, or hold what is.
 CONTAINERS = {"_parameters", "_buffers", "_modules", "training"}
 HINT = "; ctx.generator() gives random numbers"
-# Global state of the process: what it is called, how to read it, and how to set it again.
+# Global state of the process: what it is called, how to read it, and how to set it again. The generators of `random`
+# and numpy are left out: other threads, such as those of Dask, draw from them, and no training does.
 PROCESS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
     "the switch for gradients": (torch.is_grad_enabled, torch.set_grad_enabled),
     "the default dtype": (torch.get_default_dtype, torch.set_default_dtype),
@@ -38,11 +36,6 @@ PROCESS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
         lambda: torch.cuda.get_rng_state().numpy().tobytes() if torch.cuda.is_initialized() else b"",
         lambda state: torch.cuda.set_rng_state(_bytes(state)) if state else None,
     ),
-    f"numpy's random state{HINT}": (
-        lambda: pickle.dumps(np.random.get_state()),
-        lambda state: np.random.set_state(pickle.loads(state)),
-    ),
-    f"the state of random{HINT}": (random.getstate, random.setstate),
 }
 
 
