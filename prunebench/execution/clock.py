@@ -24,8 +24,8 @@ from prunebench.store.schema import SECONDS, Experiment, Record
 Pace = tuple[str, str, str, str]
 
 # A guess: products of weights and tokens in a second for one job, and seconds of a step beside them. By trials with
-# MiniLM and quick-bert on one core with bfloat16; half of that without, and what a small part of a GPU does.
-RATES = {"bf16": 1.5e11, "fp32": 6e10, "cuda": 2e13}
+# MiniLM and quick-bert on one core: in fp32 6e10 on an AMD EPYC and 1.2e11 on an Intel Xeon; on a GPU a small part.
+RATES = {"bf16": 1.5e11, "fp32": 9e10, "cuda": 2e13}
 STEP_SECONDS, TYPICAL_TOKENS = 0.015, 32
 
 

@@ -115,7 +115,7 @@ def test_a_guess_grows_with_steps_tokens_and_weights():
         return guess_seconds(experiment("rte", **fields), weights)
 
     # 6 products for each weight and token, at most 32 tokens of a text, and 15 ms beside them.
-    assert guess() == pytest.approx(100 * (0.015 + 6 * 10**6 * 32 * 32 / 6e10))
+    assert guess() == pytest.approx(100 * (0.015 + 6 * 10**6 * 32 * 32 / 9e10))
     assert guess(steps=200) == pytest.approx(2 * guess())
     assert guess(weights=10**7) > guess() > guess(protocol={"max_length": 8, "batch_size": 32})
     assert guess(device="cuda", precision="bf16+compiled") < guess(precision="bf16") < guess()

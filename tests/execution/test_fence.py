@@ -34,9 +34,6 @@ CHEATS = {
     "a switch": ("torch.set_grad_enabled(False)", "the switch for gradients"),
 }
 CODE = """
-import random
-
-import numpy as np
 import torch
 def cheat(ctx):
     model = ctx._subject.model
