@@ -32,7 +32,8 @@ from prunebench.execution.executors.base import ExecutorSpec, Request, WorkersDi
 from prunebench.hooks.hookspecs import hookimpl
 from prunebench.models.architecture import Architecture
 from prunebench.models.checkpoint import Checkpoint
-from prunebench.recipes.phases import Compact, PermuteLayers, Phase, Prune, Reinit, Rewind, Shuffle, Train
+from prunebench.recipes.phase import Phase
+from prunebench.recipes.phases import Compact, PermuteLayers, Prune, Reinit, Rewind, Shuffle, Train
 from prunebench.recipes.schedules import Cubic, ladder
 from prunebench.recipes.strategy import Control, Strategy, Unit
 from prunebench.runtime.environment import version
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from prunebench.execution.context import Context
     from prunebench.execution.executors.resources import Resources
     from prunebench.execution.phase_context import PhaseContext
+    from prunebench.training.callbacks import TrainingCallback
 
 __version__ = version()
 
@@ -76,6 +78,7 @@ __all__ = [
     "Task",
     "TaskData",
     "Train",
+    "TrainingCallback",
     "Unit",
     "WorkersDied",
     "hookimpl",
@@ -90,6 +93,7 @@ LAZY = {
     **dict.fromkeys(("Preview", "Resources", "Results", "load", "plan", "run"), "prunebench.api"),
     "Context": "prunebench.execution.context",
     "PhaseContext": "prunebench.execution.phase_context",
+    "TrainingCallback": "prunebench.training.callbacks",
 }
 
 

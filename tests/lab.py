@@ -105,7 +105,10 @@ class Lab:
         numbers = iter(values)
         heads = cell["unit"] == "head"
         removed = round(8 * sparsity) * 50 if heads else round(1000 * sparsity)
-        trainings = [{"phase": "Train", "strategy": ""}] * len(cell["trainings"])
+        train = {"phase": "Train", "strategy": ""}
+        *earlier, last = [train] * len(cell["trainings"])
+        prune = [{"phase": "Prune", "sparsity": sparsity, "strategy": cell["label"]}] * bool(earlier and sparsity)
+        trainings = [*earlier, *prune, last]
         return {
             **{"format": 1, "key": key, "status": "done", "steps": 234, "tokens": 0, "loss": None},
             "root": experiment(cell),

@@ -36,10 +36,9 @@ class Checkpoints:
         except InputMissing:
             return None, {}
 
-    def during_training(self, mask: Callable[[], Mask], data: bytes | None) -> Checkpointing | None:
-        """What writes the state every few minutes, with the `mask` of that moment; `data` is where it resumes."""
-        if self.minutes is None:
-            return None
+    def during_training(self, mask: Callable[[], Mask], data: bytes | None) -> Checkpointing:
+        """What writes the state every few `minutes`, with the `mask` of that moment; `data` is where it resumes."""
+        assert self.minutes is not None
         pause, last = 60 * self.minutes, time.perf_counter()
 
         def keep(state: bytes) -> None:

@@ -15,6 +15,7 @@ from prunebench.pruning import structures
 from prunebench.recipes.strategy import Unit
 from prunebench.runtime.seeds import derive
 from prunebench.training import batching
+from prunebench.training.callbacks import TrainingProgress
 from prunebench.training.loop import autocast, loss_of
 
 
@@ -43,6 +44,7 @@ class Context:
         self.mask = dict(mask)
         self.unit = unit
         self.device = device
+        self.progress: TrainingProgress | None = None
         self._theta0 = initial
         self._subject = subject
         self._data = data
@@ -54,6 +56,12 @@ class Context:
     def weights(self) -> dict[str, Tensor]:
         named = dict(self._subject.model.named_parameters())
         return {name: named[name].detach() for name in self._subject.prunable}
+
+    @property
+    def grads(self) -> dict[str, Tensor]:
+        """The gradients of the step by the names of `weights`; dense in `TrainingCallback.after_backward`."""
+        named = dict(self._subject.model.named_parameters())
+        return {name: grad for name in self._subject.prunable if (grad := named[name].grad) is not None}
 
     @cached_property
     def initial(self) -> dict[str, Tensor]:

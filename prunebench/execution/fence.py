@@ -53,18 +53,22 @@ class Snapshot:
     process: dict[str, Any]
 
     @classmethod
-    def of(cls, model: nn.Module) -> Snapshot:
+    def of(cls, model: nn.Module, *, contents: bool = True) -> Snapshot:
+        """The state now; without `contents`, the values in the tensors are not compared later."""
         tensors = dict(_tensors(model))
         return cls(
             model,
             {name: _module_state(module) for name, module in model.named_modules()},
             {name: _tensor_state(tensor) for name, tensor in tensors.items()},
-            {name: tensor.detach().clone() for name, tensor in tensors.items()},
+            {name: tensor.detach().clone() for name, tensor in tensors.items()} if contents else {},
             {name: read() for name, (read, _) in PROCESS.items()},
         )
 
-    def changes(self, may_move: Collection[str] = ()) -> Iterator[str]:
-        """What differs now, in a few words each; the contents of the tensors `may_move` may."""
+    def changes(self, may_move: Collection[str] = (), *, randomness: bool = False) -> Iterator[str]:
+        """What differs now, in a few words each.
+
+        The contents of the tensors `may_move` may differ and, with `randomness`, the random state of torch.
+        """
         modules = {name: _module_state(module) for name, module in self.model.named_modules()}
         tensors = dict(_tensors(self.model))
         states = {name: _tensor_state(tensor) for name, tensor in tensors.items()}
@@ -74,7 +78,9 @@ class Snapshot:
         for name in tensors.keys() & self.contents.keys() - set(may_move):
             if not _equal(tensors[name], self.contents[name]):
                 yield f"weights: {name}"
-        yield from (name for name, (read, _) in PROCESS.items() if read() != self.process[name])
+        for name, (read, _) in PROCESS.items():
+            if not (randomness and HINT in name) and read() != self.process[name]:
+                yield name
 
     def restore_process(self) -> None:
         """Set the global state of the process to what it was."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from prunebench.errors import PrunebenchError
 from prunebench.execution.workspace import Workspace
 from prunebench.pruning import masks, structures
-from prunebench.recipes.phases import Phase, final_sparsity
+from prunebench.recipes.phase import Phase, final_sparsity
 from prunebench.recipes.strategy import Unit
 from prunebench.store.schema import SECONDS, Encoder, Evaluation, Experiment, Parameters, Sparsity
 from prunebench.store.serialization import encode_arrays

@@ -13,7 +13,7 @@ from prunebench.execution.workspace import Workspace
 from prunebench.models.encoder import PrunableModel
 from prunebench.models.initialisation import permute_layers, reinitialise
 from prunebench.pruning import compaction, masks
-from prunebench.recipes.schedules import Cubic
+from prunebench.recipes.phases import Train
 from prunebench.recipes.strategy import Unit
 from prunebench.runtime.seeds import derive
 from prunebench.training.loop import Outcome
@@ -92,8 +92,8 @@ class PhaseContext:
         """Take the mask that the strategy chooses, with exactly the units pruned that `sparsity` requires."""
         raise PrunebenchError("this phase cannot prune here")
 
-    def train(self, sparsity: Cubic | None = None) -> None:
-        """Train by the task's protocol, with a growing `sparsity` if one is given."""
+    def train(self, options: Train | None = None) -> None:
+        """Train by the task's protocol, as `options` say."""
         raise PrunebenchError("this phase cannot train here")
 
     def take_mask(self, key: str, unit: Unit) -> None:
@@ -118,11 +118,11 @@ class JobContext(PhaseContext):
             self._session.store_mask(self._node.key, mask)
             self.mask = mask
 
-    def train(self, sparsity: Cubic | None = None) -> None:
+    def train(self, options: Train | None = None) -> None:
         if self._pruner is None or self.outcome is not None:
-            super().train(sparsity)
+            super().train(options)
         else:
-            self.outcome = train(self._session, self._pruner, self._node, self._state, sparsity)
+            self.outcome = train(self._session, self._pruner, self._node, self._state, options or Train())
 
     def take_mask(self, key: str, unit: Unit) -> None:
         self._state.unit = unit

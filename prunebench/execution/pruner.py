@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor
 
@@ -23,23 +24,12 @@ class Pruner:
 
     def prune(self, node: Node, sparsity: float, state: State) -> masks.Mask:
         """The mask of the node's strategy, with exactly the units pruned that `sparsity` requires."""
-        assert node.step is not None
         session = self.session
-        strategy = session.registry.strategy(node.strategy)
-        if session.registry.identity(strategy)["source"] != node.step.code:
-            raise PrunebenchError(
-                f"strategy {node.strategy!r} was edited after it was planned", "run the same command again"
-            )
-        groups = structures.groups(session.workspace.prunable, strategy.unit)
-        if state.mask is None:
-            state.unit, state.mask = strategy.unit, masks.full({name: group.shape for name, group in groups.items()})
-        if state.unit != strategy.unit:
-            raise PrunebenchError(
-                f"strategy {node.strategy!r} prunes units {strategy.unit!r} of a mask of {state.unit!r}"
-            )
+        strategy = self.strategy(node, state)
+        assert state.mask is not None
         pruned = masks.pruned_count(sparsity, masks.units(state.mask))
-        context = self._context(state.mask, state)
-        with session.seconds.of("strategy"), session.fence(strategy, hasattr(strategy, "prune")):
+        context = self.context(state)
+        with session.seconds.of("strategy"), session.fence(strategy, moves=hasattr(strategy, "prune")):
             if hasattr(strategy, "prune"):
                 return strategy_calls.prune_with(strategy, context, sparsity, pruned)
             parent = node.parent.key if node.parent else ""
@@ -48,11 +38,34 @@ class Pruner:
                 self._scores = (parent, node.strategy), strategy_calls.scores(strategy, context)
         return strategy_calls.keep_highest(strategy, self._scores[1], state.mask, pruned)
 
-    def _context(self, mask: masks.Mask, state: State) -> Context:
+    def strategy(self, node: Node, state: State) -> Any:
+        """The strategy of the node, after the mask of `state` has become one of its units.
+
+        Raises PrunebenchError if it was edited since it was planned, or prunes other units than those of the mask.
+        """
+        session = self.session
+        assert node.step is not None
+        strategy = session.registry.strategy(node.strategy)
+        if session.registry.identity(strategy)["source"] != node.step.code:
+            raise PrunebenchError(
+                f"strategy {node.strategy!r} was edited after it was planned", "run the same command again"
+            )
+        if state.mask is None:
+            groups = structures.groups(session.workspace.prunable, strategy.unit)
+            state.unit, state.mask = strategy.unit, masks.full({name: group.shape for name, group in groups.items()})
+        if state.unit != strategy.unit:
+            raise PrunebenchError(
+                f"strategy {node.strategy!r} prunes units {strategy.unit!r} of a mask of {state.unit!r}"
+            )
+        return strategy
+
+    def context(self, state: State) -> Context:
+        """What the strategy is given, for the model as it stands."""
         workspace, experiment = self.session.workspace, self.session.experiment
+        assert state.mask is not None
         return Context(
             workspace.prunable,
-            mask,
+            state.mask,
             state.unit,
             workspace.train,
             initial=workspace.theta0,

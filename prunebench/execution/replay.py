@@ -14,7 +14,7 @@ from prunebench.execution.session import Session, State
 from prunebench.planning.graph import Node, phases_of
 from prunebench.planning.jobs import weights_before
 from prunebench.pruning import masks
-from prunebench.recipes.phases import last_index
+from prunebench.recipes.phase import last_index
 from prunebench.store.schema import WeightsRef
 
 

@@ -81,18 +81,18 @@ class Session:
         structures.apply(self.workspace.model, self.kept_weights(state))
 
     @contextlib.contextmanager
-    def fence(self, strategy: Any, moves: bool) -> Iterator[None]:
+    def fence(self, strategy: Any, *, moves: bool = False, training: bool = False) -> Iterator[None]:
         """A context for the strategy's own code, after which the model is what it was, or is loaded anew.
 
-        Raises PrunebenchError, naming the change, where the code changed anything but, if it `moves` them, the prunable
-        weights.
+        Raises PrunebenchError, naming the change, where the code changed anything but the prunable weights, if it
+        `moves` them, or all weights and the random state of torch, if it surrounds a `training`.
         """
-        before = Snapshot.of(self.workspace.model)
+        before = Snapshot.of(self.workspace.model, contents=not training)
         changes: list[str] = []
         try:
             yield
         finally:
-            changes = sorted(before.changes(self.workspace.prunable.prunable if moves else ()))
+            changes = sorted(before.changes(self.workspace.prunable.prunable if moves else (), randomness=training))
             if changes:
                 before.restore_process()
                 forget_model()
@@ -101,7 +101,9 @@ class Session:
             more = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
             raise PrunebenchError(
                 f"strategy {strategy.name!r} changed {changes[0]}{more}",
-                "prune(ctx, sparsity) may change the weights in ctx.weights, and nothing may change anything else",
+                "a callback may change weights while it is entered, and leaves everything else as it was"
+                if training
+                else "prune(ctx, sparsity) may change the weights in ctx.weights, and nothing may change anything else",
             )
 
     def store_mask(self, key: str, mask: masks.Mask) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from prunebench.errors import PrunebenchError
@@ -30,12 +31,12 @@ class PluginError(PrunebenchError):
 
 def scores(strategy: Any, context: Context) -> dict[str, Tensor]:
     """The scores of every group by `strategy.score`."""
-    return _tensors(strategy, _call(strategy, lambda: strategy.score(context)), "scores")
+    return _tensors(strategy, call(strategy, lambda: strategy.score(context)), "scores")
 
 
 def keep_highest(strategy: Any, scores: Mapping[str, Tensor], mask: masks.Mask, pruned: int) -> masks.Mask:
     """The mask in which exactly `pruned` units are gone, those of lowest score."""
-    result: masks.Mask = _call(strategy, masks.top_k, scores, mask, pruned)
+    result: masks.Mask = call(strategy, masks.top_k, scores, mask, pruned)
     return result
 
 
@@ -46,14 +47,28 @@ def prune_with(strategy: Any, context: Context, sparsity: float, pruned: int) ->
     """
     # The strategy gets a copy: what it does to its mask in place must not reach other branches.
     before, context.mask = context.mask, {name: keep.clone() for name, keep in context.mask.items()}
-    answer = _tensors(strategy, _call(strategy, strategy.prune, context, sparsity), "a mask")
-    mask = {name: keep.cpu().bool() for name, keep in answer.items()}
-    if {name: keep.shape for name, keep in mask.items()} != {name: keep.shape for name, keep in before.items()}:
+    return checked_mask(strategy, call(strategy, strategy.prune, context, sparsity), before, pruned)
+
+
+def checked_mask(
+    strategy: Any, answer: Any, before: masks.Mask, pruned: int | None, regrows: bool = False
+) -> masks.Mask:
+    """The mask that a strategy gave in place of the mask `before`, on the CPU, in its own storage.
+
+    Raises PrunebenchError unless its names and shapes are those of `before`, exactly `pruned` units are gone (None: any
+    number), and all units that were gone before still are, unless the strategy `regrows`.
+    """
+    tensors = _tensors(strategy, answer, "a mask")
+    mask = {name: tensors[name].detach().to("cpu", dtype=torch.bool, copy=True) for name in before if name in tensors}
+    if tensors.keys() != before.keys() or any(mask[name].shape != keep.shape for name, keep in before.items()):
         raise PrunebenchError(f"strategy {strategy.name!r} gave a mask of other names or shapes than ctx.mask")
-    if masks.pruned(mask) != pruned:
+    if pruned is not None and masks.pruned(mask) != pruned:
         raise PrunebenchError(f"strategy {strategy.name!r} pruned {masks.pruned(mask)} units", f"expected {pruned}")
-    if any((keep & ~before[name]).any() for name, keep in mask.items()):
-        raise PrunebenchError(f"strategy {strategy.name!r} brought pruned units back", "what is gone stays gone")
+    if not regrows and any((keep & ~before[name]).any() for name, keep in mask.items()):
+        raise PrunebenchError(
+            f"strategy {strategy.name!r} brought pruned units back",
+            "what is gone stays gone, unless the class has regrows = True and does it while it trains",
+        )
     return mask
 
 
@@ -71,7 +86,8 @@ def _tensors(strategy: Any, answer: Any, what: str) -> dict[str, Tensor]:
     return dict(answer)
 
 
-def _call(strategy: Any, function: Callable[..., Any], *arguments: Any) -> Any:
+def call(strategy: Any, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function of a strategy; whatever it raises is reported under the name of the strategy."""
     try:
         return function(*arguments)
     except PrunebenchError as error:

@@ -1,40 +1,43 @@
-"""The training of a job: the mask that it starts with, the ramp that prunes on the way, snapshots and checkpoints."""
+"""The training of a job: the mask that it starts with, and the callbacks that act on its way."""
 
 from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from prunebench.execution.checkpoints import Checkpoints
+from prunebench.execution.method_callback import MethodCallback
 from prunebench.execution.pruner import Pruner
 from prunebench.execution.session import Session, State, Weights
 from prunebench.planning.graph import Node
+from prunebench.recipes.phases import Train
 from prunebench.recipes.schedules import Cubic
 from prunebench.store.schema import WeightsRef
 from prunebench.training import loop
+from prunebench.training.callbacks import Ramp, Snapshots, TrainingCallback
 
 
-def train(session: Session, pruner: Pruner, node: Node, state: State, sparsity: Cubic | None = None) -> loop.Outcome:
-    """Train the model as it stands under the mask of `state`, which a growing `sparsity` replaces on the way."""
+def train(session: Session, pruner: Pruner, node: Node, state: State, options: Train) -> loop.Outcome:
+    """Train the model as it stands under the mask of `state`, which the strategy may replace on the way."""
     workspace, job = session.workspace, session.job
     session.rewound_exactly = workspace.is_rewound(session.kept_weights(state)) if state.rewound else None
-    steps = loop.total_steps(len(workspace.train), workspace.protocol)
-    ramp = sparsity.steps(steps) if sparsity else {}
+    steps = options.steps(loop.total_steps(len(workspace.train), workspace.protocol))
     snapshots = snapshots_of(job.weights, node.key, steps)
     checkpoints = Checkpoints(session.store, job.anchor, job.checkpoint_minutes)
     checkpoint, mask = checkpoints.load(weights.name for references in snapshots.values() for weights in references)
+    if options.asks_strategy:
+        pruner.strategy(node, state)  # the mask is one of its units now
     if mask:
-        state.mask = mask
-        state.unit = session.registry.strategy(node.strategy).unit if ramp else state.unit
-
-    def remask(level: float) -> Weights:
-        state.mask = pruner.prune(node, level, state)
-        return session.kept_weights(state)
-
-    def store_snapshot(weights: list[WeightsRef]) -> Callable[[], None]:
-        return functools.partial(session.store_weights, *weights)
-
+        assert state.mask is not None
+        # A file has its tensors in another order.
+        state.mask = {name: mask[name] for name in state.mask}
+    callbacks = [
+        *_method(pruner, node, state, options, steps),
+        Snapshots({step: _store_snapshot(session, weights) for step, weights in snapshots.items()}),
+    ]
+    if checkpoints.minutes is not None:
+        callbacks.append(checkpoints.during_training(lambda: state.mask or {}, checkpoint))
     outcome = checkpoints.discard_on_failure(
         lambda: loop.train(
             workspace.model,
@@ -44,18 +47,36 @@ def train(session: Session, pruner: Pruner, node: Node, state: State, sparsity: 
             session.kept_weights(state),
             precision=session.experiment.precision,
             device=session.experiment.device,
-            events=loop.Events(
-                masks={step: functools.partial(remask, level) for step, level in ramp.items()},
-                snapshots={step: store_snapshot(weights) for step, weights in snapshots.items()},
-                checkpointing=checkpoints.during_training(lambda: state.mask or {}, checkpoint),
-            ),
+            callbacks=callbacks,
+            steps=steps,
         )
     )
     state.rewound = False
-    if ramp and state.mask is not None:
+    if options.asks_strategy:
+        assert state.mask is not None
         session.store_mask(node.key, state.mask)
     session.seconds.add("train")
     return outcome
+
+
+def _method(pruner: Pruner, node: Node, state: State, options: Train, steps: int) -> Iterator[TrainingCallback]:
+    """What the strategy does in the training: its own callback, or masks by its scores along a cubic."""
+    session = pruner.session
+    if options.callback:
+        strategy = pruner.strategy(node, state)
+        yield MethodCallback(strategy, session, pruner.context(state), state, options.sparsity)
+    elif isinstance(options.sparsity, Cubic):
+
+        def remask(level: float) -> Weights:
+            state.mask = pruner.prune(node, level, state)
+            return session.kept_weights(state)
+
+        levels = options.sparsity.steps(steps)
+        yield Ramp({step: functools.partial(remask, level) for step, level in levels.items()})
+
+
+def _store_snapshot(session: Session, weights: list[WeightsRef]) -> Callable[[], None]:
+    return functools.partial(session.store_weights, *weights)
 
 
 def snapshots_of(weights: Iterable[WeightsRef], training: str, steps: int) -> dict[int, list[WeightsRef]]:

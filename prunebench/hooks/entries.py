@@ -11,7 +11,7 @@ from typing import Any
 
 from prunebench.errors import PrunebenchError
 from prunebench.hooks.plugins import Plugin
-from prunebench.recipes.phases import Phase
+from prunebench.recipes.phase import Phase
 
 KINDS = ("strategies", "phases", "tasks", "models", "checkpoints", "metrics", "executors", "suites", "commands")
 SINGULAR = {"strategies": "strategy"} | {kind: kind[:-1] for kind in KINDS if kind != "strategies"}

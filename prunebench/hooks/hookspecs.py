@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from prunebench.execution.executors.base import ExecutorSpec
     from prunebench.models.architecture import Architecture
     from prunebench.models.checkpoint import Checkpoint
-    from prunebench.recipes.phases import Phase
+    from prunebench.recipes.phase import Phase
     from prunebench.recipes.strategy import Strategy
     from prunebench.tasks.metrics import MetricSpec
     from prunebench.tasks.task import Task

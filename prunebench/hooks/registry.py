@@ -22,7 +22,7 @@ from prunebench.hooks.plugins import (
     installed_plugins,
 )
 from prunebench.recipes.options import build, options_of, parse_spec
-from prunebench.recipes.phases import Phase, to_json
+from prunebench.recipes.phase import Phase, to_json
 
 
 class Registry:

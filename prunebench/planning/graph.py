@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from prunebench.hooks.registry import Registry
-from prunebench.recipes.phases import Adopt, Phase, final_sparsity, to_json
+from prunebench.recipes.phase import Phase, final_sparsity, to_json
+from prunebench.recipes.phases import Adopt
 from prunebench.recipes.strategy import Unit
 from prunebench.store.schema import Cell, Experiment, JobSpec, Location, MethodInfo, NodeSpec, StrategyCode, digest
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from prunebench.planning.graph import Node, Plan, phases_of
-from prunebench.recipes.phases import Phase
+from prunebench.recipes.phase import Phase
 from prunebench.runtime.memory import without_collection
 from prunebench.store.schema import JobSpec, Location, WeightsRef
 

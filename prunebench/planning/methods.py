@@ -11,7 +11,7 @@ from prunebench.hooks.entries import first_line
 from prunebench.hooks.registry import Registry
 from prunebench.planning.graph import RecipeStep
 from prunebench.recipes.options import label, options_of
-from prunebench.recipes.phases import Phase, final_sparsity, last_index
+from prunebench.recipes.phase import Phase, final_sparsity, last_index
 from prunebench.recipes.schedules import check_sparsity
 from prunebench.recipes.strategy import UNITS, Control, track
 from prunebench.store.schema import MethodInfo
@@ -74,9 +74,10 @@ class Method:
         data = self.registry.phase_to_json(phase)
         if not phase.asks_strategy:
             return RecipeStep.plain(phase, data)
-        if not (hasattr(self.strategy, "score") or hasattr(self.strategy, "prune")):
+        if not any(hasattr(self.strategy, method) for method in phase.asks):
             raise PrunebenchError(
-                f"strategy {self.strategy.name!r} prunes, and has no score(ctx)", "see CONTRIBUTING.md"
+                f"strategy {self.strategy.name!r} has no {phase.asks[0]}(ctx), and its recipe has a {_name(phase)}",
+                "see CONTRIBUTING.md",
             )
         code = self.registry.identity(self.strategy)
         token = json.dumps([data, self.strategy.name, options_of(self.strategy), code], sort_keys=True)

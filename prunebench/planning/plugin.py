@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from prunebench.hooks.hookspecs import hookimpl
-from prunebench.recipes.phases import BUILT_IN, Phase
+from prunebench.recipes.phase import Phase
+from prunebench.recipes.phases import BUILT_IN
 
 
 @hookimpl

@@ -16,7 +16,8 @@ from prunebench.planning.compile import check_rewinds
 from prunebench.planning.graph import Node, Plan, PlannedCell, RecipeStep, add_leaf, add_steps, adopt
 from prunebench.planning.methods import Method, check
 from prunebench.recipes.options import label
-from prunebench.recipes.phases import Phase, Rewind, Train, last_index
+from prunebench.recipes.phase import Phase, last_index
+from prunebench.recipes.phases import Rewind, Train
 from prunebench.recipes.schedules import check_sparsity
 from prunebench.recipes.strategy import Control
 from prunebench.runtime.memory import without_collection

@@ -1,7 +1,8 @@
 """The vocabulary of recipes: a pruning method is a short list of phases. Nothing here imports torch.
 
 - `schedules`: sparsities, the levels of iterative pruning, and the cubic ramp of gradual pruning
-- `phases`: the steps of a recipe, their JSON form, and questions about them
+- `phase`: what a phase declares, its JSON form, and questions about a list of phases
+- `phases`: the built-in phases
 - `strategy`: the interface of a pruning method and of a control
 - `options`: from `imp[rate=0.2]` to a strategy object and back
 """

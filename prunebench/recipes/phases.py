@@ -1,20 +1,14 @@
-"""The phases of a recipe.
-
-A method is a list of phases, and recipes with a common prefix run it once: `Train Prune(0.1) …` and `Train Prune(0.5)`
-share their first training. Phases are frozen and hold no tensors. They convert to JSON and back, because the key of
-every result is a digest of its phases.
-
-A phase *declares* what the planner, the jobs and the pages must know of it, and its `apply` does it. Nothing outside
-this module asks which class a phase is, so that a plugin's phase is planned and run like a built-in one.
-"""
+"""The built-in phases of a recipe."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from prunebench.errors import PrunebenchError
+from prunebench.recipes.phase import Phase, UnknownPhase, axis
 from prunebench.recipes.schedules import Cubic, check_sparsity
 
 if TYPE_CHECKING:
@@ -22,101 +16,57 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Phase:
-    """One step of a recipe: a frozen dataclass with an `apply`. A subclass declares what differs from this class.
-
-    Attributes:
-        trains: it trains, by `ctx.train()`. A training starts a job.
-        sets_weights: the weights after it owe nothing to those before it. It starts a job too.
-        changes_weights: it sets or moves weights without the strategy and without training, as a function of θ0, the
-            weights before it and the seed. It is applied again wherever such weights are needed, rather than stored.
-        draws_mask: it replaces the mask, as a function of the mask before it and the seed. Such a mask is not stored,
-            but drawn again.
-        ends_recipe: only at the end of a recipe; it may set `ctx.network`, the model that is scored.
-        shrinks_model: the scored model has only the parameters that are left. Only for heads and neurons.
-        unfinished: its effect on the weights shows only when the mask is applied again, so that a training or new
-            weights must follow.
-    """
-
-    trains: ClassVar[bool] = False
-    sets_weights: ClassVar[bool] = False
-    changes_weights: ClassVar[bool] = False
-    draws_mask: ClassVar[bool] = False
-    ends_recipe: ClassVar[bool] = False
-    shrinks_model: ClassVar[bool] = False
-    unfinished: ClassVar[bool] = False
-
-    @property
-    def asks_strategy(self) -> bool:
-        """Whether the strategy decides in this phase which units are pruned. The mask after it is stored."""
-        return False
-
-    @property
-    def level(self) -> float | None:
-        """The sparsity after the phase, or None if it is the one before it."""
-        return None
-
-    @property
-    def rewinds_to(self) -> int | float | None:
-        """0 if the weights after the phase are θ0; the step, or fraction, of the first training that they are of."""
-        return None
-
-    @property
-    def mask_from(self) -> str:
-        """The key of the node, in another tree, whose mask the phase takes; "" if it takes none."""
-        return ""
-
-    @property
-    def finds_mask(self) -> bool:
-        """Whether the mask after the phase is in the store, whatever came before it."""
-        return self.asks_strategy or bool(self.mask_from)
-
-    @property
-    def changes_mask(self) -> bool:
-        """Whether another mask may stand after the phase."""
-        return self.finds_mask or self.draws_mask
-
-    @property
-    def starts_job(self) -> bool:
-        """Whether a job starts here: at a training, at new weights, and at the mask of another tree."""
-        return self.trains or self.sets_weights or bool(self.mask_from)
-
-    def apply(self, ctx: PhaseContext) -> None:
-        """Do to the model what the phase stands for."""
-        raise NotImplementedError(f"{type(self).__name__} has no apply(ctx)")
-
-    @classmethod
-    def from_fields(cls, values: Mapping[str, Any]) -> Self:
-        """The phase with these fields, as JSON has them; fields that are not there have their defaults."""
-        return cls(**{field.name: values[field.name] for field in fields(cls) if field.name in values})
-
-
-@dataclass(frozen=True)
 class Train(Phase):
     """Train by the task's protocol, with a new optimiser and learning-rate schedule; pruned units stay at zero.
 
-    With `sparsity`, the model is also pruned during the training, by the strategy's scores.
+    Attributes:
+        sparsity: the model is also pruned during the training, to this sparsity: along a cubic by the strategy's
+            scores, or by its callback.
+        callback: the strategy's `training(ctx)` is asked for a callback. Without `sparsity`, as many units are pruned
+            after each step as before the training.
+        length: the number of steps as a multiple of the protocol's, such as 0.5 or 2.
     """
 
     trains: ClassVar[bool] = True
 
-    sparsity: Cubic | None = None
+    sparsity: Cubic | float | None = None
+    callback: bool = axis(False)
+    length: float = axis(1.0)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.sparsity, int | float):
+            check_sparsity(self.sparsity)
+            if not self.callback:
+                raise PrunebenchError(
+                    f"a training prunes to {self.sparsity:g} along no schedule",
+                    "expected Train(Cubic(sparsity)), or callback=True for a strategy with training(ctx)",
+                )
+        if not 0 < self.length < math.inf:
+            raise PrunebenchError(f"a training has {self.length} of its steps", "expected a number above 0")
 
     @property
-    def asks_strategy(self) -> bool:
-        return self.sparsity is not None
+    def asks(self) -> tuple[str, ...]:
+        if self.callback:
+            return ("training",)
+        return () if self.sparsity is None else ("score", "prune")
 
     @property
     def level(self) -> float | None:
-        return self.sparsity.final if self.sparsity else None
+        return self.sparsity.final if isinstance(self.sparsity, Cubic) else self.sparsity
+
+    def steps(self, protocol: int) -> int:
+        """The number of optimiser steps where the protocol has so many; at least one."""
+        return max(1, round(self.length * protocol))
 
     def apply(self, ctx: PhaseContext) -> None:
-        ctx.train(self.sparsity)
+        ctx.train(self)
 
     @classmethod
     def from_fields(cls, values: Mapping[str, Any]) -> Self:
         sparsity = values.get("sparsity")
-        return cls(None if sparsity is None else Cubic(**sparsity))
+        return super().from_fields(
+            {**values, "sparsity": Cubic(**sparsity) if isinstance(sparsity, Mapping) else sparsity}
+        )
 
 
 @dataclass(frozen=True)
@@ -132,8 +82,8 @@ class Prune(Phase):
         check_sparsity(self.sparsity)
 
     @property
-    def asks_strategy(self) -> bool:
-        return True
+    def asks(self) -> tuple[str, ...]:
+        return "score", "prune"
 
     @property
     def level(self) -> float | None:
@@ -246,21 +196,9 @@ class Compact(Phase):
         ctx.compact()
 
 
-@dataclass(frozen=True)
-class UnknownPhase(Phase):
-    """Stands for a phase that is not known here: it may have done anything to the weights."""
-
-    changes_weights: ClassVar[bool] = True
-
-
 BUILT_IN: dict[str, type[Phase]] = {
     kind.__name__: kind for kind in (Train, Prune, Rewind, Reinit, PermuteLayers, Shuffle, Adopt, Compact)
 }
-
-
-def to_json(phase: Phase) -> dict[str, Any]:
-    """A phase with all its fields, so that a changed default changes the key of a result."""
-    return {"phase": type(phase).__name__, **asdict(phase)}
 
 
 def from_record(data: Mapping[str, Any]) -> Phase:
@@ -269,34 +207,3 @@ def from_record(data: Mapping[str, Any]) -> Phase:
         return BUILT_IN[data["phase"]].from_fields(data)
     except (KeyError, TypeError, PrunebenchError):
         return UnknownPhase()
-
-
-def last_index(phases: Sequence[Phase], condition: Callable[[Phase], bool]) -> int:
-    """The index of the last phase that meets `condition`, or -1."""
-    return max((index for index, phase in enumerate(phases) if condition(phase)), default=-1)
-
-
-def final_sparsity(phases: Sequence[Phase]) -> float:
-    """The sparsity at the end of these phases. Pruned units never come back, so it is the largest one."""
-    return max((phase.level for phase in phases if phase.level is not None), default=0.0)
-
-
-def trains_from_theta0(phases: Sequence[Phase]) -> bool:
-    """Whether these phases prune, set the weights to θ0, and train the subnetwork once.
-
-    Only such a subnetwork can be a winning ticket. The weights are θ0 after a `Rewind` to 0 and at the start of a
-    recipe that has not trained yet. They are not θ0 after a re-initialisation, a permutation of layers or a rewind to
-    a later step. A last training with a growing sparsity does not start from a subnetwork.
-    """
-    last = last_index(phases, lambda phase: phase.trains)
-    before = phases[: max(last, 0)]
-    if not any(phase.level for phase in before) or phases[last].level:
-        return False
-    if not all(phase.ends_recipe for phase in phases[last + 1 :]):
-        return False
-    for phase in reversed(before):
-        if phase.rewinds_to is not None:
-            return phase.rewinds_to == 0
-        if phase.trains or phase.sets_weights or phase.changes_weights:
-            return False
-    return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, runtime_checkable
 
-from prunebench.recipes.phases import Phase
+from prunebench.recipes.phase import Phase
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,7 +22,9 @@ class Strategy(Protocol):
 
     `recipe(sparsity)` returns its phases. `score(ctx)` returns a tensor for every name in `ctx.mask`, with the shape of
     that mask; the units with the lowest scores are pruned. A method that also updates the remaining weights defines
-    `prune(ctx, sparsity)` instead, which changes `ctx.weights` in place and returns the new mask.
+    `prune(ctx, sparsity)` instead, which changes `ctx.weights` in place and returns the new mask. A method that acts
+    while the model trains defines `training(ctx)`, which returns a `TrainingCallback` for each `Train(callback=True)`
+    of its recipe; with a class attribute `regrows = True` its masks may bring pruned units back.
     """
 
     name: ClassVar[str]

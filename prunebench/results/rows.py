@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from prunebench.recipes.phases import last_index, trains_from_theta0
+from prunebench.recipes.phase import last_index, trains_from_theta0
 from prunebench.store.schema import Cell, Command, Failure, Record, StoredPlan
 
 FetchRecord = Callable[[str], Record | None]
@@ -202,13 +202,12 @@ def _speed(record: Record) -> float | None:
 def _costs(cell: Cell, record: Record, fetch: FetchRecord) -> tuple[Cost, Cost]:
     """The cost of finding the mask, and the cost of training under it.
 
-    The last training belongs to the second only if at most a phase that ends the recipe follows it. If a model is
-    pruned after its last training and not trained again, all trainings were needed to find the mask.
+    The trainings since the last change of the mask belong to the second, and so does a training that changes the mask
+    itself. If a model is pruned and not trained again, all trainings were needed to find the mask.
     """
     recipe = record.recipe
-    after_training = recipe[last_index(recipe, lambda phase: phase.trains) + 1 :]
-    under_mask = bool(cell.trainings) and all(phase.ends_recipe for phase in after_training)
-    split = len(cell.trainings) - under_mask
+    under_mask = recipe[max(0, last_index(recipe, lambda phase: phase.changes_mask)) :]
+    split = len(cell.trainings) - sum(phase.trains for phase in under_mask)
     find, train = cell.trainings[:split], cell.trainings[split:]
     # A record holds the seconds since the record before it. So the cell's own record may hold seconds of its last
     # training, and is counted with that training.

@@ -14,7 +14,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
-from prunebench.recipes.phases import Phase, from_record
+from prunebench.recipes.phase import Phase
+from prunebench.recipes.phases import from_record
 
 # The format of records and plans in a store.
 FORMAT = 1

@@ -1,4 +1,4 @@
-"""The training loop. A method never changes it: it gives a mask and, at most, a ramp of masks."""
+"""The training loop. A method never changes it: it gives a mask and callbacks (`training.callbacks`)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import contextlib
 import functools
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -21,7 +21,8 @@ from prunebench.runtime.seeds import derive
 from prunebench.tasks.protocol import Protocol
 from prunebench.training import batching
 from prunebench.training.acceleration import Accelerate, fast
-from prunebench.training.resume import Checkpointing, State
+from prunebench.training.callbacks import Training, TrainingCallback
+from prunebench.training.resume import State
 
 # Steps between two reports. Each report waits for the device.
 REPORT_EVERY = {"cpu": 10, "cuda": 50}
@@ -37,27 +38,6 @@ class Outcome:
     loss: float
 
 
-@dataclass(frozen=True)
-class Events:
-    """What happens after given steps of the optimiser.
-
-    Attributes:
-        masks: by step, a function that returns the new mask (by parameter, True stays).
-        snapshots: by step, a function that looks at the model.
-        checkpointing: when to save the training, and from where to resume it.
-    """
-
-    masks: Mapping[int, Callable[[], Mapping[str, Tensor]]] = field(default_factory=dict)
-    snapshots: Mapping[int, Callable[[], None]] = field(default_factory=dict)
-    checkpointing: Checkpointing | None = None
-
-    def wrap(self, wrapper: Callable[[Callable[[], Any]], Callable[[], Any]]) -> Events:
-        """The same events with `wrapper` around the functions that look at the model."""
-        masks = {step: wrapper(function) for step, function in self.masks.items()}
-        snapshots = {step: wrapper(function) for step, function in self.snapshots.items()}
-        return replace(self, masks=masks, snapshots=snapshots)
-
-
 def train(
     model: nn.Module,
     data: batching.EncodedSplit,
@@ -67,56 +47,66 @@ def train(
     *,
     precision: str,
     device: str,
-    events: Events | None = None,
+    callbacks: Sequence[TrainingCallback] = (),
+    steps: int | None = None,
     accelerate: Accelerate = fast,
 ) -> Outcome:
     """Train `model` in place. Pruned weights, which must be zero at the start, stay exactly zero.
 
     `keep` has boolean tensors by parameter name, in the shapes of the parameters; False is pruned. Gradients of pruned
-    weights are set to zero before clipping, as if the weights did not exist; AdamW then never moves them.
+    weights are set to zero before clipping, as if the weights did not exist; AdamW then never moves them. `steps` is
+    the number of optimiser steps, by default that of the protocol; the learning rate decays over all of them.
 
     Raises:
         PrunebenchError: if the loss becomes infinite or NaN.
     """
-    with accelerate(model, data, protocol, seed, precision=precision, device=device) as acceleration:
-        events = (events or Events()).wrap(acceleration.on_whole_model)
+    total = steps or total_steps(len(data), protocol)
+    model.train()
+    with contextlib.ExitStack() as stack:
+        acceleration = stack.enter_context(accelerate(model, data, protocol, seed, precision=precision, device=device))
+        callbacks = [stack.enter_context(callback) for callback in callbacks]
         named = dict(model.named_parameters())
-        masks = _Masks(named, keep)
-        total = total_steps(len(data), protocol)
-        optimizer = _adamw(named, protocol)
+        optimizer = _adamw(named, protocol, callbacks)
         schedule = get_linear_schedule_with_warmup(optimizer, round(protocol.warmup * total), total)
         meter = _Meter(total, device)
-        state = State(model, optimizer, schedule, meter.sums, acceleration.generators, device)
+        state = State(model, optimizer, schedule, meter.sums, acceleration.generators, callbacks, device)
         torch.manual_seed(derive(seed, "dropout"))
-        done = 0
-        if events.checkpointing is not None and events.checkpointing.start is not None:
-            done, meter.tokens = state.unpack(events.checkpointing.start)
+        for callback in callbacks:
+            callback.begin(Training(total, state, acceleration.on_whole_model))
+        masks = _Masks(named, keep)
         forward = compiled(model) if precision.endswith(COMPILE_SUFFIX) else model
-        model.train()
-        for step, indices in itertools.islice(_batches(data, protocol, seed), done, None):
+        options = {"output_hidden_states": True} if any(callback.hidden_states for callback in callbacks) else {}
+        for step, indices in itertools.islice(_batches(data, protocol, seed), state.step, total):
             with _cast_weights_once(device):
                 for part in acceleration.parts(indices):
                     batch = data.batch(part)
                     labels = batch.pop("labels")
                     with autocast(precision, device):
-                        loss = loss_of(forward(**batch).logits, labels) * (len(part) / len(indices))
+                        outputs = forward(**batch, **options)
+                        loss = loss_of(outputs.logits, labels)
+                        for callback in callbacks:
+                            loss = callback.loss(loss, outputs, {**batch, "labels": labels})
+                        loss = loss * (len(part) / len(indices))
                     loss.backward()
-                    meter.add(step, loss.detach(), batch["input_ids"].numel())
+                    meter.add(step, loss.detach())
+                    state.tokens += batch["input_ids"].numel()
+            for callback in callbacks:
+                callback.after_backward(step)
             masks.mask_gradients()
             nn.utils.clip_grad_norm_(named.values(), protocol.clip)
             optimizer.step()
             schedule.step()
             optimizer.zero_grad()
+            state.step = step
             meter.report(step)
-            if step in events.masks:
-                masks = _Masks(named, events.masks[step]())
-                masks.mask_weights(optimizer)
-                model.train()
-            if step in events.snapshots:
-                events.snapshots[step]()
-            if events.checkpointing is not None and step < total and events.checkpointing.due():
-                events.checkpointing.save(state.pack(step, meter.tokens, events.checkpointing.mask()))
-        return meter.outcome()
+            for callback in callbacks:
+                if (mask := callback.after_step(step)) is not None:
+                    masks = _Masks(named, mask)
+                    masks.mask_weights(optimizer)
+        for callback in callbacks:
+            if (mask := callback.final_mask()) is not None:
+                _Masks(named, mask).mask_weights(optimizer)
+        return Outcome(total, state.tokens, meter.final_loss)
 
 
 def total_steps(examples: int, protocol: Protocol) -> int:
@@ -148,9 +138,13 @@ def compiled(model: nn.Module) -> Any:
     return torch.compile(model, dynamic=True, backend=BACKEND)
 
 
-def _adamw(named: Mapping[str, nn.Parameter], protocol: Protocol) -> torch.optim.AdamW:
+def _adamw(
+    named: Mapping[str, nn.Parameter], protocol: Protocol, callbacks: Sequence[TrainingCallback]
+) -> torch.optim.AdamW:
+    """The optimiser of the model's parameters, the first group, and of those that the callbacks learn."""
+    learned = [dict(group) for callback in callbacks for group in callback.parameters()]
     return torch.optim.AdamW(
-        named.values(),
+        [{"params": list(named.values())}, *learned],
         lr=protocol.lr,
         betas=(protocol.beta1, protocol.beta2),
         eps=protocol.epsilon,
@@ -160,9 +154,9 @@ def _adamw(named: Mapping[str, nn.Parameter], protocol: Protocol) -> torch.optim
 
 
 def _batches(data: batching.EncodedSplit, protocol: Protocol, seed: int) -> Iterator[tuple[int, list[int]]]:
-    """All batches of a training with the numbers of their steps. The order depends on the seed only."""
+    """Batches without end, with the numbers of their steps. The order depends on the seed only."""
     order = torch.Generator().manual_seed(derive(seed, "order"))
-    epochs = (batching.training_batches(data, protocol.batch_size, order) for _ in range(protocol.epochs))
+    epochs = (batching.training_batches(data, protocol.batch_size, order) for _ in itertools.count())
     return enumerate(itertools.chain.from_iterable(epochs), 1)
 
 
@@ -205,15 +199,13 @@ class _Meter:
         self.since_report = torch.zeros((), device=device)
         self.tail = torch.zeros((), device=device)
         self.tail_steps = max(1, total // 10)
-        self.tokens = 0
 
     @property
     def sums(self) -> dict[str, Tensor]:
         return {"all": self.since_report, "tail": self.tail}
 
-    def add(self, step: int, loss: Tensor, tokens: int) -> None:
+    def add(self, step: int, loss: Tensor) -> None:
         self.since_report += loss
-        self.tokens += tokens
         if step > self.total - self.tail_steps:
             self.tail += loss
 
@@ -226,5 +218,6 @@ class _Meter:
             progress.emit(progress.Progress(step, self.total, mean))
             self.since_report.zero_()
 
-    def outcome(self) -> Outcome:
-        return Outcome(self.total, self.tokens, self.tail.item() / self.tail_steps)
+    @property
+    def final_loss(self) -> float:
+        return self.tail.item() / self.tail_steps

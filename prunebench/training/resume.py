@@ -6,6 +6,8 @@ of steps: the order of batches is drawn from the seed again, and the first ones 
 
     "weight bert.pooler.dense.bias"   a parameter
     "moment 17 exp_avg"               a moment of the 17th parameter
+    "learned 0 1"                     the second parameter that the first callback learns
+    "callback 0 age"                  a tensor of that callback's state
     "sum tail"                        the loss of the last tenth of the steps
     "random cpu"                      the state of a generator
     "mask layer.0.heads"              a group of the mask
@@ -17,7 +19,7 @@ of steps: the order of batches is drawn from the seed again, and the first ones 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -26,6 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from prunebench.pruning.bitmask import metadata
+from prunebench.training.callbacks import Training, TrainingCallback
 
 
 class Generator(Protocol):
@@ -35,36 +38,20 @@ class Generator(Protocol):
     def restore(self, state: Tensor) -> None: ...
 
 
-@dataclass(frozen=True)
-class Checkpointing:
-    """When to save a training, how, and from which state to resume it.
-
-    Attributes:
-        due: is called after each step, and says whether to save now.
-        save: receives the state.
-        mask: gives the current mask, which is saved with the state.
-        start: the state to resume from, as `save` received it, or None to start from the beginning.
-    """
-
-    due: Callable[[], bool]
-    save: Callable[[bytes], None]
-    mask: Callable[[], Mapping[str, Tensor]] = dict
-    start: bytes | None = None
-
-
 def saved_mask(data: bytes) -> dict[str, Tensor]:
     """The mask that was saved with a state."""
     tensors = safetensors.torch.load(data)
     return {name.removeprefix("mask "): tensor for name, tensor in tensors.items() if name.startswith("mask ")}
 
 
-@dataclass(frozen=True)
+@dataclass
 class State:
-    """The objects whose state a training changes.
+    """The objects whose state a training changes, and how many steps and tokens it has behind it.
 
     Attributes:
         sums: running sums by name, which are changed in place.
         generators: random generators besides torch's own, by name.
+        callbacks: those with parameters or state of their own.
     """
 
     model: nn.Module
@@ -72,25 +59,34 @@ class State:
     schedule: torch.optim.lr_scheduler.LRScheduler
     sums: Mapping[str, Tensor]
     generators: Mapping[str, Generator]
+    callbacks: Sequence[TrainingCallback]
     device: str
+    step: int = 0
+    tokens: int = 0
 
-    def pack(self, step: int, tokens: int, mask: Mapping[str, Tensor]) -> bytes:
-        """The state as a file, with the steps and tokens so far and the current mask."""
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self._tensors()}
+    def pack(self, mask: Mapping[str, Tensor]) -> bytes:
+        """The state as a file, with the current mask."""
+        tensors = dict(self._tensors())
+        for number, callback in enumerate(self.callbacks):
+            tensors |= {f"callback {number} {name}": tensor for name, tensor in callback.state_dict().items()}
         tensors |= {f"random {name}": state for name, state in self._random_states()}
-        tensors |= {f"mask {name}": keep.cpu().contiguous() for name, keep in mask.items()}
+        tensors |= {f"mask {name}": keep for name, keep in mask.items()}
         about = {
-            "step": step,
-            "tokens": tokens,
+            "step": self.step,
+            "tokens": self.tokens,
             "schedule": self.schedule.state_dict(),
             "lr": [group["lr"] for group in self.optimizer.param_groups],
         }
-        return safetensors.torch.save(tensors, {"about": json.dumps(about)})
+        saved = {
+            name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
+        }
+        return safetensors.torch.save(saved, {"about": json.dumps(about)})
 
-    def unpack(self, data: bytes) -> tuple[int, int]:
-        """Restore a packed state in place. Returns its steps and tokens."""
+    def unpack(self, data: bytes) -> None:
+        """Restore a packed state in place."""
         about = json.loads(metadata(data)["about"])
         tensors = safetensors.torch.load(data)
+        self.step, self.tokens = about["step"], about["tokens"]
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": _moments(tensors)})
         self.schedule.load_state_dict(about["schedule"])
         for group, lr in zip(self.optimizer.param_groups, about["lr"], strict=True):
@@ -99,16 +95,22 @@ class State:
             for name, tensor in self._tensors():
                 if not name.startswith("moment "):
                     tensor.copy_(tensors[name])
+        for number, callback in enumerate(self.callbacks):
+            prefix = f"callback {number} "
+            own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+            callback.load_state_dict(own)
         torch.set_rng_state(tensors["random cpu"])
         if self.device == "cuda":
             torch.cuda.set_rng_state(tensors["random cuda"])
         for name, generator in self.generators.items():
             generator.restore(tensors[f"random {name}"])
-        return about["step"], about["tokens"]
 
     def _tensors(self) -> Iterator[tuple[str, Tensor]]:
         for name, parameter in self.model.named_parameters():
             yield f"weight {name}", parameter
+        for number, group in enumerate(self.optimizer.param_groups[1:]):
+            for index, parameter in enumerate(group["params"]):
+                yield f"learned {number} {index}", parameter
         for name, total in self.sums.items():
             yield f"sum {name}", total
         state: dict[int, dict[str, Any]] = self.optimizer.state_dict()["state"]
@@ -122,6 +124,35 @@ class State:
             yield "cuda", torch.cuda.get_rng_state()
         for name, generator in self.generators.items():
             yield name, generator.state()
+
+
+class Checkpointing(TrainingCallback):
+    """Saves a training after every step at which `due`, and resumes one. It must be the last of the callbacks.
+
+    `save` receives the state; `mask` gives the current mask, which is saved with it. `start` is the state to resume
+    from, as `save` received it, or None to start from the beginning.
+    """
+
+    def __init__(
+        self,
+        due: Callable[[], bool],
+        save: Callable[[bytes], None],
+        mask: Callable[[], Mapping[str, Tensor]] = dict,
+        start: bytes | None = None,
+    ) -> None:
+        self.due = due
+        self.save = save
+        self.mask = mask
+        self.start = start
+
+    def begin(self, training: Training) -> None:
+        self.training = training
+        if self.start is not None:
+            training.state.unpack(self.start)
+
+    def after_step(self, step: int) -> None:
+        if step < self.training.total and self.due():
+            self.save(self.training.state.pack(self.mask()))
 
 
 def _moments(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:

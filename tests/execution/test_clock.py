@@ -10,7 +10,7 @@ from prunebench import Rewind, Train
 from prunebench.execution.clock import Clock, Estimate, expected_seconds, guess_seconds, pace
 from prunebench.planning.graph import Node, RecipeStep
 from prunebench.planning.jobs import Job
-from prunebench.recipes.phases import to_json
+from prunebench.recipes.phase import to_json
 
 
 def experiment(task, **changes):

@@ -11,7 +11,7 @@ from prunebench.execution.session import Session
 from prunebench.planning import jobs
 from prunebench.planning.graph import Node, RecipeStep, add_steps, read_nodes
 from prunebench.pruning import masks
-from prunebench.recipes.phases import to_json
+from prunebench.recipes.phase import to_json
 from prunebench.store.schema import WeightsRef
 from prunebench.store.store import Store
 

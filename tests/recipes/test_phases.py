@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prunebench import Compact, Cubic, PermuteLayers, Prune, PrunebenchError, Reinit, Rewind, Shuffle, Train
-from prunebench.recipes.phases import BUILT_IN, to_json
+from prunebench.recipes.phase import to_json
+from prunebench.recipes.phases import BUILT_IN
 
 SPARSITIES = st.integers(1, 999).map(lambda n: n / 1000)
 PHASES = st.one_of(

@@ -98,7 +98,7 @@ def test_on_its_own_task_a_mask_is_the_one_that_imp_trains_there(registry):
 @pytest.mark.parametrize("strategy", ["magnitude", "imp[rewind=none]", "imp[rewind=0.1]", "heads"])
 def test_every_mask_is_trained_from_theta0(registry, strategy):
     """Also if the method itself goes on from trained weights. Controls do as the masks do."""
-    from prunebench.recipes.phases import trains_from_theta0
+    from prunebench.recipes.phase import trains_from_theta0
 
     transfer = make_plan(roots(), question(strategy, controls=default_controls(strategy, registry)), registry)
     for cell in transfer.cells:

@@ -8,17 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prunebench.recipes.phases import (
-    Compact,
-    PermuteLayers,
-    Phase,
-    Prune,
-    Reinit,
-    Rewind,
-    Shuffle,
-    Train,
-    trains_from_theta0,
-)
+from prunebench.recipes.phase import Phase, trains_from_theta0
+from prunebench.recipes.phases import Compact, PermuteLayers, Prune, Reinit, Rewind, Shuffle, Train
 from prunebench.recipes.schedules import Cubic
 from prunebench.results.statistics.matching import CRITERIA, failing_below, is_winning_ticket, largest_matching, matches
 

@@ -45,11 +45,14 @@ def cell(
     return Cell.model_validate(values)
 
 
+SPARSITIES = {"Prune": {"sparsity": 0.5}, "Ramp": {"phase": "Train", "sparsity": {"final": 0.5}}}
+
+
 def record(accuracy: float, steps: int = 10, phases: tuple[str, ...] = ("Train",), **changes: Any) -> dict[str, Any]:
     return {
         **{"format": 1, "status": "done", "steps": steps, "tokens": 0, "loss": None},
         "root": experiment({"setting": SETTING, "task": "rte", "seed": 0}),
-        "phases": [{"phase": phase, "strategy": ""} for phase in phases],
+        "phases": [{"phase": phase, "strategy": "", **SPARSITIES.get(phase, {})} for phase in phases],
         "evaluations": {"validation": evaluation({"accuracy": accuracy})},
         "sparsity": {
             **{"unit": "weight", "units": 200, "pruned": 100, "realised": 0.5, "encoder_weights": 200},
@@ -133,6 +136,10 @@ def test_the_newest_plan_wins_and_older_cells_stay() -> None:
         pytest.param("leaf", "Train", (0, 0, 0), (1, 100, 4), id="dense"),
         pytest.param("t0 t1 leaf", "Train Prune Rewind Train Prune Rewind Train", (2, 11, 3), (1, 100, 4), id="imp"),
         pytest.param("t0 t1", "Train Prune Train Compact", (1, 1, 1), (1, 10, 6), id="heads"),
+        pytest.param(
+            "t0 t1 leaf", "Train Prune Train Train", (1, 1, 1), (2, 110, 6), id="trained twice under its mask"
+        ),
+        pytest.param("t0 leaf", "Train Ramp", (1, 1, 1), (1, 100, 4), id="pruned in its last training"),
         pytest.param("t0 t1", "Train Prune Train Prune", (2, 11, 7), (0, 0, 0), id="not retrained"),
         pytest.param("t0", "Train Prune Compact", (1, 1, 5), (0, 0, 0), id="compacted, not retrained"),
         pytest.param("", "Prune", (0, 0, 0), (0, 0, 0), id="never trained"),
@@ -148,7 +155,9 @@ def test_cost(trainings: str, phases: str, find: tuple[int, int, int], train: tu
 
 
 def test_cost_with_a_lost_record_is_not_made_up() -> None:
-    (row,) = table([plan(cell("imp", "b", trainings=("lost", "b")))], {"b": record(0.5, 10, ("Train", "Train"))})
+    (row,) = table(
+        [plan(cell("imp", "b", trainings=("lost", "b")))], {"b": record(0.5, 10, ("Train", "Prune", "Train"))}
+    )
     assert row.outcome is not None
     assert (row.outcome.find, row.outcome.train) == (Cost(1, None), Cost(1, 10))
 

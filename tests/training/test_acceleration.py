@@ -16,6 +16,7 @@ from prunebench.models.families import FAMILIES
 from prunebench.models.fast import embedding_subset
 from prunebench.models.fast.device import accelerate, move_and_accelerate
 from prunebench.training import acceleration, batching, loop
+from prunebench.training.callbacks import Snapshots
 
 
 def few_tokens(data):
@@ -71,7 +72,7 @@ def test_only_the_embeddings_of_the_data_are_trained(setting, monkeypatch, decay
         table.register_forward_hook(lambda module, ids, vectors: sizes.append(len(module.weight)))
         snapshots = {3: lambda: sizes.append(len(table.weight))}
         protocol = {"protocol": PROTOCOL.override(weight_decay=decay)}
-        train(pm, data, half_masks(pm), events=loop.Events(snapshots=snapshots), **protocol)
+        train(pm, data, half_masks(pm), callbacks=[Snapshots(snapshots)], **protocol)
         assert table.weight is dict(pm.model.named_parameters())["bert.embeddings.word_embeddings.weight"]
         assert not table._forward_pre_hooks
         results.append(weights(pm))

@@ -16,6 +16,7 @@ from prunebench.models.fast.device import accelerate
 from prunebench.runtime import progress
 from prunebench.runtime.seeds import derive
 from prunebench.training import batching, loop
+from prunebench.training.callbacks import Ramp, Snapshots
 from prunebench.training.evaluation import predict, predictions
 
 
@@ -81,8 +82,7 @@ def test_a_new_mask_prunes_weights_and_their_momentum(setting):
     pm, data = setting()
     first, second = half_masks(pm, 1), half_masks(pm, 2)
     both = {name: first[name] & second[name] for name in first}
-    events = loop.Events(masks={4: lambda: both})
-    train(pm, data, first, events=events)
+    train(pm, data, first, callbacks=[Ramp({4: lambda: both})])
     after = weights(pm)
     assert all(not after[name][~both[name]].any() for name in both)
 
@@ -90,7 +90,7 @@ def test_a_new_mask_prunes_weights_and_their_momentum(setting):
 def test_a_snapshot_is_the_state_after_its_step(setting):
     pm, data = setting()
     snapshots = []
-    train(pm, data, events=loop.Events(snapshots={3: lambda: snapshots.append(weights(pm))}))
+    train(pm, data, callbacks=[Snapshots({3: lambda: snapshots.append(weights(pm))})])
     final = weights(pm)
     short, _ = setting()
 
@@ -99,7 +99,7 @@ def test_a_snapshot_is_the_state_after_its_step(setting):
         raise RuntimeError("after three steps")
 
     with pytest.raises(RuntimeError, match="after three steps"):
-        train(short, data, events=loop.Events(snapshots={3: stop}))
+        train(short, data, callbacks=[Snapshots({3: stop})])
     first, second = snapshots
     assert all(torch.equal(first[name], second[name]) for name in second)
     assert not torch.equal(first["classifier.weight"], final["classifier.weight"])

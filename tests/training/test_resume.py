@@ -7,7 +7,6 @@ import torch
 from training.helpers import half_masks, train, weights
 
 from prunebench.models.fast.dropout import GENERATOR
-from prunebench.training import loop
 from prunebench.training.resume import Checkpointing, saved_mask
 
 
@@ -19,13 +18,13 @@ def test_a_training_resumes_bit_for_bit(setting, at):
     keep = half_masks(pm)
     steps = iter(range(1, 100))
     midway = Checkpointing(lambda: next(steps) == at, saved.append, mask=lambda: keep)
-    uninterrupted = train(pm, data, keep, events=loop.Events(checkpointing=midway))
+    uninterrupted = train(pm, data, keep, callbacks=[midway])
     expected = weights(pm)
     other, _ = setting()
     torch.manual_seed(123)
     GENERATOR.seed(123)
     midway = Checkpointing(lambda: False, saved.append, start=saved[0])
-    resumed = train(other, data, keep, events=loop.Events(checkpointing=midway))
+    resumed = train(other, data, keep, callbacks=[midway])
     assert resumed == uninterrupted
     assert all(torch.equal(tensor, expected[name]) for name, tensor in weights(other).items())
     assert len(saved) == 1

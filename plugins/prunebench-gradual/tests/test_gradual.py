@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 
 import pytest
 import torch
@@ -12,7 +11,7 @@ import prunebench
 from prunebench.execution.executors.resources import Resources
 from prunebench.hooks.registry import Registry
 from prunebench.pruning import masks
-from prunebench.training import loop
+from prunebench.training import callbacks
 
 WORDS = ("the", "a", "dog", "cat", "bird", "king", "ship", "song", "sees", "finds", "likes", "follows", "old", "young")
 
@@ -92,9 +91,9 @@ def test_counts_are_exact_and_a_cell_costs_one_training(run):
 def test_the_sparsity_follows_the_cubic_of_the_paper(run, monkeypatch):
     """s_t = s_f + (s_i − s_f)(1 − (t − t₀)/(nΔt))³ for 20 updates over 70 % of 25 steps."""
     pruned = {}
-    real = loop.train
+    real = callbacks.Ramp.__init__
 
-    def spy(model, data, protocol, seed, keep, *, events, **kwargs):
+    def spy(ramp, masks_):
         def counted(step, make):
             def wrapper():
                 mask = make()
@@ -103,10 +102,9 @@ def test_the_sparsity_follows_the_cubic_of_the_paper(run, monkeypatch):
 
             return wrapper
 
-        masks_ = {step: counted(step, make) for step, make in events.masks.items()}
-        return real(model, data, protocol, seed, keep, events=replace(events, masks=masks_), **kwargs)
+        real(ramp, {step: counted(step, make) for step, make in masks_.items()})
 
-    monkeypatch.setattr(loop, "train", spy)
+    monkeypatch.setattr(callbacks.Ramp, "__init__", spy)
     run("gradual", "0.8")
     sparsities = {max(1, round(0.7 * (n + 1) / 20 * 25)): 0.8 - 0.8 * (1 - (n + 1) / 20) ** 3 for n in range(20)}
     assert pruned == {step: masks.pruned_count(sparsity, 4096) for step, sparsity in sparsities.items()}

@@ -13,7 +13,7 @@ from prunebench.errors import PrunebenchError
 from prunebench.hooks.registry import Registry
 from prunebench.planning.graph import Node, mask_key, phases_of
 from prunebench.planning.methods import Method
-from prunebench.recipes.phases import final_sparsity
+from prunebench.recipes.phase import final_sparsity
 from prunebench.recipes.schedules import pruned_count
 from prunebench.recipes.strategy import track
 from prunebench.sharing.bundle.reader import Bundle

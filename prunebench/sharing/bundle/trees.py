@@ -13,8 +13,8 @@ from typing import Any
 from prunebench.errors import PrunebenchError
 from prunebench.hooks.registry import Registry
 from prunebench.planning.graph import Node, RecipeStep, add_steps, key_below
-from prunebench.recipes import phases
-from prunebench.recipes.phases import Phase, Prune
+from prunebench.recipes.phase import Phase, to_json
+from prunebench.recipes.phases import Prune
 from prunebench.recipes.schedules import Cubic
 from prunebench.sharing.bundle.strict import check_fields
 from prunebench.store.schema import Experiment, PhaseEntry, StrategyCode
@@ -78,7 +78,7 @@ class Trees:
         """The node whose mask `phase` takes, if it follows from pruning below a known node by a declared strategy."""
         level, key = phase.level or 0.0, phase.mask_from
         if level not in self._prunings:
-            prune = phases.to_json(Prune(level))
+            prune = to_json(Prune(level))
             steps = [self._step(PhaseEntry(**prune, strategy=label), set()) for label in self.strategies]
             self._prunings[level] = {
                 key_below(node.key, step.token): (node, step) for node in self.nodes.values() for step in steps

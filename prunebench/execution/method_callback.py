@@ -1,0 +1,120 @@
+"""The callback of a strategy in a training: its calls are timed and charged to it, and its masks are checked."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from torch import Tensor
+
+from prunebench.errors import PrunebenchError
+from prunebench.execution import strategy_calls
+from prunebench.execution.context import Context
+from prunebench.pruning import masks
+from prunebench.recipes.schedules import Cubic
+from prunebench.training.callbacks import Training, TrainingCallback
+
+if TYPE_CHECKING:
+    from prunebench.execution.session import Session, State, Weights
+
+
+class MethodCallback(TrainingCallback):
+    """Stands between the loop and what `strategy.training(ctx)` returns. Masks are by group there, by parameter here.
+
+    `sparsity` says how many units are pruned on the way: as many as at the start (None), as many as the cubic has at
+    that step, or as many as the strategy likes until the end, where the model has that sparsity (a number).
+    """
+
+    def __init__(
+        self, strategy: Any, session: Session, context: Context, state: State, sparsity: Cubic | float | None
+    ) -> None:
+        self.strategy = strategy
+        self.session = session
+        self.context = context
+        self.state = state
+        self.sparsity = sparsity
+        self.regrows = bool(getattr(strategy, "regrows", False))
+        self.begins_with = masks.pruned(context.mask)
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self.session.fence(self.strategy, training=True))
+            self.callback: TrainingCallback = self._call(self.strategy.training, self.context)
+            if not isinstance(self.callback, TrainingCallback):
+                raise PrunebenchError(
+                    f"strategy {self.strategy.name!r} gave {type(self.callback).__name__} as its callback",
+                    "training(ctx) returns a prunebench.TrainingCallback",
+                )
+            self._call(self.callback.__enter__)
+            stack.push(self._exit)
+            self.stack = stack.pop_all()
+        return self
+
+    def _exit(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._call(self.callback.__exit__, kind, value, traceback)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stack.__exit__(kind, value, traceback)
+
+    def parameters(self) -> Iterable[Mapping[str, Any]]:
+        return list(self._call(self.callback.parameters))
+
+    def begin(self, training: Training) -> None:
+        self.run = training
+        self.hidden_states = self.callback.hidden_states
+        self.context.progress = training.progress
+        self._call(self.callback.begin, training)
+
+    def loss(self, loss: Tensor, outputs: Any, batch: Mapping[str, Tensor]) -> Tensor:
+        answer: Tensor = self._call(self.callback.loss, loss, outputs, batch)
+        return answer
+
+    def after_backward(self, step: int) -> None:
+        self._call(self.callback.after_backward, step)
+
+    def after_step(self, step: int) -> Weights | None:
+        self.context.progress = self.run.progress
+        answer = self._call(self.callback.after_step, step)
+        if answer is None:
+            return None
+        required: int | None
+        if isinstance(self.sparsity, Cubic):
+            required = self._count(self.sparsity.at(step / self.run.total))
+        else:
+            required = self.begins_with if self.sparsity is None else None
+        return self._adopt(answer, required)
+
+    def final_mask(self) -> Weights:
+        """The final mask, whose count is exact; it is applied even if the strategy never changed it."""
+        answer = self._call(self.callback.final_mask)
+        final = self.sparsity.final if isinstance(self.sparsity, Cubic) else self.sparsity
+        required = self.begins_with if final is None else self._count(final)
+        return self._adopt(self.context.mask if answer is None else answer, required)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        answer: dict[str, Tensor] = self._call(self.callback.state_dict)
+        return answer
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        self._call(self.callback.load_state_dict, state)
+
+    def _count(self, sparsity: float) -> int:
+        return masks.pruned_count(sparsity, masks.units(self.context.mask))
+
+    def _adopt(self, answer: Any, required: int | None) -> Weights:
+        """Check a mask by group, and make it the mask of the training."""
+        assert self.state.mask is not None
+        mask = strategy_calls.checked_mask(self.strategy, answer, self.state.mask, required, self.regrows)
+        self.state.mask = mask
+        self.context.mask = dict(mask)
+        return self.session.kept_weights(self.state)
+
+    def _call(self, function: Any, *arguments: Any) -> Any:
+        with self.session.seconds.of("strategy"):
+            return strategy_calls.call(self.strategy, function, *arguments)
