@@ -52,6 +52,11 @@ class Context:
         self._batch_size = batch_size
         self._precision = precision
 
+    @property
+    def model(self) -> nn.Module:
+        """The transformers model as it stands."""
+        return self._subject.model
+
     @cached_property
     def weights(self) -> dict[str, Tensor]:
         named = dict(self._subject.model.named_parameters())

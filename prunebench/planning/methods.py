@@ -57,6 +57,10 @@ class Method:
             tail = _phases(self.strategy.tail(rest), f"the tail of {label(self.strategy)!r}")
             steps = steps[:end] + [self._step(phase) for phase in tail]
         check(steps, self.info, sparsity)
+        if hasattr(self.strategy, "training") and not any("training" in step.phase.asks for step in steps):
+            raise PrunebenchError(
+                f"strategy {self.strategy.name!r} has a training(ctx), and no Train(callback=True) in its recipe"
+            )
         return steps
 
     def _recipe(self, strategy: Any, sparsity: float) -> list[Phase]:

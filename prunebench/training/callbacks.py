@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """Where a training stands: `step` of `total` optimiser steps are complete, `learning_rate` is that of the next."""
+    """Where a training stands: `step` of `total` optimiser steps are complete, `learning_rate` is the rate of the next."""
 
     step: int
     total: int
@@ -74,7 +74,7 @@ class TrainingCallback:
     def parameters(self) -> Iterable[Mapping[str, Any]]:
         """Groups of parameters that are trained too, such as scores or gates, as `torch.optim.AdamW` takes them.
 
-        A group is `{"params": [tensors that require gradients]}`, and may have its own `lr`, which decays as that of
+        A group is `{"params": [tensors that require gradients]}`, and may have its own `lr`, which decays as the one of
         the model does. They are not clipped. They are saved in checkpoints.
         """
         return ()

@@ -55,7 +55,7 @@ def train(
 
     `keep` has boolean tensors by parameter name, in the shapes of the parameters; False is pruned. Gradients of pruned
     weights are set to zero before clipping, as if the weights did not exist; AdamW then never moves them. `steps` is
-    the number of optimiser steps, by default that of the protocol; the learning rate decays over all of them.
+    the number of optimiser steps, by default as in the protocol; the learning rate decays over all of them.
 
     Raises:
         PrunebenchError: if the loss becomes infinite or NaN.

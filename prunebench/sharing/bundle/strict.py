@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from prunebench.recipes.phase import AXIS
 from prunebench.sharing.bundle.archive import BadBundle
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -49,8 +50,14 @@ def validate(model: type[Model], value: Any, name: str) -> Model:
 
 
 def check_fields(kind: type[Any], value: Mapping[str, Any], name: str) -> None:
-    """Raise BadBundle unless `value` has exactly the fields of the dataclass `kind`, each of its type."""
-    names = {field.name for field in fields(kind)}
+    """Raise BadBundle unless `value` has exactly the fields of the dataclass `kind`, each of its type.
+
+    An axis of a phase is there if, and only if, it is used.
+    """
+    axes = {field.name: field.default for field in fields(kind) if AXIS in field.metadata}
+    if unused := sorted(axis for axis, default in axes.items() if axis in value and value[axis] == default):
+        raise BadBundle(f"{name} has axes that it does not use: {', '.join(unused)}")
+    names = {field.name for field in fields(kind)} - (axes.keys() - value.keys())
     if unexpected := sorted(set(value) - names):
         raise BadBundle(f"{name} has unknown fields: {', '.join(unexpected)}")
     if missing := sorted(names - set(value)):

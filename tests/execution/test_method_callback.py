@@ -1,0 +1,199 @@
+"""Strategies that act while the model trains: their masks are exact, and what they do wrong is their own."""
+
+from __future__ import annotations
+
+import signal
+
+import numpy as np
+import pytest
+import safetensors.torch
+from execution.runs import records_of, same_records, start_command
+from execution.test_resume import PRINTS_STEPS, wait_for_step
+
+from prunebench.pruning import masks
+from prunebench.store.store import Store
+
+# Moves its mask at random at every step, as sparse training does; dropped weights come back with learned values.
+CODE = '''
+import torch
+from dataclasses import dataclass
+from prunebench import Cubic, Prune, Train, TrainingCallback, hookimpl
+
+@dataclass(frozen=True)
+class Mine:
+    """My own method."""
+
+    name = "mine"
+    unit = "weight"
+    regrows = True
+
+    def recipe(self, sparsity):
+        return RECIPE
+
+    def score(self, ctx):
+        return {name: weight.abs() for name, weight in ctx.weights.items()}
+
+    def training(self, ctx):
+        return ANSWER
+
+class Moving(TrainingCallback):
+    def __init__(self, ctx):
+        self.ctx = ctx
+        self.generator = ctx.generator("moves")
+        self.ages = {name: torch.zeros(keep.shape) for name, keep in ctx.mask.items()}
+        self.values = torch.nn.Parameter(torch.zeros(3))
+
+    def parameters(self):
+        yield {"params": [self.values], "lr": 0.01}
+
+    def loss(self, loss, outputs, batch):
+        return loss * (1 + self.values.sum())
+
+    def random_mask(self, pruned):
+        ranks = torch.rand(sum(age.numel() for age in self.ages.values()), generator=self.generator)
+        ranks -= torch.cat([age.flatten() for age in self.ages.values()]) / 1000
+        keep = torch.ones(len(ranks), dtype=torch.bool)
+        keep[ranks.argsort()[:pruned]] = False
+        parts = keep.split([age.numel() for age in self.ages.values()])
+        return {name: part.view(age.shape) for (name, age), part in zip(self.ages.items(), parts)}
+
+    def after_step(self, step):
+        assert step == self.ctx.progress.step
+        for name, keep in self.ctx.mask.items():
+            self.ages[name][keep] += 1
+        pruned = sum(int((~keep).sum()) for keep in self.ctx.mask.values())
+        mask = self.random_mask(pruned)
+        EXTRA
+        return mask
+
+    def state_dict(self):
+        return {**self.ages, "generator": self.generator.get_state()}
+
+    def load_state_dict(self, state):
+        self.generator.set_state(state["generator"])
+        for name, age in self.ages.items():
+            age.copy_(state[name])
+
+@hookimpl
+def prunebench_strategies():
+    return [Mine]
+'''
+SPARSE = "[Prune(sparsity), Train(callback=True)]"
+
+
+def plugin(tmp_path, recipe=SPARSE, answer="Moving(ctx)", extra="pass", text=CODE):
+    file = tmp_path / "mine.py"
+    file.write_text(text.replace("RECIPE", recipe).replace("ANSWER", answer).replace("EXTRA", extra))
+    return file
+
+
+@pytest.mark.parametrize(
+    ("recipe", "level"),
+    [
+        (SPARSE, None),
+        ("[Train(Cubic(sparsity), callback=True)]", "round(Cubic(0.3).at(step / self.ctx.progress.total) * 16384)"),
+        ("[Train(sparsity, callback=True)]", "100 * step"),
+    ],
+)
+def test_counts_are_exact_and_the_mask_is_the_one_that_is_stored(run, tmp_path, recipe, level):
+    """At a constant level, along a cubic, and freely until the end."""
+    text = (
+        CODE if level is None else CODE.replace("mask = self.random_mask(pruned)", f"mask = self.random_mask({level})")
+    )
+    text = text.replace("    def state_dict", FINAL + "    def state_dict") if "sparsity, callback" in recipe else text
+    store, plan, report = run("mine", "0.3", plugins=[plugin(tmp_path, recipe, text=text)], keep=True)
+    assert not report.failures
+    [cell] = [cell for cell in plan.cells if cell.method.strategy == "mine"]
+    record = store.record(cell.leaf.key)
+    assert record.sparsity.units == 16384, "the levels above are of this number"
+    assert record.sparsity.pruned == masks.pruned_count(0.3, 16384)
+    assert record.checks["count_exact"] and record.checks["pruned_weights_zero"]
+    assert record.seconds["strategy"] > 0
+    mask = store.load("masks", cell.leaf.key, masks.unpack)
+    weights = store.load("models", cell.leaf.key, safetensors.torch.load)
+    for name, keep in mask.items():
+        assert not weights[name][~keep].any()
+
+
+FINAL = """
+    def final_mask(self):
+        return self.random_mask(round(0.3 * 16384))
+
+"""
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"extra": "mask = self.random_mask(pruned + 1)"}, "pruned 4916 units (expected 4915)"),
+        ({"extra": "mask = None; self.ctx.model.classifier.bias.requires_grad_(False)"}, "changed requires_grad of"),
+        ({"extra": "self.ctx.model.classifier.register_forward_hook(lambda *a: None)"}, "changed hooks of classifier"),
+        ({"extra": "mask = 3"}, "gave 3 as a mask"),
+        ({"extra": "raise SystemExit"}, "raised SystemExit"),
+        ({"extra": "1 / 0"}, "raised ZeroDivisionError"),
+        ({"answer": "None"}, "gave NoneType as its callback"),
+        ({"recipe": "[Train(sparsity, callback=True)]"}, "expected 4915"),
+        ({"text": CODE.replace("regrows = True", "regrows = False")}, "brought pruned units back"),
+    ],
+)
+def test_what_a_callback_does_wrong_fails_its_own_method(run, tmp_path, changes, message):
+    alone, expected, _ = run("magnitude-init", "0.3", store="alone", epochs="1")
+    store, plan, report = run("mine,magnitude-init", "0.3", plugins=[plugin(tmp_path, **changes)], epochs="1")
+    [reason] = report.failures.values()
+    assert reason.startswith("strategy 'mine'") and message in reason, reason
+    assert {label for (label, _, _), record in records_of(store, plan).items() if record is None} == {"mine"}
+    for cell in expected.cells:
+        assert np.array_equal(store.logits(cell.leaf.key)["validation"], alone.logits(cell.leaf.key)["validation"]), (
+            cell.method.label
+        )
+
+
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        ("[Train(), Prune(sparsity), Train()]", "has a training(ctx), and no Train(callback=True) in its recipe"),
+        ("[Train(sparsity)]", "along no schedule"),
+        ("[Train(callback=True)]", "at sparsity 0.3 prunes to 0"),
+    ],
+)
+def test_recipes_that_cannot_be_meant_are_refused(run, tmp_path, recipe, message):
+    from prunebench import PrunebenchError
+
+    with pytest.raises(PrunebenchError) as error:
+        run("mine", "0.3", plugins=[plugin(tmp_path, recipe)])
+    assert message in str(error.value)
+
+
+def test_a_killed_training_with_a_callback_goes_on_with_the_same_bits(tmp_path, tiny_bert, tiny_glue):
+    """SIGKILL in the middle of a training with learned parameters, a generator and a mask that moves at every step."""
+    text = PRINTS_STEPS + CODE
+    where = ["--model", str(tiny_bert), "--glue-dir", str(tiny_glue), "--device", "cpu", "--precision", "fp32"]
+    words = [
+        "run",
+        "--tasks",
+        "rte",
+        "--seeds",
+        "1",
+        "--epochs",
+        "5",
+        "--batch-size",
+        "4",
+        "--executor",
+        "here",
+        *where,
+    ]
+    words += ["--strategies", "mine", "--sparsities", "0.5", "--plugin", str(plugin(tmp_path, text=text))]
+    always = ("--checkpoint-minutes", "0")
+    with start_command(words, tmp_path / "whole") as process:
+        assert process.wait() == 0, process.stderr.read()
+    with start_command(words, tmp_path / "cut", *always) as process:
+        wait_for_step(process, training=2, step=30)
+        process.send_signal(signal.SIGKILL)
+        process.stderr.read()
+    with start_command(words, tmp_path / "cut", *always) as process:
+        steps = [line for line in process.communicate()[1].splitlines() if line.startswith("step ")]
+    assert steps[0] in ("step 30", "step 40"), "step 30 was printed before its checkpoint was written"
+    whole, cut = Store.open(tmp_path / "whole"), Store.open(tmp_path / "cut")
+    assert same_records(cut) == same_records(whole)
+    for key in same_records(whole):
+        assert np.array_equal(cut.logits(key)["validation"], whole.logits(key)["validation"])
