@@ -8,4 +8,5 @@ Modules in reading order:
 - `selection`: select units within a scope or along a pattern
 - `bitmask`: masks as files of one bit per unit, and their overlap
 - `compaction`: models without their pruned heads or neurons
+- `flops`: FLOPs of a forward pass, and what a unit saves
 """
