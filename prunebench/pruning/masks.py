@@ -34,7 +34,7 @@ def units(mask: Mapping[str, Tensor]) -> int:
 
 def pruned(mask: Mapping[str, Tensor]) -> int:
     """The number of units that are pruned."""
-    return units(mask) - sum(int(keep.sum()) for keep in mask.values())
+    return units(mask) - sum(int(keep.count_nonzero()) for keep in mask.values())
 
 
 def full(shapes: Mapping[str, tuple[int, ...]]) -> Mask:
@@ -50,14 +50,10 @@ def top_k(scores: Mapping[str, Tensor], mask: Mapping[str, Tensor], target: int)
     Raises:
         PrunebenchError: if names or shapes differ, a score is NaN, or more than `target` units are pruned already.
     """
-    _check(scores, mask)
+    check_scores(scores, mask)
     alive = {name: keep.flatten().numpy() for name, keep in mask.items()}
-    # float32 would round ranks and counts above 2²⁴, and with them their order.
-    exact = {torch.float64, torch.int32, torch.int64} & {scores[name].dtype for name in mask}
-    dtype = torch.float64 if exact else torch.float32
-    values = np.concatenate([scores[name].detach().to(dtype).flatten().cpu().numpy()[alive[name]] for name in mask])
-    if np.isnan(values).any():
-        raise PrunebenchError("a score is NaN", "expected a number for every unit that is not pruned yet")
+    # One float64 group makes all of them float64.
+    values = np.concatenate([numbers(scores[name], keep).reshape(-1)[alive[name]] for name, keep in mask.items()])
     more = target - pruned(mask)
     if more < 0 or more > values.size:
         raise PrunebenchError(f"cannot prune to {target} units: {pruned(mask)} of {units(mask)} are pruned already")
@@ -71,7 +67,7 @@ def _all_but_lowest(values: np.ndarray, count: int) -> np.ndarray:
     threshold = np.partition(values, count - 1)[count - 1]
     stays: np.ndarray = values > threshold
     ties = np.flatnonzero(values == threshold)
-    stays[ties[count - int((values < threshold).sum()) :]] = True
+    stays[ties[count - int(np.count_nonzero(values < threshold)) :]] = True
     return stays
 
 
@@ -81,14 +77,28 @@ def _spread(stays: np.ndarray, mask: Mapping[str, Tensor], alive: Mapping[str, n
     start = 0
     for name, keep in mask.items():
         values = alive[name].copy()
-        count = int(values.sum())
+        count = int(np.count_nonzero(values))
         values[values] = stays[start : start + count]
         result[name] = torch.from_numpy(values).view(keep.shape)
         start += count
     return result
 
 
-def _check(scores: Mapping[str, Tensor], mask: Mapping[str, Tensor]) -> None:
+def numbers(score: Tensor, keep: Tensor) -> np.ndarray:
+    """The scores of a group as an array in its shape, in a floating point type that does not change their order.
+
+    Raises PrunebenchError if the score of a unit that `keep` has is NaN.
+    """
+    # float32 would round ranks and counts above 2²⁴, and with them their order.
+    exact = score.dtype in (torch.float64, torch.int32, torch.int64)
+    values: np.ndarray = score.detach().to(torch.float64 if exact else torch.float32).cpu().numpy()
+    if (np.isnan(values) & keep.numpy()).any():
+        raise PrunebenchError("a score is NaN", "expected a number for every unit that is not pruned yet")
+    return values
+
+
+def check_scores(scores: Mapping[str, Tensor], mask: Mapping[str, Tensor]) -> None:
+    """Raise PrunebenchError unless scores and mask have the same names and shapes."""
     missing, extra = sorted(set(mask) - set(scores)), sorted(set(scores) - set(mask))
     if missing or extra:
         reason = f"no score for {missing[0]!r}" if missing else f"a score for {extra[0]!r}, which is not prunable here"

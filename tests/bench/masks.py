@@ -1,4 +1,4 @@
-"""Exact global top-k over the 84,934,656 prunable weights of BERT-base, packing, and the memory they take."""
+"""Exact selection among the 84,934,656 prunable weights of BERT-base, packing, and the memory they take."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from interleaved import compare
 
 from prunebench.pruning import masks
 from prunebench.pruning.bitmask import overlap, unpack
+from prunebench.pruning.selection import select
+from prunebench.recipes.axes import NM, Blocks
 
 SHAPES = {
     f"layer.{layer}.{name}": shape
@@ -35,6 +37,11 @@ def main() -> None:
     things = {
         "top-k to 50 %": lambda: masks.top_k(scores, full, masks.pruned_count(0.5, total)),
         "top-k from 50 % to 90 %": lambda: masks.top_k(scores, half, masks.pruned_count(0.9, total)),
+        "layer scope to 50 %": lambda: select(scores, full, 0.5, "layer"),
+        "row scope to 50 %": lambda: select(scores, full, 0.5, "row"),
+        "row scope from 50 % to 90 %": lambda: select(scores, half, 0.9, "row"),
+        "2:4": lambda: select(scores, full, 0.5, pattern=NM(2, 4)),
+        "4x1 to 50 %": lambda: select(scores, full, 0.5, pattern=Blocks(4, 1)),
         "pack": lambda: masks.pack(half),
         "unpack": lambda: masks.unpack(packed),
         "overlap of two packed": lambda: overlap(unpack(packed), unpack(other)),
