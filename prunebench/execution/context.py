@@ -2,30 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from functools import cached_property
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property, partial
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from prunebench.models.encoder import PrunableModel
-from prunebench.pruning import structures
+from prunebench.errors import PrunebenchError, unknown_name
+from prunebench.execution import calibration
+from prunebench.models.encoder import Layer, PrunableModel
+from prunebench.pruning import masks, structures
 from prunebench.recipes.strategy import Unit
 from prunebench.runtime.seeds import derive
 from prunebench.training import batching
 from prunebench.training.callbacks import TrainingProgress
-from prunebench.training.loop import autocast, loss_of
 
 
 class Context:
     """What `Strategy.score(ctx)` and `prune(ctx, sparsity)` are given.
 
-    `weights` are the prunable matrices as they stand, `initial` the same of θ0, both by parameter name; `mask` is the
-    current mask by group name (True stays). For the unit "weight" groups and parameters have the same names; heads
-    and neurons have groups of their own, and `unit_sums` turns values by parameter into values by group. Everything
-    computed from examples uses the training split, in evaluation mode (no dropout), and leaves the model as it was.
+    **Names.** Quantities per weight go by the name of the parameter; masks and scores go by the name of the group. For
+    the unit "weight" these are the same. Heads and neurons have groups of their own (`layer.0.heads`), and `unit_sums`
+    turns values by parameter into values by group.
+
+    **Examples.** Everything computed from examples uses the training split, never the evaluation split. `examples` is
+    their number, drawn without replacement; None takes all. Calls with the same `stream`, a name of your choice, see
+    the same examples in the same order, and another stream gives an independent order. Batches have the size of the
+    run's batches. The model computes in the precision of the run and in evaluation mode (no dropout), with the pruned
+    weights at zero, and is left as it was. The cost is given in passes over the examples.
+
+    **Pruned weights** are zero in `weights`. Statistics include them: the gradient of a pruned weight is the one it has
+    at zero, which is usually not zero.
+
+    Attributes:
+        mask: the current mask by group name, boolean tensors on the CPU; True stays.
+        unit: the unit of the strategy: "weight", "head" or "neuron".
+        device: "cpu" or "cuda". All tensors but the masks are on it.
+        progress: in a training, its `step` of `total` steps and the `learning_rate`; None between trainings.
     """
 
     def __init__(
@@ -54,22 +68,49 @@ class Context:
 
     @property
     def model(self) -> nn.Module:
-        """The transformers model as it stands."""
+        """The model of transformers as it stands, in evaluation mode, on `device`.
+
+        A strategy may call it and read it. A hook or another change must be undone before `score` or `prune` returns.
+        """
         return self._subject.model
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers of the encoder in order, each with the names of its six Linears.
+
+        `layer.query` is a path for `model.get_submodule`, and `f"{layer.query}.weight"` a name in `weights`. The other
+        Linears are `key`, `value`, `attention_output`, `intermediate` and `output`; `linears` lists all six.
+        """
+        return tuple(self._subject.layers)
+
+    @cached_property
+    def parameters(self) -> dict[str, Tensor]:
+        """All parameters of the model by name, biases, embeddings and task head among them, detached, in float32.
+
+        They are the model's own tensors, only to be read; `prune` may change those in `weights`.
+        """
+        return {name: parameter.detach() for name, parameter in self.model.named_parameters()}
 
     @cached_property
     def weights(self) -> dict[str, Tensor]:
-        named = dict(self._subject.model.named_parameters())
-        return {name: named[name].detach() for name in self._subject.prunable}
+        """The prunable matrices by parameter name in the order of the forward pass: (out, in), detached, in float32.
+
+        They are the model's own tensors. `prune` may change them in place, `score` may not.
+        """
+        return {name: self.parameters[name] for name in self._subject.prunable}
 
     @property
     def grads(self) -> dict[str, Tensor]:
-        """The gradients of the step by the names of `weights`; dense in `TrainingCallback.after_backward`."""
-        named = dict(self._subject.model.named_parameters())
+        """In `TrainingCallback.after_backward`, the gradients of the batch, named and shaped as `weights`.
+
+        They are dense: those of pruned weights are ∂L/∂w at w = 0. Empty elsewhere.
+        """
+        named = dict(self.model.named_parameters())
         return {name: grad for name in self._subject.prunable if (grad := named[name].grad) is not None}
 
     @cached_property
     def initial(self) -> dict[str, Tensor]:
+        """The same matrices of θ0, the weights before the first training: copies, made at the first use."""
         return {name: self._theta0[name].clone() for name in self._subject.prunable}
 
     @cached_property
@@ -80,94 +121,120 @@ class Context:
         """A CPU generator that depends on the run's seed and on `purpose`, and on nothing else."""
         return torch.Generator().manual_seed(derive(self._seed, "strategy", purpose))
 
-    def batches(self, examples: int | None = None) -> Iterator[dict[str, Tensor]]:
-        """Batches of the training split, `labels` among them: `examples` drawn without replacement, or all."""
-        order = torch.randperm(len(self._data), generator=self.generator("batches"))[:examples]
-        for indices in order.split(self._batch_size):
-            yield self._data.batch(indices.tolist())
+    def batches(self, examples: int | None = None, stream: str = "batches") -> Iterator[dict[str, Tensor]]:
+        """Batches of the training split: the arguments of the model, (batch, tokens), and `labels`, (batch,).
 
-    def _losses(self, examples: int | None) -> Iterator[tuple[Tensor, int]]:
-        """The mean loss of each batch, with its graph, and the number of its examples."""
-        was_training = self._subject.model.training
-        self._subject.model.eval()
-        try:
-            for batch in self.batches(examples):
-                labels = batch.pop("labels")
-                with autocast(self._precision, self.device):
-                    yield loss_of(self._subject.model(**batch).logits, labels), len(labels)
-        finally:
-            self._subject.model.train(was_training)
+        `attention_mask` is 1 for tokens and 0 for padding. The order comes from `generator(stream)`.
 
-    def gradients(self, examples: int | None = None) -> dict[str, Tensor]:
-        """∂L/∂w of the mean loss over `examples` training examples, by parameter name, in the shapes of `weights`."""
-        named = dict(self._subject.model.named_parameters())
-        parameters = [named[name] for name in self._subject.prunable]
-        sums = [torch.zeros_like(parameter) for parameter in parameters]
-        number = 0
-        for loss, count in self._losses(examples):
-            torch._foreach_add_(sums, torch.autograd.grad(loss * count, parameters))
-            number += count
-        return {name: total / number for name, total in zip(self._subject.prunable, sums, strict=True)}
+        Raises:
+            PrunebenchError: if `examples` is less than 1.
+        """
+        if examples is not None and examples < 1:
+            raise PrunebenchError(f"cannot draw {examples} examples", "expected at least 1, or None for all")
+        order = torch.randperm(len(self._data), generator=self.generator(stream))[:examples]
+        return (self._data.batch(indices.tolist()) for indices in order.split(self._batch_size))
 
-    def gate_gradients(self, examples: int | None = None) -> dict[str, Tensor]:
+    def loss(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """The mean loss of a batch from `batches`: a float32 scalar with its graph. One forward pass.
+
+        It is the loss of the training: cross-entropy, or the mean squared error of a regression. The model computes in
+        the mode in which it is, which is evaluation mode unless you change it. Derive it by `torch.autograd.grad`:
+        `backward()` would leave gradients in the model.
+        """
+        return calibration.loss(self.model, batch, self._precision, self.device)
+
+    def gradients(self, examples: int | None = None, stream: str = "batches") -> dict[str, Tensor]:
+        """∂L/∂w of the mean loss over the examples, by parameter name, in the shapes of `weights`, in float32.
+
+        One forward and one backward pass.
+        """
+        return calibration.gradients(self._calibration(examples, stream), self._subject.prunable)
+
+    def squared_gradients(
+        self, examples: int | None = None, per: Literal["example", "batch"] = "example", stream: str = "batches"
+    ) -> dict[str, Tensor]:
+        """The mean of (∂L/∂w)², by parameter name, in the shapes of `weights`, in float32.
+
+        With `per="example"` it is the mean over examples of the squared gradient of one example's loss: the diagonal of
+        the empirical Fisher information. With "batch" it is the mean over batches of the squared gradient of the mean
+        loss of a batch, and depends on the batch size; a smaller last batch counts as much as the others.
+
+        Both take one forward and one backward pass, whatever the batch size. "example" computes a matrix for each
+        example besides, which costs as much as the gradients of the weights; at most 64 MiB of such matrices exist at a
+        time, or one matrix if that is larger.
+
+        Raises:
+            PrunebenchError: if `per` is another word.
+        """
+        if per not in ("example", "batch"):
+            raise unknown_name("mean of squared gradients per", per, ("example", "batch"))
+        function = calibration.squared_example_gradients if per == "example" else calibration.squared_batch_gradients
+        return function(self._calibration(examples, stream), self._subject.prunable)
+
+    def gate_gradients(self, examples: int | None = None, stream: str = "batches") -> dict[str, Tensor]:
         """∂L/∂ξ for a gate ξ = 1 on the output of each head (or neuron), for each training example by itself.
 
-        Shape (examples, units) for each group (Michel et al. 2019, section 4.1, before the expectation). A gate
-        multiplies what its unit hands to the next Linear, so its gradient is the sum of input × ∂L/∂input there.
+        Shape (examples, units) for each group, in float32 (Michel et al. 2019, section 4.1, before the expectation). A
+        gate multiplies what its unit hands to the next Linear, so its gradient is the sum of input × ∂L/∂input there.
+        One forward and one backward pass. Only for heads and neurons.
         """
-        columns: dict[str, list[Tensor]] = {name: [] for name in self.mask}
-        with self._inputs_of(structures.gate_points(self._subject, self.unit)) as inputs:
-            for loss, count in self._losses(examples):
-                points = list(inputs)
-                slopes = torch.autograd.grad(loss * count, [inputs[name] for name in points])
-                for name, slope in zip(points, slopes, strict=True):
-                    product = (inputs[name].detach().float() * slope.float()).sum(dim=1)
-                    number = self.mask[name].numel()
-                    columns[name].append(product.view(count, number, -1).sum(dim=-1))
-        return {name: torch.cat(parts) for name, parts in columns.items()}
+        sizes = {name: keep.numel() for name, keep in self.mask.items()}
+        points = structures.gate_points(self._subject, self.unit)
+        return calibration.gate_gradients(self._calibration(examples, stream), points, sizes)
 
-    def input_norms(self, examples: int | None = None) -> dict[str, Tensor]:
+    def input_norms(self, examples: int | None = None, stream: str = "batches") -> dict[str, Tensor]:
         """‖x_j‖₂ of each input feature j of each prunable matrix over all tokens that are not padding.
 
-        Shape (in_features,) by parameter name, as in Wanda (Sun et al. 2023, equation 1).
+        Shape (in,) by parameter name, in float32, as in Wanda (Sun et al. 2023, equation 1). One forward pass.
         """
-        modules = {name: name.removesuffix(".weight") for name in self._subject.prunable}
-        sums: dict[str, Tensor] = {}
-        with torch.no_grad(), self._inputs_of(modules) as inputs:
-            was_training = self._subject.model.training
-            self._subject.model.eval()
-            for batch in self.batches(examples):
-                batch.pop("labels")
-                with autocast(self._precision, self.device):
-                    self._subject.model(**batch)
-                real = batch["attention_mask"].bool()
-                for name, values in inputs.items():
-                    tokens = values[real].float() if values.dim() == 3 else values.float()
-                    sums[name] = sums.get(name, 0) + tokens.square().sum(dim=0)
-            self._subject.model.train(was_training)
-        return {name: total.sqrt() for name, total in sums.items()}
+        return calibration.input_norms(self._calibration(examples, stream), self._subject.prunable)
 
-    @contextmanager
-    def _inputs_of(self, modules: Mapping[str, str]) -> Iterator[dict[str, Tensor]]:
-        """The inputs of the named modules in the latest forward pass, by the names that `modules` gives them."""
-        inputs: dict[str, Tensor] = {}
+    def input_products(
+        self, examples: int | None = None, of: Sequence[str] | None = None, stream: str = "batches"
+    ) -> Iterator[tuple[str, Tensor]]:
+        """XᵀX of the inputs of each prunable matrix, where the rows of X are all tokens that are not padding.
 
-        def remember(name: str) -> Any:
-            def hook(module: nn.Module, args: tuple[Tensor, ...]) -> None:
-                inputs[name] = args[0]
+        An iterator of (parameter name, XᵀX) in the order of the forward pass. XᵀX has shape (in, in) and is a sum, in
+        float64; the product of one batch is computed in float32. `of` names some of the matrices; None gives all.
 
-            return hook
+        Each product is computed when the iterator reaches it, with the weights as they are then. A method like
+        SparseGPT changes a matrix before it asks for the next one, whose inputs then come from the changed weights.
+        Matrices with a common input (query, key and value) are computed together. One forward pass for each input,
+        which is 4 for a layer.
 
-        handles = [
-            self._subject.model.get_submodule(path).register_forward_pre_hook(remember(name))
-            for name, path in modules.items()
-        ]
-        try:
-            yield inputs
-        finally:
-            for handle in handles:
-                handle.remove()
+        Raises:
+            PrunebenchError: if a name in `of` is not prunable.
+        """
+        prunable = self._subject.prunable
+        for name in of or ():
+            if name not in prunable:
+                raise unknown_name("prunable matrix", name, prunable)
+        names = [name for name in prunable if of is None or name in of]
+        return calibration.input_products(self._calibration(examples, stream), names)
+
+    def _calibration(self, examples: int | None, stream: str) -> calibration.Calibration:
+        return calibration.Calibration(
+            self.model, partial(self.batches, examples, stream), self._precision, self.device
+        )
 
     def unit_sums(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """A quantity per weight, added up over each unit: from parameter names to group names."""
+        """A quantity per weight, added up over each unit: from parameter names to group names, in the masks' shapes."""
         return structures.unit_sums(dict(values), self._groups)
+
+    def count(self, sparsity: float) -> int:
+        """How many units are pruned at that sparsity, over all groups, those that are pruned now among them.
+
+        A mask that `prune(ctx, sparsity)` returns must have exactly that many.
+        """
+        return masks.pruned_count(sparsity, masks.units(self.mask))
+
+    def select(self, scores: Mapping[str, Tensor], sparsity: float) -> dict[str, Tensor]:
+        """The mask that the core itself chooses by scores: exactly `count(sparsity)` units are pruned.
+
+        These are the units that `mask` prunes, then those with the lowest scores over all groups; ties go in order.
+        `scores` are by group name in the shapes of `mask`, on any device.
+
+        Raises:
+            PrunebenchError: if names or shapes differ, a score is NaN, or more units are pruned already.
+        """
+        return masks.top_k(scores, self.mask, self.count(sparsity))

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from prunebench.errors import PrunebenchError
 from prunebench.execution import strategy_calls
+from prunebench.execution.calibration import evaluation_mode
 from prunebench.execution.context import Context
 from prunebench.execution.session import Session, State
 from prunebench.planning.graph import Node
@@ -29,8 +30,11 @@ class Pruner:
         assert state.mask is not None
         pruned = masks.pruned_count(sparsity, masks.units(state.mask))
         context = self.context(state)
-        with session.seconds.of("strategy"), session.fence(strategy, moves=hasattr(strategy, "prune")):
-            if hasattr(strategy, "prune"):
+        moves = hasattr(strategy, "prune")
+        # A ramp prunes in the middle of a training, whose dropout is not for strategies.
+        evaluation = evaluation_mode(session.workspace.model)
+        with session.seconds.of("strategy"), evaluation, session.fence(strategy, moves=moves):
+            if moves:
                 return strategy_calls.prune_with(strategy, context, sparsity, pruned)
             parent = node.parent.key if node.parent else ""
             # During a training the weights change between two calls; behind a node they do not.

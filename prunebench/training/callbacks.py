@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """Where a training stands: `step` of `total` optimiser steps are complete, `learning_rate` is the rate of the next."""
+    """`step` of `total` optimiser steps are complete, and `learning_rate` is the rate of the next one."""
 
     step: int
     total: int

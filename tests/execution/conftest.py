@@ -5,14 +5,21 @@ from __future__ import annotations
 import pytest
 
 from prunebench.execution import scheduler
+from prunebench.execution.context import Context
 from prunebench.execution.display import Lines
 from prunebench.execution.executors.local import SerialExecutor
 from prunebench.execution.scheduler import Dispatch
 from prunebench.hooks.registry import Registry
+from prunebench.models import sources
+from prunebench.models.encoder import load, load_tokenizer
+from prunebench.models.families import FAMILIES
 from prunebench.planning import experiment, jobs
 from prunebench.planning.suite import Suite, merge
+from prunebench.pruning import masks, structures
 from prunebench.store.store import Store
+from prunebench.tasks.task import DataSource
 from prunebench.training import loop
+from prunebench.training.batching import encode
 
 
 @pytest.fixture
@@ -82,3 +89,30 @@ def weights_of_trainings(monkeypatch):
 
     monkeypatch.setattr(loop, "train", spy)
     return pairs
+
+
+@pytest.fixture(scope="module")
+def context_on(tiny_models, tiny_glue):
+    """Returns a context on a tiny model and RTE, the model, and the encoded training split."""
+
+    def make_context(family="bert", unit="head", mask=None, prune_pooler=False, precision="fp32"):
+        source = sources.resolve(str(tiny_models[family]), FAMILIES)
+        architecture = next(each for each in FAMILIES if each.name == source.family)
+        prunable = load(source, architecture, num_labels=2, regression=False, seed=0, prune_pooler=prune_pooler)
+        data = Registry().get("tasks", "rte").load(DataSource(tiny_glue)).train
+        encoded = encode(load_tokenizer(source), data, 64)
+        full = masks.full({name: group.shape for name, group in structures.groups(prunable, unit).items()})
+        context = Context(
+            prunable,
+            mask or full,
+            unit,
+            encoded,
+            initial={name: parameter.detach().clone() for name, parameter in prunable.model.named_parameters()},
+            seed=0,
+            batch_size=4,
+            precision=precision,
+            device="cpu",
+        )
+        return context, prunable, encoded
+
+    return make_context

@@ -7,43 +7,13 @@ from itertools import pairwise
 import pytest
 import torch
 
-from prunebench.execution.context import Context
+from prunebench.errors import PrunebenchError
 from prunebench.hooks.registry import Registry
-from prunebench.models import sources
-from prunebench.models.encoder import load, load_tokenizer
-from prunebench.models.families import FAMILIES
-from prunebench.pruning import masks, structures
-from prunebench.tasks.task import DataSource
-from prunebench.training.batching import encode, evaluation_batches, training_batches
+from prunebench.pruning import structures
+from prunebench.runtime.seeds import derive
+from prunebench.training.batching import evaluation_batches, training_batches
 
 EXAMPLES = 10
-
-
-@pytest.fixture(scope="module")
-def context_on(tiny_models, tiny_glue):
-    """Returns a context on a tiny model and RTE, the model, and the encoded training split."""
-
-    def make_context(family="bert", unit="head", mask=None):
-        source = sources.resolve(str(tiny_models[family]), FAMILIES)
-        architecture = next(each for each in FAMILIES if each.name == source.family)
-        prunable = load(source, architecture, num_labels=2, regression=False, seed=0)
-        data = Registry().get("tasks", "rte").load(DataSource(tiny_glue)).train
-        encoded = encode(load_tokenizer(source), data, 64)
-        full = masks.full({name: group.shape for name, group in structures.groups(prunable, unit).items()})
-        context = Context(
-            prunable,
-            mask or full,
-            unit,
-            encoded,
-            initial={name: parameter.detach().clone() for name, parameter in prunable.model.named_parameters()},
-            seed=0,
-            batch_size=4,
-            precision="fp32",
-            device="cpu",
-        )
-        return context, prunable, encoded
-
-    return make_context
 
 
 def losses(context, prunable):
@@ -122,17 +92,24 @@ def test_gradients_are_gradients_of_the_mean_loss(context_on):
 def test_scoring_leaves_the_model_as_it_was(context_on):
     context, prunable, _ = context_on()
     before = {name: value.clone() for name, value in prunable.model.state_dict().items()}
-    hooks = sum(len(module._forward_pre_hooks) for module in prunable.model.modules())
+
+    def number_of_hooks():
+        return sum(len(module._forward_pre_hooks) + len(module._forward_hooks) for module in prunable.model.modules())
+
+    hooks = number_of_hooks()
     state = torch.get_rng_state()
     prunable.model.train()
     context.gate_gradients(EXAMPLES)
     context.gradients(EXAMPLES)
     context.input_norms(EXAMPLES)
+    context.squared_gradients(EXAMPLES)
+    context.squared_gradients(EXAMPLES, per="batch")
+    next(context.input_products(EXAMPLES))
     assert prunable.model.training
     assert torch.equal(torch.get_rng_state(), state)
     assert all(parameter.grad is None for parameter in prunable.model.parameters())
     assert all(torch.equal(value, before[name]) for name, value in prunable.model.state_dict().items())
-    assert sum(len(module._forward_pre_hooks) for module in prunable.model.modules()) == hooks
+    assert number_of_hooks() == hooks
 
 
 def test_input_norms_against_one_example_at_a_time(context_on):
@@ -171,6 +148,13 @@ def test_batches_come_from_the_training_split_in_an_order_of_the_seed(context_on
     assert rows == again
     assert sum(len(batch["labels"]) for batch in context.batches(7)) == 7
     assert context.generator("a").initial_seed() != context.generator("b").initial_seed()
+    # The order on which the results of 0.1 rest.
+    first = torch.randperm(len(encoded), generator=torch.Generator().manual_seed(derive(0, "strategy", "batches")))[0]
+    assert rows[0] == encoded.inputs["input_ids"][first][: encoded.lengths[first]].tolist()
+    other = rows_of(context.batches(stream="other"))
+    assert other != rows and sorted(other) == sorted(rows)
+    with pytest.raises(PrunebenchError, match="cannot draw 0 examples"):
+        context.batches(0)
 
 
 def test_a_context_does_not_hold_the_evaluation_split(context_on):
