@@ -168,9 +168,11 @@ def _select_blocks(
 
 
 def _block_sums(score: Tensor, keep: Tensor, pattern: Blocks) -> Tensor:
-    """The sum of the scores of each block's weights that are not pruned, in float64."""
-    values = np.where(keep.numpy(), masks.numbers(score, keep), 0)
-    return torch.from_numpy(_over_tiles(np.add, values.astype(np.float64, copy=False), pattern))
+    """The sum of the scores of each block, in float64. Only those of whole blocks matter: the others go anyway."""
+    values = masks.numbers(score, keep).astype(np.float64, copy=False)
+    # ∞ − ∞ is NaN, which selection refuses.
+    with np.errstate(invalid="ignore"):
+        return torch.from_numpy(_over_tiles(np.add, values, pattern))
 
 
 def _over_tiles(reduce: np.ufunc, matrix: np.ndarray, pattern: Pattern) -> np.ndarray:

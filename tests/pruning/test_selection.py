@@ -188,6 +188,11 @@ def test_a_score_that_is_nan_is_refused(scope, pattern):
         select(scores, masks.full({"a": (2, 2)}), 0.5, scope, pattern)
 
 
+def test_a_block_of_opposite_infinities_is_refused():
+    with pytest.raises(PrunebenchError, match="a score is NaN"):
+        select({"a": torch.tensor([[torch.inf, -torch.inf]])}, masks.full({"a": (1, 2)}), 0, pattern=Blocks(1, 2))
+
+
 def test_a_score_that_is_nan_is_refused_for_n_of_m():
     with pytest.raises(PrunebenchError, match="a score is NaN"):
         select({"a": torch.full((1, 4), torch.nan)}, masks.full({"a": (1, 4)}), 0.5, pattern=NM(2, 4))
@@ -245,6 +250,7 @@ def test_uniform_shares_are_rounded_up_or_down(sizes, thousandths):
 
 def test_apportion_by_hand():
     assert apportion([1.5, 1.5, 1.5], [0] * 3, [9] * 3, 5).tolist() == [2, 2, 1]  # the first of equal remainders
+    assert apportion([0.5, 0.25] * 500, [0] * 1000, [1] * 1000, 375).tolist() == [1, 0] * 375 + [0] * 250
     assert apportion([1.2, 1.7, 1.1], [0] * 3, [9] * 3, 4).tolist() == [1, 2, 1]  # the largest remainder
     assert apportion([4, 4], [7, 0], [9, 9], 8).tolist() == [7, 1]
     with pytest.raises(PrunebenchError, match="cannot prune to 3 units: 4 of 9 are pruned already"):
