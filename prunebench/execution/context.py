@@ -13,6 +13,8 @@ from prunebench.errors import PrunebenchError, unknown_name
 from prunebench.execution import calibration
 from prunebench.models.encoder import Layer, PrunableModel
 from prunebench.pruning import masks, structures
+from prunebench.pruning.selection import select
+from prunebench.recipes.axes import Selection
 from prunebench.recipes.strategy import Unit
 from prunebench.runtime.seeds import derive
 from prunebench.training import batching
@@ -39,6 +41,7 @@ class Context:
         mask: the current mask by group name, boolean tensors on the CPU; True stays.
         unit: the unit of the strategy: "weight", "head" or "neuron".
         device: "cpu" or "cuda". All tensors but the masks are on it.
+        selection: the scope and the pattern that `select` follows.
         progress: in a training, its `step` of `total` steps and the `learning_rate`; None between trainings.
     """
 
@@ -49,6 +52,7 @@ class Context:
         unit: Unit,
         data: batching.EncodedSplit,
         *,
+        selection: Selection | None = None,
         initial: Mapping[str, Tensor],
         seed: int,
         batch_size: int,
@@ -58,6 +62,7 @@ class Context:
         self.mask = dict(mask)
         self.unit = unit
         self.device = device
+        self.selection = selection or Selection()
         self.progress: TrainingProgress | None = None
         self._theta0 = initial
         self._subject = subject
@@ -226,15 +231,17 @@ class Context:
 
         A mask that `prune(ctx, sparsity)` returns must have exactly that many.
         """
-        return masks.pruned_count(sparsity, masks.units(self.mask))
+        return self.selection.count(sparsity, masks.units(self.mask))
 
-    def select(self, scores: Mapping[str, Tensor], sparsity: float) -> dict[str, Tensor]:
+    def select(self, scores: Mapping[str, Tensor], sparsity: float, *, regrow: bool = False) -> dict[str, Tensor]:
         """The mask that the core itself chooses by scores: exactly `count(sparsity)` units are pruned.
 
-        These are the units that `mask` prunes, then those with the lowest scores over all groups; ties go in order.
-        `scores` are by group name in the shapes of `mask`, on any device.
+        These are the units that `mask` prunes, then those with the lowest scores over all groups, or within the scope
+        and pattern of `selection`; ties go in order. With `regrow` all units compete, whether pruned or not. `scores`
+        are by group name in the shapes of `mask`, on any device.
 
         Raises:
             PrunebenchError: if names or shapes differ, a score is NaN, or more units are pruned already.
         """
-        return masks.top_k(scores, self.mask, self.count(sparsity))
+        start = masks.full({name: tuple(keep.shape) for name, keep in self.mask.items()}) if regrow else self.mask
+        return select(scores, start, sparsity, self.selection.scope, self.selection.pattern)

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from prunebench.errors import PrunebenchError
 from prunebench.execution.workspace import Workspace
 from prunebench.pruning import masks, structures
-from prunebench.recipes.phase import Phase, final_sparsity
+from prunebench.pruning.selection import satisfies
+from prunebench.recipes.phase import Phase, final_selection, final_sparsity
 from prunebench.recipes.strategy import Unit
 from prunebench.store.schema import SECONDS, Encoder, Evaluation, Experiment, Parameters, Sparsity
 from prunebench.store.serialization import encode_arrays
@@ -138,11 +139,15 @@ def sizes(
 def checks(
     workspace: Workspace, path: Sequence[Phase], mask: masks.Mask | None, remaining: Mapping[str, Tensor]
 ) -> dict[str, bool | float | None]:
-    """What must hold of every cell: the requested count is met, and pruned weights are exactly zero."""
+    """What must hold of every cell: the count is exact, pruned weights are exactly zero, and a pattern is followed."""
     named = dict(workspace.model.named_parameters())
     zero = not any(named[name].detach().ne(0).gt(keep).any() for name, keep in remaining.items())
-    requested = masks.pruned_count(final_sparsity(path), masks.units(mask)) if mask else 0
-    return {"count_exact": (masks.pruned(mask) if mask else 0) == requested, "pruned_weights_zero": zero}
+    selection = final_selection(path)
+    requested = selection.count(final_sparsity(path), masks.units(mask)) if mask else 0
+    result = {"count_exact": (masks.pruned(mask) if mask else 0) == requested, "pruned_weights_zero": zero}
+    if selection.pattern is None:
+        return {**result}
+    return {**result, "pattern_followed": satisfies(mask or {}, selection.pattern)}
 
 
 def agreement(workspace: Workspace, model: nn.Module, device: str) -> dict[str, bool | float | None]:

@@ -13,6 +13,7 @@ from prunebench.errors import PrunebenchError
 from prunebench.execution import strategy_calls
 from prunebench.execution.context import Context
 from prunebench.pruning import masks
+from prunebench.recipes.axes import Pattern
 from prunebench.recipes.schedules import Cubic
 from prunebench.training.callbacks import Training, TrainingCallback
 
@@ -93,9 +94,10 @@ class MethodCallback(TrainingCallback):
     def final_mask(self) -> Weights:
         """The final mask, whose count is exact; it is applied even if the strategy never changed it."""
         answer = self._call(self.callback.final_mask)
+        pattern = self.context.selection.pattern
         final = self.sparsity.final if isinstance(self.sparsity, Cubic) else self.sparsity
         required = self.begins_with if final is None else self._count(final)
-        return self._adopt(self.context.mask if answer is None else answer, required)
+        return self._adopt(self.context.mask if answer is None else answer, required, pattern)
 
     def state_dict(self) -> dict[str, Tensor]:
         answer: dict[str, Tensor] = self._call(self.callback.state_dict)
@@ -105,12 +107,12 @@ class MethodCallback(TrainingCallback):
         self._call(self.callback.load_state_dict, state)
 
     def _count(self, sparsity: float) -> int:
-        return masks.pruned_count(sparsity, masks.units(self.context.mask))
+        return self.context.count(sparsity)
 
-    def _adopt(self, answer: Any, required: int | None) -> Weights:
+    def _adopt(self, answer: Any, required: int | None, pattern: Pattern | None = None) -> Weights:
         """Check a mask by group, and make it the mask of the training."""
         assert self.state.mask is not None
-        mask = strategy_calls.checked_mask(self.strategy, answer, self.state.mask, required, self.regrows)
+        mask = strategy_calls.checked_mask(self.strategy, answer, self.state.mask, required, pattern, self.regrows)
         self.state.mask = mask
         self.context.mask = dict(mask)
         return self.session.kept_weights(self.state)

@@ -13,6 +13,7 @@ from prunebench.execution.workspace import Workspace
 from prunebench.models.encoder import PrunableModel
 from prunebench.models.initialisation import permute_layers, reinitialise
 from prunebench.pruning import compaction, masks
+from prunebench.recipes.axes import Selection
 from prunebench.recipes.phases import Train
 from prunebench.recipes.strategy import Unit
 from prunebench.runtime.seeds import derive
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from prunebench.execution.pruner import Pruner
     from prunebench.execution.session import Session, State
     from prunebench.planning.graph import Node
+
+
+# The lowest scores of all groups go.
+ANY = Selection()
 
 
 class PhaseContext:
@@ -88,7 +93,7 @@ class PhaseContext:
         if self.mask is not None:
             self.network = compaction.compact(self.prunable, self.mask, self.unit)
 
-    def prune(self, sparsity: float) -> None:
+    def prune(self, sparsity: float, selection: Selection = ANY) -> None:
         """Take the mask that the strategy chooses, with exactly the units pruned that `sparsity` requires."""
         raise PrunebenchError("this phase cannot prune here")
 
@@ -110,11 +115,11 @@ class JobContext(PhaseContext):
         self._pruner = pruner
         self._node = node
 
-    def prune(self, sparsity: float) -> None:
+    def prune(self, sparsity: float, selection: Selection = ANY) -> None:
         if self._pruner is None or not self._node.strategy:
-            super().prune(sparsity)
+            super().prune(sparsity, selection)
         else:
-            mask = self._pruner.prune(self._node, sparsity, self._state)
+            mask = self._pruner.prune(self._node, sparsity, self._state, selection)
             self._session.store_mask(self._node.key, mask)
             self.mask = mask
 

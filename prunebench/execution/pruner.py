@@ -14,6 +14,7 @@ from prunebench.execution.context import Context
 from prunebench.execution.session import Session, State
 from prunebench.planning.graph import Node
 from prunebench.pruning import masks, structures
+from prunebench.recipes.axes import Selection
 
 
 class Pruner:
@@ -23,24 +24,23 @@ class Pruner:
         self.session = session
         self._scores: tuple[tuple[str, str], Mapping[str, Tensor]] = ("", ""), {}
 
-    def prune(self, node: Node, sparsity: float, state: State) -> masks.Mask:
-        """The mask of the node's strategy, with exactly the units pruned that `sparsity` requires."""
+    def prune(self, node: Node, sparsity: float, state: State, selection: Selection) -> masks.Mask:
+        """The mask of the node's strategy, with exactly the units pruned that `sparsity` and `selection` require."""
         session = self.session
         strategy = self.strategy(node, state)
         assert state.mask is not None
-        pruned = masks.pruned_count(sparsity, masks.units(state.mask))
-        context = self.context(state)
+        context = self.context(state, selection)
         moves = hasattr(strategy, "prune")
         # A ramp prunes in the middle of a training, whose dropout is not for strategies.
         evaluation = evaluation_mode(session.workspace.model)
         with session.seconds.of("strategy"), evaluation, session.fence(strategy, moves=moves):
             if moves:
-                return strategy_calls.prune_with(strategy, context, sparsity, pruned)
+                return strategy_calls.prune_with(strategy, context, sparsity)
             parent = node.parent.key if node.parent else ""
             # During a training the weights change between two calls; behind a node they do not.
             if (node.phase and node.phase.trains) or self._scores[0] != (parent, node.strategy):
                 self._scores = (parent, node.strategy), strategy_calls.scores(strategy, context)
-        return strategy_calls.keep_highest(strategy, self._scores[1], state.mask, pruned)
+        return strategy_calls.keep_highest(strategy, self._scores[1], state.mask, sparsity, selection)
 
     def strategy(self, node: Node, state: State) -> Any:
         """The strategy of the node, after the mask of `state` has become one of its units.
@@ -63,7 +63,7 @@ class Pruner:
             )
         return strategy
 
-    def context(self, state: State) -> Context:
+    def context(self, state: State, selection: Selection) -> Context:
         """What the strategy is given, for the model as it stands."""
         workspace, experiment = self.session.workspace, self.session.experiment
         assert state.mask is not None
@@ -72,6 +72,7 @@ class Pruner:
             state.mask,
             state.unit,
             workspace.train,
+            selection=selection,
             initial=workspace.theta0,
             seed=experiment.seed,
             batch_size=workspace.protocol.batch_size,

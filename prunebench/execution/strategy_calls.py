@@ -13,6 +13,8 @@ from torch import Tensor
 from prunebench.errors import PrunebenchError
 from prunebench.execution.context import Context
 from prunebench.pruning import masks
+from prunebench.pruning.selection import select, violations
+from prunebench.recipes.axes import Pattern, Selection
 
 
 class PluginError(PrunebenchError):
@@ -34,29 +36,37 @@ def scores(strategy: Any, context: Context) -> dict[str, Tensor]:
     return _tensors(strategy, call(strategy, lambda: strategy.score(context)), "scores")
 
 
-def keep_highest(strategy: Any, scores: Mapping[str, Tensor], mask: masks.Mask, pruned: int) -> masks.Mask:
-    """The mask in which exactly `pruned` units are gone, those of lowest score."""
-    result: masks.Mask = call(strategy, masks.top_k, scores, mask, pruned)
+def keep_highest(
+    strategy: Any, scores: Mapping[str, Tensor], mask: masks.Mask, sparsity: float, selection: Selection
+) -> masks.Mask:
+    """The mask in which the units of lowest score are gone, as many as sparsity and selection require."""
+    result: masks.Mask = call(strategy, select, scores, mask, sparsity, selection.scope, selection.pattern)
     return result
 
 
-def prune_with(strategy: Any, context: Context, sparsity: float, pruned: int) -> masks.Mask:
+def prune_with(strategy: Any, context: Context, sparsity: float) -> masks.Mask:
     """The mask of a strategy that defines `prune(ctx, sparsity)`, which may also move the weights that stay.
 
-    Raises PrunebenchError unless exactly `pruned` units are gone, among them all that were gone before.
+    Raises PrunebenchError unless the mask has the required count and pattern, and all that was gone still is.
     """
     # The strategy gets a copy: what it does to its mask in place must not reach other branches.
     before, context.mask = context.mask, {name: keep.clone() for name, keep in context.mask.items()}
-    return checked_mask(strategy, call(strategy, strategy.prune, context, sparsity), before, pruned)
+    answer = call(strategy, strategy.prune, context, sparsity)
+    return checked_mask(strategy, answer, before, context.count(sparsity), context.selection.pattern)
 
 
 def checked_mask(
-    strategy: Any, answer: Any, before: masks.Mask, pruned: int | None, regrows: bool = False
+    strategy: Any,
+    answer: Any,
+    before: masks.Mask,
+    pruned: int | None,
+    pattern: Pattern | None = None,
+    regrows: bool = False,
 ) -> masks.Mask:
     """The mask that a strategy gave in place of the mask `before`, on the CPU, in its own storage.
 
     Raises PrunebenchError unless its names and shapes are those of `before`, exactly `pruned` units are gone (None: any
-    number), and all units that were gone before still are, unless the strategy `regrows`.
+    number), it follows the pattern, and all units that were gone before still are, unless the strategy `regrows`.
     """
     tensors = _tensors(strategy, answer, "a mask")
     mask = {name: tensors[name].detach().to("cpu", dtype=torch.bool, copy=True) for name in before if name in tensors}
@@ -64,6 +74,12 @@ def checked_mask(
         raise PrunebenchError(f"strategy {strategy.name!r} gave a mask of other names or shapes than ctx.mask")
     if pruned is not None and masks.pruned(mask) != pruned:
         raise PrunebenchError(f"strategy {strategy.name!r} pruned {masks.pruned(mask)} units", f"expected {pruned}")
+    if pattern is not None and pruned is not None and (wrong := violations(mask, pattern)):
+        name, number = next(iter(wrong.items()))
+        raise PrunebenchError(
+            f"strategy {strategy.name!r} broke the pattern {pattern} {number} times in {name!r}",
+            "ctx.select(scores, sparsity) gives masks that follow it",
+        )
     if not regrows and any((keep & ~before[name]).any() for name, keep in mask.items()):
         raise PrunebenchError(
             f"strategy {strategy.name!r} brought pruned units back",

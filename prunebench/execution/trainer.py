@@ -64,11 +64,11 @@ def _method(pruner: Pruner, node: Node, state: State, options: Train, steps: int
     session = pruner.session
     if options.callback:
         strategy = pruner.strategy(node, state)
-        yield MethodCallback(strategy, session, pruner.context(state), state, options.sparsity)
+        yield MethodCallback(strategy, session, pruner.context(state, options.selection), state, options.sparsity)
     elif isinstance(options.sparsity, Cubic):
 
         def remask(level: float) -> Weights:
-            state.mask = pruner.prune(node, level, state)
+            state.mask = pruner.prune(node, level, state, options.selection)
             return session.kept_weights(state)
 
         levels = options.sparsity.steps(steps)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from prunebench.errors import PrunebenchError
 from prunebench.hooks.registry import Registry
 from prunebench.planning.graph import Node, Plan, PlannedCell, RecipeStep, add_leaf
 from prunebench.planning.methods import Method
 from prunebench.runtime.memory import without_collection
-from prunebench.store.schema import Experiment, Location
+from prunebench.store.schema import Experiment, Location, MethodInfo
 
 
 @without_collection()
@@ -25,14 +25,7 @@ def compile_plan(
     `where` says where model and data lie. Recipes are made once for each set of levels, not for each experiment.
     """
     methods = [Method(text, registry) for text in dict.fromkeys(["dense", *strategies])]
-    recipes = {
-        each: [
-            (method.info, sparsity, method.steps(sparsity))
-            for method in methods
-            for sparsity in (each if method.prunes else (0.0,))
-        ]
-        for each in set(levels.values())
-    }
+    recipes = {each: list(_recipes(methods, each)) for each in set(levels.values())}
     plan = Plan([], [], where)
     for experiment in experiments:
         tree = Node(experiment.key, experiment)
@@ -44,6 +37,24 @@ def compile_plan(
             purpose = f"{method.label} {sparsity:g}" if sparsity else method.label
             plan.cells.append(PlannedCell(method, sparsity, add_leaf(tree, steps, purpose), *splits))
     return plan
+
+
+def _recipes(
+    methods: Sequence[Method], levels: tuple[float, ...]
+) -> Iterator[tuple[MethodInfo, float, list[RecipeStep]]]:
+    """All methods at all levels that they have. What they lack is part of their descriptions.
+
+    Raises PrunebenchError for a method that has none of the levels.
+    """
+    for method in methods:
+        wanted = levels if method.prunes else (0.0,)
+        reasons = {f"{level:g}": reason for level in wanted if (reason := method.unsupported(level))}
+        if len(reasons) == len(wanted):
+            raise PrunebenchError(f"{method.label}: {next(iter(reasons.values()))}", "choose other --sparsities")
+        info = method.info.model_copy(update={"unsupported": reasons}) if reasons else method.info
+        for level in wanted:
+            if f"{level:g}" not in reasons:
+                yield info, level, method.steps(level)
 
 
 def check_rewinds(steps: Sequence[RecipeStep], experiment: Experiment, who: str) -> None:

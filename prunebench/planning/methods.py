@@ -10,8 +10,10 @@ from prunebench.errors import PrunebenchError
 from prunebench.hooks.entries import first_line
 from prunebench.hooks.registry import Registry
 from prunebench.planning.graph import RecipeStep
-from prunebench.recipes.options import label, options_of
-from prunebench.recipes.phase import Phase, final_sparsity, last_index
+from prunebench.recipes.axes import check_level
+from prunebench.recipes.options import build, label, options_of, parse_spec
+from prunebench.recipes.phase import Phase, final_selection, final_sparsity, last_index
+from prunebench.recipes.reserved import add_options, apply_options, split_options
 from prunebench.recipes.schedules import check_sparsity
 from prunebench.recipes.strategy import UNITS, Control, track
 from prunebench.store.schema import MethodInfo
@@ -21,24 +23,28 @@ class Method:
     """A strategy in a plan. A control takes its recipe from the method that it controls, its `base`."""
 
     def __init__(self, text: str, registry: Registry) -> None:
-        self.strategy = registry.strategy(text)
+        name, options = parse_spec(text)
+        kind = registry.get("strategies", name)
+        own, self.reserved = split_options(kind, options)
+        self.strategy: Any = build(kind, own)
+        self.label = add_options(label(self.strategy), self.reserved)
         self.registry = registry
         self.base = self
         if isinstance(self.strategy, Control):
             self.base = Method(self.strategy.of, registry)
             reason = "it is a control itself" if isinstance(self.base.strategy, Control) else "it prunes nothing"
             if isinstance(self.base.strategy, Control) or not self.base.prunes:
-                raise PrunebenchError(f"{label(self.strategy)} cannot control {self.strategy.of!r}: {reason}")
+                raise PrunebenchError(f"{self.label} cannot control {self.strategy.of!r}: {reason}")
         unit = self.base.strategy.unit
         if unit not in UNITS:
             raise PrunebenchError(f"strategy {text!r} prunes unknown unit {unit!r}", f"expected {', '.join(UNITS)}")
         self.info = MethodInfo(
             strategy=self.strategy.name,
-            label=label(self.strategy),
-            options=options_of(self.strategy),
+            label=self.label,
+            options={**options_of(self.strategy), **self.reserved},
             unit=unit,
             track=track(unit),
-            control_of=None if self.base is self else label(self.base.strategy),
+            control_of=None if self.base is self else self.base.label,
             source=registry.provenance("strategies", self.strategy.name),
             doc=first_line(type(self.strategy)),
         )
@@ -46,15 +52,27 @@ class Method:
     @property
     def prunes(self) -> bool:
         """Whether the method has levels of sparsity; the dense model has none."""
-        return any(phase.changes_mask for phase in self._recipe(self.base.strategy, 0.5))
+        return any(phase.changes_mask for phase in self._recipe(self._level))
+
+    @property
+    def _level(self) -> float:
+        """Some sparsity that the method has."""
+        return next(iter(getattr(self.base.strategy, "levels", ())), 0.5)
+
+    def unsupported(self, sparsity: float) -> str:
+        """Why the method has no model of that sparsity, in a few words, or "" if it has one."""
+        levels = getattr(self.base.strategy, "levels", ())
+        if levels and sparsity not in levels:
+            return f"{self.base.strategy.name} has the levels {', '.join(f'{level:g}' for level in levels)}"
+        return check_level(final_selection(self._recipe(sparsity)).pattern, sparsity)
 
     def steps(self, sparsity: float) -> list[RecipeStep]:
         """The recipe at that sparsity. Raises PrunebenchError where it cannot be run."""
-        steps = [self.base._step(phase) for phase in self._recipe(self.base.strategy, sparsity)]
+        steps = [self.base._step(phase) for phase in self._recipe(sparsity)]
         if self.base is not self:
             end = last_index([step.phase for step in steps], lambda phase: phase.changes_mask) + 1
             rest = [step.phase for step in steps[end:]]
-            tail = _phases(self.strategy.tail(rest), f"the tail of {label(self.strategy)!r}")
+            tail = _phases(self.strategy.tail(rest), f"the tail of {self.label!r}")
             steps = steps[:end] + [self._step(phase) for phase in tail]
         check(steps, self.info, sparsity)
         if hasattr(self.strategy, "training") and not any("training" in step.phase.asks for step in steps):
@@ -63,10 +81,13 @@ class Method:
             )
         return steps
 
-    def _recipe(self, strategy: Any, sparsity: float) -> list[Phase]:
+    def _recipe(self, sparsity: float) -> list[Phase]:
+        """The phases of the method that finds the masks, with its reserved options."""
         check_sparsity(sparsity)
+        strategy = self.base.strategy
         try:
-            return _phases(strategy.recipe(sparsity), f"the recipe of {label(strategy)!r}")
+            phases = _phases(strategy.recipe(sparsity), f"the recipe of {self.base.label!r}")
+            return apply_options(phases, self.base.reserved)
         except PrunebenchError as error:
             raise PrunebenchError(f"strategy {strategy.name!r}: {error.message}", error.hint) from error
         except Exception as error:
@@ -102,6 +123,9 @@ def check(steps: Sequence[RecipeStep], method: MethodInfo, sparsity: float) -> N
     for phase in phases[:-1]:
         if phase.ends_recipe:
             raise PrunebenchError(f"{who} goes on after {_name(phase)}", f"{_name(phase)} ends a recipe")
+    for phase in phases:
+        if method.track == "structured" and (phase.selection.pattern or phase.selection.scope in ("row", "erk")):
+            raise PrunebenchError(f"{who} selects {method.unit}s by rows or patterns of weights", "use scope=layer")
     if phases[-1].shrinks_model and method.track == "unstructured":
         raise PrunebenchError(f"{who} compacts single weights", "only heads and neurons can leave a model")
     for phase, after in zip(phases, [*phases[1:], None], strict=True):

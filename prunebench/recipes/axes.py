@@ -102,6 +102,33 @@ def parse_pattern(text: str) -> Pattern:
     return NM(first, second) if match[2] == ":" else Blocks(first, second)
 
 
+@dataclass(frozen=True)
+class Selection:
+    """How units are selected by their scores: compared within `scope`, under a mask that follows `pattern`."""
+
+    scope: Scope = "global"
+    pattern: Pattern | None = None
+
+    @classmethod
+    def parse(cls, scope: str, pattern: str) -> Selection:
+        """The selection that two texts name; "" is no pattern.
+
+        Raises PrunebenchError for an unknown scope or pattern, and for a scope beside n:m, which leaves it no choice.
+        """
+        if scope not in SCOPES:
+            raise unknown_name("scope", scope, SCOPES)
+        result = cls(scope, parse_pattern(pattern) if pattern else None)
+        if isinstance(result.pattern, NM) and scope != "global":
+            raise PrunebenchError(f"pattern {pattern} leaves no choice to scope {scope!r}", "leave out the scope")
+        return result
+
+    def count(self, sparsity: float, units: int) -> int:
+        """How many of `units` are pruned at that sparsity, where the pattern divides every matrix."""
+        if isinstance(self.pattern, Blocks):
+            return pruned_count(sparsity, units // self.pattern.size) * self.pattern.size
+        return pruned_count(sparsity, units)
+
+
 def check_level(pattern: Pattern | None, sparsity: float) -> str:
     """Why no mask of `pattern` has this sparsity, or "" if there are such masks."""
     # The tolerance admits decimals of a level such as 2/3 with ten digits, as ladders round them.

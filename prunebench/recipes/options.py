@@ -20,6 +20,9 @@ from typing import Any
 
 from prunebench.errors import PrunebenchError, unknown_name
 
+# The options that every method has (see `reserved`), for the error of an unknown one.
+RESERVED = ("scope", "pattern", "schedule")
+
 _SPEC = re.compile(r"(?P<name>[^\[\]=,\s]+)(\[(?P<options>.*)\])?")
 
 
@@ -76,7 +79,7 @@ def build(kind: type[Any], options: Mapping[str, Any]) -> Any:
     fields = {field.name: field for field in parameters(kind)}
     for option in options:
         if option not in fields:
-            raise unknown_name(f"option of {kind.name}:", option, fields)
+            raise unknown_name(f"option of {kind.name}:", option, [*fields, *RESERVED])
     values = {name: _plain(value, str(fields[name].type)) for name, value in options.items()}
     try:
         return _adapter(kind).validate_python(values)  # type: ignore[arg-type]  # mypy: a class is not hashable

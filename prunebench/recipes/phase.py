@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from prunebench.recipes.axes import Selection
+
 if TYPE_CHECKING:
     from prunebench.execution.phase_context import PhaseContext
 
@@ -65,6 +67,11 @@ class Phase:
     def level(self) -> float | None:
         """The sparsity after the phase, or None if it is the one before it."""
         return None
+
+    @property
+    def selection(self) -> Selection:
+        """How the units that go are selected by their scores. Only where there is a `level`."""
+        return Selection()
 
     @property
     def rewinds_to(self) -> int | float | None:
@@ -123,6 +130,11 @@ def to_json(phase: Phase) -> dict[str, Any]:
 def last_index(phases: Sequence[Phase], condition: Callable[[Phase], bool]) -> int:
     """The index of the last phase that meets `condition`, or -1."""
     return max((index for index, phase in enumerate(phases) if condition(phase)), default=-1)
+
+
+def final_selection(phases: Sequence[Phase]) -> Selection:
+    """How the mask at the end of these phases was selected."""
+    return next((phase.selection for phase in reversed(phases) if phase.level is not None), Selection())
 
 
 def final_sparsity(phases: Sequence[Phase]) -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from prunebench.errors import PrunebenchError
+from prunebench.recipes.axes import Selection
 from prunebench.recipes.phase import Phase, UnknownPhase, axis
 from prunebench.recipes.schedules import Cubic, check_sparsity
 
@@ -24,6 +25,7 @@ class Train(Phase):
             scores, or by its callback.
         callback: the strategy's `training(ctx)` is asked for a callback. Without `sparsity`, as many units are pruned
             after each step as before the training.
+        scope, pattern: see `Prune`; for a cubic.
         length: the number of steps as a multiple of the protocol's, such as 0.5 or 2.
     """
 
@@ -31,6 +33,8 @@ class Train(Phase):
 
     sparsity: Cubic | float | None = None
     callback: bool = axis(False)
+    scope: str = axis("global")
+    pattern: str = axis("")
     length: float = axis(1.0)
 
     def __post_init__(self) -> None:
@@ -41,6 +45,7 @@ class Train(Phase):
                     f"a training prunes to {self.sparsity:g} along no schedule",
                     "expected Train(Cubic(sparsity)), or callback=True for a strategy with training(ctx)",
                 )
+        Selection.parse(self.scope, self.pattern)
         if not 0 < self.length < math.inf:
             raise PrunebenchError(f"a training has {self.length} of its steps", "expected a number above 0")
 
@@ -53,6 +58,10 @@ class Train(Phase):
     @property
     def level(self) -> float | None:
         return self.sparsity.final if isinstance(self.sparsity, Cubic) else self.sparsity
+
+    @property
+    def selection(self) -> Selection:
+        return Selection.parse(self.scope, self.pattern)
 
     def steps(self, protocol: int) -> int:
         """The number of optimiser steps where the protocol has so many; at least one."""
@@ -74,23 +83,34 @@ class Prune(Phase):
     """Remove the units with the lowest scores until `sparsity` of all prunable units are pruned.
 
     Pruned units never come back, so the masks of one recipe are nested.
+
+    Attributes:
+        scope: what the scores are compared within: "global", "layer", "row" or "erk" (see `recipes.axes`).
+        pattern: which masks of weights are allowed: "" for all, "2:4" or "4x1".
     """
 
     sparsity: float
+    scope: str = axis("global")
+    pattern: str = axis("")
 
     def __post_init__(self) -> None:
         check_sparsity(self.sparsity)
+        Selection.parse(self.scope, self.pattern)
 
     @property
     def asks(self) -> tuple[str, ...]:
         return "score", "prune"
 
     @property
+    def selection(self) -> Selection:
+        return Selection.parse(self.scope, self.pattern)
+
+    @property
     def level(self) -> float | None:
         return self.sparsity
 
     def apply(self, ctx: PhaseContext) -> None:
-        ctx.prune(self.sparsity)
+        ctx.prune(self.sparsity, self.selection)
 
 
 @dataclass(frozen=True)
@@ -169,6 +189,7 @@ class Adopt(Phase):
     mask: str
     unit: Literal["weight", "head", "neuron"]
     sparsity: float
+    pattern: str = axis("")
 
     def __post_init__(self) -> None:
         check_sparsity(self.sparsity)
@@ -176,6 +197,10 @@ class Adopt(Phase):
     @property
     def mask_from(self) -> str:
         return self.mask
+
+    @property
+    def selection(self) -> Selection:
+        return Selection.parse("global", self.pattern)
 
     @property
     def level(self) -> float | None:

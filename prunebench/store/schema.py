@@ -261,7 +261,10 @@ class Failure(Strict):
 
 
 class MethodInfo(Strict):
-    """A method as pages show it: `label` names its strategy with the options that differ from their defaults."""
+    """A method as pages show it: `label` names its strategy with the options that differ from their defaults.
+
+    `unsupported` says of sparsities that were asked for why the method has no model of them.
+    """
 
     strategy: str
     label: str
@@ -271,6 +274,7 @@ class MethodInfo(Strict):
     control_of: str | None
     source: str
     doc: str
+    unsupported: dict[str, str] = {}
 
 
 class Cell(MethodInfo):

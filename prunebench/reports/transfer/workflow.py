@@ -14,7 +14,7 @@ from prunebench.planning.experiment import experiments, location
 from prunebench.planning.graph import Plan
 from prunebench.planning.suite import Suite, resolve
 from prunebench.planning.transfer import Question, default_controls, plan_transfer
-from prunebench.recipes.options import label, split_list
+from prunebench.recipes.options import split_list
 from prunebench.reports.transfer.grid import Grid, build
 from prunebench.results.rows import load_rows
 
@@ -77,7 +77,7 @@ def answer(
 
 def read_bundle(bundle: Bundle, name: str, question: Question, registry: Registry, delta: float) -> tuple[Grid, str]:
     """The grid of what a bundle holds of the question, and the commands that made it."""
-    method = label(registry.strategy(question.strategy)), question.sparsity
+    method = Method(question.strategy, registry).label, question.sparsity
     rows = [
         row
         for row in load_rows(bundle.plans(KIND), bundle)

@@ -6,15 +6,14 @@ Each check yields a sentence for everything that is wrong.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from prunebench.errors import PrunebenchError
 from prunebench.hooks.registry import Registry
 from prunebench.planning.graph import Node, mask_key, phases_of
 from prunebench.planning.methods import Method
-from prunebench.recipes.phase import final_sparsity
-from prunebench.recipes.schedules import pruned_count
+from prunebench.recipes.phase import final_selection, final_sparsity
 from prunebench.recipes.strategy import track
 from prunebench.sharing.bundle.reader import Bundle
 from prunebench.sharing.bundle.strict import dumps
@@ -184,9 +183,15 @@ def _shared_values(record: Record, node: Node | None) -> Iterator[tuple[tuple[st
         yield ("unit", label), sparsity.unit
 
 
+def required_count(nodes: Sequence[Node], units: int) -> int:
+    """How many of `units` are pruned at the end of these nodes."""
+    phases = phases_of(nodes)
+    return final_selection(phases).count(final_sparsity(phases), units)
+
+
 def _check_counts(record: Record, node: Node) -> Iterator[str]:
     sparsity, parameters = record.sparsity, record.parameters
-    expected = pruned_count(final_sparsity(phases_of(node.lineage())), sparsity.units)
+    expected = required_count(node.lineage(), sparsity.units)
     if sparsity.pruned != expected:
         yield f"has {sparsity.pruned} of {sparsity.units} units pruned, expected {expected}"
     if sparsity.realised != sparsity.pruned / sparsity.units:
@@ -248,7 +253,7 @@ def check_masks(bundle: Bundle, trees: Trees) -> Iterator[str]:
         mask = bundle.masks.get(key)
         if mask is None:
             continue
-        expected = pruned_count(final_sparsity(phases_of(node.path())), mask.units)
+        expected = required_count(node.path(), mask.units)
         if mask.pruned != expected:
             yield f"the mask {key} has {mask.pruned} of {mask.units} units pruned, expected {expected}"
         if units[key] - {mask.units}:

@@ -1,0 +1,134 @@
+"""The options that every method has: `magnitude[scope=row]`, `snip[schedule=ladder]`, `imp[pattern=2:4]`.
+
+The core writes them into the phases of the recipe; a strategy need not know of them.
+
+- `scope`: what scores are compared within (see `axes`)
+- `pattern`: which masks are allowed (see `axes`)
+- `schedule`: how the sparsity grows where a recipe prunes: in one step ("one-shot"), in steps of a tenth with new
+  scores before each ("ladder"), or during the training that follows ("cubic", Zhu & Gupta 2017)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields, replace
+
+from prunebench.errors import PrunebenchError, unknown_name
+from prunebench.recipes.axes import Selection
+from prunebench.recipes.options import parameters
+from prunebench.recipes.phase import AXIS, Phase
+from prunebench.recipes.phases import Prune, Train
+from prunebench.recipes.schedules import Cubic, ladder
+
+ONE_SHOT, LADDER, CUBIC = "one-shot", "ladder", "cubic"
+SCHEDULES = (ONE_SHOT, LADDER, CUBIC)
+# The part of the units that a step of a ladder prunes.
+RATE = 0.1
+DEFAULTS = {"scope": "global", "pattern": "", "schedule": ONE_SHOT}
+
+
+def taken_by(kind: type) -> tuple[str, ...]:
+    """The reserved options that a strategy of this class takes.
+
+    A class may list them in its attribute `axes`. By default a strategy that only scores takes all; one that makes
+    masks itself, or acts while the model trains, has to follow `ctx.selection`, and says so.
+    """
+    scores = hasattr(kind, "score") and not hasattr(kind, "prune") and not hasattr(kind, "training")
+    return tuple(getattr(kind, "axes", tuple(DEFAULTS) if scores else ()))
+
+
+def split_options(kind: type, options: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """The options of a strategy of that class itself, and the reserved ones that are not at their default.
+
+    A field of the class hides the reserved option of its name. Raises PrunebenchError for a bad value of a reserved
+    option, and for one that the strategy does not take.
+    """
+    own = {field.name for field in parameters(kind)}
+    reserved = {name: value for name, value in options.items() if name in DEFAULTS and name not in own}
+    name = str(getattr(kind, "name", kind.__name__))
+    for option in reserved:
+        if option not in taken_by(kind):
+            hint = f"set it in of={name}[{option}=…]" if hasattr(kind, "tail") else "see docs/pages/own-method.md"
+            raise PrunebenchError(f"strategy {name!r} takes no option {option!r}", hint)
+    Selection.parse(reserved.get("scope", "global"), reserved.get("pattern", ""))
+    if (schedule := reserved.get("schedule", ONE_SHOT)) not in SCHEDULES:
+        raise unknown_name("schedule", schedule, SCHEDULES)
+    rest = {name: value for name, value in options.items() if name not in reserved}
+    return rest, {name: reserved[name] for name in DEFAULTS if reserved.get(name, DEFAULTS[name]) != DEFAULTS[name]}
+
+
+def add_options(label: str, options: Mapping[str, str]) -> str:
+    """The label of a method with these reserved options: `imp[rate=0.2,scope=row]`."""
+    if not options:
+        return label
+    text = ",".join(f"{name}={value}" for name, value in options.items())
+    return f"{label[:-1]},{text}]" if label.endswith("]") else f"{label}[{text}]"
+
+
+def apply_options(phases: Sequence[Phase], options: Mapping[str, str]) -> list[Phase]:
+    """The recipe with reserved options in its phases.
+
+    Raises PrunebenchError if no phase of the recipe takes an option, or one has another value for it already.
+    """
+    result = list(phases)
+    if "schedule" in options:
+        result = list(_SCHEDULES[options["schedule"]](result))
+    for name in ("scope", "pattern"):
+        if name in options:
+            result = [_with_axis(phase, name, options[name]) for phase in result]
+            if not any(getattr(phase, name, None) == options[name] for phase in result):
+                raise PrunebenchError(f"no phase of the recipe takes {name}={options[name]}", "it prunes by no scores")
+    return result
+
+
+def _with_axis(phase: Phase, name: str, value: str) -> Phase:
+    """The phase with that axis set, if it prunes by scores and has the axis."""
+    axis = next((field for field in fields(phase) if field.name == name and AXIS in field.metadata), None)
+    if axis is None or not phase.asks_strategy:
+        return phase
+    if getattr(phase, name) not in (axis.default, value):
+        raise PrunebenchError(f"the recipe has {name} {getattr(phase, name)!r} already", f"leave out {name}={value}")
+    return replace(phase, **{name: value})
+
+
+def _prune_in_steps(phases: Sequence[Phase]) -> Iterator[Phase]:
+    """Every `Prune` becomes a ladder from the level before it, with new scores at each step."""
+    level = 0.0
+    for phase in phases:
+        if isinstance(phase, Prune):
+            for step in ladder(phase.sparsity, RATE):
+                if step > level:
+                    yield replace(phase, sparsity=step)
+        else:
+            yield phase
+        level = phase.level or level
+
+
+def _prune_in_training(phases: Sequence[Phase]) -> Iterator[Phase]:
+    """Every `Prune` moves into the training that follows it, whose sparsity grows along a cubic."""
+    level = 0.0
+    waiting: Prune | None = None
+    for phase in phases:
+        if waiting is not None:
+            if not isinstance(phase, Train) or phase.asks_strategy:
+                raise PrunebenchError(
+                    f"schedule={CUBIC} prunes during the training after a Prune, and {type(phase).__name__} follows it",
+                    f"leave out schedule={CUBIC}",
+                )
+            cubic = Cubic(waiting.sparsity, initial=level)
+            yield replace(phase, sparsity=cubic, scope=waiting.scope, pattern=waiting.pattern)
+            level, waiting = waiting.sparsity, None
+        elif isinstance(phase, Prune):
+            waiting = phase
+        else:
+            yield phase
+            level = phase.level or level
+    if waiting is not None:
+        raise PrunebenchError(f"schedule={CUBIC} prunes during a training, and none follows the last Prune")
+
+
+_SCHEDULES: dict[str, Callable[[Sequence[Phase]], Iterator[Phase]]] = {
+    ONE_SHOT: iter,
+    LADDER: _prune_in_steps,
+    CUBIC: _prune_in_training,
+}
