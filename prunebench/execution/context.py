@@ -164,9 +164,9 @@ class Context:
         the empirical Fisher information. With "batch" it is the mean over batches of the squared gradient of the mean
         loss of a batch, and depends on the batch size; a smaller last batch counts as much as the others.
 
-        Both take one forward and one backward pass, whatever the batch size. "example" computes a matrix for each
-        example besides, which costs as much as the gradients of the weights; at most 64 MiB of such matrices exist at a
-        time, or one matrix if that is larger.
+        Both take one forward and one backward pass, whatever the batch size. "example" forms and squares a matrix for
+        each example, which on a CPU takes 2 times (128 tokens) to 12 times (16 tokens) as long as the gradients of the
+        weights. At most 64 MiB of such matrices exist at a time, or one matrix if that is larger.
 
         Raises:
             PrunebenchError: if `per` is another word.

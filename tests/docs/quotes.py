@@ -13,7 +13,8 @@ from types import ModuleType
 ROOT = Path(__file__).parents[2]
 # In the order in which their marked blocks run: the last one removes results.
 DOCUMENTS = [
-    *("README.md", "CONTRIBUTING.md", "plugins/prunebench-gradual/README.md", "plugins/prunebench-dask/README.md"),
+    *("README.md", "CONTRIBUTING.md"),
+    *(f"plugins/prunebench-{name}/README.md" for name in ("gradual", "dask", "obs")),
     *(
         f"docs/pages/{name}.md"
         for name in (

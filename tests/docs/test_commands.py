@@ -90,6 +90,9 @@ def test_marked_blocks_run(tmp_path, tiny_models, monkeypatch):
         (tmp_path / file).write_text(TINY)
     code = generator().wanda().removeprefix("```python\n").removesuffix("```")
     (tmp_path / "wanda.py").write_text(code)
+    for block in blocks("docs/pages/own-method.md"):
+        if block.mark.startswith("plugin "):
+            (tmp_path / block.mark.removeprefix("plugin ")).write_text(block.text)
     marked = [block for document in DOCUMENTS for block in blocks(document) if block.mark == "run"]
     assert len(marked) >= 10
     for block in marked:
