@@ -217,10 +217,11 @@ def test_a_mask_of_a_wrong_size_or_shape_is_refused(run, tmp_path, wrong, messag
 
 
 def test_a_mask_that_brings_units_back_is_refused():
-    context = types.SimpleNamespace(mask={"a": torch.tensor([True, True, False])})
-    strategy = types.SimpleNamespace(name="s", prune=lambda ctx, sparsity: {"a": torch.tensor([True, False, True])})
+    before, after = {"a": torch.tensor([True, True, False])}, {"a": torch.tensor([True, False, True])}
+    strategy = types.SimpleNamespace(name="s")
     with pytest.raises(PrunebenchError, match="brought pruned units back"):
-        strategy_calls.prune_with(strategy, context, 1 / 3, 1)
+        strategy_calls.checked_mask(strategy, after, before, 1)
+    assert strategy_calls.checked_mask(strategy, after, before, 1, regrows=True).keys() == before.keys()
 
 
 def test_a_mask_that_is_changed_in_place_changes_no_other():

@@ -12,6 +12,7 @@ from prunebench.execution.runner import RunOptions, RunResult, execute, preview
 from prunebench.hooks.registry import Registry
 from prunebench.planning.experiment import experiments, location
 from prunebench.planning.graph import Plan
+from prunebench.planning.methods import Method
 from prunebench.planning.suite import Suite, resolve
 from prunebench.planning.transfer import Question, default_controls, plan_transfer
 from prunebench.recipes.options import split_list
