@@ -18,7 +18,7 @@ from dataclasses import fields, replace
 from prunebench.errors import PrunebenchError, unknown_name
 from prunebench.recipes.axes import Selection
 from prunebench.recipes.inputs import Teacher
-from prunebench.recipes.options import parameters
+from prunebench.recipes.options import parameters, parse_spec
 from prunebench.recipes.phase import AXIS, Phase
 from prunebench.recipes.phases import Prune, Train
 from prunebench.recipes.schedules import Cubic, ladder
@@ -94,6 +94,15 @@ def add_options(label: str, options: Mapping[str, str]) -> str:
         return label
     text = ",".join(f"{name}={value}" for name, value in options.items())
     return f"{label[:-1]},{text}]" if label.endswith("]") else f"{label}[{text}]"
+
+
+def remove_options(label: str) -> str:
+    """The label of the strategy of a method, without reserved options; "" stays "". The inverse of `add_options`."""
+    if not label:
+        return label
+    name, options = parse_spec(label)
+    text = ",".join(f"{option}={value}" for option, value in options.items() if option not in DEFAULTS)
+    return f"{name}[{text}]" if text else name
 
 
 def apply_options(phases: Sequence[Phase], options: Mapping[str, str]) -> list[Phase]:
