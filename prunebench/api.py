@@ -128,17 +128,19 @@ def load(
     suite: str | None = None,
     *,
     everything: bool = False,
+    all_versions: bool = False,
     plugins: Sequence[str | Path] = (),
 ) -> Results:
     """The results of a store or of a bundle (a zip file).
 
     From a store they are those of the last run, of all runs of `suite`, or `everything`; from a bundle all, or those
-    of `suite`.
+    of `suite`. With `all_versions`, results of older versions of a method are there, too, under a label of their own
+    (`mine @ 3f2a91c0`).
     """
     reader = source if isinstance(source, Bundle) else open_source(source)
-    plans = choose_plans(reader.plans(), suite, everything or isinstance(reader, Bundle))
+    plans = choose_plans(reader.plans(), suite, everything or all_versions or isinstance(reader, Bundle))
     with without_collection():
-        return Results(load_rows(plans, reader), reader, Registry(plugins))
+        return Results(load_rows(plans, reader, all_versions=all_versions), reader, Registry(plugins))
 
 
 def open_source(source: str | Path) -> Store | Bundle:
