@@ -261,7 +261,8 @@ class _Queue:
             failures: list[Failure] = future.result()
             return failures
         if isinstance(error, BrokenExecutor):
-            error = PrunebenchError(f"its worker died {ATTEMPTS} times: {error}", "fewer --jobs need less memory")
+            hint = "fewer --jobs need less memory" if getattr(error, "out_of_memory", False) else ""
+            error = PrunebenchError(f"its worker died {ATTEMPTS} times: {error}", hint)
         known = isinstance(error, PrunebenchError)
         if not known and isinstance(error, Exception):
             self.report.unexpected = self.report.unexpected or error

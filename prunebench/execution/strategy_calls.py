@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ from torch import Tensor
 
 from prunebench.errors import PrunebenchError
 from prunebench.execution.context import Context
+from prunebench.hooks.plugins import error_line
 from prunebench.pruning import masks
+from prunebench.runtime.signals import received_signals
 
 
 class PluginError(PrunebenchError):
@@ -22,10 +25,27 @@ class PluginError(PrunebenchError):
         while frame is not None and frame.tb_next is not None:
             frame = frame.tb_next
         where = f"{Path(frame.tb_frame.f_code.co_filename).name}, line {frame.tb_lineno}" if frame else ""
-        super().__init__(f"{who} raised {type(error).__name__}: {error}", where)
+        super().__init__(f"{who} raised {error_line(error)}", where)
 
     def __reduce__(self) -> tuple[type[PrunebenchError], tuple[str, str]]:
         return PrunebenchError, (self.message, self.hint)
+
+
+@contextmanager
+def plugin_code(who: str) -> Iterator[None]:
+    """A context for the code of `who`. Whatever it raises becomes a PluginError, even SystemExit and KeyboardInterrupt.
+
+    A PrunebenchError passes, and so does the KeyboardInterrupt of a signal that this process has received.
+    """
+    with received_signals() as signals:
+        try:
+            yield
+        except PrunebenchError:
+            raise
+        except BaseException as error:
+            if signals:
+                raise
+            raise PluginError(who, error) from error
 
 
 def scores(strategy: Any, context: Context) -> dict[str, Tensor]:
@@ -72,9 +92,8 @@ def _tensors(strategy: Any, answer: Any, what: str) -> dict[str, Tensor]:
 
 
 def _call(strategy: Any, function: Callable[..., Any], *arguments: Any) -> Any:
-    try:
-        return function(*arguments)
-    except PrunebenchError as error:
-        raise PrunebenchError(f"strategy {strategy.name!r}: {error.message}", error.hint) from error
-    except (Exception, SystemExit) as error:
-        raise PluginError(f"strategy {strategy.name!r}", error) from error
+    with plugin_code(f"strategy {strategy.name!r}"):
+        try:
+            return function(*arguments)
+        except PrunebenchError as error:
+            raise PrunebenchError(f"strategy {strategy.name!r}: {error.message}", error.hint) from error

@@ -9,6 +9,7 @@ A job is JSON, so that it can run in any process; the registry is rebuilt from n
 
 from __future__ import annotations
 
+import contextlib
 import traceback
 from typing import Any
 
@@ -21,7 +22,7 @@ from prunebench.execution.phase_context import JobContext
 from prunebench.execution.pruner import Pruner
 from prunebench.execution.replay import replay
 from prunebench.execution.session import Session, State
-from prunebench.execution.strategy_calls import PluginError
+from prunebench.execution.strategy_calls import PluginError, plugin_code
 from prunebench.execution.workspace import forget_model
 from prunebench.planning.graph import Node, phases_of, read_nodes
 from prunebench.planning.jobs import Failure
@@ -94,14 +95,14 @@ class Worker:
         phase, mask = node.step.phase, state.mask
         ctx = JobContext(self.session, self.pruner, node, state)
         who = f"phase {type(phase).__name__!r}"
+        # An error of a built-in phase is one of the engine, whose traceback is needed.
         try:
-            phase.apply(ctx)
-        except PrunebenchError:
+            with contextlib.nullcontext() if node.step.is_built_in else plugin_code(who):
+                phase.apply(ctx)
+        except PluginError as error:
+            if error.__cause__ is not None and memory.is_out_of_memory(error.__cause__):
+                raise error.__cause__ from None
             raise
-        except Exception as error:
-            if node.step.is_built_in or memory.is_out_of_memory(error):
-                raise
-            raise PluginError(who, error) from error
         if state.mask is not mask and not phase.changes_mask:
             raise PrunebenchError(f"{who} changed the mask", "such a phase declares draws_mask = True")
         if ctx.network is not ctx.model and not phase.ends_recipe:

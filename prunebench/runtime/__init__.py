@@ -4,5 +4,6 @@
 - `memory`: free and peak memory, and how a process uses it
 - `environment`: versions and hardware, as records name them
 - `progress`: progress reports from a training to its listeners
+- `signals`: signals that end a run, told apart from exceptions that code raises itself
 - `seeds`: independent random streams from one seed
 """

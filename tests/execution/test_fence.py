@@ -79,6 +79,8 @@ def test_nothing_is_a_change_but_a_change():
         ("None", "gave None as a mask"),
         ("{name: keep.numpy() for name, keep in ctx.mask.items()}", "gave ndarray for"),
         ("exit(3)", "raised SystemExit: 3"),
+        ("(_ for _ in ()).throw(KeyboardInterrupt)", "raised KeyboardInterrupt (mine.py, line"),
+        ("(_ for _ in ()).throw(type('Own', (BaseException,), {})('no'))", "raised Own: no"),
     ],
 )
 def test_a_wrong_answer_of_prune_costs_only_its_method(run, tmp_path, answer, message):

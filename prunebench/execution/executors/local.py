@@ -22,7 +22,9 @@ from typing import Any
 from prunebench.execution.executors.base import RemoteTraceback, Request, WorkerDied
 from prunebench.runtime import progress
 from prunebench.runtime.devices import cores, is_fatal_gpu_error, select_gpu
-from prunebench.runtime.memory import without_collection
+from prunebench.runtime.memory import oom_kills, without_collection
+
+OUT_OF_MEMORY = "as the system ran out of memory"
 
 
 class SerialExecutor(Executor):
@@ -125,10 +127,12 @@ class _Worker:
         self.connection: Connection | None = None
         self.lock = threading.Lock()
         self.closed = False
+        self.oom_kills = 0
 
     def call(self, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """What `fn` gives or raises there. Raises WorkerDied where the process ends before it has answered."""
         connection = self._connect()
+        self.oom_kills = oom_kills()
         answer = None
         try:
             self._communicate(connection.send, (fn, args, kwargs))
@@ -153,7 +157,8 @@ class _Worker:
         try:
             return method(*arguments)
         except (EOFError, OSError):
-            raise WorkerDied(self._describe_death()) from None
+            reason = self._describe_death()
+            raise WorkerDied(reason, out_of_memory=reason.endswith(OUT_OF_MEMORY)) from None
 
     def _connect(self) -> Connection:
         """The connection to the process, which is started where there is none."""
@@ -179,8 +184,10 @@ class _Worker:
                 self.connection = None
         if code >= 0:
             return f"it ended with status {code}"
-        name = signal.Signals(-code).name
-        return f"it was killed by {name}" + (", as by a system that is short of memory" if name == "SIGKILL" else "")
+        if code == -signal.SIGKILL and oom_kills() > self.oom_kills:
+            return f"it was killed by SIGKILL, {OUT_OF_MEMORY}"
+        name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+        return f"it was killed by {name}"
 
     def kill(self) -> None:
         with self.lock:
