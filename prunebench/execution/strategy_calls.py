@@ -14,6 +14,7 @@ from prunebench.errors import PrunebenchError
 from prunebench.execution.context import Context
 from prunebench.hooks.plugins import error_line
 from prunebench.pruning import masks
+from prunebench.runtime.output import named_output
 from prunebench.runtime.signals import received_signals
 
 
@@ -32,12 +33,13 @@ class PluginError(PrunebenchError):
 
 
 @contextmanager
-def plugin_code(who: str) -> Iterator[None]:
-    """A context for the code of `who`. Whatever it raises becomes a PluginError, even SystemExit and KeyboardInterrupt.
+def plugin_code(kind: str, name: str) -> Iterator[None]:
+    """A context for the code of a strategy or phase, whose output is reported under its name.
 
-    A PrunebenchError passes, and so does the KeyboardInterrupt of a signal that this process has received.
+    Whatever it raises becomes a PluginError, even SystemExit and KeyboardInterrupt. A PrunebenchError passes, and so
+    does the KeyboardInterrupt of a signal that this process has received.
     """
-    with received_signals() as signals:
+    with received_signals() as signals, named_output(name):
         try:
             yield
         except PrunebenchError:
@@ -45,7 +47,7 @@ def plugin_code(who: str) -> Iterator[None]:
         except BaseException as error:
             if signals:
                 raise
-            raise PluginError(who, error) from error
+            raise PluginError(f"{kind} {name!r}", error) from error
 
 
 def scores(strategy: Any, context: Context) -> dict[str, Tensor]:
@@ -92,7 +94,7 @@ def _tensors(strategy: Any, answer: Any, what: str) -> dict[str, Tensor]:
 
 
 def _call(strategy: Any, function: Callable[..., Any], *arguments: Any) -> Any:
-    with plugin_code(f"strategy {strategy.name!r}"):
+    with plugin_code("strategy", strategy.name):
         try:
             return function(*arguments)
         except PrunebenchError as error:

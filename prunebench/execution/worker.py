@@ -94,10 +94,11 @@ class Worker:
         assert node.step is not None
         phase, mask = node.step.phase, state.mask
         ctx = JobContext(self.session, self.pruner, node, state)
-        who = f"phase {type(phase).__name__!r}"
+        name = type(phase).__name__
+        who = f"phase {name!r}"
         # An error of a built-in phase is one of the engine, whose traceback is needed.
         try:
-            with contextlib.nullcontext() if node.step.is_built_in else plugin_code(who):
+            with contextlib.nullcontext() if node.step.is_built_in else plugin_code("phase", name):
                 phase.apply(ctx)
         except PluginError as error:
             if error.__cause__ is not None and memory.is_out_of_memory(error.__cause__):

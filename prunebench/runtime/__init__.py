@@ -5,5 +5,6 @@
 - `environment`: versions and hardware, as records name them
 - `progress`: progress reports from a training to its listeners
 - `signals`: signals that end a run, told apart from exceptions that code raises itself
+- `output`: lines and warnings of plugins, as progress reports under their names
 - `seeds`: independent random streams from one seed
 """

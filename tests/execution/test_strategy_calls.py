@@ -5,13 +5,17 @@ from __future__ import annotations
 import builtins
 import re
 import types
+import warnings
 
 import pytest
 import torch
 from execution.runs import records_of
+from plugin_files import PLUGIN, plugin_file
 
 from prunebench.errors import PrunebenchError
 from prunebench.execution import strategy_calls
+from prunebench.execution.executors.base import Request
+from prunebench.execution.executors.local import ProcessExecutor
 from prunebench.planning import jobs
 from prunebench.pruning import masks
 
@@ -158,6 +162,33 @@ def test_a_strategy_that_raises_fails_only_its_own_cells(run, tmp_path):
     store, plan, report = run("raises,magnitude", "0.2", plugins=[file])
     assert not report.failures
     assert all(record is not None for record in records_of(store, plan).values())
+
+
+SPEAKS = PLUGIN.replace(
+    "        return SCORE",
+    """        import warnings
+        print("I score")
+        warnings.warn("I warn")
+        return SCORE""",
+)
+
+
+@pytest.mark.parametrize("executor", [None, lambda: ProcessExecutor(Request(2))], ids=["here", "processes"])
+def test_what_a_strategy_prints_and_warns_is_shown_once_under_its_name(run, tmp_path, capfd, executor):
+    file = plugin_file(tmp_path, text=SPEAKS)
+    words = {"plugins": [file], "seeds": "2", "sparsities": "0.2", "epochs": "1"}
+    if executor is None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")
+            _, _, report = run("mine", **words)
+    else:
+        _, _, report = run("mine", **words, executor=executor())
+    assert not report.failures
+    out, err = capfd.readouterr()
+    line = SPEAKS.splitlines().index('        warnings.warn("I warn")') + 1
+    said = [each for each in err.splitlines() if "I " in each]
+    assert said == ["mine: I score", f"mine: UserWarning: I warn (mine.py, line {line})"]
+    assert "I " not in out
 
 
 # Strategies that prune by themselves

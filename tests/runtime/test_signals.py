@@ -22,7 +22,7 @@ def hears_interrupts():
 
 
 def test_a_received_signal_passes_and_is_noted():
-    with pytest.raises(KeyboardInterrupt), plugin_code("strategy 'mine'"):
+    with pytest.raises(KeyboardInterrupt), plugin_code("strategy", "mine"):
         os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
@@ -30,7 +30,7 @@ def test_a_received_signal_passes_and_is_noted():
 def test_a_raised_interrupt_is_an_error_of_its_code():
     with (
         pytest.raises(PrunebenchError, match="strategy 'mine' raised KeyboardInterrupt"),
-        plugin_code("strategy 'mine'"),
+        plugin_code("strategy", "mine"),
     ):
         raise KeyboardInterrupt
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -56,7 +56,7 @@ def test_another_thread_receives_no_signals():
     seen = []
 
     def call():
-        with pytest.raises(PrunebenchError, match="raised KeyboardInterrupt"), plugin_code("it"):
+        with pytest.raises(PrunebenchError, match="raised KeyboardInterrupt"), plugin_code("strategy", "mine"):
             raise KeyboardInterrupt
         seen.append(signal.getsignal(signal.SIGINT))
 

@@ -216,7 +216,14 @@ def _serve(connection: Connection, number: int, threads: int) -> None:
 
     torch.set_num_threads(threads)
     select_gpu(number)
-    progress.add_listener(connection.send)
+    sending = threading.Lock()
+
+    def send(report: progress.Progress) -> None:
+        # A method may report from several threads.
+        with sending:
+            connection.send(report)
+
+    progress.add_listener(send)
     with contextlib.suppress(EOFError, ConnectionError):
         while True:
             fn, args, kwargs = connection.recv()
