@@ -20,12 +20,13 @@ from typing import Any, Protocol
 from prunebench.errors import PrunebenchError
 from prunebench.execution.clock import Clock, Estimate, Pace
 from prunebench.execution.executors.base import ATTEMPTS, WorkersDied
+from prunebench.hooks.files import sibling_texts
 from prunebench.planning.graph import Node
 from prunebench.planning.jobs import RESULTS, Failure, Job, describe, split, stagger
 from prunebench.runtime import progress
 from prunebench.runtime.memory import without_collection
 from prunebench.store.claims import POLL, RunClaims
-from prunebench.store.schema import Experiment, Location, WeightsRef
+from prunebench.store.schema import Experiment, Location, PluginFile, WeightsRef
 from prunebench.store.store import InputMissing, Store, StoreError
 
 
@@ -88,7 +89,10 @@ def run(jobs: list[Job], executor: Executor, store: Store, display: Display, dis
 
     Raises StoreError where the store cannot be written, since then no job can go on.
     """
-    plugins = [(path, Path(path).read_text(encoding="utf-8")) for path in dispatch.plugins]
+    plugins = [
+        PluginFile(path=path, text=Path(path).read_text(encoding="utf-8"), siblings=sibling_texts(Path(path)))
+        for path in dispatch.plugins
+    ]
     running: dict[Future[Any], tuple[Job, float]] = {}
     with progress.temporary_listener(display.update), store.claims() as claims:
         clock = Clock(jobs, dispatch.recorded_seconds, dispatch.slots, dispatch.guess)

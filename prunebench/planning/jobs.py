@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from prunebench.planning.graph import Node, Plan, phases_of
 from prunebench.recipes.phases import Phase
 from prunebench.runtime.memory import without_collection
-from prunebench.store.schema import JobSpec, Location, WeightsRef
+from prunebench.store.schema import JobSpec, Location, PluginFile, WeightsRef
 
 # The kinds of things that stay in a store, of those that a job makes.
 RESULTS = ("records", "masks", "models")
@@ -97,10 +97,8 @@ class Job:
         }
         return any(not store.has(kind, name) for kind in kinds for name in outputs[kind])
 
-    def to_spec(
-        self, where: Location, plugins: Sequence[tuple[str, str]] = (), minutes: float | None = None
-    ) -> JobSpec:
-        """All that a worker needs. `plugins` are paths and texts of plugin files.
+    def to_spec(self, where: Location, plugins: Sequence[PluginFile] = (), minutes: float | None = None) -> JobSpec:
+        """All that a worker needs. `plugins` are plugin files with their texts.
 
         `minutes` lie between two checkpoints of a training; None writes none.
         """

@@ -356,12 +356,19 @@ class NodeSpec(Strict):
     parent: str = ""
 
 
+class PluginFile(Strict):
+    """The path and the text of a plugin file, and the names and texts of the files beside it that it imports."""
+
+    path: str
+    text: str
+    siblings: Annotated[tuple[Annotated[tuple[str, str], Field(strict=False)], ...], Field(strict=False)] = ()
+
+
 class JobSpec(Strict):
     """All that a worker needs for one job.
 
     `path` leads from θ0 to the anchor, `tree` follows it; `scored` are the keys of nodes that are scored. The store
-    keeps those `weights` that other jobs read, and those `models` that the user asked for. `plugins` are the paths and
-    texts of plugin files.
+    keeps those `weights` that other jobs read, and those `models` that the user asked for.
     """
 
     experiment: Experiment
@@ -374,7 +381,7 @@ class JobSpec(Strict):
     reads: WeightsRef | None = None
     weights: list[WeightsRef] = []
     models: list[str] = []
-    plugins: list[Annotated[tuple[str, str], Field(strict=False)]] = []
+    plugins: list[PluginFile] = []
     checkpoint_minutes: float | None = None
 
 
