@@ -14,6 +14,7 @@ from prunebench.errors import PrunebenchError
 from prunebench.execution.context import Context
 from prunebench.hooks.plugins import error_line
 from prunebench.pruning import masks
+from prunebench.runtime.limits import watched_call
 from prunebench.runtime.output import named_output
 from prunebench.runtime.signals import received_signals
 
@@ -94,7 +95,7 @@ def _tensors(strategy: Any, answer: Any, what: str) -> dict[str, Tensor]:
 
 
 def _call(strategy: Any, function: Callable[..., Any], *arguments: Any) -> Any:
-    with plugin_code("strategy", strategy.name):
+    with plugin_code("strategy", strategy.name), watched_call(f"strategy {strategy.name!r}"):
         try:
             return function(*arguments)
         except PrunebenchError as error:

@@ -29,6 +29,7 @@ from prunebench.planning.jobs import Failure
 from prunebench.pruning import structures
 from prunebench.runtime import memory, progress
 from prunebench.runtime.environment import environment
+from prunebench.runtime.limits import call_limit
 from prunebench.store.schema import FORMAT, JobSpec, PhaseEntry, Record, WeightsRef
 from prunebench.store.store import InputMissing, Store, StoreError
 from prunebench.training.loop import Outcome
@@ -40,7 +41,7 @@ def run(data: dict[str, Any], store: str) -> list[Failure]:
     """Run a job, given as JSON, and put all its results into the store; return the branches that failed."""
     job = JobSpec.model_validate(data)
     memory.keep_memory()
-    with progress.job_scope(job.anchor):
+    with progress.job_scope(job.anchor), call_limit(job.strategy_timeout):
         try:
             worker = Worker(Session(job, Store.open(store)))
             worker.run()

@@ -97,10 +97,17 @@ class Job:
         }
         return any(not store.has(kind, name) for kind in kinds for name in outputs[kind])
 
-    def to_spec(self, where: Location, plugins: Sequence[PluginFile] = (), minutes: float | None = None) -> JobSpec:
+    def to_spec(
+        self,
+        where: Location,
+        plugins: Sequence[PluginFile] = (),
+        minutes: float | None = None,
+        timeout: float | None = None,
+    ) -> JobSpec:
         """All that a worker needs. `plugins` are plugin files with their texts.
 
-        `minutes` lie between two checkpoints of a training; None writes none.
+        `minutes` lie between two checkpoints of a training; None writes none. `timeout` limits the seconds of one call
+        of a strategy.
         """
         return JobSpec(
             experiment=self.anchor.experiment,
@@ -115,6 +122,7 @@ class Job:
             models=sorted(self.models),
             plugins=list(plugins),
             checkpoint_minutes=minutes,
+            strategy_timeout=timeout,
         )
 
 

@@ -383,6 +383,7 @@ class JobSpec(Strict):
     models: list[str] = []
     plugins: list[PluginFile] = []
     checkpoint_minutes: float | None = None
+    strategy_timeout: float | None = None
 
 
 def text(value: Any) -> bytes:

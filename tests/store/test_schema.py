@@ -22,6 +22,7 @@ from prunebench.store.schema import (
     Location,
     NodeSpec,
     PhaseEntry,
+    PluginFile,
     Record,
     StoredPlan,
     StrategyCode,
@@ -115,8 +116,9 @@ def test_a_job_reaches_a_worker_as_it_was():
         scored=[KEY],
         reads=WeightsRef(training=KEY, at=0.5),
         weights=[WeightsRef(training=KEY, at=3)],
-        plugins=[("mine.py", "text")],
+        plugins=[PluginFile(path="mine.py", text="text", siblings=(("helper.py", "more"),))],
         checkpoint_minutes=5.0,
+        strategy_timeout=2.5,
     )
     received = JobSpec.model_validate(json.loads(json.dumps(job.model_dump(mode="json"))))
     assert received == job

@@ -19,9 +19,11 @@ from multiprocessing.connection import Connection
 from types import ModuleType, TracebackType
 from typing import Any
 
+from prunebench.errors import PrunebenchError
 from prunebench.execution.executors.base import RemoteTraceback, Request, WorkerDied
 from prunebench.runtime import progress
 from prunebench.runtime.devices import cores, is_fatal_gpu_error, select_gpu
+from prunebench.runtime.limits import set_process_end
 from prunebench.runtime.memory import oom_kills, without_collection
 
 OUT_OF_MEMORY = "as the system ran out of memory"
@@ -218,16 +220,21 @@ def _serve(connection: Connection, number: int, threads: int) -> None:
     select_gpu(number)
     sending = threading.Lock()
 
-    def send(report: progress.Progress) -> None:
-        # A method may report from several threads.
+    def send(message: progress.Progress | _Answer) -> None:
+        # Reports come from several threads.
         with sending:
-            connection.send(report)
+            connection.send(message)
+
+    def end(error: PrunebenchError) -> None:
+        send(_Answer(error=WorkerDied(str(error)), last=True))
+        os._exit(1)
 
     progress.add_listener(send)
+    set_process_end(end)
     with contextlib.suppress(EOFError, ConnectionError):
         while True:
             fn, args, kwargs = connection.recv()
-            connection.send(_answer(fn, args, kwargs))
+            send(_answer(fn, args, kwargs))
     # An ordinary exit takes a second to unload torch and other libraries, and the run would wait for it.
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, OSError):  # None where it is closed; its disk may be full
