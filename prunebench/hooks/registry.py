@@ -23,6 +23,7 @@ from prunebench.hooks.plugins import (
 )
 from prunebench.recipes.options import build, options_of, parse_spec
 from prunebench.recipes.phase import Phase, to_json
+from prunebench.recipes.reserved import split_options
 
 
 class Registry:
@@ -116,9 +117,17 @@ class Registry:
         return (plugin for plugin in self.plugins if plugin.error)
 
     def strategy(self, text: str) -> Any:
-        """The strategy that `text` describes: `imp`, or with options `imp[rate=0.2]`."""
+        """The strategy that `text` describes: `imp`, or with options `imp[rate=0.2]`.
+
+        Reserved options are checked; they belong to the recipe, and the strategy does not have them.
+        """
+        return self._strategy(text)[0]
+
+    def _strategy(self, text: str) -> tuple[Any, dict[str, str]]:
         name, options = parse_spec(text)
-        return build(self.get("strategies", name), options)
+        kind = self.get("strategies", name)
+        own, reserved = split_options(kind, options)
+        return build(kind, own), reserved
 
     def phase(self, data: Mapping[str, Any]) -> Phase:
         """The phase that `phase_to_json` gave as `data`.
@@ -147,8 +156,8 @@ class Registry:
 
     def strategy_key(self, text: str) -> dict[str, Any]:
         """Name, options and code of the strategy that `text` describes: its part of the key of a result."""
-        strategy = self.strategy(text)
-        return {"name": strategy.name, "options": options_of(strategy), **self.identity(strategy)}
+        strategy, reserved = self._strategy(text)
+        return {"name": strategy.name, "options": {**options_of(strategy), **reserved}, **self.identity(strategy)}
 
     def provenance(self, kind: str, name: str) -> str:
         """The code that defines an object, for a page: `my-plugin 1.0 (3f2a91c0)`."""
