@@ -53,7 +53,7 @@ def glue(tmp_path_factory):
 
 @pytest.fixture
 def run(model, glue, tmp_path):
-    """A function that runs a strategy for 25 steps and returns the cell and its record. Options go to prunebench.run."""
+    """A function that runs a strategy for 25 steps, and returns the store, the cell and its record."""
 
     def run(strategy, sparsity="0.8", store="store", **options):
         results = prunebench.run(
