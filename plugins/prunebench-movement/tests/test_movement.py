@@ -196,7 +196,7 @@ def test_a_scope_gives_each_matrix_the_same_sparsity(run, recorder):
 
 
 def test_a_larger_penalty_leaves_fewer_weights(run, recorder):
-    """Of the soft variant; the final mask is exact all the same."""
+    """This is the soft variant. The final mask is exact all the same."""
     counts = []
     for penalty in (0, 1000):
         _, _, record = run(f"movement[soft=true,lr=0.5,penalty={penalty}]", "0.5")
