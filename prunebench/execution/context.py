@@ -43,6 +43,7 @@ class Context:
         device: "cpu" or "cuda". All tensors but the masks are on it.
         selection: the scope and the pattern that `select` follows.
         progress: in a training, its `step` of `total` steps and the `learning_rate`; None between trainings.
+        level: in a training, the sparsity that a mask must have now; None between trainings.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Context:
         self.device = device
         self.selection = selection or Selection()
         self.progress: TrainingProgress | None = None
+        self.level: float | None = None
         self._theta0 = initial
         self._subject = subject
         self._data = data

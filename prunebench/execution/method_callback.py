@@ -37,7 +37,8 @@ class MethodCallback(TrainingCallback):
         self.state = state
         self.sparsity = sparsity
         self.regrows = bool(getattr(strategy, "regrows", False))
-        self.begins_with = masks.pruned(context.mask)
+        self.begins_with, self.units = masks.pruned(context.mask), masks.units(context.mask)
+        self.selection = context.selection
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
@@ -69,10 +70,11 @@ class MethodCallback(TrainingCallback):
     def begin(self, training: Training) -> None:
         self.run = training
         self.hidden_states = self.callback.hidden_states
-        self.context.progress = training.progress
+        self._look_up()
         self._call(self.callback.begin, training)
 
     def loss(self, loss: Tensor, outputs: Any, batch: Mapping[str, Tensor]) -> Tensor:
+        self._look_up()
         answer: Tensor = self._call(self.callback.loss, loss, outputs, batch) if self._has("loss") else loss
         return answer
 
@@ -81,24 +83,18 @@ class MethodCallback(TrainingCallback):
             self._call(self.callback.after_backward, step)
 
     def after_step(self, step: int) -> Weights | None:
-        self.context.progress = self.run.progress
+        self._look_up()
         answer = self._call(self.callback.after_step, step) if self._has("after_step") else None
         if answer is None:
             return None
-        required: int | None
-        if isinstance(self.sparsity, Cubic):
-            required = self._count(self.sparsity.at(step / self.run.total))
-        else:
-            required = self.begins_with if self.sparsity is None else None
-        return self._adopt(answer, required)
+        free = isinstance(self.sparsity, int | float)
+        return self._adopt(answer, None if free else self._required)
 
     def final_mask(self) -> Weights:
         """The final mask, whose count is exact; it is applied even if the strategy never changed it."""
         answer = self._call(self.callback.final_mask)
-        pattern = self.context.selection.pattern
-        final = self.sparsity.final if isinstance(self.sparsity, Cubic) else self.sparsity
-        required = self.begins_with if final is None else self._count(final)
-        return self._adopt(self.context.mask if answer is None else answer, required, pattern)
+        mask = self.context.mask if answer is None else answer
+        return self._adopt(mask, self._required, self.selection.pattern)
 
     def state_dict(self) -> dict[str, Tensor]:
         answer: dict[str, Tensor] = self._call(self.callback.state_dict)
@@ -107,8 +103,22 @@ class MethodCallback(TrainingCallback):
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         self._call(self.callback.load_state_dict, state)
 
-    def _count(self, sparsity: float) -> int:
-        return self.context.count(sparsity)
+    def _look_up(self) -> None:
+        """Tell the context how far the training is. A checkpoint may have moved it since the last call."""
+        self.context.progress, self.context.level = self.run.progress, self._level
+
+    @property
+    def _level(self) -> float:
+        """The sparsity that a mask must have now, or at the end if it is free until then."""
+        if isinstance(self.sparsity, Cubic):
+            progress = self.run.progress
+            return self.sparsity.at(progress.step / progress.total)
+        return self.begins_with / self.units if self.sparsity is None else self.sparsity
+
+    @property
+    def _required(self) -> int:
+        """How many units that is. The context is the strategy's own, and is not asked."""
+        return self.selection.count(self._level, self.units)
 
     def _adopt(self, answer: Any, required: int | None, pattern: Pattern | None = None) -> Weights:
         """Check a mask by group, and make it the mask of the training."""

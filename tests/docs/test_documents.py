@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import tomllib
 
 import pytest
-from docs.quotes import DOCUMENTS, ROOT, generator
+from docs.quotes import DOCUMENTS, ROOT, blocks, generator
 
 import prunebench
 from prunebench.execution.context import Context
 from prunebench.hooks import hookspecs
+from prunebench.training.callbacks import TrainingCallback
 
 GENERATOR = generator()
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
@@ -80,6 +82,20 @@ def test_everything_that_a_context_offers_is_documented():
     page = text("docs/pages/own-method.md")
     offered = [name for name in vars(Context) if not name.startswith("_")]
     assert [name for name in offered if f"`{name}" not in page] == []
+
+
+def test_every_method_of_a_callback_is_documented():
+    page = text("docs/pages/own-method.md")
+    methods = [name for name, value in vars(TrainingCallback).items() if inspect.isfunction(value)]
+    assert len(methods) == 10
+    assert [name for name in methods if f"\n| `{name}(" not in page] == []
+
+
+def test_a_callback_has_twenty_lines():
+    """Without the name of the file and the docstring."""
+    (block,) = [block for block in blocks("docs/pages/own-method.md") if block.mark == "plugin taylor.py"]
+    lines = [line for line in block.text.splitlines() if line.strip() and not line.lstrip().startswith(("#", '"""'))]
+    assert len(lines) <= 20
 
 
 def test_everything_that_prunebench_exports_is_in_the_reference():

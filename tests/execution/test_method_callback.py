@@ -47,7 +47,7 @@ class Moving(TrainingCallback):
         yield {"params": [self.values], "lr": 0.01}
 
     def loss(self, loss, outputs, batch):
-        return loss * (1 + self.values.sum())
+        return loss * (1 + self.values.sum()) * (1 + self.ctx.progress.step / 1000)
 
     def random_mask(self, pruned):
         ranks = torch.rand(sum(age.numel() for age in self.ages.values()), generator=self.generator)
@@ -92,6 +92,8 @@ def plugin(tmp_path, recipe=SPARSE, answer="Moving(ctx)", extra="pass", text=COD
     [
         (SPARSE, None),
         ("[Train(Cubic(sparsity), callback=True)]", "round(Cubic(0.3).at(step / self.ctx.progress.total) * 16384)"),
+        ("[Train(Cubic(sparsity), callback=True)]", "self.ctx.count(self.ctx.level)"),
+        (SPARSE, "self.ctx.count(self.ctx.level)"),
         ("[Train(sparsity, callback=True)]", "100 * step"),
     ],
 )
@@ -128,6 +130,7 @@ FINAL = """
         ({"extra": "mask = self.random_mask(pruned + 1)"}, "pruned 4916 units (expected 4915)"),
         ({"extra": "mask = None; self.ctx.model.classifier.bias.requires_grad_(False)"}, "changed requires_grad of"),
         ({"extra": "self.ctx.model.classifier.register_forward_hook(lambda *a: None)"}, "changed hooks of classifier"),
+        ({"extra": "self.ctx.level = 0.0; mask = self.random_mask(0)"}, "pruned 0 units (expected 4915)"),
         ({"extra": "mask = 3"}, "gave 3 as a mask"),
         ({"extra": "raise SystemExit"}, "raised SystemExit"),
         ({"extra": "1 / 0"}, "raised ZeroDivisionError"),

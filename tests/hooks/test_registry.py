@@ -186,6 +186,15 @@ def test_a_missing_file_is_an_error(tmp_path):
         Registry([tmp_path / "nothing.py"])
 
 
+def test_reserved_options_are_part_of_the_key_and_not_of_the_strategy():
+    registry = Registry()
+    assert registry.strategy("imp[rate=0.2,scope=row]") == registry.strategy("imp[rate=0.2]")
+    options = registry.strategy_key("imp[rate=0.2]")["options"]
+    assert registry.strategy_key("imp[rate=0.2,scope=row]")["options"] == {**options, "scope": "row"}
+    with pytest.raises(PrunebenchError, match="unknown scope 'column'"):
+        registry.strategy("imp[scope=column]")
+
+
 def test_editing_a_plugin_changes_its_identity(tmp_path):
     identities = []
     for gain in ("1.0", "3.0"):

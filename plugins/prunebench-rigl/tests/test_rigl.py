@@ -1,0 +1,204 @@
+"""RigL against Algorithm 1 written with sorted lists, and in real runs on the bundled encoder."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from prunebench_rigl import Updates, update
+
+import prunebench
+from prunebench.execution.executors.resources import Resources
+from prunebench.hooks.registry import Registry
+from prunebench.pruning import masks
+
+STEPS = 24
+# 10 updates up to step 0.75 · 24 = 18, every 2 steps; the one at step 18 drops nothing.
+UPDATES = [2, 4, 6, 8, 10, 12, 14, 16]
+
+
+def algorithm_1(weights, keep, growth, fraction):
+    """The set of positions that stay after an update of one matrix; all arguments are lists."""
+    active = [i for i, stays in enumerate(keep) if stays]
+    count = math.floor(fraction * len(active))
+    remaining = set(active) - set(sorted(active, key=lambda i: abs(weights[i]))[:count])
+    others = [i for i in range(len(keep)) if i not in remaining]
+    return remaining | set(sorted(others, key=lambda i: -growth[i])[:count])
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("fraction", [0.0, 0.1, 0.3, 1.0])
+def test_an_update_is_that_of_the_algorithm(seed, fraction):
+    generator = torch.Generator().manual_seed(seed)
+    keep = torch.rand(5, 9, generator=generator) < 0.4
+    weight, growth = torch.randn(5, 9, generator=generator) * keep, torch.rand(5, 9, generator=generator)
+    lists = [tensor.flatten().tolist() for tensor in (weight, keep, growth)]
+    before = keep.clone()
+    new = update(weight, keep, growth, fraction)
+    assert set(new.flatten().nonzero().flatten().tolist()) == algorithm_1(*lists, fraction)
+    assert new.sum() == keep.sum() and torch.equal(keep, before)
+
+
+def test_a_weight_that_is_dropped_comes_back_by_a_large_gradient():
+    weight = torch.tensor([[3.0, 0.1, 0.0, 0.0]])
+    keep = torch.tensor([[True, True, False, False]])
+    assert update(weight, keep, torch.tensor([[0.0, 9.0, 1.0, 2.0]]), 0.5).tolist() == [[True, True, False, False]]
+    assert update(weight, keep, torch.tensor([[9.0, 0.0, 1.0, 2.0]]), 0.5).tolist() == [[True, False, False, True]]
+
+
+def test_a_dense_matrix_stays_dense():
+    """The Erdős–Rényi kernel leaves small matrices dense."""
+    keep = torch.ones(2, 3, dtype=torch.bool)
+    assert update(torch.randn(2, 3), keep, torch.rand(2, 3), 0.5).all()
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A function that trains `smoke` for 24 steps, and returns the store, the cell of a strategy and its record."""
+
+    def run(strategy, sparsity="0.8", store="store", **options):
+        results = prunebench.run(
+            "smoke",
+            strategies=strategy,
+            sparsities=sparsity,
+            seeds="1",
+            device="cpu",
+            precision="fp32",
+            train_limit="64",
+            eval_limit="32",
+            batch_size="8",
+            epochs="3",
+            store=tmp_path / store,
+            resources=Resources(executor="here"),
+            progress=False,
+            **options,
+        )
+        assert not results.failures
+        (cell,) = [cell for cell in results.run.plan.cells if not cell.is_dense]
+        return results.store, cell, results.store.record(cell.key)
+
+    return run
+
+
+class Recorder:
+    """Looks on while the plugin works: gradients, weights and masks around every step."""
+
+    def __init__(self, monkeypatch):
+        self.gradients, self.steps = {}, {}
+        after_backward, after_step = Updates.after_backward, Updates.after_step
+
+        def backward(callback, step):
+            self.gradients = {name: grad.clone() for name, grad in callback.ctx.grads.items()}
+            after_backward(callback, step)
+
+        def stepped(callback, step):
+            weights = {name: weight.clone() for name, weight in callback.ctx.weights.items()}
+            mask = after_step(callback, step)
+            self.start = getattr(self, "start", callback.ctx.initial)
+            self.steps[step] = (weights, dict(callback.ctx.mask), self.gradients, mask)
+            return mask
+
+        monkeypatch.setattr(Updates, "after_backward", backward)
+        monkeypatch.setattr(Updates, "after_step", stepped)
+
+    @property
+    def updates(self):
+        return {step: values for step, values in self.steps.items() if values[3] is not None}
+
+
+@pytest.fixture
+def recorder(monkeypatch):
+    return Recorder(monkeypatch)
+
+
+@pytest.mark.parametrize("strategy", ["rigl", "rigl[grow=random]"])
+def test_every_update_of_a_training_is_that_of_the_algorithm(run, recorder, strategy):
+    run(strategy)
+    assert list(recorder.updates) == UPDATES and len(recorder.steps) == STEPS
+    first = recorder.steps[1][1]
+    changed = 0
+    for step, (weights, before, gradients, mask) in recorder.updates.items():
+        fraction = 0.3 / 2 * (1 + math.cos(step * math.pi / (0.75 * STEPS)))
+        for name, keep in mask.items():
+            assert keep.sum() == first[name].sum(), "the count of a matrix never changes"
+            grown = keep & ~before[name]
+            changed += int(grown.sum())
+            gradient = gradients[name].abs()
+            assert gradient[~before[name]].sum() > 0, "gradients are dense"
+            lists = [tensor.flatten().tolist() for tensor in (weights[name], before[name], gradient)]
+            if strategy == "rigl":
+                assert set(keep.flatten().nonzero().flatten().tolist()) == algorithm_1(*lists, fraction)
+            # Grown weights are zero after the update. The next step moves those that have a gradient.
+            assert not weights[name][grown].any()
+            later = recorder.steps[step + 1][0][name]
+            assert not later[~keep].any() and later[grown].count_nonzero() > 0.5 * grown.sum()
+            dropped = int(fraction * int(before[name].sum()))
+            assert int((before[name] & ~keep).sum()) == int(grown.sum()) <= dropped
+    assert changed > 1000
+
+
+def test_the_mask_starts_with_the_densities_of_the_erdos_renyi_kernel(run, recorder):
+    """Densities in proportion to (outputs + inputs) / (outputs · inputs), where none is above 1."""
+    run("rigl[drop=0]", "0.9")
+    mask = recorder.steps[1][1]
+    factor = 0.1 * sum(keep.numel() for keep in mask.values()) / sum(sum(keep.shape) for keep in mask.values())
+    for keep in mask.values():
+        density = factor * sum(keep.shape) / keep.numel()
+        assert density < 1
+        assert abs(int(keep.sum()) - density * keep.numel()) <= 1
+    assert all((mask[name] == keep).all() for name, keep in recorder.steps[STEPS][1].items()), "drop=0 moves nothing"
+
+
+def test_a_training_may_start_from_a_random_mask_and_from_another_scope(run, recorder):
+    run("rigl[start=random,scope=layer]", "0.75")
+    mask = recorder.steps[1][1]
+    assert {int((~keep).sum()) / keep.numel() for keep in mask.values()} == {0.75}
+    # Magnitudes would have left the largest weights, of which a random mask has a quarter.
+    for name, keep in mask.items():
+        magnitudes = recorder.start[name].abs()
+        large = magnitudes > magnitudes.quantile(0.75)
+        assert 0.15 < float((keep & large).sum() / large.sum()) < 0.35
+
+
+@pytest.mark.parametrize("strategy", ["rigl", "rigl[grow=random]", "rigl[updates=1000,end=1]"])
+def test_the_final_count_is_exact_and_pruned_weights_are_zero(run, strategy):
+    store, cell, record = run(strategy, "0.77")
+    assert record.sparsity.pruned == masks.pruned_count(0.77, record.sparsity.units)
+    assert record.checks["count_exact"] and record.checks["pruned_weights_zero"]
+    assert (len(cell.trainings), record.steps) == (1, STEPS)
+    assert masks.pruned(store.load("masks", cell.mask, masks.unpack)) == record.sparsity.pruned
+
+
+@pytest.mark.parametrize("strategy", ["rigl", "rigl[grow=random]"])
+def test_an_interrupted_training_goes_on_bit_for_bit(run, monkeypatch, strategy):
+    store, cell, whole = run(strategy)
+    real = Updates.after_step
+
+    def interrupt(callback, step):
+        if step == 9:
+            raise KeyboardInterrupt
+        return real(callback, step)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Updates, "after_step", interrupt)
+        run(strategy, store="cut", checkpoint_minutes=0)
+    steps = []
+    monkeypatch.setattr(Updates, "after_step", lambda callback, step: steps.append(step) or real(callback, step))
+    other, _, cut = run(strategy, store="cut", checkpoint_minutes=0)
+    assert steps == list(range(9, STEPS + 1))
+    assert cut.evaluations == whole.evaluations and cut.loss == whole.loss
+    expected, mask = (each.load("masks", cell.mask, masks.unpack) for each in (store, other))
+    assert all(torch.equal(mask[name], keep) for name, keep in expected.items())
+    assert (store.logits(cell.key)["validation"] == other.logits(cell.key)["validation"]).all()
+
+
+def test_the_entry_point_provides_the_strategy():
+    entry = Registry().entry("strategies", "rigl")
+    assert (entry.plugin.distribution, entry.plugin.origin) == ("prunebench-rigl", "entry point prunebench_rigl")
+
+
+@pytest.mark.parametrize("option", ["grow=momentum", "start=dense", "drop=1.5", "end=0", "updates=0"])
+def test_bad_options_are_errors(option):
+    with pytest.raises(prunebench.PrunebenchError, match="rigl"):
+        Registry().strategy(f"rigl[{option}]")
