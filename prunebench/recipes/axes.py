@@ -133,7 +133,7 @@ def check_level(pattern: Pattern | None, sparsity: float) -> str:
     """Why no mask of `pattern` has this sparsity, or "" if there are such masks."""
     # The tolerance admits decimals of a level such as 2/3 with ten digits, as ladders round them.
     if isinstance(pattern, NM) and abs(sparsity - pattern.level) > 1e-9:
-        return f"pattern {pattern} has sparsity {pattern.level:.10g}, not {sparsity:.10g}"
+        return f"pattern {pattern} has sparsity {pattern.level:.10g}"
     return ""
 
 
@@ -162,7 +162,7 @@ def required_count(pattern: Pattern | None, sparsity: float, shapes: Mapping[str
     if isinstance(pattern, Blocks):
         return pruned_count(sparsity, units // pattern.size) * pattern.size
     if reason := check_level(pattern, sparsity):
-        raise PrunebenchError(reason, f"use sparsity {pattern.level:.10g} or another pattern")
+        raise PrunebenchError(f"{reason}, not {sparsity:.10g}", f"use sparsity {pattern.level:.10g} or another pattern")
     return units // pattern.of * (pattern.of - pattern.keep)
 
 

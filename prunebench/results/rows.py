@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from prunebench.recipes.phase import last_index, trains_from_theta0
-from prunebench.store.schema import Cell, Command, Failure, Record, StoredPlan
+from prunebench.store.schema import Cell, Command, Failure, FLOPs, Record, StoredPlan
 
 FetchRecord = Callable[[str], Record | None]
 FetchFailure = Callable[[str], Failure | None]
@@ -48,7 +48,7 @@ class Outcome:
     the shares of `encoder_weights` that are zero or removed, before and after the last training. `find` is the cost of
     finding the last mask, `train` the cost of training the scored weights under it. `from_theta0` is True if the scored
     model is a subnetwork of θ0 that was trained, and so may be a winning ticket. `speed` is the number of examples that
-    the scored model predicted per second, if it was measured.
+    the scored model predicted per second, if it was measured. `flops` are None in records of earlier versions.
     """
 
     units: int
@@ -66,6 +66,7 @@ class Outcome:
     environment: Mapping[str, str]
     failed_checks: tuple[str, ...]
     speed: float | None = None
+    flops: FLOPs | None = None
 
     @property
     def hardware(self) -> str | None:
@@ -191,6 +192,7 @@ def _outcome(cell: Cell, record: Record, fetch: FetchRecord) -> Outcome:
         environment={name: str(value) for name, value in record.environment.items()},
         failed_checks=tuple(sorted(name for name, value in record.checks.items() if value is False)),
         speed=_speed(record),
+        flops=record.flops,
     )
 
 
