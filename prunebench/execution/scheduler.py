@@ -25,7 +25,7 @@ from prunebench.planning.jobs import RESULTS, Failure, Job, describe, split, sta
 from prunebench.runtime import progress
 from prunebench.runtime.memory import without_collection
 from prunebench.store.claims import POLL, RunClaims
-from prunebench.store.schema import Experiment, Location, WeightsRef
+from prunebench.store.schema import Experiment, Location
 from prunebench.store.store import InputMissing, Store, StoreError
 
 
@@ -138,7 +138,7 @@ class _Queue:
         self.store = store
         self.display = display
         self.clock = clock
-        self.readers: Counter[WeightsRef | None] = Counter(job.reads for job in jobs if job.reads)
+        self.readers = Counter(weights for job in jobs for weights in job.reads)
         self.deaths: Counter[Job] = Counter()
         self.fatal: StoreError | None = None
         self.report = Report()
@@ -179,7 +179,7 @@ class _Queue:
         """Whether the store lacks a result of `job`, or weights of it for a job that is needed."""
         return job.missing(self.store, RESULTS) or (
             job.missing(self.store, ("weights",))
-            and any(self.is_needed(other) for other in self.waiting if other.reads in job.weights)
+            and any(self.is_needed(other) for other in self.waiting if other.reads & job.weights)
         )
 
     def retry(self, job: Job, future: Future[Any]) -> bool:
@@ -207,8 +207,8 @@ class _Queue:
         for other in self.waiting:
             if job in other.needs:
                 other.needs = other.needs - {job} | set(parts)
-        self.readers.update(part.reads for part in parts if part.reads)
-        self.readers[job.reads] -= 1
+        self.readers.update(weights for part in parts for weights in part.reads)
+        self.readers.subtract(job.reads)
         self.deaths.update(dict.fromkeys(parts, self.deaths[job]))
         return parts
 
@@ -244,9 +244,10 @@ class _Queue:
 
     def close_job(self, job: Job, seconds: float | None, reason: str) -> None:
         """Discard the weights that `job` was the last to read, and tell the clock and the display that it is over."""
-        self.readers[job.reads] -= 1
-        if job.reads and not self.readers[job.reads]:
-            self.store.discard_weights(job.reads)
+        self.readers.subtract(job.reads)
+        for weights in job.reads:
+            if not self.readers[weights]:
+                self.store.discard_weights(weights)
         # A run that was killed may have left weights for parts of the job. Those of another run are not ours to remove.
         own = job.after_training
         if job.trains and seconds is not None and not self.readers[own]:

@@ -23,6 +23,7 @@ from prunebench.hooks.plugins import (
 )
 from prunebench.recipes.options import build, options_of, parse_spec
 from prunebench.recipes.phase import Phase, to_json
+from prunebench.recipes.reserved import split_options
 
 
 class Registry:
@@ -117,8 +118,14 @@ class Registry:
 
     def strategy(self, text: str) -> Any:
         """The strategy that `text` describes: `imp`, or with options `imp[rate=0.2]`."""
+        return self.strategy_and_options(text)[0]
+
+    def strategy_and_options(self, text: str) -> tuple[Any, dict[str, str]]:
+        """The strategy that `text` describes, and the options that every method has, such as `scope=row`."""
         name, options = parse_spec(text)
-        return build(self.get("strategies", name), options)
+        kind = self.get("strategies", name)
+        own, reserved = split_options(kind, options)
+        return build(kind, own), reserved
 
     def phase(self, data: Mapping[str, Any]) -> Phase:
         """The phase that `phase_to_json` gave as `data`.
@@ -147,8 +154,8 @@ class Registry:
 
     def strategy_key(self, text: str) -> dict[str, Any]:
         """Name, options and code of the strategy that `text` describes: its part of the key of a result."""
-        strategy = self.strategy(text)
-        return {"name": strategy.name, "options": options_of(strategy), **self.identity(strategy)}
+        strategy, reserved = self.strategy_and_options(text)
+        return {"name": strategy.name, "options": {**options_of(strategy), **reserved}, **self.identity(strategy)}
 
     def provenance(self, kind: str, name: str) -> str:
         """The code that defines an object, for a page: `my-plugin 1.0 (3f2a91c0)`."""

@@ -365,7 +365,11 @@ class StoredPlan(Command):
 
 
 class NodeSpec(Strict):
-    """A node of a plan as JSON; `code` is a digest of its strategy's source, `moves` whether that moves weights."""
+    """A node of a plan as JSON.
+
+    `code` is a digest of its strategy's source, `moves` whether that moves weights, and `inputs` are the keys of the
+    nodes that its phase reads.
+    """
 
     key: str
     phase: dict[str, JsonValue]
@@ -373,14 +377,15 @@ class NodeSpec(Strict):
     code: str
     moves: bool
     parent: str = ""
+    inputs: list[str] = []
 
 
 class JobSpec(Strict):
     """All that a worker needs for one job.
 
     `path` leads from θ0 to the anchor, `tree` follows it; `scored` are the keys of nodes that are scored. The store
-    keeps those `weights` that other jobs read, and those `models` that the user asked for. `plugins` are the paths and
-    texts of plugin files.
+    has the weights that the job `reads`. It keeps those `weights` that other jobs read, and those `models` that the
+    user asked for. `plugins` are the paths and texts of plugin files.
     """
 
     experiment: Experiment
@@ -390,7 +395,7 @@ class JobSpec(Strict):
     anchor: str
     resumes: bool = False
     scored: list[str] = []
-    reads: WeightsRef | None = None
+    reads: list[WeightsRef] = []
     weights: list[WeightsRef] = []
     models: list[str] = []
     plugins: list[Annotated[tuple[str, str], Field(strict=False)]] = []

@@ -14,6 +14,7 @@ from prunebench.errors import PrunebenchError
 from prunebench.execution import strategy_calls
 from prunebench.planning import jobs
 from prunebench.pruning import masks
+from prunebench.recipes.axes import Selection
 
 FAULTY = """
 from dataclasses import dataclass
@@ -230,7 +231,7 @@ def test_a_mask_that_is_changed_in_place_changes_no_other():
         return ctx.mask
 
     mask = {"a": torch.tensor([True, True, False])}
-    context = types.SimpleNamespace(mask=mask)
-    answer = strategy_calls.prune_with(types.SimpleNamespace(name="s", prune=prune), context, 2 / 3, 2)
+    context = types.SimpleNamespace(mask=mask, selection=Selection(), count=lambda sparsity: 2)
+    answer = strategy_calls.prune_with(types.SimpleNamespace(name="s", prune=prune), context, 2 / 3)
     assert answer["a"].tolist() == [False, True, False]
     assert mask["a"].tolist() == [True, True, False]

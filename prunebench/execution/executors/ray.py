@@ -85,7 +85,7 @@ class RayExecutor(Executor):
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         job = JobSpec.model_validate(args[0]) if args and isinstance(args[0], dict) else None
-        task = self._near(self._nodes.get(job.reads) if job and job.reads else None)
+        task = self._near(self._nodes.get(job.reads[0]) if job and job.reads else None)
         reference = task.remote(self._threads, fn, args, kwargs)
         future: Future[Any] = Future()
         with self._lock:
