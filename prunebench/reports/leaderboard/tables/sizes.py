@@ -14,8 +14,8 @@ from prunebench.reports.render.formatting import DASH, count, level, percent, va
 # About the columns of FLOPs, which pages of earlier versions lack.
 FLOPS = (
     "FLOPs are those of one forward pass of {} tokens, two for each multiply-add, as a share of the dense model's and "
-    "in G (10⁹). Pruned weights save FLOPs only if they are skipped. Heads and neurons also save some if they leave "
-    "the model. Zeros skipped is what would be left if everything that is pruned were skipped."
+    "in G (billions). Pruned weights save FLOPs only if they are skipped. Heads and neurons also save some if they "
+    "leave the model. Zeros skipped is what would be left if everything that is pruned were skipped."
 )
 
 
