@@ -48,13 +48,13 @@ def _recipes(
     Raises PrunebenchError for a method that has none of the levels.
     """
     for method in methods:
-        wanted = levels if method.prunes else (0.0,)
-        reasons = {str(level): reason for level in wanted if (reason := method.unsupported(level))}
-        if len(reasons) == len(wanted):
+        requested = levels if method.prunes else (0.0,)
+        reasons = {str(level): reason for level in requested if (reason := method.unsupported(level))}
+        if len(reasons) == len(requested):
             missing = describe_unsupported(method.label, {float(level): why for level, why in reasons.items()})
             raise PrunebenchError(missing, "choose other --sparsities")
         info = method.info.model_copy(update={"unsupported": reasons}) if reasons else method.info
-        for level in wanted:
+        for level in requested:
             if str(level) not in reasons:
                 yield info, level, method.steps(level)
 

@@ -176,7 +176,7 @@ class PermuteLayers(Phase):
 class Shuffle(Phase):
     """Replace the mask by a random one with the same counts: of each matrix ("layer"), or of all ("global").
 
-    The core sets `pattern` to that of the mask, which the random one follows.
+    The random mask follows `pattern`, which the core sets to the pattern of the mask before it.
     """
 
     draws_mask: ClassVar[bool] = True

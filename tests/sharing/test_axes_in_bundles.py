@@ -13,7 +13,8 @@ from prunebench.execution.executors.local import SerialExecutor
 from prunebench.sharing.bundle import retrain
 
 METHODS = ["magnitude[teacher=dense,teacher_weight=0.9]", "magnitude-init[teacher=dense]", "magnitude[scope=row]",
-           "magnitude[pattern=2:4]", "imp[rate=0.25]", "magnitude[schedule=cubic]", "mine"]  # fmt: skip
+           "magnitude[pattern=2:4]", "imp[rate=0.25,pattern=2:4]", "magnitude[pattern=4x1,schedule=ladder]",
+           "magnitude[schedule=cubic]", "mine"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -81,7 +81,7 @@ def amount(summary: Summary | None, rule: str) -> str:
 
 
 def ranking_notes(ranking: Ranking) -> tuple[str, ...]:
-    """What is excluded, why methods have no rank, and which levels they do not have."""
+    """Reasons why tasks or metrics are excluded, and why methods lack ranks or levels."""
     return (*ranking.notes, *_gap_notes(ranking.standings), *unsupported_notes(ranking.unsupported))
 
 
