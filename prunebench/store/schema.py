@@ -18,7 +18,7 @@ from prunebench.recipes.phase import Phase
 from prunebench.recipes.phases import from_record
 
 # The format of records and plans in a store.
-FORMAT = 1
+FORMAT = 2
 # Where the seconds of a job went; `predict`, a part of the last, is what prediction alone took.
 SECONDS = ("load", "train", "strategy", "prune", "evaluate")
 # The kind of plan that a leaderboard shows: its cells measure methods, each on its own tasks.
