@@ -8,6 +8,7 @@ In reading order:
 - `graph`: the trees of a plan, whose nodes recipes share
 - `levels`: sparsities of which a method has no model
 - `compile`: methods, levels and experiments become a plan
+- `job_spec`: a job as JSON
 - `jobs`: what runs together, and what the store already holds
 - `counting`: how much work that is
 - `transfer`: masks of one task, trained on another

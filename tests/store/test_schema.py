@@ -12,15 +12,15 @@ from samples import EXPERIMENT, KEY, cell, plan, record
 
 from prunebench.hooks.registry import Registry
 from prunebench.planning.graph import read_nodes
+from prunebench.planning.job_spec import JobSpec, NodeSpec, PluginFile
 from prunebench.store import serialization
 from prunebench.store.schema import (
+    FORMAT,
     Cell,
     Command,
     Experiment,
     Failure,
-    JobSpec,
     Location,
-    NodeSpec,
     PhaseEntry,
     Record,
     StoredPlan,
@@ -113,10 +113,11 @@ def test_a_job_reaches_a_worker_as_it_was():
         tree=[],
         anchor=KEY,
         scored=[KEY],
-        reads=WeightsRef(training=KEY, at=0.5),
+        reads=[WeightsRef(training=KEY, at=0.5)],
         weights=[WeightsRef(training=KEY, at=3)],
-        plugins=[("mine.py", "text")],
+        plugins=[PluginFile(path="mine.py", text="text", siblings=(("helper.py", "more"),))],
         checkpoint_minutes=5.0,
+        strategy_timeout=2.5,
     )
     received = JobSpec.model_validate(json.loads(json.dumps(job.model_dump(mode="json"))))
     assert received == job
@@ -195,7 +196,7 @@ def test_a_number_that_is_not_finite_is_refused_in_a_phase_and_in_options(number
         ("tokens", 2**53),
         ("loss", "0.25"),
         ("format", 0),
-        ("format", 2),
+        ("format", FORMAT + 1),
         ("phases", []),
         ("phases", [{"phase": "Train"}]),
         ("phases", [{"phase": 1, "strategy": ""}]),
@@ -294,4 +295,4 @@ def test_a_stored_plan_of_an_old_version_has_defaults():
     fields = plan(written="2026-01-01").to_json()
     assert not {"kind", "strategies", "format"} & set(fields)
     read = StoredPlan.model_validate(fields)
-    assert (read.kind, read.strategies, read.format) == ("run", {}, 1)
+    assert (read.kind, read.strategies, read.format) == ("run", {}, FORMAT)
