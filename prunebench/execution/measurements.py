@@ -13,11 +13,13 @@ from torch import Tensor, nn
 
 from prunebench.errors import PrunebenchError
 from prunebench.execution.workspace import Workspace
+from prunebench.models.loading import positions
 from prunebench.pruning import masks, structures
+from prunebench.pruning.flops import forward_flops
 from prunebench.pruning.selection import satisfies
 from prunebench.recipes.phase import Phase, final_selection, final_sparsity
 from prunebench.recipes.strategy import Unit
-from prunebench.store.schema import SECONDS, Encoder, Evaluation, Experiment, Parameters, Sparsity
+from prunebench.store.schema import SECONDS, Encoder, Evaluation, Experiment, FLOPs, Parameters, Sparsity
 from prunebench.store.serialization import encode_arrays
 from prunebench.tasks.metrics import fill_undefined, majority_scores, undefined_keys
 from prunebench.training.evaluation import predict, predictions
@@ -27,6 +29,8 @@ from prunebench.training.loop import Outcome
 TOLERANCE = 1e-5
 # The number of examples on which two models are compared.
 COMPARED = 64
+# FLOPs are those of an example of this many tokens, or of as many as the model reads.
+LENGTH = 128
 
 
 @dataclass
@@ -136,6 +140,17 @@ def sizes(
             in_model=sum(parameter.numel() for parameter in model.parameters()),
         ),
     }
+
+
+def flops(workspace: Workspace, path: Sequence[Phase], mask: masks.Mask | None) -> FLOPs:
+    """The FLOPs of one example: dense, of the scored model, and without all that is pruned. Nothing is run."""
+    prunable = workspace.prunable
+    network: Any = prunable.model
+    length = min(LENGTH, positions(network.config.to_dict(), prunable.architecture))
+    dense, pruned = forward_flops(prunable, length, {}), forward_flops(prunable, length, mask or {})
+    # A masked model multiplies by the zeros of its heads and neurons until they leave it.
+    scored = pruned.total if path[-1].shrinks_model else dense.total
+    return FLOPs(length=length, dense=dense.total, scored=scored, skipping_zeros=pruned.skipping_zeros)
 
 
 def checks(

@@ -14,7 +14,8 @@ from prunebench.execution.workspace import Workspace
 from prunebench.models.encoder import PrunableModel
 from prunebench.models.initialisation import permute_layers, reinitialise
 from prunebench.pruning import compaction, masks
-from prunebench.recipes.axes import Selection
+from prunebench.pruning.selection import shuffle
+from prunebench.recipes.axes import Pattern, Selection
 from prunebench.recipes.inputs import Input
 from prunebench.recipes.phases import Train
 from prunebench.recipes.strategy import Unit
@@ -86,10 +87,13 @@ class PhaseContext:
         """Put the encoder's layers into a random order."""
         permute_layers(self.prunable, self.seed)
 
-    def shuffle_mask(self, counts: str) -> None:
-        """Draw a random mask with the counts of the present one in each group ("layer") or overall ("global")."""
+    def shuffle_mask(self, counts: str, pattern: Pattern | None = None) -> None:
+        """Draw a random mask with the counts of the present one in each group ("layer") or overall ("global").
+
+        It follows `pattern`, if the present mask does.
+        """
         if self.mask is not None:  # at sparsity 0 there is nothing to shuffle
-            self.mask = masks.shuffle(self.mask, counts, self.generator("shuffle"))
+            self.mask = shuffle(self.mask, counts, self.generator("shuffle"), pattern)
 
     def compact(self) -> None:
         """Score a model without the pruned heads or neurons."""

@@ -16,6 +16,7 @@ from prunebench.models.sources import read_config
 from prunebench.planning import counting, jobs
 from prunebench.planning.graph import Node, Plan, PlannedCell
 from prunebench.planning.jobs import Job, describe
+from prunebench.planning.levels import describe_unsupported, unsupported_levels
 from prunebench.planning.suite import Suite
 from prunebench.runtime.memory import without_collection
 from prunebench.runtime.progress import duration, plural
@@ -195,6 +196,8 @@ def _say_counts(
     console.say(
         f"Asked for:     {plural(len(plan.cells), 'cell')}, {phases}, {plural(count.requested_trainings, 'training')}"
     )
+    for label, reasons in unsupported_levels((cell.method, cell.sparsity) for cell in plan.cells).items():
+        console.say(f"Left out:      {describe_unsupported(label, reasons)}")
     console.say(f"After sharing: {distinct}, {plural(count.distinct_trainings, 'training')}")
     console.say(f"In the store:  {plural(count.stored, 'phase')}")
     if count.failed:

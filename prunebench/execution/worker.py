@@ -165,6 +165,7 @@ class Worker:
             evaluations=evaluations,
             **measurements.cost(outcome),
             **measurements.sizes(workspace, state.mask, state.unit, remaining, model, session.encoder_before),
+            flops=measurements.flops(workspace, phases_of(path), state.mask),
             checks={
                 "rewound_exactly": session.rewound_exactly,
                 **measurements.checks(workspace, phases_of(path), state.mask, remaining),

@@ -165,7 +165,7 @@ def _encoded(
     evaluations = {name: batching.encode(tokenizer, split, max_length) for name, split in data.evaluations.items()}
     train = batching.encode(tokenizer, data.train, max_length)
     longest = max(int(split.lengths.max()) for split in (train, *evaluations.values()))
-    limit = positions(source, registry)
+    limit = positions(sources.read_config(source.folder), registry.get("models", source.family))
     if longest > limit:
         raise PrunebenchError(
             f"task {task!r} has a text of {longest} tokens, and {source.name} reads {limit}", f"--max-length {limit}"

@@ -6,6 +6,7 @@ Planning needs no more of a model than this, so nothing here loads weights.
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 from prunebench.errors import PrunebenchError
@@ -41,10 +42,9 @@ def architectures(registry: Registry) -> list[Architecture]:
     return families
 
 
-def positions(source: sources.ModelSource, registry: Registry) -> int:
-    """The maximum length of a text for the model, in tokens."""
-    config = sources.read_config(source.folder)
-    unused = config.get("pad_token_id", 1) + 1 if registry.get("models", source.family).positions_after_padding else 0
+def positions(config: Mapping[str, Any], family: Architecture) -> int:
+    """The maximum length of a text for a model with this config.json, in tokens."""
+    unused = config.get("pad_token_id", 1) + 1 if family.positions_after_padding else 0
     return int(config.get("max_position_embeddings", 512)) - unused
 
 

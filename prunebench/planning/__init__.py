@@ -6,6 +6,7 @@ In reading order:
 - `experiment`: data and model of each task and seed, fingerprinted
 - `methods`: strategies as checked recipes
 - `graph`: the trees of a plan, whose nodes recipes share
+- `levels`: sparsities of which a method has no model
 - `compile`: methods, levels and experiments become a plan
 - `job_spec`: a job as JSON
 - `jobs`: what runs together, and what the store already holds

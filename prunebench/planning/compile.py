@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from prunebench.errors import PrunebenchError
 from prunebench.hooks.registry import Registry
 from prunebench.planning.graph import Node, Plan, PlannedCell, RecipeStep, add_leaf
+from prunebench.planning.levels import describe_unsupported
 from prunebench.planning.methods import Method
 from prunebench.runtime.memory import without_collection
 from prunebench.store.schema import Experiment, Location, MethodInfo
@@ -48,12 +49,13 @@ def _recipes(
     """
     for method in methods:
         requested = levels if method.prunes else (0.0,)
-        reasons = {f"{level:g}": reason for level in requested if (reason := method.unsupported(level))}
+        reasons = {str(level): reason for level in requested if (reason := method.unsupported(level))}
         if len(reasons) == len(requested):
-            raise PrunebenchError(f"{method.label}: {next(iter(reasons.values()))}", "choose other --sparsities")
+            missing = describe_unsupported(method.label, {float(level): why for level, why in reasons.items()})
+            raise PrunebenchError(missing, "choose other --sparsities")
         info = method.info.model_copy(update={"unsupported": reasons}) if reasons else method.info
         for level in requested:
-            if f"{level:g}" not in reasons:
+            if str(level) not in reasons:
                 yield info, level, method.steps(level)
 
 

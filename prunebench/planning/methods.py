@@ -13,7 +13,7 @@ from prunebench.planning.graph import RecipeStep
 from prunebench.recipes.axes import check_level
 from prunebench.recipes.options import label, options_of
 from prunebench.recipes.phase import Phase, final_selection, final_sparsity, last_index
-from prunebench.recipes.reserved import add_options, apply_options
+from prunebench.recipes.reserved import add_options, apply_options, follow_pattern
 from prunebench.recipes.schedules import check_sparsity
 from prunebench.recipes.strategy import UNITS, Control, track
 from prunebench.store.schema import MethodInfo
@@ -69,7 +69,8 @@ class Method:
         if self.base is not self:
             end = last_index([step.phase for step in steps], lambda phase: phase.changes_mask) + 1
             rest = [step.phase for step in steps[end:]]
-            tail = _phases(self.strategy.tail(rest), f"the tail of {self.label!r}")
+            pattern = final_selection([step.phase for step in steps]).pattern
+            tail = follow_pattern(_phases(self.strategy.tail(rest), f"the tail of {self.label!r}"), pattern)
             steps = steps[:end] + [self._step(phase) for phase in tail]
         check(steps, self.info, sparsity)
         if hasattr(self.strategy, "training") and not any("training" in step.phase.asks for step in steps):

@@ -16,8 +16,9 @@ from prunebench.planning.compile import check_rewinds
 from prunebench.planning.graph import Node, Plan, PlannedCell, RecipeStep, add_leaf, add_steps, adopt
 from prunebench.planning.methods import Method, check
 from prunebench.recipes.options import label
-from prunebench.recipes.phase import Phase, last_index
+from prunebench.recipes.phase import Phase, final_selection, last_index
 from prunebench.recipes.phases import Rewind, Train
+from prunebench.recipes.reserved import follow_pattern
 from prunebench.recipes.schedules import check_sparsity
 from prunebench.recipes.strategy import Control
 from prunebench.runtime.memory import without_collection
@@ -116,7 +117,8 @@ class _Finder:
             return self._other_method(Method(text, self.registry), text)
         control: Any = strategy
         control = replace(control, of=self.question.strategy)
-        steps = [*self.find, *self.shuffles, *self._plain(control.tail(self.training))]
+        pattern = final_selection([step.phase for step in self.find]).pattern
+        steps = [*self.find, *self.shuffles, *self._plain(follow_pattern(control.tail(self.training), pattern))]
         name = label(replace(control, of=type(control).of)) if hasattr(type(control), "of") else label(control)
         check(steps, self.method.info.model_copy(update={"label": name}), self.question.sparsity)
         doc = f"{name} of the mask that {self.method.info.label} finds on the target itself."

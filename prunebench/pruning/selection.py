@@ -55,6 +55,31 @@ def select(
     return _select_units(scores, mask, shares, target, scope)
 
 
+def shuffle(
+    mask: Mapping[str, Tensor], counts: str, generator: torch.Generator, pattern: Pattern | None = None
+) -> Mask:
+    """A random mask with the counts of `mask` (see `masks.shuffle`), which follows `pattern` if `mask` does.
+
+    Raises PrunebenchError if the pattern does not divide the shape of a group.
+    """
+    if pattern is None:
+        return masks.shuffle(mask, counts, generator)
+    check_division(pattern, {name: tuple(keep.shape) for name, keep in mask.items()})
+    if isinstance(pattern, NM):
+        return _shuffle_n_of_m(mask, counts, generator, pattern)
+    whole = {name: torch.from_numpy(_over_tiles(np.logical_and, keep.numpy(), pattern)) for name, keep in mask.items()}
+    return _spread_blocks(masks.shuffle(whole, counts, generator), pattern)
+
+
+def _shuffle_n_of_m(mask: Mapping[str, Tensor], counts: str, generator: torch.Generator, pattern: NM) -> Mask:
+    ranks = {name: torch.rand(keep.shape, generator=generator, dtype=torch.float64) for name, keep in mask.items()}
+    result: Mask = {}
+    for part in [mask] if counts == "global" else [{name: keep} for name, keep in mask.items()]:
+        whole = masks.full({name: tuple(keep.shape) for name, keep in part.items()})
+        result |= _select_n_of_m({name: ranks[name] for name in part}, whole, masks.pruned(part), pattern)
+    return result
+
+
 def violations(mask: Mapping[str, Tensor], pattern: Pattern) -> dict[str, int]:
     """By group, how many tiles of `pattern` break it, without the groups in which none does.
 
@@ -165,9 +190,15 @@ def _select_blocks(
             f"{masks.units(whole)} have pruned weights already"
         )
     sums = {name: _block_sums(scores[name], keep, pattern) for name, keep in mask.items()}
-    blocks = _select_units(sums, whole, shares, target // pattern.size, scope)
+    return _spread_blocks(_select_units(sums, whole, shares, target // pattern.size, scope), pattern)
+
+
+def _spread_blocks(blocks: Mapping[str, Tensor], pattern: Blocks) -> Mask:
+    """Masks of weights from masks of blocks."""
     return {
-        name: stays[:, None, :, None].expand(-1, pattern.rows, -1, pattern.columns).reshape(mask[name].shape)
+        name: stays[:, None, :, None]
+        .expand(-1, pattern.rows, -1, pattern.columns)
+        .reshape(len(stays) * pattern.rows, -1)
         for name, stays in blocks.items()
     }
 

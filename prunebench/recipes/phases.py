@@ -174,19 +174,24 @@ class PermuteLayers(Phase):
 
 @dataclass(frozen=True)
 class Shuffle(Phase):
-    """Replace the mask by a random one with the same counts: of each matrix ("layer"), or of all ("global")."""
+    """Replace the mask by a random one with the same counts: of each matrix ("layer"), or of all ("global").
+
+    The random mask follows `pattern`, which the core sets to the pattern of the mask before it.
+    """
 
     draws_mask: ClassVar[bool] = True
     unfinished: ClassVar[bool] = True
 
     counts: str = "layer"
+    pattern: str = axis("")
 
     def __post_init__(self) -> None:
+        Selection.parse("global", self.pattern)
         if self.counts not in ("layer", "global"):
             raise PrunebenchError(f"cannot shuffle by {self.counts!r}", "expected 'layer' or 'global'")
 
     def apply(self, ctx: PhaseContext) -> None:
-        ctx.shuffle_mask(self.counts)
+        ctx.shuffle_mask(self.counts, Selection.parse("global", self.pattern).pattern)
 
 
 @dataclass(frozen=True)

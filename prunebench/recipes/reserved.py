@@ -13,10 +13,11 @@ The core writes them into the phases of the recipe; a strategy need not know of 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import Field, fields, replace
+from typing import Any
 
 from prunebench.errors import PrunebenchError, unknown_name
-from prunebench.recipes.axes import Selection
+from prunebench.recipes.axes import Pattern, Selection
 from prunebench.recipes.inputs import Teacher
 from prunebench.recipes.options import parameters, parse_spec
 from prunebench.recipes.phase import AXIS, Phase
@@ -125,6 +126,14 @@ def apply_options(phases: Sequence[Phase], options: Mapping[str, str]) -> list[P
     return result
 
 
+def follow_pattern(phases: Sequence[Phase], pattern: Pattern | None) -> list[Phase]:
+    """The phases after a mask of that pattern: random masks that they draw follow it too."""
+    if pattern is None:
+        return list(phases)
+    changes: dict[str, Any] = {"pattern": str(pattern)}
+    return [replace(each, **changes) if each.draws_mask and _axis(each, "pattern") else each for each in phases]
+
+
 def _teach(phases: Sequence[Phase], teacher: Teacher) -> Iterator[Phase]:
     """Every training of a pruned model learns from the teacher; one before all pruning stays the dense training."""
     level = 0.0
@@ -136,9 +145,13 @@ def _teach(phases: Sequence[Phase], teacher: Teacher) -> Iterator[Phase]:
             yield phase
 
 
+def _axis(phase: Phase, name: str) -> Field[Any] | None:
+    return next((field for field in fields(phase) if field.name == name and AXIS in field.metadata), None)
+
+
 def _with_axis(phase: Phase, name: str, value: str) -> Phase:
     """The phase with that axis set, if it prunes by scores and has the axis."""
-    axis = next((field for field in fields(phase) if field.name == name and AXIS in field.metadata), None)
+    axis = _axis(phase, name)
     if axis is None or not phase.asks_strategy:
         return phase
     if getattr(phase, name) not in (axis.default, value):

@@ -59,6 +59,10 @@ class RowEntry(BaseModel):
     encoder_weights: Annotated[int | None, "outcome.encoder_weights"]
     parameters: Annotated[int | None, "outcome.parameters_total"]
     parameters_left: Annotated[int | None, "outcome.parameters_left"]
+    flops_length: Annotated[int | None, "outcome.flops.length"]
+    flops_dense: Annotated[int | None, "outcome.flops.dense"]
+    flops_scored: Annotated[int | None, "outcome.flops.scored"]
+    flops_skipping_zeros: Annotated[int | None, "outcome.flops.skipping_zeros"]
     trainings_to_find: Annotated[int | None, "outcome.find.trainings"]
     trainings_to_train: Annotated[int | None, "outcome.train.trainings"]
     steps_to_find: Annotated[int | None, "outcome.find.steps"]
@@ -75,20 +79,24 @@ class RowEntry(BaseModel):
 
 
 _PATHS = {name: str(field.metadata[0]) for name, field in RowEntry.model_fields.items()}
-# The paths that exist without an outcome.
-_PLAIN_PATHS = {name: path for name, path in _PATHS.items() if not path.startswith("outcome.")}
-_read, _read_plain = attrgetter(*_PATHS.values()), attrgetter(*_PLAIN_PATHS.values())
+
+
+def _reader(absent: str) -> tuple[list[str], Callable[[Row], tuple[Any, ...]]]:
+    """The columns of a row that lacks a part of it, and a function that reads them."""
+    paths = {name: path for name, path in _PATHS.items() if not absent or not path.startswith(f"{absent}.")}
+    return list(paths), attrgetter(*paths.values())
+
+
+_READERS = {absent: _reader(absent) for absent in ("", "outcome", "outcome.flops")}
 # Types of DataFrame columns in which values may be missing.
 _DTYPES: dict[Any, str] = {int | None: "Int64", float | None: "float64", bool: "boolean", bool | None: "boolean"}
 
 
 def flatten(row: Row) -> dict[str, Any]:
     """The fields of `RowEntry` for a row."""
+    names, read = _READERS["outcome" if row.outcome is None else "" if row.outcome.flops else "outcome.flops"]
     values: dict[str, Any] = dict.fromkeys(_PATHS)
-    if row.outcome:
-        values.update(zip(_PATHS, _read(row), strict=True))
-    else:
-        values.update(zip(_PLAIN_PATHS, _read_plain(row), strict=True))
+    values.update(zip(names, read(row), strict=True))
     values["options"] = dict(sorted(values["options"].items()))
     values["failed_checks"] = list(values["failed_checks"] or ())
     return values

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from prunebench.recipes.phase import last_index, trains_from_theta0
 from prunebench.results.versions import VersionedCell, versioned_cells
-from prunebench.store.schema import Cell, Command, Failure, Record, StoredPlan
+from prunebench.store.schema import Cell, Command, Failure, FLOPs, Record, StoredPlan
 
 FetchRecord = Callable[[str], Record | None]
 FetchFailure = Callable[[str], Failure | None]
@@ -49,7 +49,7 @@ class Outcome:
     the shares of `encoder_weights` that are zero or removed, before and after the last training. `find` is the cost of
     finding the last mask, `train` the cost of training the scored weights under it. `from_theta0` is True if the scored
     model is a subnetwork of θ0 that was trained, and so may be a winning ticket. `speed` is the number of examples that
-    the scored model predicted per second, if it was measured.
+    the scored model predicted per second, if it was measured. `flops` are None in records of earlier versions.
     """
 
     units: int
@@ -67,6 +67,7 @@ class Outcome:
     environment: Mapping[str, str]
     failed_checks: tuple[str, ...]
     speed: float | None = None
+    flops: FLOPs | None = None
 
     @property
     def hardware(self) -> str | None:
@@ -196,6 +197,7 @@ def _outcome(cell: Cell, record: Record, fetch: FetchRecord) -> Outcome:
         environment={name: str(value) for name, value in record.environment.items()},
         failed_checks=tuple(sorted(name for name, value in record.checks.items() if value is False)),
         speed=_speed(record),
+        flops=record.flops,
     )
 
 

@@ -18,7 +18,7 @@ from prunebench.recipes.phase import Phase
 from prunebench.recipes.phases import from_record
 
 # The format of records and plans in a store.
-FORMAT = 1
+FORMAT = 2
 # Where the seconds of a job went; `predict`, a part of the last, is what prediction alone took.
 SECONDS = ("load", "train", "strategy", "prune", "evaluate")
 # The kind of plan that a leaderboard shows: its cells measure methods, each on its own tasks.
@@ -216,6 +216,19 @@ class Parameters(Strict):
     in_model: Count
 
 
+class FLOPs(Strict):
+    """The FLOPs of one forward pass of one example of `length` tokens, counted as in `pruning.flops`.
+
+    `dense` are those of the unpruned model, and `scored` those of the model that was scored, which are fewer only if
+    heads or neurons left it. `skipping_zeros` would be left if everything that is pruned were skipped.
+    """
+
+    length: Positive
+    dense: Positive
+    scored: Positive
+    skipping_zeros: Positive
+
+
 class Record(Strict):
     """The result of one node of a plan: scores, sizes, checks and cost, all measured on the model itself."""
 
@@ -231,6 +244,7 @@ class Record(Strict):
     sparsity: Sparsity
     encoder: Encoder | None = None
     parameters: Parameters
+    flops: FLOPs | None = None
     checks: dict[str, bool | float | None]
     environment: dict[str, str | int]
     seconds: dict[str, Seconds]
@@ -274,7 +288,7 @@ class MethodInfo(Strict):
     control_of: str | None
     source: str
     doc: str
-    unsupported: dict[str, str] = {}
+    unsupported: dict[Annotated[str, Field(pattern=r"^\d+(\.\d+)?(e-\d+)?$")], str] = {}
 
 
 class Cell(MethodInfo):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from pathlib import Path
 
@@ -41,3 +43,30 @@ def test_plan_before_and_after_a_run(store, words, trainings):
     assert after.last == "Nothing is left to run: everything is in store"
     assert contents(store) == untouched
     assert trainings == []
+
+
+def test_plan_and_run_say_which_levels_a_method_does_not_have(on_tiny, tiny_glue, tmp_path):
+    methods = "magnitude,magnitude[pattern=2:4],random-pruning[of=magnitude[pattern=2:4]]"
+    words = ["--tasks", "rte", "--strategies", methods, "--sparsities", "0.3,0.5", "--seeds", "1", "--epochs", "1"]
+    words += [*on_tiny, "--store", tmp_path / "store"]
+    lines = [
+        "Left out:      magnitude[pattern=2:4] has no model at 0.3: pattern 2:4 has sparsity 0.5",
+        "Left out:      random-pruning[of=magnitude[pattern=2:4]] has no model at 0.3: pattern 2:4 has sparsity 0.5",
+    ]
+    before, run = call("plan", *words), call("run", *words)
+    assert before.out.splitlines()[:3] == ["Asked for:     5 cells, 14 phases, 9 trainings", *lines]
+    assert run.status == 0 and all(line in run.out + run.err for line in lines)
+    where = ["--store", tmp_path / "store"]
+    (overview,) = [line for line in run.out.splitlines() if line.startswith("magnitude[pattern=2:4] ")][-1:]
+    assert overview.split()[1] == "n/a"
+    # What a comparison has in common is compared.
+    compared = call("compare", "magnitude", "magnitude[pattern=2:4]", *where)
+    assert compared.status == 0 and "magnitude[pattern=2:4] has no model at 0.3" in compared.out
+    refused(
+        call("compare", "magnitude", "magnitude[pattern=2:4]", "--sparsities", "0.3", *where), "nothing can be compared"
+    )
+    rows = csv.DictReader(io.StringIO(call("results", *where).out))
+    assert [row["sparsity"] for row in rows if row["label"] == "magnitude[pattern=2:4]"] == ["0.5"]
+    bundle = tmp_path / "mine.zip"
+    assert call("bundle", *where, "--out", bundle).status == 0
+    assert call("verify", bundle, "--glue-dir", tiny_glue).status == 0

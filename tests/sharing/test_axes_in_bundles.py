@@ -7,7 +7,7 @@ import json
 import pytest
 from commands import call
 from execution.test_method_callback import SPARSE, plugin
-from sharing.forgery import members, reseal
+from sharing.forgery import alter, members, reseal, what_is_wrong
 
 from prunebench.execution.executors.local import SerialExecutor
 from prunebench.sharing.bundle import retrain
@@ -60,3 +60,22 @@ def test_an_axis_that_is_not_used_is_refused(bundle, tmp_path):
     status, _, err = call("verify", tmp_path / "forged.zip")
     assert status == 2
     assert "axes that it does not use: length" in err or "checksum" in err
+
+
+@pytest.mark.parametrize(
+    ("level", "why", "fault"),
+    [
+        ("0.3", "pattern 2:4 has sparsity 0.5", ""),
+        ("0.3", "it was too slow", "says of 0.3 that it was too slow, and its code does not"),
+        ("0.5", "pattern 2:4 has sparsity 0.5", "says of 0.5"),
+        ("half", "pattern 2:4 has sparsity 0.5", "unsupported"),
+    ],
+)
+def test_reasons_for_levels_without_a_model_are_those_of_the_code(bundle, tiny_glue, level, why, fault):
+    def claim(cells):
+        (cell,) = (each for each in cells if each["label"] == "magnitude[pattern=2:4]")
+        cell["unsupported"] = {level: why}
+
+    reasons = what_is_wrong(alter(bundle.read_bytes(), "cells.jsonl", claim), tiny_glue)
+    assert fault in reasons
+    assert fault or not reasons

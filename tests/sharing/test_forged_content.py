@@ -19,6 +19,11 @@ def first(values, **experiment):
     )
 
 
+def heads(values):
+    """The first record of a compacted model."""
+    return next(value["record"] for value in values if value["record"]["phases"][-1]["phase"] == "Compact")
+
+
 def scores(values, task="rte"):
     return first(values, task=task)["evaluations"]["validation"]
 
@@ -54,6 +59,16 @@ def put(*path, to):
         (put("parameters", "left", to=lambda number: number - 1), "must have the same size"),
         (put("parameters", "total", to=lambda number: number * 2), "must have the same encoder and parameters"),
         (put("parameters", "in_model", to=7), "parameters"),
+        (put("flops", "dense", to=lambda number: number * 2), "must have the same FLOPs"),
+        (put("flops", "dense", to=lambda number: number // 2), "FLOPs of the dense model, whose layers have"),
+        (put("flops", "scored", to=lambda number: number - 1), "which is not compacted"),
+        (put("flops", "skipping_zeros", to=lambda number: number - 128), "pruned weights save"),
+        (put("flops", "length", to=32), "FLOPs"),
+        (lambda values: heads(values)["flops"].update(scored=1), "which is compacted"),
+        (
+            lambda values: heads(values)["flops"].update(scored=9, skipping_zeros=9),
+            "must have the same FLOPs of a head",
+        ),
         (put("checks", "count_exact", to=False), "contradicts its own count"),
         (put("steps", to=1), "says 1 steps"),
         (put("tokens", to=1), "must have the same tokens"),

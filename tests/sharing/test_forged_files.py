@@ -18,6 +18,8 @@ from sharing.forgery import alter, lines, members, reseal, what_is_wrong
 from prunebench.hooks.registry import Registry
 from prunebench.sharing.bundle import archive, predictions, reader
 from prunebench.sharing.bundle.archive import BadBundle
+from prunebench.sharing.bundle.schema import SCHEMA
+from prunebench.store.schema import FORMAT
 
 
 @pytest.mark.parametrize("member", ["records.jsonl", "cells.jsonl", "masks.jsonl", "predictions/0.npy"])
@@ -38,7 +40,7 @@ def manifest(good, **changes):
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"schema": 2, "prunebench": "9.9.9"}, "it was written by prunebench 9.9.9: upgrade prunebench"),
+        ({"schema": SCHEMA + 1, "prunebench": "9.9.9"}, "it was written by prunebench 9.9.9: upgrade prunebench"),
         ({"schema": 0}, "schema"),
         ({"schema": True}, "schema"),
         ({"schema": "1"}, "schema"),
@@ -79,7 +81,7 @@ def test_a_summary_that_is_not_that_of_the_content_is_refused(good, tiny_glue):
         (b'"loss":', b'"loss": "\xff", "x":', "is not valid JSON"),
         (b'"loss":', b'"loss": true, "x":', "loss"),
         (b'"status":"done"', b'"status":"failed"', "status"),
-        (b'"format":1', b'"format":2', "format"),
+        (f'"format":{FORMAT}'.encode(), f'"format":{FORMAT + 1}'.encode(), "format"),
         (b"\n", b"", "not valid JSON"),
     ],
 )

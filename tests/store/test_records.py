@@ -13,7 +13,7 @@ from samples import KEY, record
 from prunebench import PrunebenchError
 from prunebench.pruning import masks
 from prunebench.store import backends, serialization
-from prunebench.store.schema import PhaseEntry, Record
+from prunebench.store.schema import FORMAT, PhaseEntry, Record
 from prunebench.store.store import InputMissing, Store
 
 
@@ -209,7 +209,7 @@ DAMAGE = {
     change_the_status: "is torn or foreign",
     make_a_value_infinite: "is torn or foreign",
     change_the_key: f"holds the record of cd{KEY[2:]}",
-    raise_the_format: "is of format 99, newer than 1",
+    raise_the_format: f"is of format 99, newer than {FORMAT}",
     replace_by_other_json: "is torn or foreign",
     empty: "is torn or foreign",
 }

@@ -15,6 +15,7 @@ from prunebench.planning.graph import read_nodes
 from prunebench.planning.job_spec import JobSpec, NodeSpec, PluginFile
 from prunebench.store import serialization
 from prunebench.store.schema import (
+    FORMAT,
     Cell,
     Command,
     Experiment,
@@ -195,7 +196,7 @@ def test_a_number_that_is_not_finite_is_refused_in_a_phase_and_in_options(number
         ("tokens", 2**53),
         ("loss", "0.25"),
         ("format", 0),
-        ("format", 2),
+        ("format", FORMAT + 1),
         ("phases", []),
         ("phases", [{"phase": "Train"}]),
         ("phases", [{"phase": 1, "strategy": ""}]),
@@ -294,4 +295,4 @@ def test_a_stored_plan_of_an_old_version_has_defaults():
     fields = plan(written="2026-01-01").to_json()
     assert not {"kind", "strategies", "format"} & set(fields)
     read = StoredPlan.model_validate(fields)
-    assert (read.kind, read.strategies, read.format) == ("run", {}, 1)
+    assert (read.kind, read.strategies, read.format) == ("run", {}, FORMAT)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from prunebench.planning.levels import describe_unsupported, unsupported_levels
 from prunebench.reports.comparison.report import SeedComparison
 from prunebench.reports.render.formatting import METRICS, level, listing, seeds
+from prunebench.results.rows import Row
 
 
 def omissions(comparisons: Iterable[SeedComparison]) -> Iterator[str]:
@@ -21,6 +23,12 @@ def omissions(comparisons: Iterable[SeedComparison]) -> Iterator[str]:
             yield f"{entry.a} and {entry.b} on {where}: only one of them has {seeds(entry.unpaired_seeds)}."
     for a, b, sparsity in same:
         yield f"At {level(sparsity)}, {a} and {b} are the same trainings, so there is nothing to compare."
+
+
+def missing_levels(rows: Iterable[Row]) -> Iterator[str]:
+    """A sentence for each method that has no model of some sparsities."""
+    for label, reasons in unsupported_levels((row.cell, row.cell.sparsity) for row in rows).items():
+        yield f"{describe_unsupported(label, reasons)}."
 
 
 def doubts(comparisons: Iterable[SeedComparison]) -> Iterator[str]:

@@ -125,7 +125,16 @@ def _track(
         )
         for sparsity in shared
     )
-    return Track(name, (), levels), sorted(set(planned) - set(shared))
+    return Track(name, (), levels, unsupported=_unsupported(sections, name)), sorted(set(planned) - set(shared))
+
+
+def _unsupported(sections: Sequence[Section], name: str) -> dict[str, dict[float, str]]:
+    """The levels that the methods of a track do not have on any task; tasks may have been run at different levels."""
+    reasons: dict[str, dict[float, str]] = {}
+    for track in (track for section in sections for track in section.tracks if track.name == name):
+        for label, by_level in track.unsupported.items():
+            reasons.setdefault(label, {}).update(by_level)
+    return reasons
 
 
 def _line(label: str, lines_by_task: Mapping[str, Line], names: Sequence[str], expected: set[int]) -> Line:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from prunebench.planning.levels import unsupported_levels
 from prunebench.reports.leaderboard.averages import average_sections, rows_by_task
 from prunebench.reports.leaderboard.checklist import checklist
 from prunebench.reports.leaderboard.intervals import with_bootstrap
@@ -12,7 +13,7 @@ from prunebench.reports.leaderboard.ranking import rankings
 from prunebench.reports.leaderboard.ranking_rules import check_rule
 from prunebench.reports.leaderboard.report import Method, Options, Page, Section
 from prunebench.reports.leaderboard.task_section import task_section
-from prunebench.reports.render.formatting import listing
+from prunebench.reports.render.formatting import level, listing
 from prunebench.reports.render.provenance import TITLES
 from prunebench.results.filters import allow_mixed, environment, no_results, one_setting, warnings
 from prunebench.results.rows import Row, sort_key
@@ -83,13 +84,14 @@ def _methods(cells: Sequence[Cell]) -> tuple[Method, ...]:
     by_label: dict[str, list[Cell]] = {}
     for cell in cells:
         by_label.setdefault(cell.label, []).append(cell)
+    unsupported = unsupported_levels((cell, cell.sparsity) for cell in cells)
     methods = []
     for label in sorted(by_label, key=lambda label: (not by_label[label][0].is_dense, label)):
         first = by_label[label][0]
         sources = tuple(sorted({cell.source for cell in by_label[label]}))
-        methods.append(
-            Method(label, first.unit, first.control_of, first.doc, dict(sorted(first.options.items())), sources)
-        )
+        options = dict(sorted(first.options.items()))
+        reasons = {level(sparsity): reason for sparsity, reason in unsupported.get(label, {}).items()}
+        methods.append(Method(label, first.unit, first.control_of, first.doc, options, sources, reasons))
     return tuple(methods)
 
 

@@ -81,6 +81,7 @@ def _ranking(section: Section, group: Sequence[Section], track: Track, rule: str
         majority=_majority(included, rule),
         standings=tuple(_standing(level, lines, included, rule) for level in track.levels),
         notes=(*_excluded_note(excluded), *_untrained_note(group)),
+        unsupported=track.unsupported,
     )
 
 

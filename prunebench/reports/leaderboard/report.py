@@ -101,12 +101,17 @@ class Match:
 
 @dataclass(frozen=True)
 class Track:
-    """The structured or the unstructured methods. `about` says what their sparsity is a fraction of."""
+    """The structured or the unstructured methods.
+
+    about: what their sparsity is a fraction of.
+    unsupported: by method and sparsity, why the method has no model there.
+    """
 
     name: str
     about: tuple[str, ...]
     levels: tuple[Level, ...]
     matching: tuple[Match, ...] = ()
+    unsupported: Mapping[str, Mapping[float, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -158,6 +163,7 @@ class Ranking:
     rule: RETAINED, SCORE or RANK.
     majority: what a model that always predicts the most frequent class would get.
     notes: what is excluded, and why.
+    unsupported: by method and sparsity, why the method has no model there.
     """
 
     title: str
@@ -167,6 +173,7 @@ class Ranking:
     majority: float | None
     standings: tuple[Standing, ...]
     notes: tuple[str, ...] = ()
+    unsupported: Mapping[str, Mapping[float, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -180,7 +187,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Method:
-    """What a label on the page stands for."""
+    """What a label on the page stands for. `unsupported` says of sparsities why the method has no model there."""
 
     label: str
     unit: str
@@ -188,6 +195,7 @@ class Method:
     doc: str
     options: Mapping[str, object]
     sources: tuple[str, ...]
+    unsupported: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from prunebench.reports.leaderboard.published import Paper
 from prunebench.results.export import RowEntry
 from prunebench.store.schema import Setting
 
-FORMAT = 3
+FORMAT = 4
 
 
 class _Strict(BaseModel):
@@ -25,12 +25,15 @@ class _Strict(BaseModel):
 
 
 class MethodEntry(_Strict):
+    """A method; `unsupported` says of sparsities why it has no model there."""
+
     label: str
     unit: str
     control_of: str | None
     doc: str
     options: dict[str, Any]
     sources: list[str]
+    unsupported: dict[str, str]
 
 
 class SummaryEntry(_Strict):
@@ -147,7 +150,7 @@ class ScoreEntry(_Strict):
 class Results(_Strict):
     """The whole file."""
 
-    format: Literal[3]
+    format: Literal[4]
     suites: list[str]
     setting: dict[str, str]
     tasks: dict[str, list[Setting]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from prunebench.planning.levels import unsupported_levels
 from prunebench.reports.leaderboard.report import Level, Line, Score, Section, Track
 from prunebench.reports.leaderboard.significance import as_good_as_best
 from prunebench.reports.render.formatting import count, listing, metric_name, percent, seeds, value_range
@@ -65,7 +66,8 @@ def _in_order(tracks: Iterable[str]) -> list[str]:
 def _track(name: str, levels: dict[float, list[Line]], methods: dict[MethodKey, list[Row]]) -> Track:
     rows = [row for (track, _, _), group in methods.items() if track == name for row in group]
     sorted_levels = tuple(make_level(sparsity, levels[sparsity]) for sparsity in sorted(levels))
-    return Track(name, _denominators(rows), sorted_levels)
+    unsupported = unsupported_levels((row.cell, row.cell.sparsity) for row in rows)
+    return Track(name, _denominators(rows), sorted_levels, unsupported=unsupported)
 
 
 def method_line(label: str, rows: Sequence[Row], columns: Sequence[Column], expected: Iterable[int]) -> Line:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 
 from prunebench.reports.leaderboard.report import Page, Ranking, Section
 from prunebench.reports.leaderboard.tables.rankings import ranking_tables
@@ -41,7 +42,8 @@ def _section(section: Section) -> Iterator[Block]:
     seeds = f"seed{'s' if len(section.seeds) > 1 else ''} {listing(section.seeds)}"
     yield Subtitle(f"{section.title}: {section.columns[0]} × 100, mean ± std over {seeds}")
     for track in section.tracks:
-        yield from overview_tables(section, track)
+        # The ranking above says why levels are n/a.
+        yield from (replace(table, notes=()) for table in overview_tables(section, track))
     lines = [
         (0.0, section.dense),
         *((entry.sparsity, line) for track in section.tracks for entry in track.levels for line in entry.lines),

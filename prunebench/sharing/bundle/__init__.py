@@ -9,7 +9,8 @@ Whoever receives it can verify it without trusting its author. In reading order:
 `reader`       a bundle in memory, which has the interface of a store
 `pack`         the bundle of some results of a store
 `trees`        the trees of a plan, rebuilt from records, in which every key is computed again
-`checks`       checks that need no data: keys, counts, checksums, cells
+`counts`       checks of the numbers in records: checksums, counts, sizes, FLOPs
+`checks`       checks of keys, cells and masks that need no data either
 `recompute`    every metric, computed again from the predictions and the task's data
 `verify`       the verdict on a bundle
 `rerun`        a plan of some cells of a bundle, and the comparison of new records with those of the bundle

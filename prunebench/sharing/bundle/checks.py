@@ -1,4 +1,4 @@
-"""Checks of a bundle that need no data: keys, counts, checksums, and what the cells claim.
+"""Checks of a bundle that need no data: keys, what the cells claim, and masks. `counts` has those of numbers.
 
 Each check yields a sentence for everything that is wrong.
 """
@@ -6,16 +6,16 @@ Each check yields a sentence for everything that is wrong.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 from prunebench.errors import PrunebenchError
 from prunebench.hooks.registry import Registry
 from prunebench.planning.graph import Node, mask_key, phases_of
 from prunebench.planning.methods import Method
-from prunebench.recipes.phase import final_selection, final_sparsity
+from prunebench.recipes.phase import final_sparsity
 from prunebench.recipes.reserved import remove_options
 from prunebench.recipes.strategy import track
+from prunebench.sharing.bundle.counts import required_count
 from prunebench.sharing.bundle.reader import Bundle
 from prunebench.sharing.bundle.strict import dumps
 from prunebench.sharing.bundle.trees import Trees
@@ -127,6 +127,9 @@ def _check_recipes(bundle: Bundle, trees: Trees, registry: Registry) -> Iterator
             claimed, actual = getattr(cell, field), getattr(method.info, field)
             if claimed != actual:
                 yield f"the cell of {cell_name(cell)} says {field} {claimed}, and its code {actual}"
+        for level, reason in cell.unsupported.items():
+            if reason != method.unsupported(float(level)):
+                yield f"the cell of {cell_name(cell)} says of {level} that {reason}, and its code does not"
         steps = method.steps(cell.sparsity if method.prunes else 0.0)
         if [(step.phase, step.strategy) for step in steps] != [(step.phase, step.strategy) for step in node.path()]:
             yield f"the record of {cell_name(cell)} went through other phases than its recipe has"
@@ -148,69 +151,6 @@ def is_installed(bundle: Bundle, label: str, registry: Registry) -> bool:
         return code is not None and registry.strategy_key(label) == code.model_dump()
     except PrunebenchError:
         return False
-
-
-def check_records(bundle: Bundle, trees: Trees) -> Iterator[str]:
-    """Every record matches its checksum, has the counts that its phases give, and agrees with related records."""
-    values: dict[tuple[str, ...], dict[Any, str]] = defaultdict(dict)
-    for key, line in bundle.lines.items():
-        record = line.record
-        if record.checksum != line.checksum:
-            yield f"the record {key} was altered: it does not match its checksum"
-        if key in trees.nodes:
-            yield from (f"the record {key} {fault}" for fault in _check_counts(record, trees.nodes[key]))
-        for group, value in _shared_values(record, trees.nodes.get(key)):
-            values[group][value] = key
-    for (name, *_), by_value in values.items():
-        if len(by_value) > 1:
-            numbers, keys = " and ".join(map(str, by_value)), " and ".join(list(by_value.values())[:2])
-            yield f"records that must have the same {name} have {numbers} ({keys})"
-
-
-def _shared_values(record: Record, node: Node | None) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Values that a record must share with all others of its group; the first entry of a group names the value."""
-    sparsity, parameters = record.sparsity, record.parameters
-    model = record.experiment.model.fingerprint, record.experiment.prunable, record.experiment.task
-    yield ("encoder and parameters", *model), (sparsity.encoder_weights, parameters.total)
-    yield (f"number of {sparsity.unit}s", *model), sparsity.units
-    if sparsity.pruned:
-        yield (f"size of a {sparsity.unit}", *model), (parameters.total - parameters.left) / sparsity.pruned
-    if node is None:
-        return
-    yield ("experiment", node.experiment.key), record.experiment.model_dump_json()
-    if record.steps:
-        # All trainings of one seed see the same batches.
-        yield ("tokens", node.experiment.key), record.tokens
-    for label in {step.strategy for step in node.lineage()} - {""}:
-        yield ("unit", label), sparsity.unit
-
-
-def required_count(nodes: Sequence[Node], units: int) -> int:
-    """How many of `units` are pruned at the end of these nodes."""
-    phases = phases_of(nodes)
-    return final_selection(phases).count(final_sparsity(phases), units)
-
-
-def _check_counts(record: Record, node: Node) -> Iterator[str]:
-    sparsity, parameters = record.sparsity, record.parameters
-    expected = required_count(node.lineage(), sparsity.units)
-    if sparsity.pruned != expected:
-        yield f"has {sparsity.pruned} of {sparsity.units} units pruned, expected {expected}"
-    if sparsity.realised != sparsity.pruned / sparsity.units:
-        yield f"says sparsity {sparsity.realised}, but {sparsity.pruned} of {sparsity.units} units are pruned"
-    if record.checks.get("count_exact") is not (sparsity.pruned == expected):
-        yield "contradicts its own count in the check count_exact"
-    if sparsity.unit == "weight":
-        if sparsity.units != sparsity.encoder_weights or parameters.left != parameters.total - sparsity.pruned:
-            yield "counts other weights than its encoder has, or other parameters than are left"
-        if round(sparsity.encoder_after * sparsity.encoder_weights) < sparsity.pruned:
-            yield f"has fewer zeros than the {sparsity.pruned} weights that are pruned"
-    compact = node.phase is not None and node.phase.shrinks_model
-    if parameters.left > parameters.total or parameters.in_model != (parameters.left if compact else parameters.total):
-        yield "has more parameters left than the model had, or other parameters in its model than are left"
-    steps = node.experiment.steps if node.phase and node.phase.trains else 0
-    if record.steps != steps:
-        yield f"says {record.steps} steps, but its protocol has {steps}"
 
 
 def check_tasks(bundle: Bundle, trees: Trees, registry: Registry) -> Iterator[str]:

@@ -172,6 +172,8 @@ def _compare_bits(bundle: Bundle, trees: Trees, old: Record, new: Record, store:
             yield f"has other predictions for {evaluation}"
     if old.sparsity != new.sparsity or old.parameters != new.parameters:
         yield "has other sizes"
+    if old.flops not in (None, new.flops):
+        yield "has other FLOPs"
     for node in trees.nodes[old.key].path():
         if node.phase is None or not node.phase.finds_mask:
             continue

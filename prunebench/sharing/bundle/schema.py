@@ -16,10 +16,10 @@ from prunebench.sharing.bundle.strict import parse, validate
 from prunebench.store.schema import Cell, Command, Count, Key, Positive, Record, Source, StrategyCode, Strict
 
 KIND = "prunebench bundle"
-SCHEMA = 1
+SCHEMA = 2
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-One = Annotated[int, Field(ge=1, le=1)]
+Schema = Annotated[int, Field(ge=1, le=SCHEMA)]
 
 
 class PlanHead(Command):
@@ -60,7 +60,7 @@ class Manifest(Strict):
     """
 
     kind: Literal["prunebench bundle"]
-    schema_: One = Field(alias="schema")
+    schema_: Schema = Field(alias="schema")
     prunebench: str
     plans: list[PlanHead]
     strategies: dict[str, StrategyCode]

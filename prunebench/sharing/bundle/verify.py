@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from prunebench.errors import PrunebenchError
 from prunebench.hooks.registry import Registry
 from prunebench.planning.graph import ENGINE
-from prunebench.sharing.bundle import checks
+from prunebench.sharing.bundle import checks, counts
 from prunebench.sharing.bundle.archive import BadBundle
 from prunebench.sharing.bundle.reader import Bundle
 from prunebench.sharing.bundle.recompute import MetricCheck, recompute
@@ -38,7 +38,7 @@ def verify(bundle: Bundle, registry: Registry, glue_dir: str | None = None) -> V
         wrong_keys = list(checks.rebuild_trees(bundle, trees))
         verdict.wrong += [
             *wrong_keys,
-            *checks.check_records(bundle, trees),
+            *counts.check_records(bundle, trees),
             *checks.check_masks(bundle, trees),
             *checks.check_cells(bundle, trees, registry),
             *checks.check_tasks(bundle, trees, registry),

@@ -8,6 +8,7 @@ from prunebench.execution.workspace import Workspace
 from prunebench.hooks.registry import Registry
 from prunebench.models.encoder import load_tokenizer
 from prunebench.models.loading import model_source, positions
+from prunebench.models.sources import read_config
 from prunebench.store.schema import Experiment, Location
 from prunebench.tasks.task import Split
 from prunebench.training import batching
@@ -25,7 +26,9 @@ class Answerer:
         self.experiment = experiment
         source = model_source(where.model or experiment.model.name, registry)
         self.tokenizer = load_tokenizer(source)
-        self.length = min(workspace.protocol.max_length, positions(source, registry))
+        self.length = min(
+            workspace.protocol.max_length, positions(read_config(source.folder), registry.get("models", source.family))
+        )
 
     def answer(self, texts: tuple[list[str], ...]) -> list[float]:
         """A class index or a score for each row of the text columns `texts`."""

@@ -7,7 +7,7 @@ from statistics import fmean
 
 from prunebench.reports.leaderboard.report import RANK, RETAINED, Placement, Ranking, Standing
 from prunebench.reports.leaderboard.tables.columns import split_columns
-from prunebench.reports.leaderboard.tables.scores import DENSE, MAJORITY
+from prunebench.reports.leaderboard.tables.scores import DENSE, MAJORITY, absence, unsupported_notes
 from prunebench.reports.render.blocks import Bold, Table
 from prunebench.reports.render.formatting import DASH, level, listing, points, spread
 from prunebench.results.statistics import Summary
@@ -26,7 +26,7 @@ def ranking_tables(ranking: Ranking) -> Iterator[Table]:
             headers=(ranking.track, *(column[0] for column in part)),
             aligns="l" + "r" * len(part),
             body=tuple(zip(names, *(column[1:] for column in part), strict=True)),
-            notes=(*ranking.notes, *gap_notes(ranking.standings)) if i == len(parts) else (),
+            notes=ranking_notes(ranking) if i == len(parts) else (),
             rule=len(references),
         )
 
@@ -50,13 +50,16 @@ def _column(ranking: Ranking, standing: Standing, references: Sequence[str], lab
     placements = {placement.label: placement for placement in standing.placements}
     # A single method has nobody to win against.
     alone = sum(placement.rank is not None for placement in standing.placements) < 2
-    entries = [_entry(placements.get(label), ranking.rule, alone) for label in labels]
+    entries = [
+        _entry(placements[label], ranking.rule, alone)
+        if label in placements
+        else absence(ranking.unsupported, label, standing.sparsity)
+        for label in labels
+    ]
     return [level(standing.sparsity), *(reference_scores[name] for name in references), *entries]
 
 
-def _entry(placement: Placement | None, rule: str, alone: bool) -> str:
-    if placement is None:
-        return DASH
+def _entry(placement: Placement, rule: str, alone: bool) -> str:
     if placement.rank is None:
         return "not ranked" if placement.summary is None else f"{amount(placement.summary, rule)} (not ranked)"
     if alone:
@@ -77,7 +80,12 @@ def amount(summary: Summary | None, rule: str) -> str:
     return f"{summary.mean:.2f}" if rule == RANK else spread(summary, n=False)
 
 
-def gap_notes(standings: Sequence[Standing]) -> Iterator[str]:
+def ranking_notes(ranking: Ranking) -> tuple[str, ...]:
+    """Reasons why tasks or metrics are excluded, and why methods lack ranks or levels."""
+    return (*ranking.notes, *_gap_notes(ranking.standings), *unsupported_notes(ranking.unsupported))
+
+
+def _gap_notes(standings: Sequence[Standing]) -> Iterator[str]:
     """Why methods have no rank. Sparsities at which a method lacks the same share a sentence."""
     sparsities: dict[tuple[str, tuple[str, ...]], list[float]] = {}
     for standing in standings:

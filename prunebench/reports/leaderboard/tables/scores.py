@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from prunebench.planning.levels import describe_unsupported
 from prunebench.reports.leaderboard.report import Level, Line, Score, Section, Track
 from prunebench.reports.leaderboard.significance import TEST
 from prunebench.reports.leaderboard.tables.columns import split_columns
@@ -16,6 +17,9 @@ DEGENERATE = "* For some seed the metric is undefined for the predictions (for e
 BEST = f"Bold: the highest mean of the complete rows, and every row that cannot be told apart from it ({TEST})."
 NO_BEST = "Nothing is bold: with fewer than three common seeds no rows can be told apart."
 SPREAD = ("95 %", "min", "median", "max")
+
+# By method and sparsity, why the method has no model there.
+Unsupported = Mapping[str, Mapping[float, str]]
 
 
 def score_table(section: Section, track: Track, entry: Level) -> Table:
@@ -106,26 +110,39 @@ def overview_tables(section: Section, track: Track, metric: int = 0) -> Iterator
     """One metric of every method at every sparsity, as mean ± std, in as many tables as fit the width."""
     labels = sorted({line.label for entry in track.levels for line in entry.lines})
     names = [DENSE, MAJORITY, *labels]
-    for columns in split_columns(names, [_column(section, entry, labels, metric) for entry in track.levels]):
+    parts = list(split_columns(names, [_column(section, track, entry, labels, metric) for entry in track.levels]))
+    for i, columns in enumerate(parts, start=1):
         yield Table(
             title=table_title(section, track, f"{section.columns[metric]} by sparsity"),
             headers=(track.name, *(column[0] for column in columns)),
             aligns="l" + "r" * len(columns),
             body=tuple(zip(names, *(column[1:] for column in columns), strict=True)),
+            notes=unsupported_notes(track.unsupported) if i == len(parts) else (),
             rule=2,
         )
 
 
-def _column(section: Section, entry: Level, labels: Sequence[str], metric: int) -> list[str]:
+def unsupported_notes(unsupported: Unsupported) -> tuple[str, ...]:
+    """For each method why it has no model at some sparsities."""
+    return tuple(f"{describe_unsupported(label, reasons)}." for label, reasons in unsupported.items())
+
+
+def absence(unsupported: Unsupported, label: str, sparsity: float) -> str:
+    """`n/a` where a method has no model of the sparsity, a dash where it was not planned."""
+    return "n/a" if sparsity in unsupported.get(label, {}) else DASH
+
+
+def _column(section: Section, track: Track, entry: Level, labels: Sequence[str], metric: int) -> list[str]:
     lines = {line.label: line for line in entry.lines}
-    methods = [_short(lines.get(label), metric) for label in labels]
+    methods = [
+        _short(lines[label], metric) if label in lines else absence(track.unsupported, label, entry.sparsity)
+        for label in labels
+    ]
     return [level(entry.sparsity), _short(section.dense, metric), points(section.majority[metric]), *methods]
 
 
-def _short(line: Line | None, metric: int) -> str:
+def _short(line: Line, metric: int) -> str:
     """A score as mean ± std, with the number of seeds only if some are missing."""
-    if line is None:
-        return DASH
     score = line.scores[metric]
     if score.summary is None:
         return "failed" if line.reasons else "missing"

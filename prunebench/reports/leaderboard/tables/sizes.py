@@ -11,19 +11,37 @@ from prunebench.reports.leaderboard.tables.scores import table_title
 from prunebench.reports.render.blocks import Table
 from prunebench.reports.render.formatting import DASH, count, level, percent, value_range
 
+# About the columns of FLOPs, which pages of earlier versions lack.
+FLOPS = (
+    "FLOPs are those of one forward pass of {} tokens, two for each multiply-add, as a share of the dense model's and "
+    "in G (billions). Pruned weights save FLOPs only if they are skipped. Heads and neurons also save some if they "
+    "leave the model. Zeros skipped is what would be left if everything that is pruned were skipped."
+)
+
 
 def size_table(section: Section, track: Track) -> Table:
-    """Size, cost and speed: a row for each sparsity and method."""
+    """Size, FLOPs, cost and speed: a row for each sparsity and method. FLOPs are left out where no record has them."""
     by_label = attrgetter("label")
     lines = [(entry.sparsity, line) for entry in track.levels for line in sorted(entry.lines, key=by_label)]
+    rows = [(0.0, section.dense), *lines]
+    lengths = [outcome.flops.length for _, line in rows for outcome in line.outcomes if outcome.flops]
+    flops = ("FLOPs", "zeros skipped") if lengths else ()
     return Table(
         title=table_title(section, track, "size and cost"),
-        headers=("sparsity", "method", "removed", "encoder", "parameters left", "trainings", "steps", "speed"),
-        aligns="rlrrrrrr",
+        headers=("sparsity", "method", "removed", "encoder", "parameters left", *flops, "trainings", "steps", "speed"),
+        aligns="rlrrr" + "r" * len(flops) + "rrr",
         body=tuple(
-            (level(sparsity), line.label, *_sizes(line), _speed(section.dense, line))
-            for sparsity, line in [(0.0, section.dense), *lines]
+            (
+                level(sparsity),
+                line.label,
+                *_sizes(line),
+                *(_flops(line) if flops else ()),
+                *_costs(line),
+                _speed(section.dense, line),
+            )
+            for sparsity, line in rows
         ),
+        notes=(FLOPS.format(value_range(lengths, count)),) if lengths else (),
         rule=1,
     )
 
@@ -37,6 +55,18 @@ def _sizes(line: Line) -> Iterator[str]:
     left = value_range((outcome.parameters_left for outcome in outcomes), count)
     share = value_range((outcome.parameters_left / outcome.parameters_total for outcome in outcomes), percent)
     yield f"{left} ({share})" if outcomes else DASH
+
+
+def _flops(line: Line) -> Iterator[str]:
+    known = [outcome.flops for outcome in line.outcomes if outcome.flops]
+    for field in ("scored", "skipping_zeros"):
+        share = value_range((getattr(flops, field) / flops.dense for flops in known), percent)
+        amount = value_range((getattr(flops, field) for flops in known), lambda number: f"{number / 1e9:.3g}")
+        yield f"{share} ({amount} G)" if known else DASH
+
+
+def _costs(line: Line) -> Iterator[str]:
+    outcomes = line.outcomes
     for amount in ("trainings", "steps"):
         find = value_range((getattr(outcome.find, amount) for outcome in outcomes), count)
         train = value_range((getattr(outcome.train, amount) for outcome in outcomes), count)

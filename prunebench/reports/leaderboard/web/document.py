@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from prunebench.reports.leaderboard.page import INTRODUCTION, describe_tables, page_title
+from prunebench.reports.leaderboard.page import FULL, INTRODUCTION, describe_tables, page_title
 from prunebench.reports.leaderboard.ranking_rules import describe_rule
 from prunebench.reports.leaderboard.report import Page
 from prunebench.reports.leaderboard.tables.matching import describe_criteria, matching_table
 from prunebench.reports.leaderboard.tables.methods import ANSWERS, method_table
 from prunebench.reports.leaderboard.tables.papers import describe_paper, wide_paper_table
+from prunebench.reports.leaderboard.tables.sizes import size_table
 from prunebench.reports.leaderboard.web.chart_data import chart_data, to_script
 from prunebench.reports.leaderboard.web.ranking_table import ranking_table
 from prunebench.reports.render.blocks import Table, one_line
@@ -53,9 +54,10 @@ def html(page: Page) -> str:
             rule=describe_rule(page.options.rank_by),
             rankings=[ranking_table(ranking) for ranking in page.rankings],
             matching=list(_matching(page)),
+            sizes=list(_sizes(page)),
             criteria=describe_criteria(page.options.delta),
             answers=ANSWERS,
-            about=describe_tables(page.options)[:2],
+            about=describe_tables(page.options),
             interval=INTERVALS[page.options.interval],
             papers=[(paper, describe_paper(paper), wide_paper_table(paper)) for paper in page.options.published],
             methods=method_table(page.methods),
@@ -84,6 +86,14 @@ def _in_own_scope(script: str) -> str:
 
 def _hash(script: str) -> str:
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _sizes(page: Page) -> Iterator[tuple[str, list[Table]]]:
+    """The sizes and costs of each task, unless there are too many rows."""
+    for section in page.sections if len(page.rows) <= FULL else ():
+        tables = [size_table(section, track) for track in section.tracks]
+        if tables:
+            yield section.title, tables
 
 
 def _matching(page: Page) -> Iterator[tuple[str, list[Table]]]:

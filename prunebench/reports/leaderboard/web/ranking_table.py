@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from prunebench.reports.leaderboard.report import RANK, RETAINED, Placement, Ranking
-from prunebench.reports.leaderboard.tables.rankings import amount, gap_notes, methods_in_order, rank_text
-from prunebench.reports.leaderboard.tables.scores import DENSE, MAJORITY
-from prunebench.reports.render.formatting import DASH, level, points
+from prunebench.reports.leaderboard.tables.rankings import amount, methods_in_order, rank_text, ranking_notes
+from prunebench.reports.leaderboard.tables.scores import DENSE, MAJORITY, absence
+from prunebench.reports.render.formatting import level, points
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,10 @@ class RankingTable:
 
 
 def ranking_table(ranking: Ranking) -> RankingTable:
-    columns = [{each.label: (i, each) for i, each in enumerate(standing.placements)} for standing in ranking.standings]
+    columns = {
+        standing.sparsity: {each.label: (i, each) for i, each in enumerate(standing.placements)}
+        for standing in ranking.standings
+    }
     references = [(DENSE, points(1.0))] if ranking.rule == RETAINED else []
     if ranking.majority is not None:
         references.append((MAJORITY, points(ranking.majority)))
@@ -49,16 +52,22 @@ def ranking_table(ranking: Ranking) -> RankingTable:
         levels=tuple(level(standing.sparsity) for standing in ranking.standings),
         references=tuple(references),
         rows=tuple(
-            (label, tuple(_cell(column, label, ranking.rule) for column in columns))
+            (
+                label,
+                tuple(
+                    _cell(column, label, ranking.rule)
+                    if label in column
+                    else RankingCell("", absence(ranking.unsupported, label, sparsity), position=len(column))
+                    for sparsity, column in columns.items()
+                ),
+            )
             for label in methods_in_order(ranking)
         ),
-        notes=(*ranking.notes, *gap_notes(ranking.standings)),
+        notes=ranking_notes(ranking),
     )
 
 
 def _cell(column: dict[str, tuple[int, Placement]], label: str, rule: str) -> RankingCell:
-    if label not in column:
-        return RankingCell("", DASH, position=len(column))
     position, placement = column[label]
     text = amount(placement.summary, rule)
     bar = 0.0 if rule == RANK or placement.summary is None else min(100.0, max(0.0, 100 * placement.summary.mean))
