@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from prunebench.hooks.registry import Registry
+from prunebench.planning.job_spec import JobSpec, NodeSpec
 from prunebench.recipes.inputs import Input
 from prunebench.recipes.phase import Phase, final_selection, final_sparsity, to_json
 from prunebench.recipes.phases import Adopt
 from prunebench.recipes.strategy import Unit
-from prunebench.store.schema import Cell, Experiment, JobSpec, Location, MethodInfo, NodeSpec, StrategyCode, digest
+from prunebench.store.schema import Cell, Experiment, Location, MethodInfo, StrategyCode, digest
 
 # Raised whenever the same plan would give other numbers, or a record would hold other scores: all keys change with it.
 ENGINE = 4

@@ -18,9 +18,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from prunebench.planning.graph import Node, Plan, phases_of
+from prunebench.planning.job_spec import JobSpec, PluginFile
 from prunebench.recipes.phase import Phase
 from prunebench.runtime.memory import without_collection
-from prunebench.store.schema import JobSpec, Location, WeightsRef
+from prunebench.store.schema import Location, WeightsRef
 
 # The kinds of things that stay in a store, of those that a job makes.
 RESULTS = ("records", "masks", "models")
@@ -99,11 +100,16 @@ class Job:
         return any(not store.has(kind, name) for kind in kinds for name in outputs[kind])
 
     def to_spec(
-        self, where: Location, plugins: Sequence[tuple[str, str]] = (), minutes: float | None = None
+        self,
+        where: Location,
+        plugins: Sequence[PluginFile] = (),
+        minutes: float | None = None,
+        timeout: float | None = None,
     ) -> JobSpec:
-        """All that a worker needs. `plugins` are paths and texts of plugin files.
+        """All that a worker needs. `plugins` are plugin files with their texts.
 
-        `minutes` lie between two checkpoints of a training; None writes none.
+        `minutes` lie between two checkpoints of a training; None writes none. `timeout` limits the seconds of one call
+        of a strategy.
         """
         return JobSpec(
             experiment=self.anchor.experiment,
@@ -118,6 +124,7 @@ class Job:
             models=sorted(self.models),
             plugins=list(plugins),
             checkpoint_minutes=minutes,
+            strategy_timeout=timeout,
         )
 
 

@@ -14,8 +14,9 @@ from prunebench.hooks.registry import Registry
 from prunebench.planning import counting, jobs
 from prunebench.planning.compile import compile_plan
 from prunebench.planning.graph import mask_key, read_nodes
+from prunebench.planning.job_spec import JobSpec
 from prunebench.planning.methods import Method
-from prunebench.store.schema import JobSpec, Location, WeightsRef
+from prunebench.store.schema import Location, WeightsRef
 
 NINE = tuple(round(0.1 * k, 1) for k in range(1, 10))
 ALL = ["imp", "magnitude", "magnitude-init", "random-pruning", "random-reinit", "layer-shuffle", "heads"]

@@ -12,8 +12,16 @@ from sharing.forgery import members, reseal
 from prunebench.execution.executors.local import SerialExecutor
 from prunebench.sharing.bundle import retrain
 
-METHODS = ["magnitude[teacher=dense,teacher_weight=0.9]", "magnitude-init[teacher=dense]", "magnitude[scope=row]",
-           "magnitude[pattern=2:4]", "imp[rate=0.25]", "magnitude[schedule=cubic]", "mine"]  # fmt: skip
+METHODS = [
+    "magnitude[teacher=dense,teacher_weight=0.9]",
+    "magnitude-init[teacher=dense]",
+    "magnitude[scope=row]",
+    "magnitude[pattern=2:4]",
+    "imp[rate=0.25,pattern=2:4]",
+    "magnitude[pattern=4x1,schedule=ladder]",
+    "magnitude[schedule=cubic]",
+    "mine",
+]
 
 
 @pytest.fixture(scope="module")

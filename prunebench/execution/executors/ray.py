@@ -17,8 +17,9 @@ from typing import Any
 
 from prunebench.errors import PrunebenchError
 from prunebench.execution.executors.base import ATTEMPTS, RemoteTraceback, Request, WorkersDied
+from prunebench.planning.job_spec import JobSpec
 from prunebench.runtime.devices import cores, is_fatal_gpu_error
-from prunebench.store.schema import JobSpec, WeightsRef
+from prunebench.store.schema import WeightsRef
 
 
 def connect(request: Request) -> Any:

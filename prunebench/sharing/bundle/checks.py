@@ -98,7 +98,7 @@ def _compare_cell(cell: Cell, record: Record, node: Node, has_masks: bool) -> It
         if claimed != actual:
             yield f"the cell of {cell_name(cell)} says {field} {claimed}, and its record {actual}"
     own = {label for each in (cell.label, cell.control_of or "") for label in (each, remove_options(each))}
-    others = {step.strategy for step in lineage} - own
+    others = {step.strategy for step in lineage} - own - {""}
     if others and not cell.mask_from:
         yield f"the record of {cell_name(cell)} was pruned by {', '.join(sorted(others))}"
     for evaluation, scores in record.evaluations.items():
