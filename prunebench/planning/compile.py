@@ -26,7 +26,8 @@ def compile_plan(
 ) -> Plan:
     """The plan of `strategies` at the `levels` of each task, for every experiment. Dense is part of every plan.
 
-    So is a dense run of equal training for every method whose model is trained more or less than once. `where` says where model and data lie. Recipes are made once for each set of levels, not for each experiment.
+    So are the dense runs of equal training, for methods whose weights are trained from θ0 more or less than once.
+    `where` says where model and data lie. Recipes are made once for each set of levels, not for each experiment.
     """
     methods = [Method(text, registry) for text in dict.fromkeys(["dense", *strategies])]
     recipes = {each: _with_equal_training(list(_recipes(methods, each)), registry) for each in set(levels.values())}

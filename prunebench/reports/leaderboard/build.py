@@ -87,8 +87,9 @@ def _methods(cells: Sequence[Cell]) -> tuple[Method, ...]:
     for label in sorted(by_label, key=lambda label: (not by_label[label][0].is_dense, label)):
         first = by_label[label][0]
         sources = tuple(sorted({cell.source for cell in by_label[label]}))
+        options = dict(sorted(first.options.items()))
         methods.append(
-            Method(label, first.unit, first.control_of, first.doc, dict(sorted(first.options.items())), sources)
+            Method(label, first.unit, first.control_of, first.doc, options, sources, reference=first.is_dense)
         )
     return tuple(methods)
 

@@ -17,7 +17,7 @@ from prunebench.reports.leaderboard.published import Paper
 from prunebench.results.export import RowEntry
 from prunebench.store.schema import Setting
 
-FORMAT = 3
+FORMAT = 4
 
 
 class _Strict(BaseModel):
@@ -31,6 +31,7 @@ class MethodEntry(_Strict):
     doc: str
     options: dict[str, Any]
     sources: list[str]
+    reference: bool
 
 
 class SummaryEntry(_Strict):
@@ -119,7 +120,10 @@ class CheckEntry(_Strict):
 
 
 class ScoreEntry(_Strict):
-    """One metric (or the average) of a method at a sparsity: the value of each seed, and statistics of them."""
+    """One metric (or the average) of a method at a sparsity: the value of each seed, and statistics of them.
+
+    `difference` is from the dense run of the same seed, `difference_equal` from the one of equal training.
+    """
 
     section: str
     task: str
@@ -139,6 +143,8 @@ class ScoreEntry(_Strict):
     best: bool
     difference: SummaryEntry | None
     difference_interval: IntervalEntry | None
+    difference_equal: SummaryEntry | None
+    difference_equal_interval: IntervalEntry | None
     majority: float | None
     gaps: list[str]
     reasons: list[str]
@@ -147,7 +153,7 @@ class ScoreEntry(_Strict):
 class Results(_Strict):
     """The whole file."""
 
-    format: Literal[3]
+    format: Literal[4]
     suites: list[str]
     setting: dict[str, str]
     tasks: dict[str, list[Setting]]

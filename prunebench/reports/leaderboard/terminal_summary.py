@@ -43,7 +43,7 @@ def _section(section: Section) -> Iterator[Block]:
     for track in section.tracks:
         yield from overview_tables(section, track)
     lines = [
-        (0.0, section.dense),
+        *((0.0, line) for line in (section.dense, *section.references)),
         *((entry.sparsity, line) for track in section.tracks for entry in track.levels for line in entry.lines),
     ]
     # A reason explains a gap, so gaps with a reason are left out, except for missing cells.

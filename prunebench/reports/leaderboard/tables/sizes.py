@@ -22,9 +22,9 @@ def size_table(section: Section, track: Track) -> Table:
         aligns="rlrrrrrr",
         body=tuple(
             (level(sparsity), line.label, *_sizes(line), _speed(section.dense, line))
-            for sparsity, line in [(0.0, section.dense), *lines]
+            for sparsity, line in [*((0.0, line) for line in (section.dense, *section.references)), *lines]
         ),
-        rule=1,
+        rule=1 + len(section.references),
     )
 
 

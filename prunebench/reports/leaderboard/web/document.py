@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from prunebench.reports.leaderboard.page import INTRODUCTION, describe_tables, page_title
+from prunebench.reports.leaderboard.page import EQUAL, INTRODUCTION, describe_tables, page_title
 from prunebench.reports.leaderboard.ranking_rules import describe_rule
 from prunebench.reports.leaderboard.report import Page
 from prunebench.reports.leaderboard.tables.matching import describe_criteria, matching_table
@@ -55,7 +55,7 @@ def html(page: Page) -> str:
             matching=list(_matching(page)),
             criteria=describe_criteria(page.options.delta),
             answers=ANSWERS,
-            about=describe_tables(page.options)[:2],
+            about=(*describe_tables(page.options)[:2], *((EQUAL,) if page.has_equal_training else ())),
             interval=INTERVALS[page.options.interval],
             papers=[(paper, describe_paper(paper), wide_paper_table(paper)) for paper in page.options.published],
             methods=method_table(page.methods),
