@@ -51,7 +51,7 @@ def test_json_holds_the_same_rows_and_the_summary(tmp_path: Path) -> None:
     table = golden_lab().rows()
     render(table, tmp_path, ["json"])
     data = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
-    assert data["format"] == 3
+    assert data["format"] == 4
     assert data["tasks"]["rte"] == [{**SETTING, "data": "data of rte"}]
     values = {(row["key"], row["metric"]): row["value"] for row in data["rows"]}
     assert values == {(row.cell.key, row.metric): row.value for row in table}

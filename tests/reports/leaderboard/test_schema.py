@@ -30,10 +30,10 @@ def test_every_rule_and_paper_fits_the_schema(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"format": 1}', "has format 1, expected 3"),
-        ("[]", "has format None, expected 3"),
+        ('{"format": 1}', "has format 1, expected 4"),
+        ("[]", "has format None, expected 4"),
         ("{", "is not JSON"),
-        ('{"format": 3}', "does not fit format 3: suites: field required"),
+        ('{"format": 4}', "does not fit format 4: suites: field required"),
     ],
 )
 def test_a_file_of_another_format_is_refused(text: str, message: str, tmp_path: Path) -> None:
