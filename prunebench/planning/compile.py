@@ -9,8 +9,12 @@ from prunebench.hooks.registry import Registry
 from prunebench.planning.graph import Node, Plan, PlannedCell, RecipeStep, add_leaf
 from prunebench.planning.levels import describe_unsupported
 from prunebench.planning.methods import Method
+from prunebench.recipes.phase import final_trainings
 from prunebench.runtime.memory import without_collection
 from prunebench.store.schema import Experiment, Location, MethodInfo
+
+# A method at a sparsity.
+Recipe = tuple[MethodInfo, float, list[RecipeStep]]
 
 
 @without_collection()
@@ -23,10 +27,11 @@ def compile_plan(
 ) -> Plan:
     """The plan of `strategies` at the `levels` of each task, for every experiment. Dense is part of every plan.
 
+    So are the dense runs of equal training, for methods whose weights are trained from θ0 more or less than once.
     `where` says where model and data lie. Recipes are made once for each set of levels, not for each experiment.
     """
     methods = [Method(text, registry) for text in dict.fromkeys(["dense", *strategies])]
-    recipes = {each: list(_recipes(methods, each)) for each in set(levels.values())}
+    recipes = {each: _with_equal_training(list(_recipes(methods, each)), registry) for each in set(levels.values())}
     plan = Plan([], [], where)
     for experiment in experiments:
         tree = Node(experiment.key, experiment)
@@ -40,9 +45,16 @@ def compile_plan(
     return plan
 
 
-def _recipes(
-    methods: Sequence[Method], levels: tuple[float, ...]
-) -> Iterator[tuple[MethodInfo, float, list[RecipeStep]]]:
+def _with_equal_training(recipes: list[Recipe], registry: Registry) -> list[Recipe]:
+    """The recipes, and behind the first, dense, the dense runs of equal training that are not among them."""
+    numbers = {final_trainings([step.phase for step in steps]) for _, _, steps in recipes} - {0.0, 1.0}
+    planned = {info.label for info, _, _ in recipes}
+    equal = [Method(f"dense[trainings={number:.10f}]", registry) for number in sorted(numbers)]
+    added = _recipes([method for method in equal if method.label not in planned], (0.0,))
+    return [recipes[0], *added, *recipes[1:]]
+
+
+def _recipes(methods: Sequence[Method], levels: tuple[float, ...]) -> Iterator[Recipe]:
     """All methods at all levels that they have. What they lack is part of their descriptions.
 
     Raises PrunebenchError for a method that has none of the levels.

@@ -209,6 +209,14 @@ class Plan:
         return {label: StrategyCode.model_validate(registry.strategy_key(label)) for label in sorted(labels)}
 
 
+def restrict(plan: Plan, cells: Sequence[PlannedCell]) -> Plan:
+    """The part of a plan that these cells of it need. Its trees are those of `plan`, without all other nodes."""
+    needed = {node for cell in cells for node in cell.leaf.lineage()}
+    for node in (node for tree in plan.trees for node in tree.walk()):
+        node.children = {token: child for token, child in node.children.items() if child in needed}
+    return Plan(plan.trees, list(cells), plan.where)
+
+
 def add_leaf(node: Node, steps: Sequence[RecipeStep], purpose: str) -> Node:
     """The node where `steps` below `node` end, which is scored."""
     leaf = add_steps(node, steps, purpose)

@@ -10,6 +10,7 @@ A phase *declares* what the planner, the jobs and the pages must know of it, and
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -80,6 +81,11 @@ class Phase:
         return None
 
     @property
+    def trainings(self) -> float:
+        """How many trainings by the protocol the phase is: 1 for a phase that trains, unless it says otherwise."""
+        return 1.0 if self.trains else 0.0
+
+    @property
     def inputs(self) -> tuple[Input, ...]:
         """What the phase reads of other nodes: the mask that it takes, the weights of a teacher."""
         return ()
@@ -146,6 +152,18 @@ def final_selection(phases: Sequence[Phase]) -> Selection:
 def final_sparsity(phases: Sequence[Phase]) -> float:
     """The sparsity at the end of these phases. Pruned units never come back, so it is the largest one."""
     return max((phase.level for phase in phases if phase.level is not None), default=0.0)
+
+
+def final_trainings(phases: Sequence[Phase]) -> float:
+    """For how many trainings the weights at the end of these phases were trained since they were last set.
+
+    Weights are set by a rewind or a re-initialisation, and by the start of a recipe. A rewind to a later step counts as
+    one to θ0. An `UnknownPhase` counts as no training. The dense model of equal training has as many (see
+    `strategies.dense`).
+    """
+    start = last_index(phases, lambda phase: phase.sets_weights) + 1
+    # Rounded, so that three trainings of a tenth are 0.3.
+    return round(math.fsum(phase.trainings for phase in phases[start:]), 10)
 
 
 def trains_from_theta0(phases: Sequence[Phase]) -> bool:

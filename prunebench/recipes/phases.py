@@ -67,6 +67,10 @@ class Train(Phase):
         return Selection.parse(self.scope, self.pattern)
 
     @property
+    def trainings(self) -> float:
+        return self.length
+
+    @property
     def inputs(self) -> tuple[Input, ...]:
         return () if self.teacher is None else (Input("weights", recipe=(Train(),)),)
 

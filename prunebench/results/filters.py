@@ -65,7 +65,10 @@ class Selection:
 
 
 def select(rows: Sequence[Row], selection: Selection) -> list[Row]:
-    """The selected rows, and the dense rows beside them. Raises PrunebenchError for a name that matches nothing."""
+    """The selected rows, and the dense rows that they are compared with.
+
+    Raises PrunebenchError for a name that matches nothing.
+    """
     result = _keep(list(rows), "task", selection.tasks, lambda row: {row.cell.task})
     result = _keep(
         result, "strategy", selection.strategies, lambda row: {row.cell.label, row.cell.strategy}, with_dense=True
@@ -93,7 +96,14 @@ def _keep(
     known = {name for row in rows for name in names_of(row) if name}
     for name in sorted(selected - known):
         raise unknown_name(kind, name, known, "only names with results in the store can be shown")
-    return [row for row in rows if selected & names_of(row) or (with_dense and row.cell.is_dense)]
+    chosen = [row for row in rows if selected & names_of(row)]
+    numbers = {row.equal_trainings for row in chosen}
+    return [row for row in rows if selected & names_of(row) or (with_dense and _is_reference(row, numbers))]
+
+
+def _is_reference(row: Row, numbers: set[float | None]) -> bool:
+    """Whether it is a dense row: the plain one, or one of these numbers of trainings."""
+    return row.cell.is_plain_dense or (row.cell.is_dense and row.equal_trainings in numbers)
 
 
 def no_results(rows: Sequence[Row]) -> PrunebenchError:

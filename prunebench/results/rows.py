@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from prunebench.recipes.phase import last_index, trains_from_theta0
+from prunebench.recipes.phase import Phase, final_trainings, last_index, trains_from_theta0
 from prunebench.results.versions import VersionedCell, versioned_cells
 from prunebench.store.schema import Cell, Command, Failure, FLOPs, Record, StoredPlan
 
@@ -50,6 +50,8 @@ class Outcome:
     finding the last mask, `train` the cost of training the scored weights under it. `from_theta0` is True if the scored
     model is a subnetwork of θ0 that was trained, and so may be a winning ticket. `speed` is the number of examples that
     the scored model predicted per second, if it was measured. `flops` are None in records of earlier versions.
+    `equal_trainings` is how many trainings the scored weights had from θ0 on, and the dense model of equal training
+    has; None if the record does not tell.
     """
 
     units: int
@@ -68,6 +70,7 @@ class Outcome:
     failed_checks: tuple[str, ...]
     speed: float | None = None
     flops: FLOPs | None = None
+    equal_trainings: float | None = None
 
     @property
     def hardware(self) -> str | None:
@@ -92,10 +95,16 @@ class Row:
     status: str
     value: float | None = None
     dense: float | None = None
+    equal: float | None = None
     majority: float | None = None
     degenerate: bool = False
     examples: int | None = None
     older_version: str = ""
+
+    @property
+    def equal_trainings(self) -> float | None:
+        """How many trainings the dense model of equal training has; None where that is not known."""
+        return self.outcome.equal_trainings if self.outcome else None
 
     @property
     def split(self) -> str:
@@ -114,8 +123,18 @@ def build_rows(
     fetch = functools.cache(record)
     cells = versioned_cells(plans, all_versions=all_versions)
     table = [row for each in cells for row in _rows(each, fetch, failure)]
-    dense = {_pair(row): row.value for row in table if row.cell.is_dense and row.value is not None}
-    return sorted((replace(row, dense=dense.get(_pair(row))) for row in table), key=sort_key)
+    references = [row for row in table if row.cell.is_dense and row.value is not None]
+    dense = {_pair(row): row.value for row in references if row.cell.is_plain_dense}
+    equal: dict[Any, float | None] = {
+        (_pair(row), row.equal_trainings): row.value for row in references if row.equal_trainings
+    }
+    return sorted(
+        (
+            replace(row, dense=dense.get(_pair(row)), equal=equal.get((_pair(row), row.equal_trainings)))
+            for row in table
+        ),
+        key=sort_key,
+    )
 
 
 def load_rows(plans: Sequence[StoredPlan], results: Results, *, all_versions: bool = False) -> list[Row]:
@@ -127,7 +146,7 @@ def load_rows(plans: Sequence[StoredPlan], results: Results, *, all_versions: bo
 
 
 def sort_key(row: Row) -> tuple[Any, ...]:
-    """A key that sorts rows by task, track, sparsity, method (dense first), seed, evaluation and metric.
+    """A key that sorts rows by task, track, sparsity, method (dense runs first), seed, evaluation and metric.
 
     Evaluations and metrics are in the order in which the task lists them.
     """
@@ -198,12 +217,20 @@ def _outcome(cell: Cell, record: Record, fetch: FetchRecord) -> Outcome:
         failed_checks=tuple(sorted(name for name, value in record.checks.items() if value is False)),
         speed=_speed(record),
         flops=record.flops,
+        equal_trainings=_trainings_from_theta0(cell, record.recipe),
     )
 
 
 def _speed(record: Record) -> float | None:
     seconds = record.seconds.get("predict")
     return sum(scores.examples for scores in record.evaluations.values()) / seconds if seconds else None
+
+
+def _trainings_from_theta0(cell: Cell, recipe: Sequence[Phase]) -> float | None:
+    """See `Outcome.equal_trainings`. Phases of plugins are unknown here; None where one of them trains."""
+    read_elsewhere = any(phase.inputs for phase in recipe)
+    unknown = len(cell.trainings) > sum(phase.trains for phase in recipe) and not read_elsewhere
+    return None if unknown else final_trainings(recipe)
 
 
 def _costs(cell: Cell, record: Record, fetch: FetchRecord) -> tuple[Cost, Cost]:

@@ -314,7 +314,13 @@ class Cell(MethodInfo):
 
     @property
     def is_dense(self) -> bool:
+        """Whether the cell is a dense run, however long it was trained: no method, but what methods are compared to."""
         return self.strategy == "dense"
+
+    @property
+    def is_plain_dense(self) -> bool:
+        """Whether the cell is the dense run of one training, which every result is compared with."""
+        return self.is_dense and self.label == self.strategy
 
     @property
     def record_keys(self) -> tuple[str, ...]:

@@ -91,8 +91,9 @@ def test_one_shot_magnitude_trains_the_dense_model_again_only_for_its_weights(re
     plan = plan_of(registry, ["magnitude"], (0.5,))
     todo = jobs.jobs_to_run(plan, store)
     count = counting.count(plan, todo, store)
-    assert (count.trainings, count.again) == (2, 1)
-    assert [len(job.weights) for job in todo] == [1, 0]
+    # The dense model again, the second training of dense[trainings=2], and that of the pruned model.
+    assert (count.trainings, count.again) == (3, 1)
+    assert [len(job.weights) for job in todo] == [1, 0, 0]
 
 
 def needs_weights(job):

@@ -335,7 +335,7 @@ def test_a_run_keeps_its_models_on_request(words, tmp_path):
     zeros = sum(int((weight == 0).sum()) for name, weight in weights.items() if "layer" in name and weight.dim() == 2)
     assert zeros == 16384 // 2
     assert not list((store / "weights").glob("*"))
-    assert "2 models" in call("doctor", "--store", store)[1]
+    assert "3 models" in call("doctor", "--store", store)[1]
     status, out, _ = call("run", *words, *options, "--store", store)
     assert status == 0 and "Nothing is left to run" in out
     (store / "models" / f"{cells['magnitude'].key}.safetensors").unlink()

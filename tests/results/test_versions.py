@@ -120,14 +120,14 @@ def test_an_edited_plugin_starts_a_row_of_its_own(tiny_bert: Any, tiny_glue: Any
     results = pb.load(store, everything=True)
     table = results.frame().set_index(["label", "seed"])["status"]
     assert table.to_dict() == {
-        ("dense", 0): "done",
-        ("dense", 1): "done",
+        **{(label, seed): "done" for label in ("dense", "dense[trainings=2]") for seed in (0, 1)},
         **{(label, seed): "done" if seed else "missing" for label in ("mine", CONTROL) for seed in (0, 1)},
     }
     text = call("leaderboard", "--store", store, "--all").out
     assert f"1 cell of mine is left out, made by an older version of its source ({first})" in " ".join(text.split())
     every = pb.load(store, all_versions=True).frame()
-    assert set(every["label"]) == {"dense", "mine", CONTROL, f"mine @ {first}", f"{CONTROL} @ {first}"}
+    labels = {"dense", "dense[trainings=2]", "mine", CONTROL, f"mine @ {first}", f"{CONTROL} @ {first}"}
+    assert set(every["label"]) == labels
     assert set(every["status"]) == {"done"}
     assert f"mine @ {first}" in call("results", "--store", store, "--all-versions").out
     out = tmp_path / "mine.zip"

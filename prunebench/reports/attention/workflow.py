@@ -13,7 +13,7 @@ from prunebench.hooks.registry import Registry
 from prunebench.models.loading import model_source
 from prunebench.models.sources import read_config
 from prunebench.planning import experiment
-from prunebench.planning.graph import Plan, PlannedCell
+from prunebench.planning.graph import Plan, restrict
 from prunebench.planning.suite import Suite, resolve
 from prunebench.recipes.schedules import check_sparsity
 from prunebench.reports.attention.result import AttentionComparison
@@ -43,11 +43,12 @@ def suite_of_cell(
     return replace(resolved, tasks=(task,), seeds=(seed,), strategies=(strategy,), sparsities={"": (sparsity,)})
 
 
-def two_cells(plan: Plan) -> list[PlannedCell]:
-    """The dense cell and the pruned one."""
+def plan_two_cells(suite: Suite, registry: Registry) -> Plan:
+    """The plan of the dense cell and the pruned one, without dense runs of equal training."""
+    plan = experiment.plan(suite, registry)
     if len(plan.cells) < 2:
         raise PrunebenchError("the dense model alone has nothing to be compared with", "--strategy names a method")
-    return plan.cells[:2]
+    return restrict(plan, [plan.cells[0], plan.cells[-1]])
 
 
 def check_heads(heads: Sequence[tuple[int, int]], suite: Suite, registry: Registry) -> None:
@@ -66,8 +67,8 @@ def check_heads(heads: Sequence[tuple[int, int]], suite: Suite, registry: Regist
 
 def dry_run(suite: Suite, registry: Registry, options: RunOptions, console: Console) -> None:
     """Say what `compare` would train again, and what that costs."""
-    plan = experiment.plan(suite, registry)
-    cells = two_cells(plan)
+    plan = plan_two_cells(suite, registry)
+    cells = plan.cells
     preview(plan, suite, registry, with_recorded_threads(cells, options), console, {cell.leaf for cell in cells})
 
 
@@ -75,8 +76,8 @@ def compare(
     suite: Suite, registry: Registry, options: RunOptions, console: Console, texts: Sequence[tuple[str, ...]]
 ) -> AttentionComparison:
     """The attention of the two models on `texts`, or on some of dev, and in all of dev by head."""
-    plan = experiment.plan(suite, registry)
-    cells = two_cells(plan)
+    plan = plan_two_cells(suite, registry)
+    cells = plan.cells
     options = with_recorded_threads(cells, options)
     result = execute(plan, suite, registry, options, console, KIND, {cell.leaf for cell in cells})
     if result.failed_before or result.report.failures:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from prunebench.errors import PrunebenchError
 from prunebench.reports.comparison.methods import check_sparsities, select_methods
-from prunebench.reports.comparison.notes import doubts, missing_levels, omissions
+from prunebench.reports.comparison.notes import doubts, missing_levels, omissions, unequal_training
 from prunebench.reports.comparison.report import Condition, Report, SeedComparison, TaskComparison, TaskRanking
 from prunebench.reports.comparison.scores import Scores, value
 from prunebench.reports.comparison.setting import setting
@@ -57,7 +57,10 @@ def build(
         reference=base[0] if base else None,
         setting=tuple(setting(selected)),
         warnings=(*mixtures, *warnings(rows_by_task(selected)), *doubts(over_seeds)),
-        notes=(*dict.fromkeys(omissions(candidates)), *missing_levels(selected)),
+        notes=(
+            *dict.fromkeys((*omissions(candidates), *unequal_training(over_seeds))),
+            *missing_levels(selected),
+        ),
         over_seeds=tuple(replace(entry, comparison=c) for entry, c in zip(over_seeds, corrected, strict=True)),
         over_tasks=_over_tasks(
             scores, dict.fromkeys((entry.a, entry.b, entry.condition.sparsity) for entry in over_seeds)

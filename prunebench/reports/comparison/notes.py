@@ -31,6 +31,21 @@ def missing_levels(rows: Iterable[Row]) -> Iterator[str]:
         yield f"{describe_unsupported(label, reasons)}."
 
 
+def unequal_training(comparisons: Iterable[SeedComparison]) -> Iterator[str]:
+    """A sentence for each method beside the dense model that has a dense run of equal training with other scores."""
+    rows: dict[str, Row] = {}
+    for entry in comparisons:
+        for pair in entry.pairs:
+            if any(row.cell.is_plain_dense for row in pair):
+                rows |= {row.cell.label: row for row in pair if row.equal is not None and row.equal_trainings != 1}
+    for label, row in rows.items():
+        if not row.cell.is_dense:
+            yield (
+                f"{label} was trained {row.equal_trainings:g} times from θ0 and dense once; "
+                f"dense[trainings={row.equal_trainings:g}] is the dense model of equal training."
+            )
+
+
 def doubts(comparisons: Iterable[SeedComparison]) -> Iterator[str]:
     """A sentence for each run that failed a check, and for each metric that is undefined for some run."""
     rows = [row for entry in comparisons for pair in entry.pairs for row in pair]

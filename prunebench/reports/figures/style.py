@@ -41,7 +41,7 @@ class Style:
     @classmethod
     def of(cls, page: Page) -> Style:
         """The style of a page. Once all colours are used, they come again with other markers."""
-        methods = [method for method in page.methods if method.label != "dense"]
+        methods = [method for method in page.methods if not method.reference]
         ordered = sorted(methods, key=lambda method: (bool(method.control_of), method.label))
         looks = {}
         for i, method in enumerate(ordered):

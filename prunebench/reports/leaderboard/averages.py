@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Literal
 
 from prunebench.reports.leaderboard.report import Line, Section, Track
 from prunebench.reports.leaderboard.task_section import make_level, make_score
@@ -74,7 +73,16 @@ def _average(benchmark: str, sections: Sequence[Section]) -> Section:
         tracks=tuple(track for track, _ in averages if track.levels),
         benchmark=benchmark,
         split=_splits(sections),
+        references=tuple(_references(sections, names, expected)),
     )
+
+
+def _references(sections: Sequence[Section], names: Sequence[str], expected: set[int]) -> Iterator[Line]:
+    """The averages of the dense runs of equal training that every task has."""
+    by_task = {section.name: {line.label: line for line in section.references} for section in sections}
+    for line in sections[0].references:
+        if all(line.label in lines for lines in by_task.values()):
+            yield _line(line.label, {name: lines[line.label] for name, lines in by_task.items()}, names, expected)
 
 
 def average_title(benchmark: str, sections: Sequence[Section]) -> str:
@@ -139,7 +147,9 @@ def _unsupported(sections: Sequence[Section], name: str) -> dict[str, dict[float
 
 def _line(label: str, lines_by_task: Mapping[str, Line], names: Sequence[str], expected: set[int]) -> Line:
     """The average of a method's lines. A seed counts if every task has all its values."""
-    values, dense = {}, {}
+    values: dict[int, float] = {}
+    dense: dict[int, float] = {}
+    equal: dict[int, float] = {}
     missing: dict[str, set[int]] = {name: set() for name in names}
     for seed in expected:
         means = {name: _seed_mean(lines_by_task.get(name), "values", seed) for name in names}
@@ -149,9 +159,10 @@ def _line(label: str, lines_by_task: Mapping[str, Line], names: Sequence[str], e
         mean = _mean(tuple(means.values()))
         if mean is not None:
             values[seed] = mean
-        reference = _mean([_seed_mean(lines_by_task.get(name), "dense", seed) for name in names])
-        if reference is not None:
-            dense[seed] = reference
+        for runs, references in (("dense", dense), ("equal", equal)):
+            reference = _mean([_seed_mean(lines_by_task.get(name), runs, seed) for name in names])
+            if reference is not None:
+                references[seed] = reference
     gaps = [
         f"missing {name}" if len(numbers) == len(expected) else f"missing {name} {seeds(numbers)}"
         for name, numbers in missing.items()
@@ -160,7 +171,7 @@ def _line(label: str, lines_by_task: Mapping[str, Line], names: Sequence[str], e
     checks = [f"check failed on {name}" for name, line in lines_by_task.items() if line.gaps and not missing[name]]
     incomplete = frozenset(seed for numbers in missing.values() for seed in numbers)
     degenerate = {seed for line in lines_by_task.values() for entry in line.scores for seed in entry.degenerate}
-    average = make_score(values, dense, frozenset(degenerate & values.keys()))
+    average = make_score(values, dense, equal, frozenset(degenerate & values.keys()))
     return Line(label, (average,), (*gaps, *checks), (), incomplete)
 
 
@@ -168,10 +179,10 @@ def _lines(sections: Sequence[Section]) -> Iterator[Line]:
     return (line for section in sections for track in section.tracks for entry in track.levels for line in entry.lines)
 
 
-def _seed_mean(line: Line | None, runs: Literal["values", "dense"], seed: int) -> float | None:
+def _seed_mean(line: Line | None, runs: str, seed: int) -> float | None:
     """The mean over a task's metrics and evaluations for one seed, or None unless all of them are there.
 
-    `runs` chooses the method's own scores or those of the dense runs.
+    `runs` is "values" for the method's own scores, "dense" or "equal" for those of dense runs.
     """
     if line is None:
         return None

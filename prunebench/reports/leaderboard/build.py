@@ -91,7 +91,8 @@ def _methods(cells: Sequence[Cell]) -> tuple[Method, ...]:
         sources = tuple(sorted({cell.source for cell in by_label[label]}))
         options = dict(sorted(first.options.items()))
         reasons = {level(sparsity): reason for sparsity, reason in unsupported.get(label, {}).items()}
-        methods.append(Method(label, first.unit, first.control_of, first.doc, options, sources, reasons))
+        about = (label, first.unit, first.control_of, first.doc, options, sources, reasons)
+        methods.append(Method(*about, reference=first.is_dense))
     return tuple(methods)
 
 

@@ -106,7 +106,8 @@ def _matching(section: Section) -> Iterator[dict[str, Any]]:
 
 
 def _summary(section: Section) -> Iterator[dict[str, Any]]:
-    yield from _entries(section, None, 0.0, section.dense)
+    for line in (section.dense, *section.references):
+        yield from _entries(section, None, 0.0, line)
     for track in section.tracks:
         for level in track.levels:
             for line in level.lines:
@@ -139,6 +140,8 @@ def _numbers(score: Score) -> dict[str, Any]:
         "best": score.best,
         "difference": _summary_fields(score.difference),
         "difference_interval": _interval(score.difference),
+        "difference_equal": _summary_fields(score.difference_equal),
+        "difference_equal_interval": _interval(score.difference_equal),
     }
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from prunebench.reports.leaderboard.report import Level, Line, Score, Section
-from prunebench.results.statistics import bootstrap
+from prunebench.results.statistics import Summary, bootstrap
 from prunebench.results.statistics.summary import differences
 
 
 def with_bootstrap(section: Section) -> Section:
     """The section with a bootstrap interval for every mean and every difference."""
     tracks = tuple(replace(track, levels=tuple(map(_level, track.levels))) for track in section.tracks)
-    return replace(section, dense=_line(section.dense), tracks=tracks)
+    references = tuple(map(_line, section.references))
+    return replace(section, dense=_line(section.dense), tracks=tracks, references=references)
 
 
 def _level(level: Level) -> Level:
@@ -24,10 +26,14 @@ def _line(line: Line) -> Line:
 
 
 def _score(score: Score) -> Score:
-    summary, difference = score.summary, score.difference
+    summary = score.summary
     return replace(
         score,
         summary=summary and replace(summary, bounds=bootstrap(score.values.values())),
-        difference=difference
-        and replace(difference, bounds=bootstrap(differences(score.values, score.dense).values())),
+        difference=_difference(score.difference, score.values, score.dense),
+        difference_equal=_difference(score.difference_equal, score.values, score.equal),
     )
+
+
+def _difference(summary: Summary | None, values: Mapping[int, float], dense: Mapping[int, float]) -> Summary | None:
+    return summary and replace(summary, bounds=bootstrap(differences(values, dense).values()))

@@ -36,6 +36,11 @@ ABOUT = (
     "dense model's speed. It is a median over seeds, measured on one kind of hardware with the same number of "
     "threads; other work may have run at the same time.",
 )
+EQUAL = (
+    "Equal training: dense[trainings=2] is the dense model after two trainings in a row. Δ equal is the mean "
+    "difference from the dense run of the same seed that was trained as many times as the row's weights since θ0 or "
+    "their last rewind. For a method that trains once it is Δ dense."
+)
 OMITTED = (
     "This page leaves out intervals, differences from dense, single seeds, sizes and costs, because there are too many "
     "rows. results.csv and results.json hold all of them, and index.html shows those you choose."
@@ -65,7 +70,8 @@ def blocks(page: Page) -> Iterator[Block]:
     yield checklist_table(page.checklist)
     yield Heading(2, "Setting and how to read the tables")
     yield Table("Setting", ("setting", "value"), "ll", page.setting)
-    yield from map(Paragraph, (*describe_tables(page.options), *(() if full else (OMITTED,))))
+    equal = (EQUAL,) if page.has_equal_training else ()
+    yield from map(Paragraph, (*describe_tables(page.options), *equal, *(() if full else (OMITTED,))))
     yield Paragraph("The largest matching sparsity, by four criteria:")
     yield from map(Paragraph, describe_criteria(page.options.delta))
     for section in page.sections:

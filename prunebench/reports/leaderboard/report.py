@@ -45,6 +45,8 @@ class Score:
     degenerate: the seeds whose predictions leave the metric undefined; it counts as 0.
     best: whether this is the highest mean of the complete lines at this sparsity, or not significantly worse.
     dense: the scores of the dense runs with the same seeds and the same setting.
+    equal: the same, of the dense runs that were trained as long as the line's models.
+    difference_equal: summary of the paired differences from these.
     """
 
     values: Mapping[int, float]
@@ -53,6 +55,8 @@ class Score:
     degenerate: frozenset[int] = frozenset()
     best: bool = False
     dense: Mapping[int, float] = field(default_factory=dict)
+    equal: Mapping[int, float] = field(default_factory=dict)
+    difference_equal: Summary | None = None
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,11 @@ class Track:
 
 @dataclass(frozen=True)
 class Section:
-    """A task, or an average of tasks. Its columns are pairs of an evaluation and a metric."""
+    """A task, or an average of tasks. Its columns are pairs of an evaluation and a metric.
+
+    references: dense runs that were trained more or less than once, for methods of equal training. They are no methods,
+        and stand below `dense` in all tables.
+    """
 
     name: str
     title: str
@@ -128,6 +136,7 @@ class Section:
     tracks: tuple[Track, ...]
     benchmark: str = ""
     split: str = ""
+    references: tuple[Line, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -187,7 +196,11 @@ class Check:
 
 @dataclass(frozen=True)
 class Method:
-    """What a label on the page stands for. `unsupported` says of sparsities why the method has no model there."""
+    """What a label on the page stands for.
+
+    unsupported: why the method has no model of some sparsities.
+    reference: whether it is a dense run, which methods are compared with.
+    """
 
     label: str
     unit: str
@@ -196,6 +209,7 @@ class Method:
     options: Mapping[str, object]
     sources: tuple[str, ...]
     unsupported: Mapping[str, str] = field(default_factory=dict)
+    reference: bool = False
 
 
 @dataclass(frozen=True)
@@ -213,3 +227,8 @@ class Page:
     rankings: tuple[Ranking, ...] = ()
     checklist: tuple[Check, ...] = ()
     options: Options = Options()
+
+    @property
+    def has_equal_training(self) -> bool:
+        """Whether some section has dense runs of equal training."""
+        return any(section.references for section in self.sections)

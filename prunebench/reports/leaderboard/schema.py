@@ -34,6 +34,7 @@ class MethodEntry(_Strict):
     options: dict[str, Any]
     sources: list[str]
     unsupported: dict[str, str]
+    reference: bool
 
 
 class SummaryEntry(_Strict):
@@ -122,7 +123,10 @@ class CheckEntry(_Strict):
 
 
 class ScoreEntry(_Strict):
-    """One metric (or the average) of a method at a sparsity: the value of each seed, and statistics of them."""
+    """One metric (or the average) of a method at a sparsity: the value of each seed, and statistics of them.
+
+    `difference` is from the dense run of the same seed, `difference_equal` from the one of equal training.
+    """
 
     section: str
     task: str
@@ -142,6 +146,8 @@ class ScoreEntry(_Strict):
     best: bool
     difference: SummaryEntry | None
     difference_interval: IntervalEntry | None
+    difference_equal: SummaryEntry | None
+    difference_equal_interval: IntervalEntry | None
     majority: float | None
     gaps: list[str]
     reasons: list[str]

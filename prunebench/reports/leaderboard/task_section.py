@@ -23,14 +23,18 @@ MethodKey = tuple[str, float, str]
 def task_section(task: str, rows: Sequence[Row]) -> Section:
     """The section of a task. The rows are sorted and have one setting."""
     columns = list(dict.fromkeys((row.evaluation, row.metric) for row in rows))
-    dense = [row for row in rows if row.cell.is_dense]
+    dense = [row for row in rows if row.cell.is_plain_dense]
+    references: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.cell.is_dense and not row.cell.is_plain_dense:
+            references.setdefault(row.cell.label, []).append(row)
     methods: dict[MethodKey, list[Row]] = {}
     for row in rows:
         if not row.cell.is_dense:
             methods.setdefault((row.cell.track, row.cell.sparsity, row.cell.label), []).append(row)
     # A seed that only dense runs have is not a gap of the methods.
     expected = {row.cell.seed for group in methods.values() for row in group}
-    every = expected | {row.cell.seed for row in dense}
+    every = expected | {row.cell.seed for row in rows}
     tracks: dict[str, dict[float, list[Line]]] = {}
     for (track, sparsity, label), group in methods.items():
         tracks.setdefault(track, {}).setdefault(sparsity, []).append(method_line(label, group, columns, expected))
@@ -51,7 +55,17 @@ def task_section(task: str, rows: Sequence[Row]) -> Section:
         tracks=tuple(_track(name, tracks[name], methods) for name in _in_order(tracks)),
         benchmark=first.benchmark,
         split=first.split,
+        references=tuple(
+            method_line(label, references[label], columns, expected)
+            for label in sorted(references, key=lambda label: _trainings(references[label][0].cell))
+        ),
     )
+
+
+def _trainings(cell: Cell) -> float:
+    """The number of trainings of a dense run."""
+    trainings = cell.options.get("trainings", 1)
+    return float(trainings) if isinstance(trainings, int | float) else 1.0
 
 
 def _column_title(cell: Cell, column: Column) -> str:
@@ -100,14 +114,25 @@ def method_line(label: str, rows: Sequence[Row], columns: Sequence[Column], expe
 def _score(rows: Sequence[Row]) -> Score:
     values = {row.cell.seed: row.value for row in rows if row.value is not None}
     dense = {row.cell.seed: row.dense for row in rows if row.dense is not None}
-    return make_score(values, dense, frozenset(row.cell.seed for row in rows if row.degenerate))
+    equal = {row.cell.seed: row.equal for row in rows if row.equal is not None}
+    return make_score(values, dense, equal, frozenset(row.cell.seed for row in rows if row.degenerate))
 
 
-def make_score(values: dict[int, float], dense: dict[int, float], degenerate: frozenset[int] = frozenset()) -> Score:
-    """A score from its values and the dense values, both by seed."""
+def make_score(
+    values: dict[int, float], dense: dict[int, float], equal: dict[int, float], degenerate: frozenset[int]
+) -> Score:
+    """A score from its values, the dense values and those of equal training, all by seed."""
     by_seed = dict(sorted(values.items()))
     summary = summarise(by_seed.values()) if by_seed else None
-    return Score(by_seed, summary, paired_difference(by_seed, dense), degenerate, dense=dense)
+    return Score(
+        by_seed,
+        summary,
+        paired_difference(by_seed, dense),
+        degenerate,
+        dense=dense,
+        equal=equal,
+        difference_equal=paired_difference(by_seed, equal),
+    )
 
 
 def make_level(sparsity: float, lines: Iterable[Line]) -> Level:

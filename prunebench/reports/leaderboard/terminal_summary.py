@@ -45,7 +45,7 @@ def _section(section: Section) -> Iterator[Block]:
         # The ranking above says why levels are n/a.
         yield from (replace(table, notes=()) for table in overview_tables(section, track))
     lines = [
-        (0.0, section.dense),
+        *((0.0, line) for line in (section.dense, *section.references)),
         *((entry.sparsity, line) for track in section.tracks for entry in track.levels for line in entry.lines),
     ]
     # A reason explains a gap, so gaps with a reason are left out, except for missing cells.

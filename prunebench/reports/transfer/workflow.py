@@ -83,7 +83,7 @@ def read_bundle(bundle: Bundle, name: str, question: Question, registry: Registr
         row
         for row in load_rows(bundle.plans(KIND), bundle)
         if row.cell.task in question.targets
-        and (row.cell.is_dense or (row.cell.options["of"], row.cell.sparsity) == method)
+        and (row.cell.is_plain_dense or (row.cell.options.get("of"), row.cell.sparsity) == method)
     ]
     missing = set(question.targets) - {row.cell.task for row in rows if row.cell.mask_from}
     if missing:

@@ -48,7 +48,7 @@ def cell_name(cell: Cell) -> str:
 def check_cells(bundle: Bundle, trees: Trees, registry: Registry) -> Iterator[str]:
     """Every cell is listed once, has its dense run, and agrees with its record and with the recipe of its strategy."""
     identities = set()
-    dense = {(cell.task, cell.seed, cell.setting) for cell in bundle.cells if cell.is_dense}
+    dense = {(cell.task, cell.seed, cell.setting) for cell in bundle.cells if cell.is_plain_dense}
     # Plans of earlier versions name no masks.
     plans_with_masks = {cell.plan for cell in bundle.cells if cell.mask}
     for cell in bundle.cells:

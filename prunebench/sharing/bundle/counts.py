@@ -50,8 +50,8 @@ def _shared_values(record: Record, node: Node | None) -> Iterator[tuple[tuple[st
         return
     yield ("experiment", node.experiment.key), record.experiment.model_dump_json()
     if record.steps:
-        # All trainings of one seed see the same batches.
-        yield ("tokens", node.experiment.key), record.tokens
+        # All trainings of one seed and length see the same batches.
+        yield ("tokens", node.experiment.key, str(record.steps)), record.tokens
     for label in {step.strategy for step in node.lineage()} - {""}:
         yield ("unit", label), sparsity.unit
 

@@ -14,7 +14,8 @@ from prunebench.execution.display import Console
 from prunebench.execution.runner import RunOptions, execute, raise_failures, with_recorded_threads
 from prunebench.hooks.registry import Registry
 from prunebench.planning import experiment
-from prunebench.planning.graph import Plan, PlannedCell
+from prunebench.planning.graph import Plan, PlannedCell, restrict
+from prunebench.planning.methods import Method
 from prunebench.planning.suite import Suite, resolve
 from prunebench.recipes.schedules import check_sparsity
 from prunebench.reports.render.files import write_file
@@ -59,8 +60,10 @@ def submit(
         console.say(f"Suite {resolved.name}: {resolved.doc}")
     tests = _load_tests(files, resolved.glue_dir, console)
     plan = experiment.plan(resolved, registry)
-    is_dense = strategy.strip() == "dense"
-    cells = {cell.leaf.experiment.task: cell for cell in plan.cells if (cell.method.strategy == "dense") == is_dense}
+    method = Method(strategy, registry).label
+    # Without dense runs of equal training, which nobody compares with here.
+    plan = restrict(plan, [cell for cell in plan.cells if cell.method.label in ("dense", method)])
+    cells = {cell.leaf.experiment.task: cell for cell in plan.cells if cell.method.label == method}
     store = _train(plan, cells, resolved, registry, run_options, console)
     answers, models = _answer(files, cells, tests, plan.where, store, registry, console)
     missing = [file for file in server.FILES if file.name not in answers]

@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 
 from prunebench.reports.leaderboard.report import Check, Method
-from prunebench.reports.leaderboard.tables.scores import DENSE
 from prunebench.reports.render.blocks import Table
 
 ANSWERS = {True: "yes", None: "in part", False: "no"}
@@ -17,7 +16,7 @@ def method_table(methods: Sequence[Method]) -> Table:
     body = []
     for method in methods:
         role = f"control of {method.control_of}" if method.control_of else f"prunes {method.unit}s"
-        role = "reference" if method.label == DENSE else role
+        role = "reference" if method.reference else role
         options = ", ".join(f"{name}={_value(value)}" for name, value in sorted(method.options.items()))
         body.append((method.label, method.doc, role, options, ", ".join(method.sources)))
     return Table("Methods", ("method", "description", "role", "options", "source"), "lplpp", tuple(body))

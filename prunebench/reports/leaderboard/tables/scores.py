@@ -23,25 +23,34 @@ Unsupported = Mapping[str, Mapping[float, str]]
 
 
 def score_table(section: Section, track: Track, entry: Level) -> Table:
-    """For each method and metric: mean ± std (n), the paired difference from dense with its interval, and gaps."""
+    """For each method and metric: mean ± std (n), paired differences from dense with their intervals, and gaps.
+
+    Where the section has dense runs of equal training, the differences from these have a column too.
+    """
     lines = _lines(section, entry)
-    body = [[line.label, *(text for score in line.scores for text in _score(score))] for line in lines]
-    # The difference between the dense runs and themselves is meaningless.
-    body[0][2::2] = [DASH] * len(section.columns)
-    body.insert(1, [MAJORITY, *(text for value in section.majority for text in (points(value), DASH))])
-    headers = ["method", *(text for column in section.columns for text in (column, "Δ dense [95 %]"))]
+    differences = ["Δ dense [95 %]", "Δ equal [95 %]"][: 2 if section.references else 1]
+    width = 1 + len(differences)
+    body = [[line.label, *(text for score in line.scores for text in _score(score)[:width])] for line in lines]
+    # The difference between dense runs and themselves is meaningless.
+    body[0][2::width] = [DASH] * len(section.columns)
+    for row in body[: 1 + len(section.references)] if section.references else []:
+        row[3::width] = [DASH] * len(section.columns)
+    majority = [text for value in section.majority for text in (points(value), *[DASH] * len(differences))]
+    body.insert(1 + len(section.references), [MAJORITY, *majority])
+    headers = ["method", *(text for column in section.columns for text in (column, *differences))]
     has_notes = any(line.gaps for line in lines)
     if has_notes:
         headers.append("note")
-        gaps = [section.dense.gaps, (), *(line.gaps for line in entry.lines)]
+        gaps = [line.gaps for line in lines]
+        gaps.insert(1 + len(section.references), ())
         body = [[*row, "; ".join(notes)] for row, notes in zip(body, gaps, strict=True)]
     return Table(
         title=table_title(section, track, f"sparsity {level(entry.sparsity)}"),
         headers=tuple(headers),
-        aligns="l" + "rr" * len(section.columns) + "l" * has_notes,
+        aligns="l" + "r" * width * len(section.columns) + "l" * has_notes,
         body=tuple(map(tuple, body)),
         notes=_notes(lines),
-        rule=2,
+        rule=2 + len(section.references),
         caption=_caption(entry),
     )
 
@@ -51,13 +60,15 @@ def table_title(section: Section, track: Track, subject: str) -> str:
 
 
 def _lines(section: Section, entry: Level) -> tuple[Line, ...]:
-    return (section.dense, *entry.lines)
+    return (section.dense, *section.references, *entry.lines)
 
 
-def _score(score: Score) -> tuple[str, str]:
+def _score(score: Score) -> tuple[str, str, str]:
+    """The score, its difference from dense, and its difference from dense of equal training."""
     text = spread(score.summary) + _star(score)
     n = score.summary.n if score.summary else 0
-    return Bold(text) if score.best else text, difference_with_interval(score.difference, n)
+    difference, equal = (difference_with_interval(each, n) for each in (score.difference, score.difference_equal))
+    return Bold(text) if score.best else text, difference, equal
 
 
 def _star(score: Score) -> str:
@@ -85,11 +96,10 @@ def seed_table(section: Section, track: Track, entry: Level) -> Table:
     body = []
     for i, column in enumerate(section.columns):
         metric = (column,) * several
-        dense, *rows = [
-            (line.label, *metric, *_values(line.scores[i], section.seeds)) for line in _lines(section, entry)
-        ]
+        rows = [(line.label, *metric, *_values(line.scores[i], section.seeds)) for line in _lines(section, entry)]
         majority = (points(section.majority[i]),) * (3 + len(section.seeds))
-        body += [dense, (MAJORITY, *metric, DASH, *majority), *rows]
+        rows.insert(1 + len(section.references), (MAJORITY, *metric, DASH, *majority))
+        body += rows
     return Table(
         title=table_title(section, track, f"sparsity {level(entry.sparsity)}, every seed"),
         headers=("method", *("metric",) * several, *SPREAD, *(f"seed {seed}" for seed in section.seeds)),
@@ -109,7 +119,7 @@ def _values(score: Score, seeds: Sequence[int]) -> Iterator[str]:
 def overview_tables(section: Section, track: Track, metric: int = 0) -> Iterator[Table]:
     """One metric of every method at every sparsity, as mean ± std, in as many tables as fit the width."""
     labels = sorted({line.label for entry in track.levels for line in entry.lines})
-    names = [DENSE, MAJORITY, *labels]
+    names = [DENSE, *(line.label for line in section.references), MAJORITY, *labels]
     parts = list(split_columns(names, [_column(section, track, entry, labels, metric) for entry in track.levels]))
     for i, columns in enumerate(parts, start=1):
         yield Table(
@@ -118,7 +128,7 @@ def overview_tables(section: Section, track: Track, metric: int = 0) -> Iterator
             aligns="l" + "r" * len(columns),
             body=tuple(zip(names, *(column[1:] for column in columns), strict=True)),
             notes=unsupported_notes(track.unsupported) if i == len(parts) else (),
-            rule=2,
+            rule=2 + len(section.references),
         )
 
 
@@ -138,7 +148,8 @@ def _column(section: Section, track: Track, entry: Level, labels: Sequence[str],
         _short(lines[label], metric) if label in lines else absence(track.unsupported, label, entry.sparsity)
         for label in labels
     ]
-    return [level(entry.sparsity), _short(section.dense, metric), points(section.majority[metric]), *methods]
+    references = [_short(line, metric) for line in (section.dense, *section.references)]
+    return [level(entry.sparsity), *references, points(section.majority[metric]), *methods]
 
 
 def _short(line: Line, metric: int) -> str:

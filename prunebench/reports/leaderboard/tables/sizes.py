@@ -23,7 +23,7 @@ def size_table(section: Section, track: Track) -> Table:
     """Size, FLOPs, cost and speed: a row for each sparsity and method. FLOPs are left out where no record has them."""
     by_label = attrgetter("label")
     lines = [(entry.sparsity, line) for entry in track.levels for line in sorted(entry.lines, key=by_label)]
-    rows = [(0.0, section.dense), *lines]
+    rows = [*((0.0, line) for line in (section.dense, *section.references)), *lines]
     lengths = [outcome.flops.length for _, line in rows for outcome in line.outcomes if outcome.flops]
     flops = ("FLOPs", "zeros skipped") if lengths else ()
     return Table(
@@ -42,7 +42,7 @@ def size_table(section: Section, track: Track) -> Table:
             for sparsity, line in rows
         ),
         notes=(FLOPS.format(value_range(lengths, count)),) if lengths else (),
-        rule=1,
+        rule=1 + len(section.references),
     )
 
 

@@ -34,7 +34,8 @@ def chart_data(page: Page) -> dict[str, Any]:
     """All data of the page as JSON values. Scores are × 100, with a few more digits than are shown."""
     with_tasks = sections_with_tasks(page)
     controls = {DENSE: False, **{method.label: bool(method.control_of) for method in page.methods}}
-    labels = sorted(controls, key=lambda label: (label != DENSE, controls[label], label))
+    references = {method.label for method in page.methods if method.reference}
+    labels = sorted(controls, key=lambda label: (label != DENSE, label in references, controls[label], label))
     tracks = list(dict.fromkeys([*(track.name for section, _ in with_tasks for track in section.tracks), DENSE]))
     methods_at = {label: i for i, label in enumerate(labels)}
     tracks_at = {track: i for i, track in enumerate(tracks)}
@@ -79,7 +80,7 @@ def _entries(number: int, section: Section, methods: Indices, tracks: Indices) -
     lines = [
         (track.name, level.sparsity, line) for track in section.tracks for level in track.levels for line in level.lines
     ]
-    for track, sparsity, line in [(DENSE, 0.0, section.dense), *lines]:
+    for track, sparsity, line in [*((DENSE, 0.0, line) for line in (section.dense, *section.references)), *lines]:
         note = "; ".join((*line.gaps, *map(one_line, line.reasons)))
         for column, score in enumerate(line.scores):
             head = (number, column, tracks[track], sparsity, methods[line.label])

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from prunebench.reports.leaderboard.page import FULL, INTRODUCTION, describe_tables, page_title
+from prunebench.reports.leaderboard.page import EQUAL, FULL, INTRODUCTION, describe_tables, page_title
 from prunebench.reports.leaderboard.ranking_rules import describe_rule
 from prunebench.reports.leaderboard.report import Page
 from prunebench.reports.leaderboard.tables.matching import describe_criteria, matching_table
@@ -57,7 +57,7 @@ def html(page: Page) -> str:
             sizes=list(_sizes(page)),
             criteria=describe_criteria(page.options.delta),
             answers=ANSWERS,
-            about=describe_tables(page.options),
+            about=(*describe_tables(page.options), *((EQUAL,) if page.has_equal_training else ())),
             interval=INTERVALS[page.options.interval],
             papers=[(paper, describe_paper(paper), wide_paper_table(paper)) for paper in page.options.published],
             methods=method_table(page.methods),
