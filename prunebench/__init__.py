@@ -32,7 +32,8 @@ from prunebench.execution.executors.base import ExecutorSpec, Request, WorkersDi
 from prunebench.hooks.hookspecs import hookimpl
 from prunebench.models.architecture import Architecture
 from prunebench.models.checkpoint import Checkpoint
-from prunebench.recipes.phase import Phase
+from prunebench.recipes.inputs import Input
+from prunebench.recipes.phase import Phase, axis
 from prunebench.recipes.phases import Compact, PermuteLayers, Prune, Reinit, Rewind, Shuffle, Train
 from prunebench.recipes.schedules import Cubic, ladder
 from prunebench.recipes.strategy import Control, Strategy, Unit
@@ -59,6 +60,7 @@ __all__ = [
     "Cubic",
     "DataSource",
     "ExecutorSpec",
+    "Input",
     "MetricSpec",
     "PermuteLayers",
     "Phase",
@@ -81,6 +83,7 @@ __all__ = [
     "TrainingCallback",
     "Unit",
     "WorkersDied",
+    "axis",
     "hookimpl",
     "ladder",
     "load",

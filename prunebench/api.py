@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,7 @@ def run(
     plugins: Sequence[str | Path] = (),
     store: str | Path = STORE,
     resources: Resources | None = None,
+    strategy_timeout: float | None = None,
     retry_failed: bool = False,
     checkpoint_minutes: float | None = None,
     keep_models: bool = False,
@@ -69,11 +70,14 @@ def run(
 
     `suite` is a name or a TOML file, by default `quick`. `strategies` are names as on the command line, or classes and
     instances, which may be defined in a notebook. `options` are those of `prunebench run` (`tasks`, `sparsities`,
-    `seeds`, `model`, `glue_dir`, `epochs`, …) with the same names and checks. `resources` say where jobs run.
-    `progress=False` is silent. Raises PrunebenchError, in one line, for whatever the caller can mend.
+    `seeds`, `model`, `glue_dir`, `epochs`, …) with the same names and checks. `resources` say where jobs run, and
+    `strategy_timeout` how many seconds one call of a strategy may take. `progress=False` is silent. Raises
+    PrunebenchError, in one line, for whatever the caller can mend.
     """
     console = progress if isinstance(progress, Console) else Console(quiet=not progress, stderr=True)
     Store.view(store)
+    if strategy_timeout is not None:
+        resources = replace(resources or Resources(), strategy_timeout=strategy_timeout)
     planned = _plan(suite, strategies, plugins, resources, options, console)
     run_options = RunOptions(
         str(store), planned.resources, retry_failed, checkpoint_minutes, command or _command(suite, planned, options)
@@ -128,17 +132,19 @@ def load(
     suite: str | None = None,
     *,
     everything: bool = False,
+    all_versions: bool = False,
     plugins: Sequence[str | Path] = (),
 ) -> Results:
     """The results of a store or of a bundle (a zip file).
 
     From a store they are those of the last run, of all runs of `suite`, or `everything`; from a bundle all, or those
-    of `suite`.
+    of `suite`. With `all_versions`, results of older versions of a method are there, too, under a label of their own
+    (`mine @ 3f2a91c0`).
     """
     reader = source if isinstance(source, Bundle) else open_source(source)
-    plans = choose_plans(reader.plans(), suite, everything or isinstance(reader, Bundle))
+    plans = choose_plans(reader.plans(), suite, everything or all_versions or isinstance(reader, Bundle))
     with without_collection():
-        return Results(load_rows(plans, reader), reader, Registry(plugins))
+        return Results(load_rows(plans, reader, all_versions=all_versions), reader, Registry(plugins))
 
 
 def open_source(source: str | Path) -> Store | Bundle:

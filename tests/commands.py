@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import click
 import pytest
+from click.testing import CliRunner, Result
 
 from prunebench import cli
 from prunebench.store.store import Store
@@ -32,6 +34,11 @@ def call(*words: object, stream: Callable[[], io.StringIO] = io.StringIO) -> Com
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as end:
         cli.main([str(word) for word in words])
     return CommandResult(end.value.code, out.getvalue(), err.getvalue())
+
+
+def invoke(command: click.Command, arguments: Sequence[str]) -> Result:
+    """The result of one command, called by itself. It keeps the first names of its help option that it sees."""
+    return CliRunner().invoke(command, arguments, help_option_names=["-h", "--help"])
 
 
 def refused(result: CommandResult, *parts: str) -> list[str]:

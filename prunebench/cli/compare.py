@@ -9,7 +9,7 @@ import click
 
 from prunebench.cli import completion
 from prunebench.cli.options import store_option, wants_colour
-from prunebench.cli.selecting import bundle_option, load_results, setting_options
+from prunebench.cli.selecting import bundle_option, load_results, setting_options, versions_option
 from prunebench.errors import PrunebenchError, unknown_name
 
 
@@ -25,6 +25,7 @@ from prunebench.errors import PrunebenchError, unknown_name
 @store_option
 @bundle_option
 @setting_options
+@versions_option
 @click.option("--reference", help="A method that every other one is compared with: imp, or dense.")
 @click.option("--sparsities", default="", help="Only at these: what is not asked for needs no correction.")
 @click.option("--interval", default="t", show_default=True, help="How intervals over seeds are made: t, or bootstrap.")

@@ -8,13 +8,14 @@ from typing import Any
 import click
 
 from prunebench.cli.options import command_line, store_option, suite_argument
-from prunebench.cli.selecting import load_results, setting_options
+from prunebench.cli.selecting import load_results, setting_options, versions_option
 
 
 @click.command()
 @suite_argument
 @store_option
 @setting_options
+@versions_option
 @click.option("--sparsity", type=float, help="At this sparsity; by default at 0.7, or the nearest to it.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write to; without it nothing is written.")
 @click.option("--format", "formats", default="md,csv,svg,png", show_default=True, help="What to write; also pdf.")

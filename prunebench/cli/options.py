@@ -150,6 +150,13 @@ _RESOURCES = [
         shown_default="1 where --device is cuda",
         help="GPUs, or a part of one, for each job on a cluster.",
     ),
+    _where(
+        "--strategy-timeout",
+        type=click.FloatRange(0, min_open=True),
+        metavar="SECONDS",
+        shown_default="none",
+        help="How long one call of a strategy's own code may take. A longer one fails its method, and no other.",
+    ),
 ]
 retry_option = _results("--retry-failed", is_flag=True, help="Try again what failed in an earlier run.")
 checkpoint_option = _where(

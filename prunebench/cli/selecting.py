@@ -22,6 +22,11 @@ strategies_option = click.option(
     help="Only these strategies, by name or as imp[rate=0.2], and dense.",
 )
 all_option = click.option("--all", "everything", is_flag=True, help="All runs of the store, instead of the last one.")
+versions_option = click.option(
+    "--all-versions",
+    is_flag=True,
+    help="Also show what older versions of a method gave, in all runs, as methods of their own.",
+)
 bundle_option = click.option(
     "--bundle",
     type=click.Path(path_type=Path),
@@ -53,13 +58,13 @@ def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that select results; `load_results` takes them."""
+    """Add the options that select results of methods in their newest version."""
     return all_option(plugin_option(filter_options(mixed_option(command))))
 
 
 def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add SUITE, the store or bundle, and the options that select results; `load_results` takes them."""
-    return suite_argument(store_option(bundle_option(setting_options(command))))
+    return suite_argument(store_option(bundle_option(setting_options(versions_option(command)))))
 
 
 def load_results(
@@ -67,6 +72,7 @@ def load_results(
     store: str = STORE,
     bundle: Path | None = None,
     everything: bool = False,
+    all_versions: bool = False,
     plugins: tuple[str, ...] = (),
     tasks: str = "",
     strategies: str = "",
@@ -76,7 +82,13 @@ def load_results(
     from prunebench import api
     from prunebench.sharing.bundle.reader import open_bundle
 
-    results = api.load(open_bundle(bundle) if bundle else store, suite, everything=everything, plugins=plugins)
+    results = api.load(
+        open_bundle(bundle) if bundle else store,
+        suite,
+        everything=everything,
+        all_versions=all_versions,
+        plugins=plugins,
+    )
     for complaint in results.source.complaints:
         click.echo(complaint, err=True)
     return results.select(tasks=tasks, strategies=strategies, **setting)

@@ -80,6 +80,13 @@ def time_left(left: Estimate | None) -> str:
     return f"about {duration(left.seconds)} left{' (a guess)' if left.guessed else ''}"
 
 
+def is_new(text: str, texts: set[str]) -> bool:
+    """Whether `text` is not in `texts` yet, to which it is added: a method prints the same for every seed and level."""
+    known = text in texts
+    texts.add(text)
+    return not known
+
+
 class Live:
     """A bar for the trainings and phases of the plan with the last score, and one for the steps of each running job."""
 
@@ -89,6 +96,7 @@ class Live:
         self.done = 0
         self.score = ""
         self.left = ""
+        self.texts: set[str] = set()
         self.all = bars.add_task(self._title(), total=self.total, note="")
         self.running: dict[Job, TaskID] = {}
 
@@ -101,6 +109,10 @@ class Live:
         self.running[job] = self.bars.add_task(describe(job.nodes[0]), total=steps, note=note)
 
     def update(self, progress: Progress) -> None:
+        if progress.text:
+            if is_new(progress.text, self.texts):
+                self.bars.console.print(progress.text, markup=False, highlight=False)
+            return
         if progress.score:
             self.score = progress.score
             self._update_all(0)
@@ -144,12 +156,16 @@ class Lines:
         self.losses: dict[str, str] = {}
         self.scores: dict[str, str] = {}
         self.started_jobs: set[Job] = set()
+        self.texts: set[str] = set()
 
     def started(self, job: Job) -> None:
         self.started_jobs.add(job)
 
     def update(self, progress: Progress) -> None:
-        if progress.score:
+        if progress.text:
+            if is_new(progress.text, self.texts):
+                _line(progress.text)
+        elif progress.score:
             self.scores[progress.job] = f", {progress.score}"
         else:
             self.losses[progress.job] = f", loss {progress.loss:.3f}"

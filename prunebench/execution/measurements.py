@@ -82,13 +82,15 @@ def evaluate(
         seconds += time.perf_counter() - start
         if not np.isfinite(logits[name]).all():
             raise PrunebenchError("the model's logits are not finite: its training diverged")
-        labels = data.labels.tolist()
-        scores = workspace.scorer(predictions(workspace.task, logits[name]), labels)
+    # After all predictions, so that no code of a model runs while they are in memory.
+    labels = workspace.labels.read()
+    for name, data in workspace.evaluations.items():
+        scores = workspace.scorer(predictions(workspace.task, logits[name]), labels[name])
         evaluations[name] = Evaluation(
             examples=len(data),
             metrics=fill_undefined(scores),
             degenerate=undefined_keys(scores),
-            majority=majority_scores(workspace.train.labels.tolist(), labels, workspace.scorer),
+            majority=majority_scores(workspace.train.labels.tolist(), labels[name], workspace.scorer),
         )
     return evaluations, encode_arrays(logits), seconds
 

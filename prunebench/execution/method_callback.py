@@ -74,16 +74,19 @@ class MethodCallback(TrainingCallback):
         self._call(self.callback.begin, training)
 
     def loss(self, loss: Tensor, outputs: Any, batch: Mapping[str, Tensor]) -> Tensor:
+        if not self._has("loss"):
+            return loss
         self._look_up()
         answer: Tensor = self._call(self.callback.loss, loss, outputs, batch)
         return answer
 
     def after_backward(self, step: int) -> None:
-        self._call(self.callback.after_backward, step)
+        if self._has("after_backward"):
+            self._call(self.callback.after_backward, step)
 
     def after_step(self, step: int) -> Weights | None:
         self._look_up()
-        answer = self._call(self.callback.after_step, step)
+        answer = self._call(self.callback.after_step, step) if self._has("after_step") else None
         if answer is None:
             return None
         free = isinstance(self.sparsity, int | float)
@@ -126,6 +129,10 @@ class MethodCallback(TrainingCallback):
         self.state.mask = mask
         self.context.mask = dict(mask)
         return self.session.kept_weights(self.state)
+
+    def _has(self, name: str) -> bool:
+        """Whether the callback defines that method; a call costs 0.05 ms, several times in each step."""
+        return getattr(type(self.callback), name) is not getattr(TrainingCallback, name)
 
     def _call(self, function: Any, *arguments: Any) -> Any:
         with self.session.seconds.of("strategy"):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from prunebench.errors import PrunebenchError
 from prunebench.execution.trainer import train
@@ -14,9 +15,11 @@ from prunebench.models.encoder import PrunableModel
 from prunebench.models.initialisation import permute_layers, reinitialise
 from prunebench.pruning import compaction, masks
 from prunebench.recipes.axes import Selection
+from prunebench.recipes.inputs import Input
 from prunebench.recipes.phases import Train
 from prunebench.recipes.strategy import Unit
 from prunebench.runtime.seeds import derive
+from prunebench.store.schema import WeightsRef
 from prunebench.training.loop import Outcome
 
 if TYPE_CHECKING:
@@ -105,6 +108,10 @@ class PhaseContext:
         """Take the stored mask of the node `key`, a mask of such units."""
         raise PrunebenchError("this phase cannot take a mask here")
 
+    def weights_of(self, source: Input) -> Mapping[str, Tensor]:
+        """The weights that one of the phase's `inputs` names, by parameter name, on the CPU."""
+        raise PrunebenchError("this phase cannot read weights here")
+
 
 class JobContext(PhaseContext):
     """A context in a job, where masks are stored and a strategy can be asked."""
@@ -127,7 +134,12 @@ class JobContext(PhaseContext):
         if self._pruner is None or self.outcome is not None:
             super().train(options)
         else:
-            self.outcome = train(self._session, self._pruner, self._node, self._state, options or Train())
+            options = options or Train()
+            teachers = [self.weights_of(source) for source in options.inputs]
+            self.outcome = train(self._session, self._pruner, self._node, self._state, options, teachers)
+
+    def weights_of(self, source: Input) -> Mapping[str, Tensor]:
+        return self._session.load_weights(WeightsRef(training=self._node.inputs[source].key))
 
     def take_mask(self, key: str, unit: Unit) -> None:
         self._state.unit = unit

@@ -87,7 +87,15 @@ def execute(
     console.say(f"At a time:     {plural(request.jobs, 'job')}")
     recorded, guess = expected_seconds(store.records()), _guess(suite, registry)
     _say_cost(Clock(todo, recorded, request.jobs, guess), console)
-    dispatch = scheduler.Dispatch(plan.where, registry.files, request.jobs, options.checkpoint_minutes, recorded, guess)
+    dispatch = scheduler.Dispatch(
+        plan.where,
+        registry.files,
+        request.jobs,
+        options.checkpoint_minutes,
+        options.resources.strategy_timeout,
+        recorded,
+        guess,
+    )
     report = scheduler.Report()
     for _ in range(PLANNING_ATTEMPTS):
         with make_executor(options.resources, request, registry) as executor, console.watch(todo) as display:

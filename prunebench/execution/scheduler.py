@@ -20,12 +20,14 @@ from typing import Any, Protocol
 from prunebench.errors import PrunebenchError
 from prunebench.execution.clock import Clock, Estimate, Pace
 from prunebench.execution.executors.base import ATTEMPTS, WorkersDied
+from prunebench.hooks.files import sibling_texts
 from prunebench.planning.graph import Node
+from prunebench.planning.job_spec import PluginFile
 from prunebench.planning.jobs import RESULTS, Failure, Job, describe, split, stagger
 from prunebench.runtime import progress
 from prunebench.runtime.memory import without_collection
 from prunebench.store.claims import POLL, RunClaims
-from prunebench.store.schema import Experiment, Location, WeightsRef
+from prunebench.store.schema import Experiment, Location
 from prunebench.store.store import InputMissing, Store, StoreError
 
 
@@ -72,13 +74,15 @@ def work(job: dict[str, Any], store: str) -> list[Failure]:
 class Dispatch:
     """How jobs are handed out: where model and data lie, plugin files, jobs at a time, minutes between checkpoints.
 
-    `recorded_seconds` are those of a training in earlier runs, by pace, and `guess` gives them where there are none.
+    `strategy_timeout` is the limit of one call of a strategy in seconds. `recorded_seconds` are those of a training in
+    earlier runs, by pace, and `guess` gives them where there are none.
     """
 
     where: Location
     plugins: tuple[str, ...] = ()
     slots: int = 1
     checkpoint_minutes: float | None = None
+    strategy_timeout: float | None = None
     recorded_seconds: Mapping[Pace, float] = field(default_factory=dict)
     guess: Callable[[Experiment], float] | None = None
 
@@ -88,7 +92,10 @@ def run(jobs: list[Job], executor: Executor, store: Store, display: Display, dis
 
     Raises StoreError where the store cannot be written, since then no job can go on.
     """
-    plugins = [(path, Path(path).read_text(encoding="utf-8")) for path in dispatch.plugins]
+    plugins = [
+        PluginFile(path=path, text=Path(path).read_text(encoding="utf-8"), siblings=sibling_texts(Path(path)))
+        for path in dispatch.plugins
+    ]
     running: dict[Future[Any], tuple[Job, float]] = {}
     with progress.temporary_listener(display.update), store.claims() as claims:
         clock = Clock(jobs, dispatch.recorded_seconds, dispatch.slots, dispatch.guess)
@@ -97,7 +104,7 @@ def run(jobs: list[Job], executor: Executor, store: Store, display: Display, dis
             while len(running) < dispatch.slots and (job := queue.next_ready(_keys(running))):
                 display.started(job)
                 clock.start(job)
-                spec = job.to_spec(dispatch.where, plugins, dispatch.checkpoint_minutes)
+                spec = job.to_spec(dispatch.where, plugins, dispatch.checkpoint_minutes, dispatch.strategy_timeout)
                 running[_submit(executor, spec.model_dump(mode="json"), store.name)] = job, time.perf_counter()
             claims.hold(_keys(running))
             if not running and queue.waiting:
@@ -138,7 +145,7 @@ class _Queue:
         self.store = store
         self.display = display
         self.clock = clock
-        self.readers: Counter[WeightsRef | None] = Counter(job.reads for job in jobs if job.reads)
+        self.readers = Counter(weights for job in jobs for weights in job.reads)
         self.deaths: Counter[Job] = Counter()
         self.fatal: StoreError | None = None
         self.report = Report()
@@ -179,7 +186,7 @@ class _Queue:
         """Whether the store lacks a result of `job`, or weights of it for a job that is needed."""
         return job.missing(self.store, RESULTS) or (
             job.missing(self.store, ("weights",))
-            and any(self.is_needed(other) for other in self.waiting if other.reads in job.weights)
+            and any(self.is_needed(other) for other in self.waiting if other.reads & job.weights)
         )
 
     def retry(self, job: Job, future: Future[Any]) -> bool:
@@ -207,8 +214,8 @@ class _Queue:
         for other in self.waiting:
             if job in other.needs:
                 other.needs = other.needs - {job} | set(parts)
-        self.readers.update(part.reads for part in parts if part.reads)
-        self.readers[job.reads] -= 1
+        self.readers.update(weights for part in parts for weights in part.reads)
+        self.readers.subtract(job.reads)
         self.deaths.update(dict.fromkeys(parts, self.deaths[job]))
         return parts
 
@@ -244,9 +251,10 @@ class _Queue:
 
     def close_job(self, job: Job, seconds: float | None, reason: str) -> None:
         """Discard the weights that `job` was the last to read, and tell the clock and the display that it is over."""
-        self.readers[job.reads] -= 1
-        if job.reads and not self.readers[job.reads]:
-            self.store.discard_weights(job.reads)
+        self.readers.subtract(job.reads)
+        for weights in job.reads:
+            if not self.readers[weights]:
+                self.store.discard_weights(weights)
         # A run that was killed may have left weights for parts of the job. Those of another run are not ours to remove.
         own = job.after_training
         if job.trains and seconds is not None and not self.readers[own]:
@@ -261,7 +269,8 @@ class _Queue:
             failures: list[Failure] = future.result()
             return failures
         if isinstance(error, BrokenExecutor):
-            error = PrunebenchError(f"its worker died {ATTEMPTS} times: {error}", "fewer --jobs need less memory")
+            hint = "fewer --jobs need less memory" if getattr(error, "out_of_memory", False) else ""
+            error = PrunebenchError(f"its worker died {ATTEMPTS} times: {error}", hint)
         known = isinstance(error, PrunebenchError)
         if not known and isinstance(error, Exception):
             self.report.unexpected = self.report.unexpected or error

@@ -17,12 +17,13 @@ from prunebench.errors import PrunebenchError
 from prunebench.execution.fence import Snapshot
 from prunebench.execution.measurements import Stopwatch
 from prunebench.execution.workspace import Workspace, forget_model, workspace
-from prunebench.hooks.plugins import local_copy
+from prunebench.hooks.files import local_copy
 from prunebench.hooks.registry import Registry
+from prunebench.planning.job_spec import JobSpec, PluginFile
 from prunebench.pruning import masks, structures
 from prunebench.recipes.strategy import Unit
 from prunebench.runtime import devices, memory
-from prunebench.store.schema import Experiment, JobSpec, WeightsRef
+from prunebench.store.schema import Experiment, WeightsRef
 from prunebench.store.store import Store
 
 Weights = dict[str, Tensor]
@@ -122,5 +123,5 @@ class Session:
 
 
 @functools.lru_cache(maxsize=1)
-def _registry(plugins: tuple[tuple[str, str], ...]) -> Registry:
-    return Registry([local_copy(Path(path), text) for path, text in plugins])
+def _registry(plugins: tuple[PluginFile, ...]) -> Registry:
+    return Registry([local_copy(Path(plugin.path), plugin.text, plugin.siblings) for plugin in plugins])

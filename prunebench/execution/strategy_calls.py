@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,13 @@ from torch import Tensor
 
 from prunebench.errors import PrunebenchError
 from prunebench.execution.context import Context
+from prunebench.hooks.plugins import error_line
 from prunebench.pruning import masks
 from prunebench.pruning.selection import select, violations
 from prunebench.recipes.axes import Pattern, Selection
+from prunebench.runtime.limits import watched_call
+from prunebench.runtime.output import named_output
+from prunebench.runtime.signals import received_signals
 
 
 class PluginError(PrunebenchError):
@@ -25,10 +30,28 @@ class PluginError(PrunebenchError):
         while frame is not None and frame.tb_next is not None:
             frame = frame.tb_next
         where = f"{Path(frame.tb_frame.f_code.co_filename).name}, line {frame.tb_lineno}" if frame else ""
-        super().__init__(f"{who} raised {type(error).__name__}: {error}", where)
+        super().__init__(f"{who} raised {error_line(error)}", where)
 
     def __reduce__(self) -> tuple[type[PrunebenchError], tuple[str, str]]:
         return PrunebenchError, (self.message, self.hint)
+
+
+@contextmanager
+def plugin_code(kind: str, name: str) -> Iterator[None]:
+    """A context for the code of a strategy or phase, whose output is reported under its name.
+
+    Whatever it raises becomes a PluginError, even SystemExit and KeyboardInterrupt. A PrunebenchError passes, and so
+    does the KeyboardInterrupt of a signal that this process has received.
+    """
+    with received_signals() as signals, named_output(name):
+        try:
+            yield
+        except PrunebenchError:
+            raise
+        except BaseException as error:
+            if signals:
+                raise
+            raise PluginError(f"{kind} {name!r}", error) from error
 
 
 def scores(strategy: Any, context: Context) -> dict[str, Tensor]:
@@ -104,9 +127,8 @@ def _tensors(strategy: Any, answer: Any, what: str) -> dict[str, Tensor]:
 
 def call(strategy: Any, function: Callable[..., Any], *arguments: Any) -> Any:
     """Call a function of a strategy; whatever it raises is reported under the name of the strategy."""
-    try:
-        return function(*arguments)
-    except PrunebenchError as error:
-        raise PrunebenchError(f"strategy {strategy.name!r}: {error.message}", error.hint) from error
-    except (Exception, SystemExit) as error:
-        raise PluginError(f"strategy {strategy.name!r}", error) from error
+    with plugin_code("strategy", strategy.name), watched_call(f"strategy {strategy.name!r}"):
+        try:
+            return function(*arguments)
+        except PrunebenchError as error:
+            raise PrunebenchError(f"strategy {strategy.name!r}: {error.message}", error.hint) from error

@@ -4,22 +4,36 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from torch import Tensor
 
 from prunebench.execution.checkpoints import Checkpoints
 from prunebench.execution.method_callback import MethodCallback
 from prunebench.execution.pruner import Pruner
 from prunebench.execution.session import Session, State, Weights
 from prunebench.planning.graph import Node
+from prunebench.recipes.inputs import Teacher
 from prunebench.recipes.phases import Train
 from prunebench.recipes.schedules import Cubic
 from prunebench.store.schema import WeightsRef
 from prunebench.training import loop
 from prunebench.training.callbacks import Ramp, Snapshots, TrainingCallback
+from prunebench.training.distillation import Distillation
 
 
-def train(session: Session, pruner: Pruner, node: Node, state: State, options: Train) -> loop.Outcome:
-    """Train the model as it stands under the mask of `state`, which the strategy may replace on the way."""
+def train(
+    session: Session,
+    pruner: Pruner,
+    node: Node,
+    state: State,
+    options: Train,
+    teachers: Sequence[Mapping[str, Tensor]] = (),
+) -> loop.Outcome:
+    """Train the model as it stands under the mask of `state`, which the strategy may replace on the way.
+
+    `teachers` are the weights of the models whose outputs it learns, at most one.
+    """
     workspace, job = session.workspace, session.job
     session.rewound_exactly = workspace.is_rewound(session.kept_weights(state)) if state.rewound else None
     steps = options.steps(loop.total_steps(len(workspace.train), workspace.protocol))
@@ -34,6 +48,7 @@ def train(session: Session, pruner: Pruner, node: Node, state: State, options: T
         state.mask = {name: mask[name] for name in state.mask}
     callbacks = [
         *_method(pruner, node, state, options, steps),
+        *(Distillation(workspace.model, weights, options.teacher or Teacher()) for weights in teachers),
         Snapshots({step: _store_snapshot(session, weights) for step, weights in snapshots.items()}),
     ]
     if checkpoints.minutes is not None:

@@ -9,6 +9,7 @@ A job is JSON, so that it can run in any process; the registry is rebuilt from n
 
 from __future__ import annotations
 
+import contextlib
 import traceback
 from typing import Any
 
@@ -21,14 +22,16 @@ from prunebench.execution.phase_context import JobContext
 from prunebench.execution.pruner import Pruner
 from prunebench.execution.replay import replay
 from prunebench.execution.session import Session, State
-from prunebench.execution.strategy_calls import PluginError
+from prunebench.execution.strategy_calls import PluginError, plugin_code
 from prunebench.execution.workspace import forget_model
 from prunebench.planning.graph import Node, phases_of, read_nodes
+from prunebench.planning.job_spec import JobSpec
 from prunebench.planning.jobs import Failure
 from prunebench.pruning import structures
 from prunebench.runtime import memory, progress
 from prunebench.runtime.environment import environment
-from prunebench.store.schema import FORMAT, JobSpec, PhaseEntry, Record, WeightsRef
+from prunebench.runtime.limits import call_limit
+from prunebench.store.schema import FORMAT, PhaseEntry, Record, WeightsRef
 from prunebench.store.store import InputMissing, Store, StoreError
 from prunebench.training.loop import Outcome
 
@@ -39,7 +42,7 @@ def run(data: dict[str, Any], store: str) -> list[Failure]:
     """Run a job, given as JSON, and put all its results into the store; return the branches that failed."""
     job = JobSpec.model_validate(data)
     memory.keep_memory()
-    with progress.job_scope(job.anchor):
+    with progress.job_scope(job.anchor), call_limit(job.strategy_timeout):
         try:
             worker = Worker(Session(job, Store.open(store)))
             worker.run()
@@ -93,15 +96,16 @@ class Worker:
         assert node.step is not None
         phase, mask = node.step.phase, state.mask
         ctx = JobContext(self.session, self.pruner, node, state)
-        who = f"phase {type(phase).__name__!r}"
+        name = type(phase).__name__
+        who = f"phase {name!r}"
+        # An error of a built-in phase is one of the engine, whose traceback is needed.
         try:
-            phase.apply(ctx)
-        except PrunebenchError:
+            with contextlib.nullcontext() if node.step.is_built_in else plugin_code("phase", name):
+                phase.apply(ctx)
+        except PluginError as error:
+            if error.__cause__ is not None and memory.is_out_of_memory(error.__cause__):
+                raise error.__cause__ from None
             raise
-        except Exception as error:
-            if node.step.is_built_in or memory.is_out_of_memory(error):
-                raise
-            raise PluginError(who, error) from error
         if state.mask is not mask and not phase.changes_mask:
             raise PrunebenchError(f"{who} changed the mask", "such a phase declares draws_mask = True")
         if ctx.network is not ctx.model and not phase.ends_recipe:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import functools
+import tempfile
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -23,14 +27,38 @@ from prunebench.tasks.task import Task, load_data
 from prunebench.training import batching
 
 
+class EvaluationLabels:
+    """The labels of the evaluation splits, in a temporary file that has no name.
+
+    They are in memory only while a model is scored, so that no strategy comes across them. Code that looks for the data
+    on the disk can still read it.
+    """
+
+    def __init__(self, splits: Mapping[str, batching.EncodedSplit]) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115  it is open as long as this object lives
+        weakref.finalize(self, self._file.close)
+        arrays: dict[str, Any] = {name: split.labels.numpy() for name, split in splits.items()}
+        np.savez(self._file, **arrays)
+
+    def read(self) -> dict[str, list[Any]]:
+        """The labels of each split by name, as plain numbers."""
+        self._file.seek(0)
+        with np.load(self._file) as arrays:
+            return {name: arrays[name].tolist() for name in arrays.files}
+
+
 @dataclass
 class Workspace:
-    """The one model of the process, θ0 with the head of one seed, and the splits of a task as token ids."""
+    """The one model of the process, θ0 with the head of one seed, and the splits of a task as token ids.
+
+    The splits `evaluations` have zeros as labels; `labels` reads the real ones.
+    """
 
     prunable: PrunableModel
     theta0: dict[str, Tensor]
     train: batching.EncodedSplit
     evaluations: dict[str, batching.EncodedSplit]
+    labels: EvaluationLabels
     task: Task
     protocol: Protocol
     scorer: Scorer
@@ -69,12 +97,13 @@ def workspace(experiment: Experiment, where: Location, registry: Registry) -> Wo
     source = model_source(where.model or experiment.model.name, registry)
     _check_unchanged(f"model {experiment.model.name!r}", source.fingerprint, experiment.model.fingerprint)
     limits = (protocol.max_length, protocol.train_limit, protocol.eval_limit)
-    train, evaluations = _encoded(
+    train, evaluations, labels = _encoded(
         task.name, where.glue_dir, experiment.data, *limits, experiment.device, registry, source
     )
     network = _network(source, len(task.labels) or 1, experiment.prunable, experiment.device, registry)
     scorer = Scorer.from_spec(task, registry.get("metrics", task.metric))
-    return Workspace(network.prunable, network.theta0(experiment.seed), train, evaluations, task, protocol, scorer)
+    theta0 = network.theta0(experiment.seed)
+    return Workspace(network.prunable, theta0, train, evaluations, labels, task, protocol, scorer)
 
 
 def forget_model() -> None:
@@ -128,7 +157,7 @@ def _encoded(
     device: str,
     registry: Registry,
     source: sources.ModelSource,
-) -> tuple[batching.EncodedSplit, dict[str, batching.EncodedSplit]]:
+) -> tuple[batching.EncodedSplit, dict[str, batching.EncodedSplit], EvaluationLabels]:
     data = load_data(registry.get("tasks", task), glue_dir)
     _check_unchanged(f"data of task {task!r}", data.fingerprint(), fingerprint)
     tokenizer = load_tokenizer(source)
@@ -141,7 +170,8 @@ def _encoded(
         raise PrunebenchError(
             f"task {task!r} has a text of {longest} tokens, and {source.name} reads {limit}", f"--max-length {limit}"
         )
-    return train.to(device), {name: split.to(device) for name, split in evaluations.items()}
+    unlabelled = {name: split.without_labels().to(device) for name, split in evaluations.items()}
+    return train.to(device), unlabelled, EvaluationLabels(evaluations)
 
 
 def _check_unchanged(what: str, fingerprint: str, planned: str) -> None:

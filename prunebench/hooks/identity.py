@@ -7,6 +7,7 @@ import inspect
 import sys
 from pathlib import Path
 
+from prunebench.hooks import files
 from prunebench.hooks.entries import Entry
 
 
@@ -33,11 +34,15 @@ def provenance(entry: Entry) -> str:
 def source_digest(module: str) -> str:
     """A digest of the source of an imported module and, if it is part of a plugin's package, of the whole package.
 
-    A method may rest on any module beside its own. A built-in one rests on the engine, whose number is in every key.
+    The source of a plugin file includes the files beside it that it imports. A method may rest on any module beside its
+    own; a built-in one rests on the engine, whose number is in every key.
     """
     package = _package(module)
     if package is None or package.name == "prunebench":
-        return hashlib.sha256(inspect.getsource(sys.modules[module]).encode()).hexdigest()[:16]
+        source = inspect.getsource(sys.modules[module])
+        if module.startswith(files.PREFIX):
+            return files.digest(Path(str(sys.modules[module].__file__)), source)[:16]
+        return hashlib.sha256(source.encode()).hexdigest()[:16]
     digest = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         text = path.read_bytes()

@@ -6,22 +6,16 @@ stop the program: it is kept with its error, which is shown when a name is asked
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import importlib.metadata
-import importlib.util
 import inspect
-import os
-import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from prunebench.errors import PrunebenchError, unknown_name
-from prunebench.hooks import hookspecs
+from prunebench.hooks import files, hookspecs
 
 BUILT_IN = (
     *("strategies.plugin", "tasks.plugin", "models.plugin", "execution.executors.plugin"),
@@ -34,7 +28,7 @@ class Plugin:
     """A plugin: its module, or the error if it is broken.
 
     `origin` is "built in", "entry point MODULE" or "file PATH". The distribution of a file is its name, and its
-    version is a digest of its text.
+    version is a digest of its text and of the files beside it that it imports.
     """
 
     name: str
@@ -75,11 +69,14 @@ def installed_plugins() -> Iterator[Plugin]:
 
 
 def file_plugin(path: Path) -> Plugin:
-    """A single Python file as a plugin. Raises PrunebenchError if there is no such file."""
+    """A single Python file as a plugin. Raises PrunebenchError if there is no such file, or no text in it."""
     if not path.is_file():
         raise PrunebenchError(f"no plugin file {str(path)!r}", "expected the path of a Python file")
-    version = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
-    return _load(Plugin(path.stem, path.name, version, f"file {path}"), lambda: _import_file(path))
+    try:
+        version = files.digest(path, path.read_text(encoding="utf-8"))[:8]
+    except UnicodeDecodeError as error:
+        raise PrunebenchError(f"plugin file {str(path)!r} cannot be read: {error}", "expected UTF-8") from None
+    return _load(Plugin(path.stem, path.name, version, f"file {path}"), lambda: files.import_file(path))
 
 
 def _load(plugin: Plugin, import_module: Callable[[], Any]) -> Plugin:
@@ -87,18 +84,6 @@ def _load(plugin: Plugin, import_module: Callable[[], Any]) -> Plugin:
         return replace(plugin, module=import_module())
     except (Exception, SystemExit) as error:
         return replace(plugin, error=error_line(error))
-
-
-def _import_file(path: Path) -> ModuleType:
-    # The name depends on the folder, so that two files with the same name are two modules with their own source.
-    name = f"prunebench_file_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise PrunebenchError(f"{path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def check_hooks(module: Any) -> None:
@@ -122,14 +107,3 @@ def error_line(error: BaseException) -> str:
         return str(error)
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def local_copy(path: Path, text: str) -> Path:
-    """A plugin file with the given text: `path` itself, or a copy if that has changed or is on another machine."""
-    if path.is_file() and path.read_text(encoding="utf-8") == text:
-        return path
-    folder = Path(tempfile.gettempdir(), f"prunebench-plugin-{hashlib.sha256(text.encode()).hexdigest()[:16]}")
-    folder.mkdir(exist_ok=True)
-    part = folder / f"{os.getpid()}.part"
-    part.write_text(text, encoding="utf-8")
-    return part.replace(folder / path.name)

@@ -117,13 +117,11 @@ class Registry:
         return (plugin for plugin in self.plugins if plugin.error)
 
     def strategy(self, text: str) -> Any:
-        """The strategy that `text` describes: `imp`, or with options `imp[rate=0.2]`.
+        """The strategy that `text` describes: `imp`, or with options `imp[rate=0.2]`."""
+        return self.strategy_and_options(text)[0]
 
-        Reserved options are checked; they belong to the recipe, and the strategy does not have them.
-        """
-        return self._strategy(text)[0]
-
-    def _strategy(self, text: str) -> tuple[Any, dict[str, str]]:
+    def strategy_and_options(self, text: str) -> tuple[Any, dict[str, str]]:
+        """The strategy that `text` describes, and the options that every method has, such as `scope=row`."""
         name, options = parse_spec(text)
         kind = self.get("strategies", name)
         own, reserved = split_options(kind, options)
@@ -156,7 +154,7 @@ class Registry:
 
     def strategy_key(self, text: str) -> dict[str, Any]:
         """Name, options and code of the strategy that `text` describes: its part of the key of a result."""
-        strategy, reserved = self._strategy(text)
+        strategy, reserved = self.strategy_and_options(text)
         return {"name": strategy.name, "options": {**options_of(strategy), **reserved}, **self.identity(strategy)}
 
     def provenance(self, kind: str, name: str) -> str:

@@ -7,6 +7,7 @@ In reading order:
 - `methods`: strategies as checked recipes
 - `graph`: the trees of a plan, whose nodes recipes share
 - `compile`: methods, levels and experiments become a plan
+- `job_spec`: a job as JSON
 - `jobs`: what runs together, and what the store already holds
 - `counting`: how much work that is
 - `transfer`: masks of one task, trained on another

@@ -47,12 +47,12 @@ def _recipes(
     Raises PrunebenchError for a method that has none of the levels.
     """
     for method in methods:
-        wanted = levels if method.prunes else (0.0,)
-        reasons = {f"{level:g}": reason for level in wanted if (reason := method.unsupported(level))}
-        if len(reasons) == len(wanted):
+        requested = levels if method.prunes else (0.0,)
+        reasons = {f"{level:g}": reason for level in requested if (reason := method.unsupported(level))}
+        if len(reasons) == len(requested):
             raise PrunebenchError(f"{method.label}: {next(iter(reasons.values()))}", "choose other --sparsities")
         info = method.info.model_copy(update={"unsupported": reasons}) if reasons else method.info
-        for level in wanted:
+        for level in requested:
             if f"{level:g}" not in reasons:
                 yield info, level, method.steps(level)
 

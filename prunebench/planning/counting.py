@@ -50,10 +50,14 @@ def count(plan: Plan, jobs: list[Job], store: Contents, skip: Collection[Node] =
 def _phases_and_trainings(plan: Plan) -> dict[Node, tuple[int, int]]:
     """How many phases each node's lineage has, and how many of them are trainings."""
     spent: dict[Node, tuple[int, int]] = {}
+    with_inputs: set[Node | None] = set()
     for tree in plan.trees:
         for node in tree.walk():
-            phases, trainings = spent[node.parent] if node.parent is not None else (0, 0)
-            adopted = node.mask_source.lineage() if node.mask_source else []
-            own = phases_of([*adopted, node])
+            if node.inputs or node.parent in with_inputs:
+                with_inputs.add(node)
+                own, (phases, trainings) = phases_of(node.lineage()), (0, 0)
+            else:
+                own = phases_of([node])
+                phases, trainings = spent[node.parent] if node.parent is not None else (0, 0)
             spent[node] = phases + len(own), trainings + sum(phase.trains for phase in own)
     return spent

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from prunebench.hooks.registry import Registry
-from prunebench.recipes.phase import Phase, final_sparsity, to_json
+from prunebench.planning.job_spec import JobSpec, NodeSpec
+from prunebench.recipes.inputs import Input
+from prunebench.recipes.phase import Phase, final_selection, final_sparsity, to_json
 from prunebench.recipes.phases import Adopt
 from prunebench.recipes.strategy import Unit
-from prunebench.store.schema import Cell, Experiment, JobSpec, Location, MethodInfo, NodeSpec, StrategyCode, digest
+from prunebench.store.schema import Cell, Experiment, Location, MethodInfo, StrategyCode, digest
 
 # Raised whenever the same plan would give other numbers, or a record would hold other scores: all keys change with it.
 ENGINE = 4
@@ -51,8 +53,8 @@ class RecipeStep:
 class Node:
     """A step of a recipe in its place below other steps; the root of a tree is θ0 and has no step.
 
-    `purpose` says in words which cell the node was first planned for. `mask_source` is the node of another tree whose
-    mask an `Adopt` takes.
+    `purpose` says in words which cell the node was first planned for. `inputs` are the nodes that its phase reads, such
+    as the node of another tree whose mask an `Adopt` takes.
     """
 
     key: str
@@ -62,7 +64,7 @@ class Node:
     children: dict[str, Node] = field(default_factory=dict)
     scored: bool = False
     purpose: str = ""
-    mask_source: Node | None = None
+    inputs: dict[Input, Node] = field(default_factory=dict)
 
     @property
     def phase(self) -> Phase | None:
@@ -76,6 +78,11 @@ class Node:
     def moves(self) -> bool:
         return self.step is not None and self.step.moves
 
+    @property
+    def mask_source(self) -> Node | None:
+        """The node whose mask the phase takes."""
+        return next((node for each, node in self.inputs.items() if each.kind == "mask"), None)
+
     def path(self) -> list[Node]:
         """The nodes from the first phase to this one."""
         nodes: list[Node] = []
@@ -86,9 +93,12 @@ class Node:
         return nodes[::-1]
 
     def lineage(self) -> list[Node]:
-        """All nodes that this one results from, itself last: those that made the mask it adopts, and its path."""
+        """All nodes that this one results from, itself last, each once: the nodes of inputs before its own path."""
         path = self.path()
-        return [*(earlier for node in path if node.mask_source for earlier in node.mask_source.lineage()), *path]
+        if not any(node.inputs for node in path):
+            return path
+        sources = [earlier for node in path for source in node.inputs.values() for earlier in source.lineage()]
+        return list(dict.fromkeys([*sources, *path]))
 
     def walk(self) -> Iterator[Node]:
         """This node and all below it, parents first."""
@@ -109,6 +119,7 @@ class Node:
             code=step.code,
             moves=step.moves,
             parent=self.parent.key,
+            inputs=[node.key for node in self.inputs.values()],
         )
 
 
@@ -124,7 +135,9 @@ def read_nodes(job: JobSpec, registry: Registry) -> tuple[list[Node], Node]:
     for spec in (*job.path, *job.tree):
         phase = registry.phase(spec.phase)
         step = RecipeStep(phase, spec.phase, spec.strategy, spec.moves, spec.code, spec.key)
-        nodes[spec.key] = Node(spec.key, job.experiment, step, nodes[spec.parent], scored=spec.key in scored)
+        inputs = {each: Node(key, job.experiment) for each, key in zip(phase.inputs, spec.inputs, strict=True)}
+        parent = nodes[spec.parent]
+        nodes[spec.key] = Node(spec.key, job.experiment, step, parent, scored=spec.key in scored, inputs=inputs)
     for spec in job.tree:
         nodes[spec.parent].children[spec.key] = nodes[spec.key]
     return nodes[job.anchor].path(), nodes[job.anchor]
@@ -204,14 +217,30 @@ def add_leaf(node: Node, steps: Sequence[RecipeStep], purpose: str) -> Node:
 
 
 def add_steps(node: Node, steps: Sequence[RecipeStep], purpose: str) -> Node:
-    """The node where `steps` below `node` end; steps that are there already are shared."""
+    """The node where `steps` below `node` end; steps that are there already are shared.
+
+    Nodes of the same tree that a step reads are added too, before all others, since jobs run in the order of nodes.
+    """
     for step in steps:
         child = node.children.get(step.token)
         if child is None:
-            child = Node(key_below(node.key, step.token), node.experiment, step, node, purpose=purpose)
+            inputs = {each: _add_input(node, each, purpose) for each in step.phase.inputs if each.recipe}
+            child = Node(key_below(node.key, step.token), node.experiment, step, node, purpose=purpose, inputs=inputs)
             node.children[step.token] = child
         node = child
     return node
+
+
+def _add_input(node: Node, source: Input, purpose: str) -> Node:
+    """The node at the end of the recipe of an input, in the tree of `node`."""
+    path = node.path()
+    root = path[0].parent if path else node
+    assert root is not None
+    end = add_steps(root, [RecipeStep.plain(phase, to_json(phase)) for phase in source.recipe], purpose)
+    for each in end.path():
+        assert each.parent is not None and each.step is not None
+        each.parent.children = {each.step.token: each, **each.parent.children}
+    return end
 
 
 def key_below(parent: str, token: str) -> str:
@@ -221,7 +250,9 @@ def key_below(parent: str, token: str) -> str:
 
 def adopt(tree: Node, source: Node, unit: Unit, purpose: str) -> Node:
     """Below the untrained `tree`, the node that takes the mask which stands after `source` in another tree."""
-    phase = Adopt(source.key, unit, final_sparsity(phases_of(source.lineage())))
+    phases = phases_of(source.lineage())
+    pattern = final_selection(phases).pattern
+    phase = Adopt(source.key, unit, final_sparsity(phases), pattern=str(pattern or ""))
     node = add_steps(tree, [RecipeStep.plain(phase, to_json(phase))], purpose)
-    node.mask_source = source
+    node.inputs = {phase.inputs[0]: source}
     return node

@@ -13,14 +13,15 @@ does; a `Rewind` or a `Reinit` without results of its own is replayed by the job
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from prunebench.planning.graph import Node, Plan, phases_of
+from prunebench.planning.job_spec import JobSpec, PluginFile
 from prunebench.recipes.phase import Phase
 from prunebench.runtime.memory import without_collection
-from prunebench.store.schema import JobSpec, Location, WeightsRef
+from prunebench.store.schema import Location, WeightsRef
 
 # The kinds of things that stay in a store, of those that a job makes.
 RESULTS = ("records", "masks", "models")
@@ -44,15 +45,16 @@ class Job:
     """A stretch of a tree: its anchor, all its nodes, and the weights that other jobs want from it.
 
     `lead` are the phases before the anchor that no other job runs, such as a rewind. `reads` are the stored weights
-    that it starts from, `models` the keys of nodes whose weights are kept for good. When a job was split, its parts
-    that follow the anchor set `resumes`, because its training ran in another part; the anchor is not among their nodes.
+    that it starts from, and those of teachers, `models` the keys of nodes whose weights are kept for good. When a job
+    was split, its parts that follow the anchor set `resumes`, because its training ran in another part; the anchor is
+    not among their nodes.
     """
 
     anchor: Node
     nodes: list[Node]
     weights: set[WeightsRef] = field(default_factory=set)
     needs: set[Job] = field(default_factory=set)
-    reads: WeightsRef | None = None
+    reads: set[WeightsRef] = field(default_factory=set)
     lead: list[Node] = field(default_factory=list)
     models: set[str] = field(default_factory=set)
     resumes: bool = False
@@ -98,11 +100,16 @@ class Job:
         return any(not store.has(kind, name) for kind in kinds for name in outputs[kind])
 
     def to_spec(
-        self, where: Location, plugins: Sequence[tuple[str, str]] = (), minutes: float | None = None
+        self,
+        where: Location,
+        plugins: Sequence[PluginFile] = (),
+        minutes: float | None = None,
+        timeout: float | None = None,
     ) -> JobSpec:
-        """All that a worker needs. `plugins` are paths and texts of plugin files.
+        """All that a worker needs. `plugins` are plugin files with their texts.
 
-        `minutes` lie between two checkpoints of a training; None writes none.
+        `minutes` lie between two checkpoints of a training; None writes none. `timeout` limits the seconds of one call
+        of a strategy.
         """
         return JobSpec(
             experiment=self.anchor.experiment,
@@ -112,11 +119,12 @@ class Job:
             anchor=self.anchor.key,
             resumes=self.resumes,
             scored=[node.key for node in self.nodes if node.scored],
-            reads=self.reads,
+            reads=sorted(self.reads, key=lambda weights: weights.name),
             weights=sorted(self.weights, key=lambda weights: weights.name),
             models=sorted(self.models),
             plugins=list(plugins),
             checkpoint_minutes=minutes,
+            strategy_timeout=timeout,
         )
 
 
@@ -132,13 +140,13 @@ def split(job: Job) -> list[Job]:
         # Phases of one strategy may share its scores, so they stay together.
         branch[node] = branch.get(node.parent, node.strategy or node)
         branches.setdefault(branch[node], []).append(node)
-    start = _part(job, [job.anchor], lead=job.lead, reads=job.reads, needs=set(job.needs))
+    start = _part(job, [job.anchor], lead=job.lead, reads=set(job.reads), needs=set(job.needs))
     if job.trains and branches:
         start.weights.add(job.after_training)
     started = [start] if start.records or start.masks or start.models else []
-    reads = job.after_training if job.trains else job.reads
+    reads = {*job.reads, job.after_training} if job.trains else job.reads
     needs = {*job.needs, *started}
-    rest = [_part(job, nodes, reads=reads, needs=set(needs), resumes=True) for nodes in branches.values()]
+    rest = [_part(job, nodes, reads=set(reads), needs=set(needs), resumes=True) for nodes in branches.values()]
     if not started:
         rest[0].lead = [*job.lead, job.anchor]
     return started + rest
@@ -189,8 +197,8 @@ def failed_before(plan: Plan, store: ContentsWithFailures) -> dict[Node, str]:
     failed: dict[Node, str] = {}
     for tree in plan.trees if reasons else ():
         for node in tree.walk():
-            cause = node.parent if node.parent in failed else node.mask_source
-            if cause in failed:
+            cause = next((each for each in (node.parent, *node.inputs.values()) if each in failed), None)
+            if cause is not None:
                 failed[node] = failed[cause]
             elif node.key in reasons and not store.has("records", node.key):
                 failed[node] = reasons[node.key]
@@ -219,14 +227,25 @@ def jobs_to_run(plan: Plan, store: Contents, skip: Container[Node] = (), keep: C
         if weights is not None:
             source = next(node for node in before if node.key == weights.training)
             owner[source].weights.add(weights)
-            job.reads = weights
+            job.reads.add(weights)
             job.needs.add(owner[source])
         job.needs.update(owner[node] for node in before if makes_mask(node) and owner[node] is not job)
         job.needs.update(owner[node.mask_source] for node in before if node.mask_source)
+        for source in _weights_read(job, before):
+            owner[source].weights.add(WeightsRef(training=source.key))
+            job.reads.add(WeightsRef(training=source.key))
+            job.needs.add(owner[source])
     running = set(needed)
     for job in needed:
         job.needs &= running
     return needed[::-1]
+
+
+def _weights_read(job: Job, before: Sequence[Node]) -> Iterator[Node]:
+    """The trainings whose weights the phases of a job read, and those that change weights on the path `before` it."""
+    repeated = [node for node in before if node.phase and node.phase.changes_weights]
+    for node in [*repeated, *job.phases]:
+        yield from (source for each, source in node.inputs.items() if each.kind == "weights")
 
 
 def stagger(jobs: list[Job], earlier: int, runs: int) -> list[Job]:

@@ -11,9 +11,9 @@ from prunebench.hooks.entries import first_line
 from prunebench.hooks.registry import Registry
 from prunebench.planning.graph import RecipeStep
 from prunebench.recipes.axes import check_level
-from prunebench.recipes.options import build, label, options_of, parse_spec
+from prunebench.recipes.options import label, options_of
 from prunebench.recipes.phase import Phase, final_selection, final_sparsity, last_index
-from prunebench.recipes.reserved import add_options, apply_options, split_options
+from prunebench.recipes.reserved import add_options, apply_options
 from prunebench.recipes.schedules import check_sparsity
 from prunebench.recipes.strategy import UNITS, Control, track
 from prunebench.store.schema import MethodInfo
@@ -23,10 +23,7 @@ class Method:
     """A strategy in a plan. A control takes its recipe from the method that it controls, its `base`."""
 
     def __init__(self, text: str, registry: Registry) -> None:
-        name, options = parse_spec(text)
-        kind = registry.get("strategies", name)
-        own, self.reserved = split_options(kind, options)
-        self.strategy: Any = build(kind, own)
+        self.strategy, self.reserved = registry.strategy_and_options(text)
         self.label = add_options(label(self.strategy), self.reserved)
         self.registry = registry
         self.base = self

@@ -29,13 +29,14 @@ def select(
 ) -> Mask:
     """The mask with exactly `required_count` pruned units: those of `mask`, then those with the lowest scores.
 
-    Ties are pruned in the order of the groups and of the units in them. Infinite scores are allowed. A block that has
-    lost a weight in `mask` goes as a whole. Scope and pattern None give the mask of `masks.top_k`.
+    Ties are pruned in the order of the groups and of the units in them. Infinite scores are allowed. Below the sparsity
+    of an n:m pattern, at least n of each m weights stay, so that a later mask can follow it. A block that has lost a
+    weight in `mask` goes as a whole. Scope and pattern None give the mask of `masks.top_k`.
 
     Raises:
         PrunebenchError: if names or shapes differ, a score is NaN, `mask` has too many pruned units, a scope or a
             pattern meets groups that are no matrices or that it does not divide, or an n:m pattern has another scope
-            than "global" or another sparsity than its own.
+            than "global" or less sparsity than asked for.
     """
     masks.check_scores(scores, mask)
     shapes = {name: tuple(keep.shape) for name, keep in mask.items()}
@@ -44,7 +45,7 @@ def select(
     if isinstance(pattern, NM):
         if scope != "global":
             raise PrunebenchError(f"pattern {pattern} leaves no choice to scope {scope!r}", "leave out the scope")
-        return _select_n_of_m(scores, mask, pattern)
+        return _select_n_of_m(scores, mask, target, pattern)
     if scope == "erk":
         shares = {name: 1 - density for name, density in erk_densities(shapes, sparsity).items()}
     else:
@@ -128,9 +129,9 @@ def _prune_rows(values: np.ndarray, alive: np.ndarray, counts: np.ndarray) -> np
     return stays
 
 
-def _select_n_of_m(scores: Mapping[str, Tensor], mask: Mapping[str, Tensor], pattern: NM) -> Mask:
-    """In each tile, prune the lowest scores until `keep` weights stay."""
-    result: Mask = {}
+def _select_n_of_m(scores: Mapping[str, Tensor], mask: Mapping[str, Tensor], target: int, pattern: NM) -> Mask:
+    """Prune to `target` units, the lowest scores first, but never a weight that stays in a mask of the pattern."""
+    stays: Mask = {}
     for name, keep in mask.items():
         alive = keep.numpy().reshape(-1, pattern.of)
         if (np.count_nonzero(alive, axis=1) < pattern.keep).any():
@@ -140,8 +141,12 @@ def _select_n_of_m(scores: Mapping[str, Tensor], mask: Mapping[str, Tensor], pat
             )
         counts = np.full(len(alive), pattern.of - pattern.keep)
         values = masks.numbers(scores[name], keep).reshape(-1, pattern.of)
-        result[name] = torch.from_numpy(_prune_rows(values, alive, counts)).view(keep.shape)
-    return result
+        stays[name] = torch.from_numpy(_prune_rows(values, alive, counts)).view(keep.shape)
+    if target == masks.pruned(stays):
+        return stays
+    may_go = {name: keep & ~stays[name] for name, keep in mask.items()}
+    left = masks.top_k(scores, may_go, target + masks.units(stays) - masks.pruned(stays))
+    return {name: keep | stays[name] for name, keep in left.items()}
 
 
 def _select_blocks(

@@ -130,7 +130,10 @@ class Selection:
 
 
 def check_level(pattern: Pattern | None, sparsity: float) -> str:
-    """Why no mask of `pattern` has this sparsity, or "" if there are such masks."""
+    """Why a model of this sparsity cannot follow `pattern`, or "" if it can.
+
+    On the way to n:m a mask may have less sparsity, with at least n of each m weights left.
+    """
     # The tolerance admits decimals of a level such as 2/3 with ten digits, as ladders round them.
     if isinstance(pattern, NM) and abs(sparsity - pattern.level) > 1e-9:
         return f"pattern {pattern} has sparsity {pattern.level:.10g}, not {sparsity:.10g}"
@@ -153,17 +156,15 @@ def required_count(pattern: Pattern | None, sparsity: float, shapes: Mapping[str
 
     With blocks, `sparsity` is the fraction of blocks, which can differ from the fraction of weights by rounding.
 
-    Raises PrunebenchError if the pattern does not allow the sparsity, or does not divide the shape of a group.
+    Raises PrunebenchError if the pattern allows less sparsity, or does not divide the shape of a group.
     """
-    units = sum(math.prod(shape) for shape in shapes.values())
-    if pattern is None:
-        return pruned_count(sparsity, units)
-    check_division(pattern, shapes)
-    if isinstance(pattern, Blocks):
-        return pruned_count(sparsity, units // pattern.size) * pattern.size
-    if reason := check_level(pattern, sparsity):
-        raise PrunebenchError(reason, f"use sparsity {pattern.level:.10g} or another pattern")
-    return units // pattern.of * (pattern.of - pattern.keep)
+    if pattern is not None:
+        check_division(pattern, shapes)
+    if isinstance(pattern, NM) and sparsity > pattern.level + 1e-9:
+        raise PrunebenchError(
+            f"pattern {pattern} has at most sparsity {pattern.level:.10g}, not {sparsity:.10g}", "use another pattern"
+        )
+    return Selection(pattern=pattern).count(sparsity, sum(math.prod(shape) for shape in shapes.values()))
 
 
 def check_division(pattern: Pattern, shapes: Mapping[str, tuple[int, ...]]) -> None:

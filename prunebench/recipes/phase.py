@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from prunebench.recipes.axes import Selection
+from prunebench.recipes.inputs import Input
 
 if TYPE_CHECKING:
     from prunebench.execution.phase_context import PhaseContext
@@ -79,9 +80,14 @@ class Phase:
         return None
 
     @property
+    def inputs(self) -> tuple[Input, ...]:
+        """What the phase reads of other nodes: the mask that it takes, the weights of a teacher."""
+        return ()
+
+    @property
     def mask_from(self) -> str:
         """The key of the node, in another tree, whose mask the phase takes; "" if it takes none."""
-        return ""
+        return next((each.key for each in self.inputs if each.kind == "mask"), "")
 
     @property
     def finds_mask(self) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from prunebench.errors import PrunebenchError
 from prunebench.recipes.axes import Selection
+from prunebench.recipes.inputs import Input, Teacher
 from prunebench.recipes.phase import Phase, UnknownPhase, axis
 from prunebench.recipes.schedules import Cubic, check_sparsity
 
@@ -27,6 +28,7 @@ class Train(Phase):
             after each step as before the training.
         scope, pattern: see `Prune`; for a cubic.
         length: the number of steps as a multiple of the protocol's, such as 0.5 or 2.
+        teacher: the dense model of the same seed is a teacher.
     """
 
     trains: ClassVar[bool] = True
@@ -36,6 +38,7 @@ class Train(Phase):
     scope: str = axis("global")
     pattern: str = axis("")
     length: float = axis(1.0)
+    teacher: Teacher | None = axis(None)
 
     def __post_init__(self) -> None:
         if isinstance(self.sparsity, int | float):
@@ -63,6 +66,10 @@ class Train(Phase):
     def selection(self) -> Selection:
         return Selection.parse(self.scope, self.pattern)
 
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        return () if self.teacher is None else (Input("weights", recipe=(Train(),)),)
+
     def steps(self, protocol: int) -> int:
         """The number of optimiser steps where the protocol has so many; at least one."""
         return max(1, round(self.length * protocol))
@@ -72,9 +79,13 @@ class Train(Phase):
 
     @classmethod
     def from_fields(cls, values: Mapping[str, Any]) -> Self:
-        sparsity = values.get("sparsity")
+        sparsity, teacher = values.get("sparsity"), values.get("teacher")
         return super().from_fields(
-            {**values, "sparsity": Cubic(**sparsity) if isinstance(sparsity, Mapping) else sparsity}
+            {
+                **values,
+                "sparsity": Cubic(**sparsity) if isinstance(sparsity, Mapping) else sparsity,
+                "teacher": Teacher(**teacher) if isinstance(teacher, Mapping) else teacher,
+            }
         )
 
 
@@ -195,8 +206,8 @@ class Adopt(Phase):
         check_sparsity(self.sparsity)
 
     @property
-    def mask_from(self) -> str:
-        return self.mask
+    def inputs(self) -> tuple[Input, ...]:
+        return (Input("mask", key=self.mask),)
 
     @property
     def selection(self) -> Selection:

@@ -6,6 +6,8 @@ The core writes them into the phases of the recipe; a strategy need not know of 
 - `pattern`: which masks are allowed (see `axes`)
 - `schedule`: how the sparsity grows where a recipe prunes: in one step ("one-shot"), in steps of a tenth with new
   scores before each ("ladder"), or during the training that follows ("cubic", Zhu & Gupta 2017)
+- `teacher`: every training of a pruned model learns the outputs of the "dense" model of the same seed as well, with
+  `teacher_temperature`, `teacher_weight` and `teacher_hidden` (see `inputs.Teacher`)
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from dataclasses import fields, replace
 
 from prunebench.errors import PrunebenchError, unknown_name
 from prunebench.recipes.axes import Selection
-from prunebench.recipes.options import parameters
+from prunebench.recipes.inputs import Teacher
+from prunebench.recipes.options import parameters, parse_spec
 from prunebench.recipes.phase import AXIS, Phase
 from prunebench.recipes.phases import Prune, Train
 from prunebench.recipes.schedules import Cubic, ladder
@@ -24,17 +27,28 @@ ONE_SHOT, LADDER, CUBIC = "one-shot", "ladder", "cubic"
 SCHEDULES = (ONE_SHOT, LADDER, CUBIC)
 # The part of the units that a step of a ladder prunes.
 RATE = 0.1
-DEFAULTS = {"scope": "global", "pattern": "", "schedule": ONE_SHOT}
+TEACHERS = ("none", "dense")
+DEFAULTS = {
+    "scope": "global",
+    "pattern": "",
+    "schedule": ONE_SHOT,
+    "teacher": "none",
+    **{f"teacher_{field.name}": f"{field.default:g}" for field in fields(Teacher)},
+}
 
 
 def taken_by(kind: type) -> tuple[str, ...]:
     """The reserved options that a strategy of this class takes.
 
-    A class may list them in its attribute `axes`. By default a strategy that only scores takes all; one that makes
-    masks itself, or acts while the model trains, has to follow `ctx.selection`, and says so.
+    Controls take none, all others a teacher. A strategy that only scores takes everything else too; one that makes
+    masks itself, or acts while the model trains, has to follow `ctx.selection`, and lists in its attribute `axes` which
+    of `scope`, `pattern` and `schedule` it takes.
     """
+    if hasattr(kind, "tail"):
+        return ()
+    selection, teacher = list(DEFAULTS)[:3], list(DEFAULTS)[3:]
     scores = hasattr(kind, "score") and not hasattr(kind, "prune") and not hasattr(kind, "training")
-    return tuple(getattr(kind, "axes", tuple(DEFAULTS) if scores else ()))
+    return (*getattr(kind, "axes", selection if scores else ()), *teacher)
 
 
 def split_options(kind: type, options: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
@@ -50,11 +64,28 @@ def split_options(kind: type, options: Mapping[str, str]) -> tuple[dict[str, str
         if option not in taken_by(kind):
             hint = f"set it in of={name}[{option}=…]" if hasattr(kind, "tail") else "see docs/pages/own-method.md"
             raise PrunebenchError(f"strategy {name!r} takes no option {option!r}", hint)
-    Selection.parse(reserved.get("scope", "global"), reserved.get("pattern", ""))
-    if (schedule := reserved.get("schedule", ONE_SHOT)) not in SCHEDULES:
-        raise unknown_name("schedule", schedule, SCHEDULES)
+    values = {**DEFAULTS, **reserved}
+    Selection.parse(values["scope"], values["pattern"])
+    for option, known in (("schedule", SCHEDULES), ("teacher", TEACHERS)):
+        if values[option] not in known:
+            raise unknown_name(option, values[option], known)
+    _teacher(values)
     rest = {name: value for name, value in options.items() if name not in reserved}
     return rest, {name: reserved[name] for name in DEFAULTS if reserved.get(name, DEFAULTS[name]) != DEFAULTS[name]}
+
+
+def _teacher(values: Mapping[str, str]) -> Teacher | None:
+    """The teacher that these options name. Raises PrunebenchError for a bad one."""
+    numbers: dict[str, float] = {}
+    for field in fields(Teacher):
+        text = values.get(name := f"teacher_{field.name}", DEFAULTS[name])
+        try:
+            numbers[field.name] = float(text)
+        except ValueError:
+            raise PrunebenchError(f"bad {name} {text!r}", "expected a number") from None
+        if text != DEFAULTS[name] and values.get("teacher") != "dense":
+            raise PrunebenchError(f"{name}={text} needs a teacher", "add teacher=dense")
+    return Teacher(**numbers) if values.get("teacher") == "dense" else None
 
 
 def add_options(label: str, options: Mapping[str, str]) -> str:
@@ -63,6 +94,15 @@ def add_options(label: str, options: Mapping[str, str]) -> str:
         return label
     text = ",".join(f"{name}={value}" for name, value in options.items())
     return f"{label[:-1]},{text}]" if label.endswith("]") else f"{label}[{text}]"
+
+
+def remove_options(label: str) -> str:
+    """The label of the strategy of a method, without reserved options; "" stays "". The inverse of `add_options`."""
+    if not label:
+        return label
+    name, options = parse_spec(label)
+    text = ",".join(f"{option}={value}" for option, value in options.items() if option not in DEFAULTS)
+    return f"{name}[{text}]" if text else name
 
 
 def apply_options(phases: Sequence[Phase], options: Mapping[str, str]) -> list[Phase]:
@@ -78,7 +118,22 @@ def apply_options(phases: Sequence[Phase], options: Mapping[str, str]) -> list[P
             result = [_with_axis(phase, name, options[name]) for phase in result]
             if not any(getattr(phase, name, None) == options[name] for phase in result):
                 raise PrunebenchError(f"no phase of the recipe takes {name}={options[name]}", "it prunes by no scores")
+    if (teacher := _teacher(options)) is not None:
+        result = list(_teach(result, teacher))
+        if result == list(phases):
+            raise PrunebenchError("teacher=dense teaches pruned models, and no training of the recipe has one")
     return result
+
+
+def _teach(phases: Sequence[Phase], teacher: Teacher) -> Iterator[Phase]:
+    """Every training of a pruned model learns from the teacher; one before all pruning stays the dense training."""
+    level = 0.0
+    for phase in phases:
+        level = phase.level or level
+        if level and isinstance(phase, Train) and phase.teacher is None:
+            yield replace(phase, teacher=teacher)
+        else:
+            yield phase
 
 
 def _with_axis(phase: Phase, name: str, value: str) -> Phase:

@@ -18,7 +18,7 @@ from prunebench.reports.render.files import write_file
 from prunebench.reports.render.markdown import markdown
 from prunebench.reports.render.terminal import render
 from prunebench.results import export
-from prunebench.results.filters import Selection, allow_mixed, no_results, one_setting, select
+from prunebench.results.filters import Selection, allow_mixed, no_results, older_versions, one_setting, select
 from prunebench.results.rows import Row
 from prunebench.store.store import Store
 
@@ -77,10 +77,14 @@ class Results:
         return self.source
 
     def on_one_page(self, mixed: bool = False) -> tuple[list[Row], tuple[str, ...]]:
-        """The rows that may stand on one page, and what is `mixed` there. Raises PrunebenchError if settings differ."""
+        """The rows that may stand on one page, and sentences on what is `mixed` or left out there.
+
+        Raises PrunebenchError if settings differ.
+        """
         if not self.rows:
             raise no_results(self.rows)
-        return allow_mixed(self.rows) if mixed else (one_setting(self.rows), ())
+        rows, mixtures = allow_mixed(self.rows) if mixed else (one_setting(self.rows), ())
+        return rows, (*mixtures, *older_versions(rows))
 
     def frame(self) -> pd.DataFrame:
         """The long table as a DataFrame. Scores are fractions from 0 to 1; what is not known is missing."""

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from prunebench.errors import PrunebenchError, unknown_name
 from prunebench.results.rows import Row
+from prunebench.runtime.progress import plural
 from prunebench.store.schema import Cell, Setting, StoredPlan
 
 # For each field of a setting, in the order of messages: the plural of its values, and the option that chooses one.
@@ -264,7 +265,7 @@ def environment(rows: Iterable[Row]) -> dict[str, list[str]]:
 
 
 def warnings(by_task: Mapping[str, Sequence[Row]]) -> Iterator[str]:
-    """A sentence for each difference of environments within a task, and for each method with several versions.
+    """A sentence for each difference of environments within a task, and for each method with results left out.
 
     Scores from two machines may share a ranking, with this warning, because hardware moves them less than a seed does.
     Seconds from two machines are not compared; see `leaderboard.retention`.
@@ -273,9 +274,18 @@ def warnings(by_task: Mapping[str, Sequence[Row]]) -> Iterator[str]:
         for name, values in sorted(environment(rows).items()):
             if len(values) > 1:
                 yield f"The results of {task} were made with {len(values)} kinds of {name}: {'; '.join(values)}."
-    sources: dict[tuple[bool, str], set[str]] = defaultdict(set)
-    for cell in {id(row.cell): row.cell for rows in by_task.values() for row in rows}.values():
-        sources[not cell.is_dense, cell.label].add(cell.source)
-    for (_, label), versions in sorted(sources.items()):
-        if len(versions) > 1:
-            yield f"The results of {label} come from {len(versions)} versions: {', '.join(sorted(versions))}."
+    yield from older_versions(row for rows in by_task.values() for row in rows)
+
+
+def older_versions(rows: Iterable[Row]) -> Iterator[str]:
+    """A sentence for each method with cells that are left out because they are of an older version."""
+    versions: dict[str, dict[int, str]] = defaultdict(dict)
+    for row in rows:
+        if row.older_version:
+            versions[row.cell.label][id(row.cell)] = row.older_version
+    for label, by_cell in sorted(versions.items()):
+        names = ", ".join(sorted(set(by_cell.values())))
+        yield (
+            f"{plural(len(by_cell), 'cell')} of {label} {'is' if len(by_cell) == 1 else 'are'} left out, made by an "
+            f"older version of its source ({names}); --all-versions shows them as a method of their own."
+        )

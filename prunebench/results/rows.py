@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from prunebench.recipes.phase import last_index, trains_from_theta0
+from prunebench.results.versions import VersionedCell, versioned_cells
 from prunebench.store.schema import Cell, Command, Failure, Record, StoredPlan
 
 FetchRecord = Callable[[str], Record | None]
@@ -78,7 +79,8 @@ class Row:
 
     `status` is "done", "missing" or "failed: reason"; `value` is None unless it is "done". `dense` is the value of the
     unpruned model with the same seed, and `majority` the value of always predicting the most frequent class. If
-    `degenerate` is set, the metric is undefined for these predictions, and `value` is a substitute.
+    `degenerate` is set, the metric is undefined for these predictions, and `value` is a substitute. `older_version`
+    names the version of a cell that is missing because only an older version of its method has a result.
     """
 
     cell: Cell
@@ -92,29 +94,35 @@ class Row:
     majority: float | None = None
     degenerate: bool = False
     examples: int | None = None
+    older_version: str = ""
 
     @property
     def split(self) -> str:
         return f"{self.cell.split} {self.cell.suffix(self.evaluation)}".strip()
 
 
-def build_rows(plans: Iterable[StoredPlan], record: FetchRecord, failure: FetchFailure) -> list[Row]:
+def build_rows(
+    plans: Sequence[StoredPlan], record: FetchRecord, failure: FetchFailure, *, all_versions: bool = False
+) -> list[Row]:
     """The long table of all cells of `plans` (the newest last), in an order that depends on their content only.
 
     `record` and `failure` return what the store holds under a key, or None. If several plans have a cell of the same
-    method, task, sparsity, seed and setting, the newest plan's cell is used.
+    method, task, sparsity, seed and setting, the newest plan's cell is used. Cells of older versions of a method count
+    as missing; with `all_versions` they are those of other methods.
     """
     fetch = functools.cache(record)
-    table = [row for cell, command in _newest(plans) for row in _rows(cell, command, fetch, failure)]
+    cells = versioned_cells(plans, all_versions=all_versions)
+    table = [row for each in cells for row in _rows(each, fetch, failure)]
     dense = {_pair(row): row.value for row in table if row.cell.is_dense and row.value is not None}
     return sorted((replace(row, dense=dense.get(_pair(row))) for row in table), key=sort_key)
 
 
-def load_rows(plans: Sequence[StoredPlan], results: Results) -> list[Row]:
+def load_rows(plans: Sequence[StoredPlan], results: Results, *, all_versions: bool = False) -> list[Row]:
     """The long table of all cells of `plans`, reading all records and failures in one request each."""
     keys = {key for plan in plans for cell in plan.cells for key in cell.record_keys}
     records = results.fetch(keys)
-    return build_rows(plans, records.get, results.failures(keys - records.keys()).get)
+    failures = results.failures(keys - records.keys())
+    return build_rows(plans, records.get, failures.get, all_versions=all_versions)
 
 
 def sort_key(row: Row) -> tuple[Any, ...]:
@@ -128,19 +136,16 @@ def sort_key(row: Row) -> tuple[Any, ...]:
     return (cell.task, cell.track, cell.sparsity, *method, cell.seed, *column, cell.setting)
 
 
-def _newest(plans: Iterable[StoredPlan]) -> list[tuple[Cell, Command]]:
-    newest: dict[tuple[Any, ...], tuple[Cell, Command]] = {}
-    for plan in plans:
-        command = Command(suite=plan.suite, command=plan.command, written=plan.written)
-        # Sorted, so that the order of a plan's cells has no effect even if it lists one twice.
-        for cell in sorted(plan.cells, key=lambda cell: cell.key):
-            newest[cell.label, cell.task, cell.sparsity, cell.seed, cell.setting] = cell, command
-    return list(newest.values())
-
-
-def _rows(cell: Cell, command: Command, fetch: FetchRecord, failure: FetchFailure) -> Iterable[Row]:
-    record = fetch(cell.key)
+def _rows(versioned: VersionedCell, fetch: FetchRecord, failure: FetchFailure) -> Iterable[Row]:
+    cell, command = versioned.cell, versioned.command
     pairs = [(evaluation, metric) for evaluation in cell.evaluations for metric in cell.metrics]
+    if versioned.older:
+        # The mask is the older version's, and no page may show it as the newest one's.
+        missing = Row(
+            cell.model_copy(update={"mask": ""}), command, None, "", "", "missing", older_version=versioned.older
+        )
+        return [replace(missing, evaluation=evaluation, metric=metric) for evaluation, metric in pairs]
+    record = fetch(cell.key)
     if record is None:
         status = _status(cell, failure)
         return [Row(cell, command, None, evaluation, metric, status) for evaluation, metric in pairs]

@@ -4,5 +4,8 @@
 - `memory`: free and peak memory, and how a process uses it
 - `environment`: versions and hardware, as records name them
 - `progress`: progress reports from a training to its listeners
+- `signals`: signals that end a run, told apart from exceptions that code raises itself
+- `limits`: how long single calls of plugins may take, and reports on those that take long
+- `output`: lines and warnings of plugins, as progress reports under their names
 - `seeds`: independent random streams from one seed
 """

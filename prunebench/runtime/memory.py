@@ -9,7 +9,7 @@ import gc
 import platform
 import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,20 @@ def free_memory() -> int | None:
         group = Path("/sys/fs/cgroup")
         limits.append(int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
     return min(limits, default=None)
+
+
+# Where Linux counts the processes that it has killed for want of memory: in this container, and on this machine.
+_OOM_COUNTERS = ("/sys/fs/cgroup/memory.events", "/proc/vmstat")
+
+
+def oom_kills(counters: Iterable[str | Path] = _OOM_COUNTERS) -> int:
+    """How many processes the system has killed so far because memory ran out; 0 where it does not say."""
+    kills = 0
+    for counter in counters:
+        with contextlib.suppress(OSError, StopIteration):
+            lines = Path(counter).read_text().splitlines()
+            kills += int(next(line for line in lines if line.startswith("oom_kill ")).split()[1])
+    return kills
 
 
 @functools.cache

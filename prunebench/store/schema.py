@@ -350,39 +350,6 @@ class StoredPlan(Command):
     cells: list[Cell]
 
 
-class NodeSpec(Strict):
-    """A node of a plan as JSON; `code` is a digest of its strategy's source, `moves` whether that moves weights."""
-
-    key: str
-    phase: dict[str, JsonValue]
-    strategy: str
-    code: str
-    moves: bool
-    parent: str = ""
-
-
-class JobSpec(Strict):
-    """All that a worker needs for one job.
-
-    `path` leads from θ0 to the anchor, `tree` follows it; `scored` are the keys of nodes that are scored. The store
-    keeps those `weights` that other jobs read, and those `models` that the user asked for. `plugins` are the paths and
-    texts of plugin files.
-    """
-
-    experiment: Experiment
-    where: Location
-    path: list[NodeSpec]
-    tree: list[NodeSpec]
-    anchor: str
-    resumes: bool = False
-    scored: list[str] = []
-    reads: WeightsRef | None = None
-    weights: list[WeightsRef] = []
-    models: list[str] = []
-    plugins: list[Annotated[tuple[str, str], Field(strict=False)]] = []
-    checkpoint_minutes: float | None = None
-
-
 def text(value: Any) -> bytes:
     """JSON in which equal values are equal bytes."""
     return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"

@@ -57,6 +57,10 @@ class EncodedSplit:
         inputs = {name: rows.to(device) for name, rows in self.inputs.items()}
         return EncodedSplit(inputs, self.labels.to(device), self.lengths)
 
+    def without_labels(self) -> EncodedSplit:
+        """The same split with zeros as labels."""
+        return EncodedSplit(self.inputs, torch.zeros_like(self.labels), self.lengths)
+
     def first(self, number: int) -> EncodedSplit:
         """The first `number` examples."""
         inputs = {name: rows[:number] for name, rows in self.inputs.items()}

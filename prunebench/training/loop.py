@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from transformers import get_linear_schedule_with_warmup
 
 from prunebench.errors import PrunebenchError
+from prunebench.models.fast import first_token
 from prunebench.runtime import progress
 from prunebench.runtime.devices import COMPILE_SUFFIX
 from prunebench.runtime.seeds import derive
@@ -75,7 +76,10 @@ def train(
             callback.begin(Training(total, state, acceleration.on_whole_model))
         masks = _Masks(named, keep)
         forward = compiled(model) if precision.endswith(COMPILE_SUFFIX) else model
-        options = {"output_hidden_states": True} if any(callback.hidden_states for callback in callbacks) else {}
+        options = {}
+        if any(callback.hidden_states for callback in callbacks):
+            options["output_hidden_states"] = True
+            stack.enter_context(first_token.whole(model))
         for step, indices in itertools.islice(_batches(data, protocol, seed), state.step, total):
             with _cast_weights_once(device):
                 for part in acceleration.parts(indices):

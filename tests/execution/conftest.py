@@ -35,6 +35,7 @@ def run(tiny_bert, tiny_glue, tmp_path):
         plugins=(),
         executor=None,
         keep=False,
+        dispatch=None,
         **options,
     ):
         registry = Registry(plugins)
@@ -44,9 +45,9 @@ def run(tiny_bert, tiny_glue, tmp_path):
         results = Store.create(tmp_path / store)
         plan = experiment.plan(suite, registry)
         todo = jobs.jobs_to_run(plan, results, keep=[cell.leaf for cell in plan.cells] if keep else ())
-        dispatch = Dispatch(plan.where, registry.files, slots=2 if executor else 1)
+        settings = Dispatch(plan.where, registry.files, slots=2 if executor else 1, **dispatch or {})
         with executor or SerialExecutor() as pool:
-            report = scheduler.run(todo, pool, results, Lines(todo), dispatch)
+            report = scheduler.run(todo, pool, results, Lines(todo), settings)
         if report.unexpected:
             raise report.unexpected
         return results, plan, report

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 
 from prunebench.execution.executors.base import WorkerDied
 from prunebench.execution.executors.local import SerialExecutor
-from prunebench.store.schema import JobSpec
+from prunebench.planning.job_spec import JobSpec
 
 
 def same(record):

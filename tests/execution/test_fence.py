@@ -10,6 +10,8 @@ import torch
 from execution.runs import records_of
 from plugin_files import plugin_file
 
+from prunebench.execution.executors.base import Request
+from prunebench.execution.executors.local import ProcessExecutor
 from prunebench.execution.fence import Snapshot
 
 # What `score` does beside scoring, and what the message names.
@@ -79,6 +81,8 @@ def test_nothing_is_a_change_but_a_change():
         ("None", "gave None as a mask"),
         ("{name: keep.numpy() for name, keep in ctx.mask.items()}", "gave ndarray for"),
         ("exit(3)", "raised SystemExit: 3"),
+        ("(_ for _ in ()).throw(KeyboardInterrupt)", "raised KeyboardInterrupt (mine.py, line"),
+        ("(_ for _ in ()).throw(type('Own', (BaseException,), {})('no'))", "raised Own: no"),
     ],
 )
 def test_a_wrong_answer_of_prune_costs_only_its_method(run, tmp_path, answer, message):
@@ -87,6 +91,28 @@ def test_a_wrong_answer_of_prune_costs_only_its_method(run, tmp_path, answer, me
     file.write_text(file.read_text().replace("    def score(self, ctx):", method))
     store, plan, report = run("mine,magnitude", plugins=[file], epochs="1")
     assert [reason for reason in report.failures.values() if message in reason]
+    assert {label for (label, _, _), record in records_of(store, plan).items() if record is None} == {"mine"}
+
+
+SLOW = {
+    "in Python": "while slow: pass",
+    "in torch": "while slow: torch.ones(300, 300) @ torch.ones(300, 300)",
+    "in a call that nothing interrupts": "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM}); time.sleep(99)",
+}
+
+
+@pytest.mark.parametrize("call", SLOW.values(), ids=SLOW)
+def test_a_call_that_takes_too_long_fails_its_own_method(run, tmp_path, call):
+    """Also where the worker has to end: the last attempt runs in parts."""
+    file = plugin_file(tmp_path, score="cheat(ctx)")
+    code = CODE.replace("CHEAT", f"slow = True; {call}" if "while" not in call else f"slow = True\n    {call}")
+    file.write_text("import signal, time\n" + file.read_text() + code)
+    executor = ProcessExecutor(Request(1))
+    store, plan, report = run(
+        "mine,magnitude", plugins=[file], epochs="1", executor=executor, dispatch={"strategy_timeout": 1.0}
+    )
+    [reason] = report.failures.values()
+    assert "strategy 'mine' took longer than 1 s in one call (see --strategy-timeout)" in reason
     assert {label for (label, _, _), record in records_of(store, plan).items() if record is None} == {"mine"}
 
 

@@ -5,15 +5,22 @@ from __future__ import annotations
 import builtins
 import re
 import types
+import warnings
 
 import pytest
 import torch
 from execution.runs import records_of
+from plugin_files import PLUGIN, plugin_file
 
 from prunebench.errors import PrunebenchError
 from prunebench.execution import strategy_calls
+from prunebench.execution.executors.base import Request
+from prunebench.execution.executors.local import ProcessExecutor
+from prunebench.hooks.registry import Registry
 from prunebench.planning import jobs
 from prunebench.pruning import masks
+from prunebench.recipes.axes import Selection
+from prunebench.tasks.task import load_data
 
 FAULTY = """
 from dataclasses import dataclass
@@ -160,6 +167,64 @@ def test_a_strategy_that_raises_fails_only_its_own_cells(run, tmp_path):
     assert all(record is not None for record in records_of(store, plan).values())
 
 
+SEARCHES = """
+import builtins, gc
+import numpy as np
+import torch
+
+def search(ctx):
+    for value in gc.get_objects():
+        # isinstance would import what lazy modules stand for.
+        if type(value) in (torch.Tensor, np.ndarray) and value.ndim == 1 and len(value) > 0:
+            builtins.labels_of_search.append(value.tolist())
+        elif type(value) in (list, tuple) and value and isinstance(value[0], int | float):
+            builtins.labels_of_search.append(list(value))
+    return {name: weight.abs() for name, weight in ctx.weights.items()}
+"""
+
+
+@pytest.mark.parametrize("task", ["rte", "stsb"])
+def test_the_labels_of_the_evaluation_split_are_not_in_memory_while_a_strategy_runs(run, tmp_path, tiny_glue, task):
+    """The training labels are, which shows that the search finds labels."""
+    builtins.labels_of_search = []
+    file = plugin_file(tmp_path, score="search(ctx)")
+    file.write_text(SEARCHES + file.read_text())
+    _, _, report = run("mine", plugins=[file], tasks=task, epochs="1")
+    assert not report.failures
+    data = load_data(Registry().get("tasks", task), str(tiny_glue))
+    for split, is_expected in ((data.train, True), (data.evaluations["validation"], False)):
+        labels = torch.tensor(split.labels).tolist()
+        assert len(set(labels)) > 1
+        assert (labels in builtins.labels_of_search) == is_expected
+
+
+SPEAKS = PLUGIN.replace(
+    "        return SCORE",
+    """        import warnings
+        print("I score")
+        warnings.warn("I warn")
+        return SCORE""",
+)
+
+
+@pytest.mark.parametrize("executor", [None, lambda: ProcessExecutor(Request(2))], ids=["here", "processes"])
+def test_what_a_strategy_prints_and_warns_is_shown_once_under_its_name(run, tmp_path, capfd, executor):
+    file = plugin_file(tmp_path, text=SPEAKS)
+    words = {"plugins": [file], "seeds": "2", "sparsities": "0.2", "epochs": "1"}
+    if executor is None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")
+            _, _, report = run("mine", **words)
+    else:
+        _, _, report = run("mine", **words, executor=executor())
+    assert not report.failures
+    out, err = capfd.readouterr()
+    line = SPEAKS.splitlines().index('        warnings.warn("I warn")') + 1
+    said = [each for each in err.splitlines() if "I " in each]
+    assert said == ["mine: I score", f"mine: UserWarning: I warn (mine.py, line {line})"]
+    assert "I " not in out
+
+
 # Strategies that prune by themselves
 
 MOVES = """
@@ -230,7 +295,7 @@ def test_a_mask_that_is_changed_in_place_changes_no_other():
         return ctx.mask
 
     mask = {"a": torch.tensor([True, True, False])}
-    context = types.SimpleNamespace(mask=mask)
-    answer = strategy_calls.prune_with(types.SimpleNamespace(name="s", prune=prune), context, 2 / 3, 2)
+    context = types.SimpleNamespace(mask=mask, selection=Selection(), count=lambda sparsity: 2)
+    answer = strategy_calls.prune_with(types.SimpleNamespace(name="s", prune=prune), context, 2 / 3)
     assert answer["a"].tolist() == [False, True, False]
     assert mask["a"].tolist() == [True, True, False]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 from execution.runs import DyingExecutor, records_of, same, same_records
 
@@ -25,6 +27,7 @@ class Dies:
     name = "dies"
     unit = "weight"
     times: int = 1
+    exits: bool = False
     def recipe(self, sparsity):
         return [Train(), Prune(sparsity), Train()]
     def score(self, ctx):
@@ -33,6 +36,8 @@ class Dies:
                 log.write("x")
             if Path(os.environ["DIES"]).stat().st_size <= self.times:
                 os.kill(os.getpid(), signal.SIGKILL)
+            if self.exits:
+                os._exit(7)
         return {name: weight.abs() for name, weight in ctx.weights.items()}
 
 @hookimpl
@@ -71,7 +76,7 @@ def test_a_strategy_that_always_kills_its_worker_fails_alone(run, tmp_path, monk
     store, mixed, report = run(f"dies[times=99],{others}", **words, executor=ProcessExecutor(Request(2)))
     assert set(report.failures) == {f"rte, seed {seed}, dies[times=99] 0.2: Train Prune(0.2)" for seed in (0, 1)}
     [reason] = set(report.failures.values())
-    assert reason.startswith("its worker died 3 times: it was killed by SIGKILL")
+    assert reason == "its worker died 3 times: it was killed by SIGKILL"
     assert (tmp_path / "log").read_text() == "xxxxxx"
     lost = {label for (label, _, _), record in records_of(store, mixed).items() if record is None}
     assert lost == {"dies[times=99]"}
@@ -79,6 +84,26 @@ def test_a_strategy_that_always_kills_its_worker_fails_alone(run, tmp_path, monk
         assert same(store.record(cell.leaf.key)) == same(whole.record(cell.leaf.key))
     assert not list((store.backend.folder / "weights").glob("*"))
     assert capsys.readouterr().err.count("the job is run again") == 4
+
+
+def test_a_strategy_that_ends_its_worker_is_charged_with_the_exit_status(run, tmp_path, monkeypatch, deadly_plugin):
+    monkeypatch.setenv("DIES", str(tmp_path / "log"))
+    words = {"plugins": [deadly_plugin], "executor": ProcessExecutor(Request(2))}
+    store, plan, report = run("dies[times=0,exits=true],magnitude", **words)
+    assert report.failures == {
+        "rte, seed 0, dies[times=0,exits=true] 0.2: Train Prune(0.2)": "its worker died 3 times: it ended with status 7"
+    }
+    assert records_of(store, plan)["magnitude", 0.2, 0] is not None
+
+
+@pytest.mark.parametrize(("dies_of_memory", "hint"), [(True, " (fewer --jobs need less memory)"), (False, "")])
+def test_memory_is_named_only_where_the_system_counted_a_kill_for_it(planned, dies_of_memory, hint):
+    error = functools.partial(WorkersDied, out_of_memory=dies_of_memory)
+    plan, store, _ = planned("dense")
+    todo = jobs.jobs_to_run(plan, store)
+    with DyingExecutor(lambda job, times: True, error) as executor:
+        report = scheduler.run(todo, executor, store, Lines(todo), Dispatch(plan.where))
+    assert set(report.failures.values()) == {f"its worker died 3 times: as told{hint}"}
 
 
 LEAF = """

@@ -157,6 +157,30 @@ def test_n_of_m_equals_the_brute_force(shapes, seed, values, pattern):
     assert satisfies(after, pattern)
 
 
+@given(SHAPES, st.integers(0, 10**6), st.integers(1, 6), st.sampled_from((NM(2, 4), NM(1, 4), NM(1, 3))), st.data())
+def test_below_its_sparsity_n_of_m_keeps_the_way_to_it_open(shapes, seed, values, pattern, data):
+    """Twice in a row, against a loop that takes the lowest score whose tile can spare it."""
+    scores, mask = draw_scores(shapes, seed, values), masks.full(shapes)
+    levels = sorted(data.draw(st.lists(st.floats(0, pattern.level), min_size=2, max_size=2)))
+    for level in [*levels, pattern.level]:
+        order = sorted(
+            (score, group, i)
+            for group, name in enumerate(shapes)
+            for i, score in enumerate(scores[name].flatten().tolist())
+            if mask[name].flatten()[i]
+        )
+        expected = {name: keep.clone() for name, keep in mask.items()}
+        names, target = list(shapes), required_count(pattern, level, shapes)
+        for _, group, i in order:
+            tile = expected[names[group]].view(-1, pattern.of)[i // pattern.of]
+            if masks.pruned(expected) < target and tile.sum() > pattern.keep:
+                tile[i % pattern.of] = False
+        mask = select(scores, mask, level, pattern=pattern)
+        assert masks.pruned(mask) == target
+        assert all(torch.equal(mask[name], expected[name]) for name in shapes)
+    assert satisfies(mask, pattern)
+
+
 def test_n_of_m_refuses_scopes_and_masks_that_are_pruned_too_far():
     mask = masks.full({"a": (1, 4), "b": (1, 4)})
     scores = {name: torch.ones(1, 4) for name in mask}

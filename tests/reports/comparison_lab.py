@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from click.testing import CliRunner
+from commands import invoke
 from lab import Lab
 
 from prunebench.reports.comparison import FORMATS, Report, build
@@ -101,7 +101,7 @@ def run(*arguments: str | Path) -> Any:
     """`prunebench compare` with these arguments."""
     from prunebench.cli.compare import compare
 
-    return CliRunner().invoke(compare, [str(argument) for argument in arguments])
+    return invoke(compare, [str(argument) for argument in arguments])
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from commands import invoke
 from lab import Lab, golden_lab
 
 from prunebench import PrunebenchError
@@ -191,7 +191,7 @@ def run(*arguments: str | Path) -> Any:
     """`prunebench figures` with these arguments."""
     from prunebench.cli.figures import figures
 
-    return CliRunner().invoke(figures, [str(argument) for argument in arguments])
+    return invoke(figures, [str(argument) for argument in arguments])
 
 
 def test_the_command_writes_the_chosen_figures(store: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from click.testing import CliRunner
+from commands import invoke
 from lab import SETTING, Lab, golden_lab
 
 from prunebench import PrunebenchError
@@ -81,7 +81,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(*arguments: str | Path) -> Any:
     from prunebench.cli.results import results
 
-    return CliRunner().invoke(results, [str(argument) for argument in arguments])
+    return invoke(results, [str(argument) for argument in arguments])
 
 
 def test_the_command_prints_what_the_leaderboard_writes(store: Path) -> None:

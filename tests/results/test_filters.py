@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from commands import invoke
 from hypothesis import given
 from hypothesis import strategies as st
 from lab import Lab
@@ -84,9 +84,9 @@ def test_the_command_refuses_a_mixture_or_says_it(tmp_path: Path) -> None:
     lab, place = two_precisions(), Store.create(tmp_path / "store")
     lab.write(place)
     arguments = ["--store", str(tmp_path / "store")]
-    refused = CliRunner().invoke(leaderboard, arguments).exception
+    refused = invoke(leaderboard, arguments).exception
     assert isinstance(refused, PrunebenchError) and "choose with --precision, or pass --allow-mixed" in str(refused)
-    shown = CliRunner().invoke(leaderboard, [*arguments, "--allow-mixed"]).output
+    shown = invoke(leaderboard, [*arguments, "--allow-mixed"]).output
     assert "warning: Mixed: 2 precisions for rte: 'bf16', 'fp32'." in shown
     assert "imp {precision=bf16}" in shown
 

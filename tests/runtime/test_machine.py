@@ -43,6 +43,15 @@ def test_a_processor_computes_in_bf16_where_that_is_faster(monkeypatch, vendor, 
     assert devices.resolve_precision("bf16", "cpu") == "bf16"
 
 
+def test_kills_for_want_of_memory_are_counted(tmp_path):
+    """In the formats of cgroup's memory.events and of /proc/vmstat; one of the files may be absent."""
+    (tmp_path / "events").write_text("low 0\nhigh 3\nmax 9\noom 2\noom_kill 2\noom_group_kill 0\n")
+    (tmp_path / "vmstat").write_text("nr_free_pages 5\noom_kill 5\n")
+    assert memory.oom_kills([tmp_path / "events", tmp_path / "vmstat"]) == 7
+    assert memory.oom_kills([tmp_path / "none", tmp_path / "vmstat"]) == 5
+    assert memory.oom_kills([tmp_path / "none"]) == 0
+
+
 MEMORY = """
 from pathlib import Path
 from prunebench.runtime import devices, memory

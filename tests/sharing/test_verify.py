@@ -6,11 +6,14 @@ import hashlib
 import json
 import re
 import shutil
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
 import pytest
 from commands import call
+from plugin_files import plugin_file
 
 from prunebench.cli.complaints import LIMIT
 from prunebench.execution.executors.local import SerialExecutor
@@ -285,3 +288,24 @@ def test_a_file_that_is_no_bundle_is_one_line(tmp_path, words, content, part):
         path.write_bytes(content)
     status, _, err = call(*words, path)
     assert status == 2 and part in err and "Traceback" not in err and len(err.splitlines()) == 1
+
+
+def test_metrics_are_recomputed_without_the_code_of_a_method(tiny_bert, tiny_glue, tmp_path):
+    """The file of the method is gone, and the process that verifies has never loaded it."""
+    file, log = plugin_file(tmp_path), tmp_path / "log"
+    file.write_text(f"with open({str(log)!r}, 'a') as log:\n    log.write('x')\n" + file.read_text())
+    words = ["--tasks", "rte", "--seeds", "1", "--epochs", "1", "--precision", "fp32", "--device", "cpu"]
+    words += ["--model", tiny_bert, "--glue-dir", tiny_glue, "--executor", "here", "--store", tmp_path / "store"]
+    assert call("run", *words, "--strategies", "mine", "--sparsities", "0.2", "--plugin", file).status == 0
+    bundle = tmp_path / "mine.zip"
+    assert call("bundle", "--store", tmp_path / "store", "--plugin", file, "--out", bundle).status == 0
+    assert log.read_text()
+    log.unlink()
+    command = [sys.executable, "-m", "prunebench", "verify", str(bundle), "--glue-dir", str(tiny_glue)]
+    for _ in ("with the file", "without it"):
+        result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stderr
+        assert "the metrics of 2 of 2 records follow from their predictions" in result.stdout
+        assert "mine comes from mine.py" in result.stderr
+        assert not log.exists()
+        file.unlink(missing_ok=True)

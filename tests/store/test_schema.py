@@ -12,15 +12,14 @@ from samples import EXPERIMENT, KEY, cell, plan, record
 
 from prunebench.hooks.registry import Registry
 from prunebench.planning.graph import read_nodes
+from prunebench.planning.job_spec import JobSpec, NodeSpec, PluginFile
 from prunebench.store import serialization
 from prunebench.store.schema import (
     Cell,
     Command,
     Experiment,
     Failure,
-    JobSpec,
     Location,
-    NodeSpec,
     PhaseEntry,
     Record,
     StoredPlan,
@@ -113,10 +112,11 @@ def test_a_job_reaches_a_worker_as_it_was():
         tree=[],
         anchor=KEY,
         scored=[KEY],
-        reads=WeightsRef(training=KEY, at=0.5),
+        reads=[WeightsRef(training=KEY, at=0.5)],
         weights=[WeightsRef(training=KEY, at=3)],
-        plugins=[("mine.py", "text")],
+        plugins=[PluginFile(path="mine.py", text="text", siblings=(("helper.py", "more"),))],
         checkpoint_minutes=5.0,
+        strategy_timeout=2.5,
     )
     received = JobSpec.model_validate(json.loads(json.dumps(job.model_dump(mode="json"))))
     assert received == job

@@ -196,6 +196,7 @@ def test_hidden_states_are_there_where_a_callback_needs_them(setting):
 
         def loss(self, loss, outputs, batch):
             numbers.append(len(outputs.hidden_states))
+            assert outputs.hidden_states[-1].shape[:2] == batch["input_ids"].shape, "not of the first token alone"
             return loss
 
     train(pm, data, epochs=1, callbacks=[Hidden()])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+import signal
 
 import pytest
 import torch
@@ -222,7 +223,7 @@ def test_an_interrupted_training_goes_on_bit_for_bit(run, monkeypatch, strategy)
 
     def interrupt(callback, step):
         if step == 13:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         return real(callback, step)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):

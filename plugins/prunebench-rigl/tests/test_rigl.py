@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 
 import pytest
 import torch
@@ -177,7 +178,7 @@ def test_an_interrupted_training_goes_on_bit_for_bit(run, monkeypatch, strategy)
 
     def interrupt(callback, step):
         if step == 9:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         return real(callback, step)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):

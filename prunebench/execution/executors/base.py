@@ -45,7 +45,11 @@ class ExecutorSpec:
 
 
 class WorkerDied(BrokenExecutor):
-    """A worker ended in the middle of a job."""
+    """A worker ended in the middle of a job; `out_of_memory` says that the system killed it for want of memory."""
+
+    def __init__(self, reason: str, *, out_of_memory: bool = False) -> None:
+        super().__init__(reason)
+        self.out_of_memory = out_of_memory
 
 
 class WorkersDied(WorkerDied):

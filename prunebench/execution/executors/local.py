@@ -19,10 +19,14 @@ from multiprocessing.connection import Connection
 from types import ModuleType, TracebackType
 from typing import Any
 
+from prunebench.errors import PrunebenchError
 from prunebench.execution.executors.base import RemoteTraceback, Request, WorkerDied
 from prunebench.runtime import progress
 from prunebench.runtime.devices import cores, is_fatal_gpu_error, select_gpu
-from prunebench.runtime.memory import without_collection
+from prunebench.runtime.limits import set_process_end
+from prunebench.runtime.memory import oom_kills, without_collection
+
+OUT_OF_MEMORY = "as the system ran out of memory"
 
 
 class SerialExecutor(Executor):
@@ -125,10 +129,12 @@ class _Worker:
         self.connection: Connection | None = None
         self.lock = threading.Lock()
         self.closed = False
+        self.oom_kills = 0
 
     def call(self, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """What `fn` gives or raises there. Raises WorkerDied where the process ends before it has answered."""
         connection = self._connect()
+        self.oom_kills = oom_kills()
         answer = None
         try:
             self._communicate(connection.send, (fn, args, kwargs))
@@ -153,7 +159,8 @@ class _Worker:
         try:
             return method(*arguments)
         except (EOFError, OSError):
-            raise WorkerDied(self._describe_death()) from None
+            reason = self._describe_death()
+            raise WorkerDied(reason, out_of_memory=reason.endswith(OUT_OF_MEMORY)) from None
 
     def _connect(self) -> Connection:
         """The connection to the process, which is started where there is none."""
@@ -179,8 +186,10 @@ class _Worker:
                 self.connection = None
         if code >= 0:
             return f"it ended with status {code}"
-        name = signal.Signals(-code).name
-        return f"it was killed by {name}" + (", as by a system that is short of memory" if name == "SIGKILL" else "")
+        if code == -signal.SIGKILL and oom_kills() > self.oom_kills:
+            return f"it was killed by SIGKILL, {OUT_OF_MEMORY}"
+        name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+        return f"it was killed by {name}"
 
     def kill(self) -> None:
         with self.lock:
@@ -209,11 +218,23 @@ def _serve(connection: Connection, number: int, threads: int) -> None:
 
     torch.set_num_threads(threads)
     select_gpu(number)
-    progress.add_listener(connection.send)
+    sending = threading.Lock()
+
+    def send(message: progress.Progress | _Answer) -> None:
+        # Reports come from several threads.
+        with sending:
+            connection.send(message)
+
+    def end(error: PrunebenchError) -> None:
+        send(_Answer(error=WorkerDied(str(error)), last=True))
+        os._exit(1)
+
+    progress.add_listener(send)
+    set_process_end(end)
     with contextlib.suppress(EOFError, ConnectionError):
         while True:
             fn, args, kwargs = connection.recv()
-            connection.send(_answer(fn, args, kwargs))
+            send(_answer(fn, args, kwargs))
     # An ordinary exit takes a second to unload torch and other libraries, and the run would wait for it.
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, OSError):  # None where it is closed; its disk may be full

@@ -17,8 +17,9 @@ from typing import Any
 
 from prunebench.errors import PrunebenchError
 from prunebench.execution.executors.base import ATTEMPTS, RemoteTraceback, Request, WorkersDied
+from prunebench.planning.job_spec import JobSpec
 from prunebench.runtime.devices import cores, is_fatal_gpu_error
-from prunebench.store.schema import JobSpec, WeightsRef
+from prunebench.store.schema import WeightsRef
 
 
 def connect(request: Request) -> Any:
@@ -85,7 +86,7 @@ class RayExecutor(Executor):
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         job = JobSpec.model_validate(args[0]) if args and isinstance(args[0], dict) else None
-        task = self._near(self._nodes.get(job.reads) if job and job.reads else None)
+        task = self._near(self._nodes.get(job.reads[0]) if job and job.reads else None)
         reference = task.remote(self._threads, fn, args, kwargs)
         future: Future[Any] = Future()
         with self._lock:

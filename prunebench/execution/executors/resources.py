@@ -16,13 +16,17 @@ DEFAULT_EXECUTOR = "processes"
 
 @dataclass(frozen=True)
 class Resources:
-    """Where jobs run: an executor by name, jobs at a time (None: what fits), and the share of each job."""
+    """Where jobs run: an executor by name, jobs at a time (None: what fits), and the share of each job.
+
+    `strategy_timeout` is the number of seconds that one call of a strategy may take; None sets no limit.
+    """
 
     executor: str | None = None
     jobs: int | None = None
     address: str = ""
     cpus_per_job: int | None = None
     gpus_per_job: float | None = None
+    strategy_timeout: float | None = None
 
 
 def executor_spec(resources: Resources, registry: Registry) -> ExecutorSpec:

@@ -5,8 +5,8 @@ projection, the feed-forward network and the layer norms of all other tokens are
 family's `after_attention` module narrows its inputs from (batch, tokens, hidden) to (batch, 1, hidden). Loss, gradients
 and logits stay the same, up to rounding.
 
-The hook acts in training mode, and in evaluation mode within `only()`. Otherwise all tokens are computed, for code that
-looks at what passes through a layer, such as a strategy's `input_norms`:
+The hook acts in training mode except within `whole(model)`, and in evaluation mode within `only()`. Otherwise all
+tokens are computed, for code that looks at what passes through a layer, such as a strategy's `input_norms`:
 
     model.eval()(**batch)                      # the last layer computes all tokens
     with first_token.only():
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from prunebench.models.encoder import PrunableModel
 
+# An attribute rather than a variable of the context, which torch.compile could not follow.
+_WHOLE = "computes_all_tokens"
 _IN_EVALUATION = contextvars.ContextVar("first token only", default=False)
 
 
@@ -45,5 +47,19 @@ def only() -> Iterator[None]:
         _IN_EVALUATION.reset(token)
 
 
+@contextlib.contextmanager
+def whole(model: nn.Module) -> Iterator[None]:
+    """Compute all tokens of that model in training mode too, within this block."""
+    narrowed = [module for module in model.modules() if _narrow in module._forward_pre_hooks.values()]
+    for module in narrowed:
+        setattr(module, _WHOLE, True)
+    try:
+        yield
+    finally:
+        for module in narrowed:
+            delattr(module, _WHOLE)
+
+
 def _narrow(module: nn.Module, tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    return tuple(tensor[:, :1] for tensor in tensors) if module.training or _IN_EVALUATION.get() else tensors
+    acts = not hasattr(module, _WHOLE) if module.training else _IN_EVALUATION.get()
+    return tuple(tensor[:, :1] for tensor in tensors) if acts else tensors

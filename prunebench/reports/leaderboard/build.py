@@ -40,7 +40,10 @@ def build(rows: Sequence[Row], options: Options | None = None, *, mixed: bool = 
     averages = tuple(with_matching(average, options.delta) for average in average_sections(sections))
     if options.interval == BOOTSTRAP:
         sections, averages = tuple(map(with_bootstrap, sections)), tuple(map(with_bootstrap, averages))
-    cells = list({id(row.cell): row.cell for row in ordered}.values())
+    # A label stands for the newest version of its method. One without a cell of that is described by an older version.
+    newest = {row.cell.label for row in ordered if not row.older_version}
+    described = (row.cell for row in ordered if not row.older_version or row.cell.label not in newest)
+    cells = list({id(cell): cell for cell in described}.values())
     return Page(
         suites=tuple(sorted({row.command.suite for row in ordered if row.command.suite})),
         setting=tuple(_setting(ordered, sections)),

@@ -14,6 +14,7 @@ from prunebench.hooks.registry import Registry
 from prunebench.planning.graph import Node, mask_key, phases_of
 from prunebench.planning.methods import Method
 from prunebench.recipes.phase import final_selection, final_sparsity
+from prunebench.recipes.reserved import remove_options
 from prunebench.recipes.strategy import track
 from prunebench.sharing.bundle.reader import Bundle
 from prunebench.sharing.bundle.strict import dumps
@@ -96,7 +97,8 @@ def _compare_cell(cell: Cell, record: Record, node: Node, has_masks: bool) -> It
     for field, (claimed, actual) in pairs.items():
         if claimed != actual:
             yield f"the cell of {cell_name(cell)} says {field} {claimed}, and its record {actual}"
-    others = {step.strategy for step in lineage} - {"", cell.label, cell.control_of}
+    own = {label for each in (cell.label, cell.control_of or "") for label in (each, remove_options(each))}
+    others = {step.strategy for step in lineage} - own - {""}
     if others and not cell.mask_from:
         yield f"the record of {cell_name(cell)} was pruned by {', '.join(sorted(others))}"
     for evaluation, scores in record.evaluations.items():

@@ -53,7 +53,7 @@ def write_bundle(
     for kind in (RUN, "transfer") if transfers else (RUN,):
         # A suite may have runs without transfers.
         plans = choose_plans(source.plans(kind), suite, everything, must_exist=kind == RUN)
-        selected = select(load_rows(plans, source), selection)
+        selected = [row for row in select(load_rows(plans, source), selection) if not row.older_version]
         rows[kind] = selected if mixed else one_setting(selected)
     if not any(row.status == "done" for each in rows.values() for row in each):
         raise no_results([row for each in rows.values() for row in each])

@@ -95,7 +95,8 @@ def plan(bundle: Bundle, trees: Trees, cells: Sequence[Cell], registry: Registry
         leaf = _copy(adopting if source else making, path, moving)
         leaf.scored = True
         if mask:
-            leaf.path()[0].mask_source = mask
+            first = leaf.path()[0]
+            first.inputs = {each: mask for each in first.step.phase.inputs} if first.step else {}
     return Plan([*making.roots.values(), *adopting.roots.values()], [], where)
 
 

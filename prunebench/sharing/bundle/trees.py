@@ -71,7 +71,7 @@ class Trees:
             raise PrunebenchError(
                 f"no recipe of the bundle makes the mask {node.phase.mask_from} that another one adopts"
             )
-        node.mask_source = source
+        node.inputs |= {each: source for each in node.phase.inputs if each.kind == "mask"}
         return source
 
     def _pruned_node(self, phase: Phase) -> Node | None:

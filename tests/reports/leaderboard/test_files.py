@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from commands import invoke
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lab import SETTING, Lab, golden_lab
@@ -135,7 +135,7 @@ def store(tmp_path: Path) -> Path:
 def run(*arguments: str | Path) -> Any:
     from prunebench.cli.leaderboard import leaderboard
 
-    return CliRunner().invoke(leaderboard, [str(argument) for argument in arguments])
+    return invoke(leaderboard, [str(argument) for argument in arguments])
 
 
 def test_command_renders_a_store(store: Path, tmp_path: Path) -> None:
