@@ -74,8 +74,10 @@ class MethodCallback(TrainingCallback):
         self._call(self.callback.begin, training)
 
     def loss(self, loss: Tensor, outputs: Any, batch: Mapping[str, Tensor]) -> Tensor:
+        if not self._has("loss"):
+            return loss
         self._look_up()
-        answer: Tensor = self._call(self.callback.loss, loss, outputs, batch) if self._has("loss") else loss
+        answer: Tensor = self._call(self.callback.loss, loss, outputs, batch)
         return answer
 
     def after_backward(self, step: int) -> None:

@@ -40,8 +40,7 @@ class Movement:
             raise PrunebenchError("movement needs lr > 0, 0 < threshold < 1 and penalty >= 0")
 
     def recipe(self, sparsity: float) -> list[Phase]:
-        ramp = Cubic(sparsity, begin=self.begin, end=self.end)
-        return [Train(sparsity if self.soft else ramp, callback=True)]
+        return [Train(sparsity if self.soft else Cubic(sparsity, begin=self.begin, end=self.end), callback=True)]
 
     def training(self, ctx: Any) -> TrainingCallback:
         return Scores(ctx, self)
@@ -61,18 +60,14 @@ class Scores(TrainingCallback):
     """
 
     def __init__(self, ctx: Any, options: Movement) -> None:
-        # Imported here, so that the command line starts without it.
-        import torch
-
         self.ctx, self.options = ctx, options
         self.thresholds = Cubic(options.threshold, begin=options.begin, end=options.end)
-        self.scores = {name: torch.nn.Parameter(torch.zeros_like(weight)) for name, weight in ctx.weights.items()}
+        self.scores = {name: weight.new_zeros(weight.shape).requires_grad_() for name, weight in ctx.weights.items()}
         self.dense = {name: weight.clone() for name, weight in ctx.weights.items()}
 
     def parameters(self) -> list[dict[str, Any]]:
         return [{"params": list(self.scores.values()), "lr": self.options.lr, "weight_decay": 0.0}]
 
-    @property
     def threshold(self) -> float:
         return self.thresholds.at(self.ctx.progress.step / self.ctx.progress.total)
 
@@ -80,19 +75,17 @@ class Scores(TrainingCallback):
         if not self.options.soft:
             return loss
         means = [score.sigmoid().mean() for score in self.scores.values()]
-        penalty = self.options.penalty * self.threshold / self.options.threshold
-        return loss + penalty * sum(means) / len(means)
+        return loss + self.options.penalty * self.threshold() / self.options.threshold * sum(means) / len(means)
 
     def after_backward(self, step: int) -> None:
         for name, score in self.scores.items():
-            gradient = self.ctx.grads[name] * self.dense[name]
             # In the soft variant, the gradient of the penalty is there already.
-            score.grad = gradient if score.grad is None else score.grad + gradient
+            score.grad = self.ctx.grads[name] * self.dense[name] + (0 if score.grad is None else score.grad)
 
     def after_step(self, step: int) -> dict[str, Any]:
         if not self.options.soft:
             return self.final_mask()
-        return self.mask_weights({name: score.sigmoid() > self.threshold for name, score in self.scores.items()})
+        return self.mask_weights({name: score.sigmoid() > self.threshold() for name, score in self.scores.items()})
 
     def final_mask(self) -> dict[str, Any]:
         return self.mask_weights(self.ctx.select(self.scores, self.ctx.level, regrow=True))
@@ -109,8 +102,7 @@ class Scores(TrainingCallback):
         return self.dense
 
     def load_state_dict(self, state: Any) -> None:
-        for name, dense in self.dense.items():
-            dense.copy_(state[name])
+        self.dense = {name: dense.to(self.ctx.device) for name, dense in state.items()}
 
 
 @hookimpl

@@ -97,11 +97,8 @@ def update(weight: Any, keep: Any, growth: Any, fraction: float) -> Any:
 
 
 def random_scores(ctx: Any, purpose: str) -> dict[str, Any]:
-    # Imported here, so that the command line starts without it.
-    import torch
-
     generator = ctx.generator(purpose)
-    return {name: torch.rand(keep.shape, generator=generator) for name, keep in ctx.mask.items()}
+    return {name: keep.float().uniform_(generator=generator) for name, keep in ctx.mask.items()}
 
 
 @hookimpl
