@@ -77,7 +77,7 @@ def scores(frame):
 def test_run_gives_the_scores_of_the_command_line(results, by_command):
     frame = scores(results.select(strategies=["magnitude", "random-pruning"]).frame())
     assert frame.equals(scores(pb.load(by_command).frame()))
-    assert len(frame) == 2 * (1 + 2 * 2) * frame.index.get_level_values("metric").nunique()
+    assert len(frame) == 2 * (2 + 2 * 2) * frame.index.get_level_values("metric").nunique()
 
 
 def test_a_class_is_a_method_as_good_as_a_built_in_one(results):
@@ -136,7 +136,7 @@ def test_a_script_without_a_main_guard_runs_once(options, tmp_path):
         [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
     )
     assert process.returncode == 0, process.stderr
-    assert process.stdout.splitlines()[-1] == str(["done"] * 6)
+    assert process.stdout.splitlines()[-1] == str(["done"] * 8)
     assert (tmp_path / "log").read_text() == "x"
 
 
@@ -185,7 +185,7 @@ def test_failures_say_why_and_cost_nothing_else(options, tmp_path):
     assert list(results.failures) == ["smallest[gain=-1.0] at 0.2 on rte, seed 0"]
     assert "a negative gain" in next(iter(results.failures.values()))
     done = results.frame().query("status == 'done'")
-    assert set(done["label"]) == {"dense", "magnitude"}
+    assert set(done["label"]) == {"dense", "dense[trainings=2]", "magnitude"}
 
 
 def test_files_are_those_of_the_command(by_command, tmp_path):

@@ -96,8 +96,8 @@ def _keep(
     known = {name for row in rows for name in names_of(row) if name}
     for name in sorted(selected - known):
         raise unknown_name(kind, name, known, "only names with results in the store can be shown")
-    chosen = [row for row in rows if selected & names_of(row)]
-    numbers = {row.equal_trainings for row in chosen}
+    matching = [row for row in rows if selected & names_of(row)]
+    numbers = {row.equal_trainings for row in matching}
     return [row for row in rows if selected & names_of(row) or (with_dense and _is_reference(row, numbers))]
 
 

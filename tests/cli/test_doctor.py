@@ -13,7 +13,7 @@ VERSION = importlib.metadata.version("prunebench")
 def test_a_sound_store(store):
     result = call("doctor", "--store", store)
     assert result.status == 0, result.err
-    assert re.search(r"^store: +\S+: 2 records, 1 mask$", result.out, re.MULTILINE)
+    assert re.search(r"^store: +\S+: 3 records, 1 mask$", result.out, re.MULTILINE)
     assert f"prunebench {VERSION}" in result.out
     assert result.last == "Nothing is wrong. Try it: prunebench run smoke"
 

@@ -26,18 +26,18 @@ def test_plan_before_and_after_a_run(store, words, trainings):
     assert (before.status, before.err) == (0, "")
     lines = before.out.splitlines()
     assert lines[:4] + lines[5:] == [
-        "Asked for:     4 cells, 8 phases, 6 trainings",
-        "After sharing: 6 phases, 4 trainings",
+        "Asked for:     6 cells, 12 phases, 10 trainings",
+        "After sharing: 8 phases, 6 trainings",
         "In the store:  0 phases",
-        "To run:        6 phases, 4 trainings",
+        "To run:        8 phases, 6 trainings",
         "Run it with the same words: prunebench run …",
     ]
     assert re.fullmatch(r"Expected cost: about (\d+ min )?\d+ s, guessed from the size of the model", lines[4])
     assert not Path("other").exists(), "a plan writes nothing"
     untouched = contents(store)
     half = call("plan", *words, "--seeds", "2", "--store", "store", "--jobs", "2")
-    assert "In the store:  3 phases" in half.out
-    assert "To run:        3 phases, 2 trainings" in half.out
+    assert "In the store:  4 phases" in half.out
+    assert "To run:        4 phases, 3 trainings" in half.out
     assert re.search(r"^Expected cost: about (\d+ min )?\d+ s$", half.out, re.MULTILINE)
     after = call("plan", *words, "--store", "store")
     assert after.last == "Nothing is left to run: everything is in store"

@@ -18,7 +18,12 @@ def test_a_plugin_file_is_listed_planned_and_run(store, words, trainings, tmp_pa
     assert "To run:        5 phases, 3 trainings, 1 of them again" in call("plan", *options).out
     result = call("run", *options)
     assert (result.status, len(trainings)) == (0, 3)
-    assert set(cell_states(store)) == {("dense", 0.0, 0), ("mine", 0.2, 0), ("mine[power=2.0]", 0.2, 0)}
+    assert set(cell_states(store)) == {
+        ("dense", 0.0, 0),
+        ("dense[trainings=2]", 0.0, 0),
+        ("mine", 0.2, 0),
+        ("mine[power=2.0]", 0.2, 0),
+    }
     assert set(cell_states(store).values()) == {"done"}
     refused(call("run", *words, "--strategies", "mine", "--store", "store"), "unknown strategy 'mine'")
     file.write_text(file.read_text() + "# Another version.\n")

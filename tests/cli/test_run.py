@@ -37,14 +37,14 @@ def test_the_first_run_shows_its_results_and_their_location(first):
     assert result.status == 0
     lines = result.out.splitlines()
     assert lines[:4] == [
-        "Asked for:     2 cells, 4 phases, 3 trainings",
-        "After sharing: 3 phases, 2 trainings",
+        "Asked for:     3 cells, 6 phases, 5 trainings",
+        "After sharing: 4 phases, 3 trainings",
         "In the store:  0 phases",
-        "To run:        3 phases, 2 trainings",
+        "To run:        4 phases, 3 trainings",
     ]
     assert any(line.startswith("rte (dev): accuracy × 100, mean ± std over seed 0") for line in lines)
-    tables = [line.split()[0] for line in lines if line.startswith(("dense ", "majority ", "magnitude "))]
-    assert tables == 2 * ["dense", "majority", "magnitude"]
+    tables = [line.split()[0] for line in lines if line.startswith(("dense", "majority ", "magnitude "))]
+    assert tables == ["dense", "majority", "magnitude", "dense", "dense[trainings=2]", "majority", "magnitude"]
     [ranking] = [i for i, line in enumerate(lines) if line.startswith("Ranking, unstructured: rte (dev)")]
     assert ranking < lines.index("rte (dev): accuracy × 100, mean ± std over seed 0")
     assert result.last == f"Stored in {store}. Pages and tables: prunebench leaderboard --store {store} --out DIR"
@@ -53,9 +53,12 @@ def test_the_first_run_shows_its_results_and_their_location(first):
 def test_progress_is_plain_lines_without_a_terminal(first):
     lines = first[1].err.splitlines()
     time = r"(\d+ min )?\d+ s, loss \d\.\d{3}, accuracy \d+\.\d"
-    assert len(lines) == 2
-    assert re.fullmatch(rf"\[2/3 phases\] rte, seed 0, dense: Train: {time}, about (\d+ min )?\d+ s left", lines[0])
-    assert re.fullmatch(rf"\[3/3 phases\] rte, seed 0, magnitude 0\.2: Train Prune\(0\.2\) Train: {time}", lines[1])
+    assert len(lines) == 3
+    left = r"about (\d+ min )?\d+ s left"
+    assert re.fullmatch(rf"\[2/4 phases\] rte, seed 0, dense: Train: {time}, {left}", lines[0])
+    equal = r"dense\[trainings=2\]: Train Train"
+    assert re.fullmatch(rf"\[3/4 phases\] rte, seed 0, {equal}: {time}, {left}", lines[1])
+    assert re.fullmatch(rf"\[4/4 phases\] rte, seed 0, magnitude 0\.2: Train Prune\(0\.2\) Train: {time}", lines[2])
     assert not {"\x1b", "\r"} & set(first[1].out + first[1].err)
 
 
@@ -77,13 +80,13 @@ def test_progress_is_live_on_a_terminal(words, tmp_path, monkeypatch):
     result = call("run", *words, *options, stream=Screen)
     assert "\x1b[" in result.err
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", result.err)
-    assert re.search(r"[1-4]/5 phases +\S+ accuracy \d+\.\d, about .* left", text)
-    assert re.search(r"5/5 phases +\S+ +accuracy \d+\.\d", text) and not re.search(r"5/5 phases.* left", text)
+    assert re.search(r"[1-5]/6 phases +\S+ accuracy \d+\.\d, about .* left", text)
+    assert re.search(r"6/6 phases +\S+ +accuracy \d+\.\d", text) and not re.search(r"6/6 phases.* left", text)
     job = r"rte, seed 0, magnitude 0\.2: Train Prune\(0\.2\) Train +\S+ "
     for note in ("0/3 starting", "pruning, scoring"):
         assert re.search(job + " *" + note, text)
     assert "mine 0.2: Train Prune(0.2): strategy 'mine' raised ZeroDivisionError: division by zero" in text
-    assert "/5 phases]" not in text
+    assert "/6 phases]" not in text
 
 
 def test_the_second_run_trains_nothing_and_says_so(store, words, first, trainings):
@@ -101,8 +104,9 @@ def test_the_second_run_trains_nothing_and_says_so(store, words, first, training
 def test_a_larger_run_trains_only_what_is_new(store, words, trainings):
     result = call("run", *words, "--seeds", "3,0", "--strategies", "magnitude,magnitude-init", "--store", "store")
     assert result.status == 0
-    assert "In the store:  3 phases" in result.out
-    assert len(trainings) == 4  # magnitude-init of seed 0, and dense, magnitude and magnitude-init of seed 3
+    assert "In the store:  4 phases" in result.out
+    # magnitude-init of seed 0, and dense, dense[trainings=2], magnitude and magnitude-init of seed 3
+    assert len(trainings) == 5
     assert set(cell_states(store).values()) == {"done"}
     assert {seed for _, _, seed in cell_states(store)} == {0, 3}
 
@@ -121,6 +125,7 @@ def test_options_override_the_suite(store, words, tiny_bert, tiny_glue, tmp_path
     assert plan.suite == "mine"
     assert {(cell.task, cell.label, cell.sparsity, cell.seed) for cell in plan.cells} == {
         ("rte", "dense", 0.0, 3),
+        ("rte", "dense[trainings=2]", 0.0, 3),
         ("rte", "magnitude", 0.2, 3),
     }
     assert {cell.setting.protocol for cell in plan.cells} == {"glue-1 with epochs=1, batch_size=16"}

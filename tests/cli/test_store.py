@@ -32,15 +32,15 @@ def test_ls_shows_runs_cells_and_bytes(store, words, tmp_path):
     listing = call("store", "ls", "--store", "store")
     assert (listing.status, listing.err) == (0, "")
     lines = listing.out.splitlines()
-    assert lines[0] == "store: 3 cells, 2 done, 1 failed, 0 missing"
+    assert lines[0] == "store: 4 cells, 3 done, 1 failed, 0 missing"
     assert lines[2].split() == ["when", "kind", "suite", "cells", "done", "failed", "missing", "command"]
     first, second = (line.split() for line in lines[3:5])
-    assert first[2:8] == ["run", "-", "2", "2", "0", "0"]
-    assert second[2:8] == ["run", "mine", "2", "1", "1", "0"]
+    assert first[2:8] == ["run", "-", "3", "3", "0", "0"]
+    assert second[2:8] == ["run", "mine", "3", "2", "1", "0"]
     assert " ".join(second[8:]).startswith(f"prunebench run {suite} --tasks rte")
     named = dict(line.split(":", 1) for line in lines[6:])
     assert named["models"].strip().startswith("tiny-bert (")
-    assert named["methods"].strip() == "dense, magnitude, mine"
+    assert named["methods"].strip() == "dense, dense[trainings=2], magnitude, mine"
     assert named["protocols"].strip() == "glue-1 with epochs=1, batch_size=16"
     assert named["code"].strip().startswith("engine ")
     assert "records" in named["bytes"] and "together" in named["bytes"]
@@ -68,7 +68,7 @@ def test_rm_asks_before_it_removes(store, words, answer):
     answer("y")
     result = call("store", "rm", "--strategies", "magnitude", "--store", "store")
     assert "Removed: 1 cell of store; 1 record, 1 mask: " in result.last
-    assert call("store", "ls", "--store", "store").out.startswith("store: 1 cell, 1 done")
+    assert call("store", "ls", "--store", "store").out.startswith("store: 2 cells, 2 done")
     # The dense model is trained again, because its weights are not in the store.
     again = "To run:        3 phases, 2 trainings, 1 of them again for masks"
     assert again in call("plan", *words, "--store", "store").out
@@ -86,7 +86,7 @@ def test_a_dry_run_of_rm_changes_nothing(store):
     before = contents(store)
     result = call("store", "rm", "--tasks", "rte", "--dry-run", "--store", "store")
     assert result.status == 0
-    assert result.out.startswith("Would go: 2 cells; 1 plan, 2 records, 1 mask: ")
+    assert result.out.startswith("Would go: 3 cells; 1 plan, 3 records, 1 mask: ")
     assert contents(store) == before
 
 
@@ -95,7 +95,7 @@ def test_rm_of_a_suite_leaves_other_runs(store, words, tmp_path):
     suite.write_text("")
     assert call("run", suite, *words, "--seeds", "2", "--store", "store").status == 0
     result = call("store", "rm", "mine", "--yes", "--store", "store")
-    assert result.out.startswith("Removed: 4 cells of store; 1 plan, 2 records, 1 mask: ")
+    assert result.out.startswith("Removed: 6 cells of store; 1 plan, 3 records, 1 mask: ")
     assert "Nothing is left to run" in call("plan", *words, "--store", "store").out
     refused(call("store", "rm", "mine", "--yes", "--store", "store"), "unknown suite 'mine'")
 
@@ -122,7 +122,7 @@ def test_rm_of_what_is_not_there(store, options, parts):
 def test_rm_takes_the_filters_of_the_leaderboard(store, name):
     setting = Store.open(store).plans()[0].cells[0].setting
     result = call("store", "rm", f"--{name}", getattr(setting, name), "--dry-run", "--store", "store")
-    assert result.out.startswith("Would go: 2 cells; ")
+    assert result.out.startswith("Would go: 3 cells; ")
 
 
 @pytest.mark.parametrize("command", [["rm", "--all", "--yes"], ["gc"]], ids=lambda words: words[0])
@@ -160,7 +160,7 @@ def test_merge_of_a_store(store, words):
     result = call("store", "merge", "other", "--store", "store")
     assert (result.status, result.err) == (0, "")
     assert result.out.splitlines() == [
-        "Merged into store: 1 plan, 2 records, 1 mask",
+        "Merged into store: 1 plan, 3 records, 1 mask",
         "Show everything: prunebench leaderboard --all --store store",
     ]
     assert "mean ± std over seeds 0, 1" in call("leaderboard", "--all", "--store", "store").out
@@ -191,8 +191,8 @@ def test_merge_reports_differences(store):
         changed.add_record(record.model_copy(update={"loss": 1.25}), b"")
     result = call("store", "merge", "changed", "--store", "store")
     assert result.status == 0
-    assert result.out.startswith("Merged into store: nothing new; 2 records here already")
-    assert result.err.count("differs in loss: the one of this store stays") == 2
+    assert result.out.startswith("Merged into store: nothing new; 3 records here already")
+    assert result.err.count("differs in loss: the one of this store stays") == 3
     assert {record.key: record.loss for record in Store.open(store).records()} == losses
 
 
