@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+import functools
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -84,20 +85,18 @@ class MethodCallback(TrainingCallback):
         answer = self._call(self.callback.after_step, step)
         if answer is None:
             return None
-        required: int | None
         if isinstance(self.sparsity, Cubic):
-            required = self._count(self.sparsity.at(step / self.run.total))
-        else:
-            required = self.begins_with if self.sparsity is None else None
-        return self._adopt(answer, required)
+            return self._adopt(answer, self.context.fault(self.sparsity.at(step / self.run.total)))
+        same_count = functools.partial(masks.count_fault, self.begins_with)
+        return self._adopt(answer, same_count if self.sparsity is None else None)
 
     def final_mask(self) -> Weights:
         """The final mask, whose count is exact; it is applied even if the strategy never changed it."""
         answer = self._call(self.callback.final_mask)
         pattern = self.context.selection.pattern
         final = self.sparsity.final if isinstance(self.sparsity, Cubic) else self.sparsity
-        required = self.begins_with if final is None else self._count(final)
-        return self._adopt(self.context.mask if answer is None else answer, required, pattern)
+        fault = functools.partial(masks.count_fault, self.begins_with) if final is None else self.context.fault(final)
+        return self._adopt(self.context.mask if answer is None else answer, fault, pattern)
 
     def state_dict(self) -> dict[str, Tensor]:
         answer: dict[str, Tensor] = self._call(self.callback.state_dict)
@@ -106,13 +105,10 @@ class MethodCallback(TrainingCallback):
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         self._call(self.callback.load_state_dict, state)
 
-    def _count(self, sparsity: float) -> int:
-        return self.context.count(sparsity)
-
-    def _adopt(self, answer: Any, required: int | None, pattern: Pattern | None = None) -> Weights:
+    def _adopt(self, answer: Any, fault: Callable[[masks.Mask], str] | None, pattern: Pattern | None = None) -> Weights:
         """Check a mask by group, and make it the mask of the training."""
         assert self.state.mask is not None
-        mask = strategy_calls.checked_mask(self.strategy, answer, self.state.mask, required, pattern, self.regrows)
+        mask = strategy_calls.checked_mask(self.strategy, answer, self.state.mask, fault, pattern, self.regrows)
         self.state.mask = mask
         self.context.mask = dict(mask)
         return self.session.kept_weights(self.state)

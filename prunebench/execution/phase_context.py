@@ -12,8 +12,11 @@ from prunebench.execution.trainer import train
 from prunebench.execution.workspace import Workspace
 from prunebench.models.encoder import PrunableModel
 from prunebench.models.initialisation import permute_layers, reinitialise
+from prunebench.planning.graph import phases_of
 from prunebench.pruning import compaction, masks
+from prunebench.pruning.budgets import budget_of
 from prunebench.recipes.axes import Selection
+from prunebench.recipes.phase import final_selection, final_sparsity
 from prunebench.recipes.phases import Train
 from prunebench.recipes.strategy import Unit
 from prunebench.runtime.seeds import derive
@@ -89,9 +92,9 @@ class PhaseContext:
             self.mask = masks.shuffle(self.mask, counts, self.generator("shuffle"))
 
     def compact(self) -> None:
-        """Score a model without the pruned heads or neurons."""
+        """Score a model without the pruned heads, neurons or layers."""
         if self.mask is not None:
-            self.network = compaction.compact(self.prunable, self.mask, self.unit)
+            self.network = compaction.compact(self.prunable, self.mask, self._state.structure)
 
     def prune(self, sparsity: float, selection: Selection = ANY) -> None:
         """Take the mask that the strategy chooses, with exactly the units pruned that `sparsity` requires."""
@@ -129,6 +132,16 @@ class JobContext(PhaseContext):
         else:
             self.outcome = train(self._session, self._pruner, self._node, self._state, options or Train())
 
+    def shuffle_mask(self, counts: str) -> None:
+        phases = phases_of(self._node.path())
+        budget = budget_of(self.prunable, self._state.structure, final_selection(phases).budget)
+        # The same counts in each group cost the same, unless units are part of others.
+        if self.mask is None or budget is None or (counts == "layer" and not budget.containers):
+            super().shuffle_mask(counts)
+        else:
+            ranks, whole = masks.random_ranks(self.mask, self.generator("shuffle"))
+            self.mask = budget.select(ranks, whole, final_sparsity(phases))
+
     def take_mask(self, key: str, unit: Unit) -> None:
-        self._state.unit = unit
+        self._state.structure = self._session.structure(unit)
         self.mask = self._session.store.load("masks", key, masks.unpack)

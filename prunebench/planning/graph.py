@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from prunebench.hooks.registry import Registry
-from prunebench.recipes.phase import Phase, final_sparsity, to_json
+from prunebench.recipes.phase import Phase, final_selection, final_sparsity, to_json
 from prunebench.recipes.phases import Adopt
 from prunebench.recipes.strategy import Unit
 from prunebench.store.schema import Cell, Experiment, JobSpec, Location, MethodInfo, NodeSpec, StrategyCode, digest
@@ -221,7 +221,10 @@ def key_below(parent: str, token: str) -> str:
 
 def adopt(tree: Node, source: Node, unit: Unit, purpose: str) -> Node:
     """Below the untrained `tree`, the node that takes the mask which stands after `source` in another tree."""
-    phase = Adopt(source.key, unit, final_sparsity(phases_of(source.lineage())))
+    phases = phases_of(source.lineage())
+    selection = final_selection(phases)
+    pattern = str(selection.pattern or "")
+    phase = Adopt(source.key, unit, final_sparsity(phases), pattern=pattern, budget=selection.budget)
     node = add_steps(tree, [RecipeStep.plain(phase, to_json(phase))], purpose)
     node.mask_source = source
     return node

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from prunebench.errors import PrunebenchError
 from prunebench.recipes.axes import Selection
 from prunebench.recipes.phase import Phase, UnknownPhase, axis
 from prunebench.recipes.schedules import Cubic, check_sparsity
+from prunebench.recipes.strategy import Unit
 
 if TYPE_CHECKING:
     from prunebench.execution.phase_context import PhaseContext
@@ -25,7 +26,7 @@ class Train(Phase):
             scores, or by its callback.
         callback: the strategy's `training(ctx)` is asked for a callback. Without `sparsity`, as many units are pruned
             after each step as before the training.
-        scope, pattern: see `Prune`; for a cubic.
+        scope, pattern, budget: see `Prune`.
         length: the number of steps as a multiple of the protocol's, such as 0.5 or 2.
     """
 
@@ -35,6 +36,7 @@ class Train(Phase):
     callback: bool = axis(False)
     scope: str = axis("global")
     pattern: str = axis("")
+    budget: str = axis("units")
     length: float = axis(1.0)
 
     def __post_init__(self) -> None:
@@ -45,7 +47,7 @@ class Train(Phase):
                     f"a training prunes to {self.sparsity:g} along no schedule",
                     "expected Train(Cubic(sparsity)), or callback=True for a strategy with training(ctx)",
                 )
-        Selection.parse(self.scope, self.pattern)
+        Selection.parse(self.scope, self.pattern, self.budget)
         if not 0 < self.length < math.inf:
             raise PrunebenchError(f"a training has {self.length} of its steps", "expected a number above 0")
 
@@ -61,7 +63,7 @@ class Train(Phase):
 
     @property
     def selection(self) -> Selection:
-        return Selection.parse(self.scope, self.pattern)
+        return Selection.parse(self.scope, self.pattern, self.budget)
 
     def steps(self, protocol: int) -> int:
         """The number of optimiser steps where the protocol has so many; at least one."""
@@ -87,15 +89,18 @@ class Prune(Phase):
     Attributes:
         scope: what the scores are compared within: "global", "layer", "row" or "erk" (see `recipes.axes`).
         pattern: which masks of weights are allowed: "" for all, "2:4" or "4x1".
+        budget: what `sparsity` is a fraction of: the "units", or the "parameters" or "flops" of all of them (see
+            `recipes.axes`).
     """
 
     sparsity: float
     scope: str = axis("global")
     pattern: str = axis("")
+    budget: str = axis("units")
 
     def __post_init__(self) -> None:
         check_sparsity(self.sparsity)
-        Selection.parse(self.scope, self.pattern)
+        Selection.parse(self.scope, self.pattern, self.budget)
 
     @property
     def asks(self) -> tuple[str, ...]:
@@ -103,7 +108,7 @@ class Prune(Phase):
 
     @property
     def selection(self) -> Selection:
-        return Selection.parse(self.scope, self.pattern)
+        return Selection.parse(self.scope, self.pattern, self.budget)
 
     @property
     def level(self) -> float | None:
@@ -187,9 +192,10 @@ class Adopt(Phase):
     """
 
     mask: str
-    unit: Literal["weight", "head", "neuron"]
+    unit: Unit
     sparsity: float
     pattern: str = axis("")
+    budget: str = axis("units")
 
     def __post_init__(self) -> None:
         check_sparsity(self.sparsity)
@@ -200,7 +206,7 @@ class Adopt(Phase):
 
     @property
     def selection(self) -> Selection:
-        return Selection.parse("global", self.pattern)
+        return Selection.parse("global", self.pattern, self.budget)
 
     @property
     def level(self) -> float | None:
@@ -212,7 +218,7 @@ class Adopt(Phase):
 
 @dataclass(frozen=True)
 class Compact(Phase):
-    """Take the pruned heads or neurons out of the model, so that its matrices shrink. Only at the end of a recipe."""
+    """Take the pruned heads, neurons or layers out of the model, so that it shrinks. Only at the end of a recipe."""
 
     ends_recipe: ClassVar[bool] = True
     shrinks_model: ClassVar[bool] = True

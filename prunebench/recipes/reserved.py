@@ -1,9 +1,10 @@
-"""The options that every method has: `magnitude[scope=row]`, `snip[schedule=ladder]`, `imp[pattern=2:4]`.
+"""The options that every method has: `magnitude[scope=row]`, `snip[schedule=ladder]`, `heads[budget=flops]`.
 
 The core writes them into the phases of the recipe; a strategy need not know of them.
 
 - `scope`: what scores are compared within (see `axes`)
 - `pattern`: which masks are allowed (see `axes`)
+- `budget`: what a level of sparsity is a fraction of (see `axes`)
 - `schedule`: how the sparsity grows where a recipe prunes: in one step ("one-shot"), in steps of a tenth with new
   scores before each ("ladder"), or during the training that follows ("cubic", Zhu & Gupta 2017)
 """
@@ -20,11 +21,13 @@ from prunebench.recipes.phase import AXIS, Phase
 from prunebench.recipes.phases import Prune, Train
 from prunebench.recipes.schedules import Cubic, ladder
 
+# The options that are axes of phases of the same name.
+SELECTION = ("scope", "pattern", "budget")
 ONE_SHOT, LADDER, CUBIC = "one-shot", "ladder", "cubic"
 SCHEDULES = (ONE_SHOT, LADDER, CUBIC)
 # The part of the units that a step of a ladder prunes.
 RATE = 0.1
-DEFAULTS = {"scope": "global", "pattern": "", "schedule": ONE_SHOT}
+DEFAULTS = {"scope": "global", "pattern": "", "budget": "units", "schedule": ONE_SHOT}
 
 
 def taken_by(kind: type) -> tuple[str, ...]:
@@ -50,7 +53,7 @@ def split_options(kind: type, options: Mapping[str, str]) -> tuple[dict[str, str
         if option not in taken_by(kind):
             hint = f"set it in of={name}[{option}=…]" if hasattr(kind, "tail") else "see docs/pages/own-method.md"
             raise PrunebenchError(f"strategy {name!r} takes no option {option!r}", hint)
-    Selection.parse(reserved.get("scope", "global"), reserved.get("pattern", ""))
+    Selection.parse(*({**DEFAULTS, **reserved}[name] for name in SELECTION))
     if (schedule := reserved.get("schedule", ONE_SHOT)) not in SCHEDULES:
         raise unknown_name("schedule", schedule, SCHEDULES)
     rest = {name: value for name, value in options.items() if name not in reserved}
@@ -73,7 +76,7 @@ def apply_options(phases: Sequence[Phase], options: Mapping[str, str]) -> list[P
     result = list(phases)
     if "schedule" in options:
         result = list(_SCHEDULES[options["schedule"]](result))
-    for name in ("scope", "pattern"):
+    for name in SELECTION:
         if name in options:
             result = [_with_axis(phase, name, options[name]) for phase in result]
             if not any(getattr(phase, name, None) == options[name] for phase in result):
@@ -116,7 +119,7 @@ def _prune_in_training(phases: Sequence[Phase]) -> Iterator[Phase]:
                     f"leave out schedule={CUBIC}",
                 )
             cubic = Cubic(waiting.sparsity, initial=level)
-            yield replace(phase, sparsity=cubic, scope=waiting.scope, pattern=waiting.pattern)
+            yield replace(phase, sparsity=cubic, **{name: getattr(waiting, name) for name in SELECTION})
             level, waiting = waiting.sparsity, None
         elif isinstance(phase, Prune):
             waiting = phase

@@ -44,7 +44,7 @@ class Cost:
 class Outcome:
     """What the record of a cell says beside its scores.
 
-    `realised` is the sparsity, `pruned` / `units` (weights, heads or neurons). `encoder_before` and `encoder_after` are
+    `realised` is the sparsity, `pruned` / `units` (weights, heads, …); a level is a fraction of their `budget`. `encoder_before` and `encoder_after` are
     the shares of `encoder_weights` that are zero or removed, before and after the last training. `find` is the cost of
     finding the last mask, `train` the cost of training the scored weights under it. `from_theta0` is True if the scored
     model is a subnetwork of θ0 that was trained, and so may be a winning ticket. `speed` is the number of examples that
@@ -66,6 +66,7 @@ class Outcome:
     environment: Mapping[str, str]
     failed_checks: tuple[str, ...]
     speed: float | None = None
+    budget: str = "units"
 
     @property
     def hardware(self) -> str | None:
@@ -191,6 +192,7 @@ def _outcome(cell: Cell, record: Record, fetch: FetchRecord) -> Outcome:
         environment={name: str(value) for name, value in record.environment.items()},
         failed_checks=tuple(sorted(name for name, value in record.checks.items() if value is False)),
         speed=_speed(record),
+        budget=sparsity.budget,
     )
 
 

@@ -14,11 +14,12 @@ from prunebench.hooks.registry import Registry
 from prunebench.planning.graph import Node, mask_key, phases_of
 from prunebench.planning.methods import Method
 from prunebench.recipes.phase import final_selection, final_sparsity
-from prunebench.recipes.strategy import track
+from prunebench.recipes.schedules import required_cost
+from prunebench.recipes.strategy import UNITS, plural, track
 from prunebench.sharing.bundle.reader import Bundle
 from prunebench.sharing.bundle.strict import dumps
 from prunebench.sharing.bundle.trees import Trees
-from prunebench.store.schema import RUN, Cell, Experiment, Record
+from prunebench.store.schema import RUN, Cell, Experiment, Record, Sparsity
 from prunebench.tasks.protocol import Protocol
 from prunebench.tasks.task import Task
 
@@ -63,7 +64,7 @@ def check_cells(bundle: Bundle, trees: Trees, registry: Registry) -> Iterator[st
         if not cell.mask_from and not _is_declared(cell, bundle):
             yield f"the cell of {cell_name(cell)} says strategy {cell.strategy} with options that are not declared"
         if cell.track != track(cell.unit):
-            yield f"the cell of {cell_name(cell)} is {cell.track}, but prunes {cell.unit}s"
+            yield f"the cell of {cell_name(cell)} is {cell.track}, but prunes {plural(cell.unit)}"
         if cell.key in bundle.records and cell.key in trees.nodes:
             record, node = bundle.records[cell.key], trees.nodes[cell.key]
             yield from _compare_cell(cell, record, node, cell.plan in plans_with_masks)
@@ -170,8 +171,11 @@ def _shared_values(record: Record, node: Node | None) -> Iterator[tuple[tuple[st
     sparsity, parameters = record.sparsity, record.parameters
     model = record.experiment.model.fingerprint, record.experiment.prunable, record.experiment.task
     yield ("encoder and parameters", *model), (sparsity.encoder_weights, parameters.total)
-    yield (f"number of {sparsity.unit}s", *model), sparsity.units
-    if sparsity.pruned:
+    if sparsity.budget != "units":
+        yield (f"{sparsity.budget} of all {plural(sparsity.unit)}", *model), sparsity.cost
+    yield (f"number of {plural(sparsity.unit)}", *model), sparsity.units
+    # Only units of one kind have one size.
+    if sparsity.pruned and sparsity.unit in UNITS:
         yield (f"size of a {sparsity.unit}", *model), (parameters.total - parameters.left) / sparsity.pruned
     if node is None:
         return
@@ -183,20 +187,41 @@ def _shared_values(record: Record, node: Node | None) -> Iterator[tuple[tuple[st
         yield ("unit", label), sparsity.unit
 
 
-def required_count(nodes: Sequence[Node], units: int) -> int:
-    """How many of `units` are pruned at the end of these nodes."""
+def count_fault(nodes: Sequence[Node], pruned: int, units: int) -> str:
+    """What is wrong with so many of `units` pruned at the end of these nodes, or "".
+
+    Under a budget of parameters or FLOPs any number may be right: it depends on what they cost.
+    """
     phases = phases_of(nodes)
-    return final_selection(phases).count(final_sparsity(phases), units)
+    selection, sparsity = final_selection(phases), final_sparsity(phases)
+    if selection.budget != "units":
+        return "" if pruned <= units else f"has {pruned} of {units} units pruned"
+    expected = selection.count(sparsity, units)
+    return "" if pruned == expected else f"has {pruned} of {units} units pruned, expected {expected}"
+
+
+def _cost_fault(sparsity: Sparsity, nodes: Sequence[Node]) -> str:
+    """What is wrong with the cost of the pruned units, or ""."""
+    phases = phases_of(nodes)
+    budget = final_selection(phases).budget
+    if sparsity.budget != budget:
+        return f"has a budget of {sparsity.budget}, and its recipe one of {budget}"
+    if budget == "units":
+        return ""
+    required, pruned = required_cost(final_sparsity(phases), sparsity.cost), sparsity.cost_pruned
+    if not required <= pruned <= sparsity.cost or (pruned and pruned - sparsity.cost_largest >= required):
+        return f"has {pruned} of {sparsity.cost} {budget} pruned, expected at least {required} and one unit less above"
+    return ""
 
 
 def _check_counts(record: Record, node: Node) -> Iterator[str]:
     sparsity, parameters = record.sparsity, record.parameters
-    expected = required_count(node.lineage(), sparsity.units)
-    if sparsity.pruned != expected:
-        yield f"has {sparsity.pruned} of {sparsity.units} units pruned, expected {expected}"
+    nodes = node.lineage()
+    faults = [*filter(None, (count_fault(nodes, sparsity.pruned, sparsity.units), _cost_fault(sparsity, nodes)))]
+    yield from faults
     if sparsity.realised != sparsity.pruned / sparsity.units:
         yield f"says sparsity {sparsity.realised}, but {sparsity.pruned} of {sparsity.units} units are pruned"
-    if record.checks.get("count_exact") is not (sparsity.pruned == expected):
+    if record.checks.get("count_exact") is not (not faults):
         yield "contradicts its own count in the check count_exact"
     if sparsity.unit == "weight":
         if sparsity.units != sparsity.encoder_weights or parameters.left != parameters.total - sparsity.pruned:
@@ -253,9 +278,8 @@ def check_masks(bundle: Bundle, trees: Trees) -> Iterator[str]:
         mask = bundle.masks.get(key)
         if mask is None:
             continue
-        expected = required_count(node.path(), mask.units)
-        if mask.pruned != expected:
-            yield f"the mask {key} has {mask.pruned} of {mask.units} units pruned, expected {expected}"
+        if fault := count_fault(node.path(), mask.pruned, mask.units):
+            yield f"the mask {key} {fault}"
         if units[key] - {mask.units}:
             yield f"the mask {key} has {mask.units} units, but records that use it have {sorted(units[key])}"
 
