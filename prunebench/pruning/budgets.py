@@ -111,7 +111,8 @@ class Budget:
             earlier = rank[units] < rank[starts[container]]
             savings[starts[container]] -= self.costs[name] * int(np.count_nonzero(earlier))
             savings[units] = np.where(earlier, savings[units], 0)
-        return savings[order]
+        result: np.ndarray = savings[order]
+        return result
 
 
 def budget_of(pm: PrunableModel, structure: Structure, name: BudgetName) -> Budget | None:

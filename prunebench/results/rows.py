@@ -44,11 +44,12 @@ class Cost:
 class Outcome:
     """What the record of a cell says beside its scores.
 
-    `realised` is the sparsity, `pruned` / `units` (weights, heads, …); a level is a fraction of their `budget`. `encoder_before` and `encoder_after` are
-    the shares of `encoder_weights` that are zero or removed, before and after the last training. `find` is the cost of
-    finding the last mask, `train` the cost of training the scored weights under it. `from_theta0` is True if the scored
-    model is a subnetwork of θ0 that was trained, and so may be a winning ticket. `speed` is the number of examples that
-    the scored model predicted per second, if it was measured.
+    `realised` is the fraction of units that are pruned, `pruned` / `units` (weights, heads, …); the requested sparsity
+    is a fraction of their `budget`. `encoder_before` and `encoder_after` are the shares of `encoder_weights` that are
+    zero or removed, before and after the last training. `find` is the cost of finding the last mask, `train` the cost
+    of training the scored weights under it. `from_theta0` is True if the scored model is a subnetwork of θ0 that was
+    trained, and so may be a winning ticket. `speed` is the number of examples that the scored model predicted per
+    second, if it was measured.
     """
 
     units: int

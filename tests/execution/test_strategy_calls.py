@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import functools
 import re
 import types
 
@@ -14,6 +15,7 @@ from prunebench.errors import PrunebenchError
 from prunebench.execution import strategy_calls
 from prunebench.planning import jobs
 from prunebench.pruning import masks
+from prunebench.recipes.axes import Selection
 
 FAULTY = """
 from dataclasses import dataclass
@@ -90,6 +92,7 @@ SPY = """
 from dataclasses import dataclass
 from prunebench import Prune, Train, hookimpl
 import builtins
+import functools
 
 @dataclass(frozen=True)
 class Spy:
@@ -230,7 +233,8 @@ def test_a_mask_that_is_changed_in_place_changes_no_other():
         return ctx.mask
 
     mask = {"a": torch.tensor([True, True, False])}
-    context = types.SimpleNamespace(mask=mask)
+    fault = functools.partial(masks.count_fault, 2)
+    context = types.SimpleNamespace(mask=mask, selection=Selection(), fault=lambda sparsity: fault)
     answer = strategy_calls.prune_with(types.SimpleNamespace(name="s", prune=prune), context, 2 / 3)
     assert answer["a"].tolist() == [False, True, False]
     assert mask["a"].tolist() == [True, True, False]

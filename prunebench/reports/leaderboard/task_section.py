@@ -157,9 +157,8 @@ def _denominators(rows: Sequence[Row]) -> tuple[str, ...]:
     for row in rows:
         outcome = row.outcome
         if outcome is not None:
-            cells[row.cell.unit, outcome.units, outcome.encoder_weights, outcome.parameters_total, outcome.budget] = (
-                row.cell
-            )
+            sizes = outcome.units, outcome.encoder_weights, outcome.parameters_total
+            cells[row.cell.unit, *sizes, outcome.budget] = row.cell
     sentences = []
     for (unit, units, weights, total, budget), cell in sorted(cells.items(), key=lambda item: item[0]):
         share = f"{percent(weights / total)} of all {count(total)} parameters"
