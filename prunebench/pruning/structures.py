@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Weights(Structure):
-    """Single weights of the prunable matrices: a group has the name and the shape of its parameter."""
+    """Single weights of the prunable matrices. A group has the name and the shape of its parameter."""
 
     name = "weight"
 
