@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Literal
 
@@ -259,12 +259,6 @@ class Context:
             PrunebenchError: under a budget of parameters or FLOPs, where the number depends on the scores.
         """
         return self.selection.count(sparsity, masks.units(self.mask))
-
-    def fault(self, sparsity: float) -> Callable[[Mapping[str, Tensor]], str]:
-        """A function that says why a mask does not have that level, in a few words, or "" if it has."""
-        if self.budget is not None:
-            return partial(self.budget.fault, sparsity=sparsity)
-        return partial(masks.count_fault, self.count(sparsity))
 
     def select(self, scores: Mapping[str, Tensor], sparsity: float, *, regrow: bool = False) -> dict[str, Tensor]:
         """The mask that the core itself chooses by scores: exactly `count(sparsity)` units are pruned, or the budget.

@@ -86,7 +86,9 @@ class MethodCallback(TrainingCallback):
         if answer is None:
             return None
         if isinstance(self.sparsity, Cubic):
-            return self._adopt(answer, self.context.fault(self.sparsity.at(step / self.run.total)))
+            return self._adopt(
+                answer, strategy_calls.level_fault(self.context, self.sparsity.at(step / self.run.total))
+            )
         same_count = functools.partial(masks.count_fault, self.begins_with)
         return self._adopt(answer, same_count if self.sparsity is None else None)
 
@@ -95,7 +97,11 @@ class MethodCallback(TrainingCallback):
         answer = self._call(self.callback.final_mask)
         pattern = self.context.selection.pattern
         final = self.sparsity.final if isinstance(self.sparsity, Cubic) else self.sparsity
-        fault = functools.partial(masks.count_fault, self.begins_with) if final is None else self.context.fault(final)
+        fault: Callable[[masks.Mask], str]
+        if final is None:
+            fault = functools.partial(masks.count_fault, self.begins_with)
+        else:
+            fault = strategy_calls.level_fault(self.context, final)
         return self._adopt(self.context.mask if answer is None else answer, fault, pattern)
 
     def state_dict(self) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import reprlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -63,7 +64,7 @@ def prune_with(strategy: Any, context: Context, sparsity: float) -> masks.Mask:
     before, context.mask = context.mask, {name: keep.clone() for name, keep in context.mask.items()}
     answer = call(strategy, strategy.prune, context, sparsity)
     pattern = context.selection.pattern
-    return checked_mask(strategy, answer, before, context.fault(sparsity), pattern)
+    return checked_mask(strategy, answer, before, level_fault(context, sparsity), pattern)
 
 
 def checked_mask(
@@ -98,6 +99,13 @@ def checked_mask(
             "what is gone stays gone, unless the class has regrows = True and does it while it trains",
         )
     return mask
+
+
+def level_fault(context: Context, sparsity: float) -> Callable[[masks.Mask], str]:
+    """The `fault` of `checked_mask` for that sparsity: another number of pruned units, or another cost of them."""
+    if context.budget is not None:
+        return functools.partial(context.budget.fault, sparsity=sparsity)
+    return functools.partial(masks.count_fault, context.count(sparsity))
 
 
 def _tensors(strategy: Any, answer: Any, what: str) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ the last one it would not. Example, half of the cost of five units:
     pruned      ×    ×    ×                1 + 6 + 1
 
 **Units within units.** A layer contains its heads and neurons. The pruned units of a pruned layer cost nothing beside
-it, and the cost of all units is that of the layers.
+it, and all units together cost what the layers cost.
 """
 
 from __future__ import annotations

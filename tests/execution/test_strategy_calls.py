@@ -233,8 +233,7 @@ def test_a_mask_that_is_changed_in_place_changes_no_other():
         return ctx.mask
 
     mask = {"a": torch.tensor([True, True, False])}
-    fault = functools.partial(masks.count_fault, 2)
-    context = types.SimpleNamespace(mask=mask, selection=Selection(), fault=lambda sparsity: fault)
+    context = types.SimpleNamespace(mask=mask, selection=Selection(), budget=None, count=lambda sparsity: 2)
     answer = strategy_calls.prune_with(types.SimpleNamespace(name="s", prune=prune), context, 2 / 3)
     assert answer["a"].tolist() == [False, True, False]
     assert mask["a"].tolist() == [True, True, False]

@@ -100,13 +100,13 @@ def test_the_other_budgets(results, pm, budget):
     assert len(cells) == 2
     for cell in cells:
         record, mask = results.store.record(cell.key), mask_of(results, cell)
-        gone = record.parameters.total - record.parameters.left
-        assert gone == parameters(pm.model) - parameters(compact(pm, mask, "head+neuron"))
+        removed = record.parameters.total - record.parameters.left
+        assert removed == parameters(pm.model) - parameters(compact(pm, mask, "head+neuron"))
         head, neuron = 3 * (32 * 128 + 32) + 128 * 32, 2 * 128 + 1
         if budget == "units":
             assert record.sparsity.pruned == masks.pruned_count(cell.sparsity, 4 * (4 + 512))
         else:
-            assert 0 <= gone - cell.sparsity * 4 * (4 * head + 512 * neuron) < head
+            assert 0 <= removed - cell.sparsity * 4 * (4 * head + 512 * neuron) < head
 
 
 def test_every_record_holds_its_checks(results):

@@ -6,20 +6,20 @@ Each check yields a sentence for everything that is wrong.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from prunebench.errors import PrunebenchError
 from prunebench.hooks.registry import Registry
 from prunebench.planning.graph import Node, mask_key, phases_of
 from prunebench.planning.methods import Method
-from prunebench.recipes.phase import final_selection, final_sparsity
-from prunebench.recipes.schedules import required_cost
+from prunebench.recipes.phase import final_sparsity
 from prunebench.recipes.strategy import UNITS, plural, track
+from prunebench.sharing.bundle.levels import cost_fault, count_fault
 from prunebench.sharing.bundle.reader import Bundle
 from prunebench.sharing.bundle.strict import dumps
 from prunebench.sharing.bundle.trees import Trees
-from prunebench.store.schema import RUN, Cell, Experiment, Record, Sparsity
+from prunebench.store.schema import RUN, Cell, Experiment, Record
 from prunebench.tasks.protocol import Protocol
 from prunebench.tasks.task import Task
 
@@ -187,37 +187,10 @@ def _shared_values(record: Record, node: Node | None) -> Iterator[tuple[tuple[st
         yield ("unit", label), sparsity.unit
 
 
-def count_fault(nodes: Sequence[Node], pruned: int, units: int) -> str:
-    """What is wrong with so many of `units` pruned at the end of these nodes, or "".
-
-    Under a budget of parameters or FLOPs any number may be right: it depends on what they cost.
-    """
-    phases = phases_of(nodes)
-    selection, sparsity = final_selection(phases), final_sparsity(phases)
-    if selection.budget != "units":
-        return "" if pruned <= units else f"has {pruned} of {units} units pruned"
-    expected = selection.count(sparsity, units)
-    return "" if pruned == expected else f"has {pruned} of {units} units pruned, expected {expected}"
-
-
-def _cost_fault(sparsity: Sparsity, nodes: Sequence[Node]) -> str:
-    """What is wrong with the cost of the pruned units, or ""."""
-    phases = phases_of(nodes)
-    budget = final_selection(phases).budget
-    if sparsity.budget != budget:
-        return f"has a budget of {sparsity.budget}, and its recipe one of {budget}"
-    if budget == "units":
-        return ""
-    required, pruned = required_cost(final_sparsity(phases), sparsity.cost), sparsity.cost_pruned
-    if not required <= pruned <= sparsity.cost or (pruned and pruned - sparsity.cost_largest >= required):
-        return f"has {pruned} of {sparsity.cost} {budget} pruned, expected at least {required} and one unit less above"
-    return ""
-
-
 def _check_counts(record: Record, node: Node) -> Iterator[str]:
     sparsity, parameters = record.sparsity, record.parameters
     nodes = node.lineage()
-    faults = [*filter(None, (count_fault(nodes, sparsity.pruned, sparsity.units), _cost_fault(sparsity, nodes)))]
+    faults = [*filter(None, (count_fault(nodes, sparsity.pruned, sparsity.units), cost_fault(sparsity, nodes)))]
     yield from faults
     if sparsity.realised != sparsity.pruned / sparsity.units:
         yield f"says sparsity {sparsity.realised}, but {sparsity.pruned} of {sparsity.units} units are pruned"
