@@ -22,6 +22,7 @@ from prunebench.recipes.options import parameters
 ROOT = Path(__file__).parents[1]
 PAGES = "docs/pages"
 GRADUAL = "plugins/prunebench-gradual/prunebench_gradual/__init__.py"
+STRUCTURED = "plugins/prunebench-structured/prunebench_structured/__init__.py"
 # The picture in the README: this figure of this bundle, as `prunebench figures` draws it.
 FIGURE, BUNDLE = "score-average-unstructured", "leaderboards/quick/bundle.zip"
 WIDTH = 100
@@ -78,8 +79,8 @@ def hooks() -> str:
     return table("hook, what it returns", rows)
 
 
-def gradual() -> str:
-    return f"```python\n{(ROOT / GRADUAL).read_text().rstrip()}\n```"
+def source(path: str) -> str:
+    return f"```python\n{(ROOT / path).read_text().rstrip()}\n```"
 
 
 def wanda() -> str:
@@ -141,7 +142,8 @@ def figure() -> bytes:
 
 # By document and mark, the text between the marks.
 PARTS: dict[tuple[str, str], Callable[[], str]] = {
-    ("CONTRIBUTING.md", GRADUAL): gradual,
+    ("CONTRIBUTING.md", GRADUAL): lambda: source(GRADUAL),
+    (f"{PAGES}/own-method.md", STRUCTURED): lambda: source(STRUCTURED),
     (f"{PAGES}/own-method.md", "wanda.py"): wanda,
     (f"{PAGES}/comparing.md", "summary of leaderboards/quick"): lambda: summary("quick"),
     (f"{PAGES}/comparing.md", "summary of leaderboards/minilm-sst2"): lambda: summary("minilm-sst2"),
@@ -150,6 +152,7 @@ PARTS: dict[tuple[str, str], Callable[[], str]] = {
     (f"{PAGES}/reference/built-in.md", "suites"): suites,
     (f"{PAGES}/reference/built-in.md", "tasks"): tasks,
     (f"{PAGES}/reference/built-in.md", "models"): models,
+    (f"{PAGES}/reference/built-in.md", "structures"): lambda: simple("structures", "structure, what a unit is"),
     (f"{PAGES}/reference/built-in.md", "checkpoints"): lambda: simple("checkpoints", "checkpoint, what it is"),
     (f"{PAGES}/reference/built-in.md", "metrics"): lambda: simple("metrics", "metric, what it computes"),
     (f"{PAGES}/reference/built-in.md", "executors"): lambda: simple("executors", "executor, where jobs run"),

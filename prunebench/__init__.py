@@ -9,7 +9,7 @@ The packages, lowest first; each one imports only those above it in this list:
     hooks       plugins: the hooks, and the registry of everything that they give
     tasks       tasks, metrics and protocols; GLUE
     models      encoders, and how they are loaded; faster parts for a CPU
-    pruning     masks, and what they remove: weights, heads, neurons
+    pruning     masks, and what they remove: weights, heads, neurons, layers
     training    batches, the training loop, evaluation
     store       results on disk or in object storage, and the one data model
     planning    suites become experiments, plans and jobs
@@ -32,6 +32,8 @@ from prunebench.execution.executors.base import ExecutorSpec, Request, WorkersDi
 from prunebench.hooks.hookspecs import hookimpl
 from prunebench.models.architecture import Architecture
 from prunebench.models.checkpoint import Checkpoint
+from prunebench.pruning.costs import UnitCost
+from prunebench.pruning.groups import Group, Slice, Structure
 from prunebench.recipes.inputs import Input
 from prunebench.recipes.phase import Phase, axis
 from prunebench.recipes.phases import Compact, PermuteLayers, Prune, Reinit, Rewind, Shuffle, Train
@@ -60,6 +62,7 @@ __all__ = [
     "Cubic",
     "DataSource",
     "ExecutorSpec",
+    "Group",
     "Input",
     "MetricSpec",
     "PermuteLayers",
@@ -75,13 +78,16 @@ __all__ = [
     "Results",
     "Rewind",
     "Shuffle",
+    "Slice",
     "Split",
     "Strategy",
+    "Structure",
     "Task",
     "TaskData",
     "Train",
     "TrainingCallback",
     "Unit",
+    "UnitCost",
     "WorkersDied",
     "axis",
     "hookimpl",

@@ -68,7 +68,7 @@ def gradients(calibration: Calibration, names: Sequence[str]) -> dict[str, Tenso
     sums = [torch.zeros_like(parameter) for parameter in parameters]
     number = 0
     for mean, count in _losses(calibration):
-        torch._foreach_add_(sums, torch.autograd.grad(mean * count, parameters))
+        torch._foreach_add_(sums, _gradients(mean * count, parameters))
         number += count
     return {name: total / number for name, total in zip(names, sums, strict=True)}
 
@@ -79,7 +79,7 @@ def squared_batch_gradients(calibration: Calibration, names: Sequence[str]) -> d
     sums = [torch.zeros_like(parameter) for parameter in parameters]
     number = 0
     for mean, _ in _losses(calibration):
-        slopes = torch.autograd.grad(mean, parameters)
+        slopes = _gradients(mean, parameters)
         torch._foreach_addcmul_(sums, slopes, slopes)
         number += 1
     return {name: total / number for name, total in zip(names, sums, strict=True)}
@@ -135,15 +135,22 @@ def _sum_of_squares(slope: Tensor, values: Tensor) -> Tensor:
 def gate_gradients(calibration: Calibration, points: Mapping[str, str], sizes: Mapping[str, int]) -> dict[str, Tensor]:
     """The gradient for a gate on each unit, for each example: shape (examples, units) by group.
 
-    `points` names the Linear whose input has the gates of a group, and `sizes` the number of its units.
+    `points` names the module with the gates of a group (see `Structure.gate_points`), and `sizes` the number of its
+    units.
     """
     columns: dict[str, list[Tensor]] = {name: [] for name in points}
-    with _inputs_of(calibration.model, points) as inputs:
+    linears = {
+        name: path for name, path in points.items() if isinstance(calibration.model.get_submodule(path), nn.Linear)
+    }
+    others = {name: path for name, path in points.items() if name not in linears}
+    with _inputs_of(calibration.model, points) as inputs, _outputs_of(calibration.model, others) as outputs:
         for mean, count in _losses(calibration):
-            groups = list(inputs)
-            slopes = torch.autograd.grad(mean * count, [inputs[name] for name in groups])
-            for name, slope in zip(groups, slopes, strict=True):
-                product = (inputs[name].detach().float() * slope.float()).sum(dim=1)
+            # A gate multiplies `values`, and what it hands on is `gated`, up to a constant.
+            gated = {name: outputs.get(name, inputs[name]) for name in points}
+            slopes = _gradients(mean * count, list(gated.values()))
+            for name, slope in zip(points, slopes, strict=True):
+                values = inputs[name] if name in linears else outputs[name] - inputs[name]
+                product = (values.detach().float() * slope.float()).sum(dim=1)
                 columns[name].append(product.view(count, sizes[name], -1).sum(dim=-1))
     return {name: torch.cat(parts) for name, parts in columns.items()}
 
@@ -218,6 +225,30 @@ def _inputs_of(model: nn.Module, modules: Mapping[str, str]) -> Iterator[dict[st
     finally:
         for handle in handles:
             handle.remove()
+
+
+@contextmanager
+def _outputs_of(model: nn.Module, modules: Mapping[str, str]) -> Iterator[dict[str, Tensor]]:
+    """The outputs of the named modules in the latest forward pass; the first one of a module with several."""
+    outputs: dict[str, Tensor] = {}
+
+    def remember(name: str) -> Any:
+        def hook(module: nn.Module, args: tuple[Tensor, ...], output: Any) -> None:
+            outputs[name] = output[0] if isinstance(output, tuple) else output
+
+        return hook
+
+    handles = [model.get_submodule(path).register_forward_hook(remember(name)) for name, path in modules.items()]
+    try:
+        yield outputs
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _gradients(value: Tensor, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """The gradients of a number; zeros for what it does not depend on, as the weights of a skipped layer."""
+    return torch.autograd.grad(value, tensors, allow_unused=True, materialize_grads=True)
 
 
 def _named(calibration: Calibration, names: Sequence[str]) -> dict[str, nn.Parameter]:

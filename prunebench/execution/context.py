@@ -13,6 +13,8 @@ from prunebench.errors import PrunebenchError, unknown_name
 from prunebench.execution import calibration
 from prunebench.models.encoder import Layer, PrunableModel
 from prunebench.pruning import masks, structures
+from prunebench.pruning.budgets import Budget, budget_of
+from prunebench.pruning.groups import Group, Structure
 from prunebench.pruning.selection import select
 from prunebench.recipes.axes import Selection
 from prunebench.recipes.strategy import Unit
@@ -39,9 +41,9 @@ class Context:
 
     Attributes:
         mask: the current mask by group name, boolean tensors on the CPU; True stays.
-        unit: the unit of the strategy: "weight", "head" or "neuron".
+        unit: the unit of the strategy, such as "weight", "head" or "head+neuron".
         device: "cpu" or "cuda". All tensors but the masks are on it.
-        selection: the scope and the pattern that `select` follows.
+        selection: the scope, the pattern and the budget that `select` follows.
         progress: in a training, its `step` of `total` steps and the `learning_rate`; None between trainings.
         level: in a training, the sparsity that a mask must have now; None between trainings.
     """
@@ -50,7 +52,7 @@ class Context:
         self,
         subject: PrunableModel,
         mask: Mapping[str, Tensor],
-        unit: Unit,
+        unit: Unit | Structure,
         data: batching.EncodedSplit,
         *,
         selection: Selection | None = None,
@@ -61,7 +63,8 @@ class Context:
         device: str,
     ) -> None:
         self.mask = dict(mask)
-        self.unit = unit
+        self._structure = structures.structure_of(unit)
+        self.unit: Unit = self._structure.name
         self.device = device
         self.selection = selection or Selection()
         self.progress: TrainingProgress | None = None
@@ -121,8 +124,25 @@ class Context:
         return {name: self._theta0[name].clone() for name in self._subject.prunable}
 
     @cached_property
-    def _groups(self) -> dict[str, structures.Group]:
-        return structures.groups(self._subject, self.unit)
+    def _groups(self) -> dict[str, Group]:
+        return self._structure.groups(self._subject)
+
+    @cached_property
+    def budget(self) -> Budget | None:
+        """What the units cost, where a level is a fraction of parameters or FLOPs; None where it is one of units."""
+        return budget_of(self._subject, self._structure, self.selection.budget)
+
+    @cached_property
+    def costs(self) -> dict[str, Tensor]:
+        """The cost of each unit under the budget of `selection`, by group name in the shapes of `mask`, in float64.
+
+        Parameters with biases, or the FLOPs of one example of 128 tokens; 1 for each unit where a level counts units.
+        """
+        costs = self.budget.costs if self.budget else dict.fromkeys(self.mask, 1)
+        return {
+            name: torch.tensor(float(costs[name]), dtype=torch.float64, device=self.device).expand(keep.shape)
+            for name, keep in self.mask.items()
+        }
 
     def generator(self, purpose: str = "score") -> torch.Generator:
         """A CPU generator that depends on the run's seed and on `purpose`, and on nothing else."""
@@ -179,14 +199,18 @@ class Context:
         return function(self._calibration(examples, stream), self._subject.prunable)
 
     def gate_gradients(self, examples: int | None = None, stream: str = "batches") -> dict[str, Tensor]:
-        """∂L/∂ξ for a gate ξ = 1 on the output of each head (or neuron), for each training example by itself.
+        """∂L/∂ξ for a gate ξ = 1 on the output of each unit, for each training example by itself.
 
-        Shape (examples, units) for each group, in float32 (Michel et al. 2019, section 4.1, before the expectation). A
-        gate multiplies what its unit hands to the next Linear, so its gradient is the sum of input × ∂L/∂input there.
-        One forward and one backward pass. Only for heads and neurons.
+        Shape (examples, units) for each group, in float32 (Michel et al. 2019, section 4.1, before the expectation).
+        The gate of a head or neuron multiplies what it hands to the next Linear, so its gradient is the sum of input ×
+        ∂L/∂input there. The gate of a layer multiplies what it adds to its input: x + ξ·(y − x). One forward and one
+        backward pass.
+
+        Raises:
+            PrunebenchError: if such units have no gate, as single weights.
         """
         sizes = {name: keep.numel() for name, keep in self.mask.items()}
-        points = structures.gate_points(self._subject, self.unit)
+        points = self._structure.gate_points(self._subject)
         return calibration.gate_gradients(self._calibration(examples, stream), points, sizes)
 
     def input_norms(self, examples: int | None = None, stream: str = "batches") -> dict[str, Tensor]:
@@ -232,11 +256,14 @@ class Context:
         """How many units are pruned at that sparsity, over all groups, those that are pruned now among them.
 
         A mask that `prune(ctx, sparsity)` returns must have exactly that many.
+
+        Raises:
+            PrunebenchError: under a budget of parameters or FLOPs, where the number depends on the scores.
         """
         return self.selection.count(sparsity, masks.units(self.mask))
 
     def select(self, scores: Mapping[str, Tensor], sparsity: float, *, regrow: bool = False) -> dict[str, Tensor]:
-        """The mask that the core itself chooses by scores: exactly `count(sparsity)` units are pruned.
+        """The mask that the core itself chooses by scores: exactly `count(sparsity)` units are pruned, or the budget.
 
         These are the units that `mask` prunes, then those with the lowest scores over all groups, or within the scope
         and pattern of `selection`; ties go in order. With `regrow` all units compete, whether pruned or not. `scores`
@@ -246,4 +273,6 @@ class Context:
             PrunebenchError: if names or shapes differ, a score is NaN, or more units are pruned already.
         """
         start = masks.full({name: tuple(keep.shape) for name, keep in self.mask.items()}) if regrow else self.mask
+        if self.budget is not None:
+            return self.budget.select(scores, start, sparsity)
         return select(scores, start, sparsity, self.selection.scope, self.selection.pattern)

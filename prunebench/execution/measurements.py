@@ -15,10 +15,13 @@ from prunebench.errors import PrunebenchError
 from prunebench.execution.workspace import Workspace
 from prunebench.models.loading import positions
 from prunebench.pruning import masks, structures
+from prunebench.pruning.budgets import budget_of
+from prunebench.pruning.costs import LENGTH
 from prunebench.pruning.flops import forward_flops
+from prunebench.pruning.groups import Structure
 from prunebench.pruning.selection import satisfies
+from prunebench.recipes.axes import BudgetName
 from prunebench.recipes.phase import Phase, final_selection, final_sparsity
-from prunebench.recipes.strategy import Unit
 from prunebench.store.schema import SECONDS, Encoder, Evaluation, Experiment, FLOPs, Parameters, Sparsity
 from prunebench.store.serialization import encode_arrays
 from prunebench.tasks.metrics import fill_undefined, majority_scores, undefined_keys
@@ -29,8 +32,6 @@ from prunebench.training.loop import Outcome
 TOLERANCE = 1e-5
 # The number of examples on which two models are compared.
 COMPARED = 64
-# FLOPs are those of an example of this many tokens, or of as many as the model reads.
-LENGTH = 128
 
 
 @dataclass
@@ -109,7 +110,8 @@ def cost(outcome: Outcome | None) -> dict[str, Any]:
 def sizes(
     workspace: Workspace,
     mask: masks.Mask | None,
-    unit: Unit,
+    structure: Structure,
+    budget: BudgetName,
     remaining: Mapping[str, Tensor],
     model: nn.Module,
     encoder_before: float,
@@ -120,18 +122,19 @@ def sizes(
     matrices when the job's training began.
     """
     prunable = workspace.prunable
-    mask = mask or masks.full({name: group.shape for name, group in structures.groups(prunable, unit).items()})
+    mask = mask or masks.full({name: group.shape for name, group in structure.groups(prunable).items()})
     named = dict(prunable.model.named_parameters())
     total = sum(parameter.numel() for parameter in named.values())
     return {
         "sparsity": Sparsity(
-            unit=unit,
+            unit=structure.name,
             units=masks.units(mask),
             pruned=masks.pruned(mask),
             realised=masks.pruned(mask) / masks.units(mask),
             encoder_weights=sum(named[name].numel() for name in prunable.prunable),
             encoder_before=encoder_before,
             encoder_after=structures.encoder_sparsity(prunable),
+            **_costs(workspace, mask, structure, budget),
         ),
         "encoder": Encoder(layers=len(prunable.layers), heads=prunable.heads, head_size=prunable.head_size),
         "parameters": Parameters(
@@ -142,9 +145,14 @@ def sizes(
     }
 
 
-def flops(workspace: Workspace, path: Sequence[Phase], mask: masks.Mask | None) -> FLOPs:
-    """The FLOPs of one example: dense, of the scored model, and without all that is pruned. Nothing is run."""
+def flops(workspace: Workspace, path: Sequence[Phase], mask: masks.Mask | None) -> FLOPs | None:
+    """The FLOPs of one example: dense, of the scored model, and without all that is pruned. Nothing is run.
+
+    None for the structure of a plugin, of which it is not known what its units take part in.
+    """
     prunable = workspace.prunable
+    if mask and mask.keys() - structures.known_groups(prunable):
+        return None
     network: Any = prunable.model
     length = min(LENGTH, positions(network.config.to_dict(), prunable.architecture))
     dense, pruned = forward_flops(prunable, length, {}), forward_flops(prunable, length, mask or {})
@@ -153,18 +161,45 @@ def flops(workspace: Workspace, path: Sequence[Phase], mask: masks.Mask | None) 
     return FLOPs(length=length, dense=dense.total, scored=scored, skipping_zeros=pruned.skipping_zeros)
 
 
+def _costs(workspace: Workspace, mask: masks.Mask, structure: Structure, name: BudgetName) -> dict[str, Any]:
+    """What the units cost, where a level is a fraction of that."""
+    budget = budget_of(workspace.prunable, structure, name)
+    if budget is None:
+        return {}
+    return {
+        "budget": name,
+        "cost": budget.total,
+        "cost_pruned": budget.pruned(mask),
+        "cost_largest": budget.largest(mask),
+    }
+
+
 def checks(
-    workspace: Workspace, path: Sequence[Phase], mask: masks.Mask | None, remaining: Mapping[str, Tensor]
+    workspace: Workspace,
+    path: Sequence[Phase],
+    mask: masks.Mask | None,
+    structure: Structure,
+    remaining: Mapping[str, Tensor],
 ) -> dict[str, bool | float | None]:
-    """What must hold of every cell: the count is exact, pruned weights are exactly zero, and a pattern is followed."""
+    """What must hold of every cell: the level is exact, pruned weights are exactly zero, and a pattern is followed."""
     named = dict(workspace.model.named_parameters())
     zero = not any(named[name].detach().ne(0).gt(keep).any() for name, keep in remaining.items())
     selection = final_selection(path)
-    requested = selection.count(final_sparsity(path), masks.units(mask)) if mask else 0
-    result = {"count_exact": (masks.pruned(mask) if mask else 0) == requested, "pruned_weights_zero": zero}
+    result = {"count_exact": _is_exact(workspace, path, mask, structure), "pruned_weights_zero": zero}
     if selection.pattern is None:
         return {**result}
     return {**result, "pattern_followed": satisfies(mask or {}, selection.pattern)}
+
+
+def _is_exact(workspace: Workspace, path: Sequence[Phase], mask: masks.Mask | None, structure: Structure) -> bool:
+    """Whether the mask has the level at the end of the path: the number of its units, or their cost."""
+    selection, sparsity = final_selection(path), final_sparsity(path)
+    if mask is None:
+        return not sparsity
+    budget = budget_of(workspace.prunable, structure, selection.budget)
+    if budget is not None:
+        return not budget.fault(mask, sparsity)
+    return masks.pruned(mask) == selection.count(sparsity, masks.units(mask))
 
 
 def agreement(workspace: Workspace, model: nn.Module, device: str) -> dict[str, bool | float | None]:

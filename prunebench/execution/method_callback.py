@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+import functools
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -38,7 +39,7 @@ class MethodCallback(TrainingCallback):
         self.sparsity = sparsity
         self.regrows = bool(getattr(strategy, "regrows", False))
         self.begins_with, self.units = masks.pruned(context.mask), masks.units(context.mask)
-        self.selection = context.selection
+        self.selection, self.budget = context.selection, context.budget
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
@@ -89,14 +90,13 @@ class MethodCallback(TrainingCallback):
         answer = self._call(self.callback.after_step, step) if self._has("after_step") else None
         if answer is None:
             return None
-        free = isinstance(self.sparsity, int | float)
-        return self._adopt(answer, None if free else self._required)
+        return self._adopt(answer, None if isinstance(self.sparsity, int | float) else self._fault())
 
     def final_mask(self) -> Weights:
         """The final mask, whose count is exact; it is applied even if the strategy never changed it."""
         answer = self._call(self.callback.final_mask)
         mask = self.context.mask if answer is None else answer
-        return self._adopt(mask, self._required, self.selection.pattern)
+        return self._adopt(mask, self._fault(), self.selection.pattern)
 
     def state_dict(self) -> dict[str, Tensor]:
         answer: dict[str, Tensor] = self._call(self.callback.state_dict)
@@ -117,15 +117,18 @@ class MethodCallback(TrainingCallback):
             return self.sparsity.at(progress.step / progress.total)
         return self.begins_with / self.units if self.sparsity is None else self.sparsity
 
-    @property
-    def _required(self) -> int:
-        """How many units that is. The context is the strategy's own, and is not asked."""
-        return self.selection.count(self._level, self.units)
+    def _fault(self) -> Callable[[masks.Mask], str]:
+        """What says why a mask does not have that level. The context is the strategy's own, and is not asked."""
+        if self.sparsity is None:
+            return functools.partial(masks.count_fault, self.begins_with)
+        if self.budget is not None:
+            return functools.partial(self.budget.fault, sparsity=self._level)
+        return functools.partial(masks.count_fault, self.selection.count(self._level, self.units))
 
-    def _adopt(self, answer: Any, required: int | None, pattern: Pattern | None = None) -> Weights:
+    def _adopt(self, answer: Any, fault: Callable[[masks.Mask], str] | None, pattern: Pattern | None = None) -> Weights:
         """Check a mask by group, and make it the mask of the training."""
         assert self.state.mask is not None
-        mask = strategy_calls.checked_mask(self.strategy, answer, self.state.mask, required, pattern, self.regrows)
+        mask = strategy_calls.checked_mask(self.strategy, answer, self.state.mask, fault, pattern, self.regrows)
         self.state.mask = mask
         self.context.mask = dict(mask)
         return self.session.kept_weights(self.state)

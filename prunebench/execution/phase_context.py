@@ -13,10 +13,13 @@ from prunebench.execution.trainer import train
 from prunebench.execution.workspace import Workspace
 from prunebench.models.encoder import PrunableModel
 from prunebench.models.initialisation import permute_layers, reinitialise
+from prunebench.planning.graph import phases_of
 from prunebench.pruning import compaction, masks
+from prunebench.pruning.budgets import budget_of
 from prunebench.pruning.selection import shuffle
 from prunebench.recipes.axes import Pattern, Selection
 from prunebench.recipes.inputs import Input
+from prunebench.recipes.phase import final_selection, final_sparsity
 from prunebench.recipes.phases import Train
 from prunebench.recipes.strategy import Unit
 from prunebench.runtime.seeds import derive
@@ -96,9 +99,9 @@ class PhaseContext:
             self.mask = shuffle(self.mask, counts, self.generator("shuffle"), pattern)
 
     def compact(self) -> None:
-        """Score a model without the pruned heads or neurons."""
+        """Score a model without the pruned heads, neurons or layers."""
         if self.mask is not None:
-            self.network = compaction.compact(self.prunable, self.mask, self.unit)
+            self.network = compaction.compact(self.prunable, self.mask, self._state.structure)
 
     def prune(self, sparsity: float, selection: Selection = ANY) -> None:
         """Take the mask that the strategy chooses, with exactly the units pruned that `sparsity` requires."""
@@ -145,6 +148,16 @@ class JobContext(PhaseContext):
     def weights_of(self, source: Input) -> Mapping[str, Tensor]:
         return self._session.load_weights(WeightsRef(training=self._node.inputs[source].key))
 
+    def shuffle_mask(self, counts: str, pattern: Pattern | None = None) -> None:
+        phases = phases_of(self._node.path())
+        budget = budget_of(self.prunable, self._state.structure, final_selection(phases).budget)
+        # The same counts in each group cost the same, unless units are part of others.
+        if self.mask is None or budget is None or (counts == "layer" and not budget.containers):
+            super().shuffle_mask(counts, pattern)
+        else:
+            ranks, whole = masks.random_ranks(self.mask, self.generator("shuffle"))
+            self.mask = budget.select(ranks, whole, final_sparsity(phases))
+
     def take_mask(self, key: str, unit: Unit) -> None:
-        self._state.unit = unit
+        self._state.structure = self._session.structure(unit)
         self.mask = self._session.store.load("masks", key, masks.unpack)

@@ -13,7 +13,7 @@ from prunebench.execution.calibration import evaluation_mode
 from prunebench.execution.context import Context
 from prunebench.execution.session import Session, State
 from prunebench.planning.graph import Node
-from prunebench.pruning import masks, structures
+from prunebench.pruning import masks
 from prunebench.recipes.axes import Selection
 
 
@@ -40,7 +40,7 @@ class Pruner:
             # During a training the weights change between two calls; behind a node they do not.
             if (node.phase and node.phase.trains) or self._scores[0] != (parent, node.strategy):
                 self._scores = (parent, node.strategy), strategy_calls.scores(strategy, context)
-        return strategy_calls.keep_highest(strategy, self._scores[1], state.mask, sparsity, selection)
+        return strategy_calls.keep_highest(strategy, self._scores[1], state.mask, sparsity, selection, context.budget)
 
     def strategy(self, node: Node, state: State) -> Any:
         """The strategy of the node, after the mask of `state` has become one of its units.
@@ -55,8 +55,9 @@ class Pruner:
                 f"strategy {node.strategy!r} was edited after it was planned", "run the same command again"
             )
         if state.mask is None:
-            groups = structures.groups(session.workspace.prunable, strategy.unit)
-            state.unit, state.mask = strategy.unit, masks.full({name: group.shape for name, group in groups.items()})
+            state.structure = session.structure(strategy.unit)
+            groups = state.structure.groups(session.workspace.prunable)
+            state.mask = masks.full({name: group.shape for name, group in groups.items()})
         if state.unit != strategy.unit:
             raise PrunebenchError(
                 f"strategy {node.strategy!r} prunes units {strategy.unit!r} of a mask of {state.unit!r}"
@@ -70,7 +71,7 @@ class Pruner:
         return Context(
             workspace.prunable,
             state.mask,
-            state.unit,
+            state.structure,
             workspace.train,
             selection=selection,
             initial=workspace.theta0,

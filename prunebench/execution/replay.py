@@ -29,7 +29,7 @@ def replay(session: Session, path: Sequence[Node]) -> State:
         assert node.phase is not None
         # Each stored mask contains those before it, so only the last one is loaded.
         if node.phase.asks_strategy and i == masked:
-            state.unit = session.registry.strategy(node.strategy).unit
+            state.structure = session.structure(session.registry.strategy(node.strategy).unit)
             state.mask = session.store.load("masks", node.key, masks.unpack)
         elif (node.phase.changes_weights and i >= start) or (node.phase.changes_mask and i >= masked):
             node.phase.apply(JobContext(session, None, node, state))

@@ -21,6 +21,7 @@ from prunebench.hooks.files import local_copy
 from prunebench.hooks.registry import Registry
 from prunebench.planning.job_spec import JobSpec, PluginFile
 from prunebench.pruning import masks, structures
+from prunebench.pruning.groups import Structure
 from prunebench.recipes.strategy import Unit
 from prunebench.runtime import devices, memory
 from prunebench.store.schema import Experiment, WeightsRef
@@ -31,14 +32,19 @@ Weights = dict[str, Tensor]
 
 @dataclass
 class State:
-    """Where a recipe stands: its mask, the unit of the mask, and whether the weights are θ0 under that mask."""
+    """Where a recipe stands: its mask, what that is a mask of, and whether the weights are θ0 under that mask."""
 
     mask: masks.Mask | None = None
-    unit: Unit = "weight"
+    structure: Structure = structures.WEIGHTS
     rewound: bool = False
 
+    @property
+    def unit(self) -> Unit:
+        """The name of the structure."""
+        return self.structure.name
+
     def copy(self) -> State:
-        return State(self.mask, self.unit, self.rewound)
+        return State(self.mask, self.structure, self.rewound)
 
 
 class Session:
@@ -73,12 +79,17 @@ class Session:
         if state.mask is None:
             return {}
         if state.mask is not self._remaining[0]:
-            groups = structures.groups(self.workspace.prunable, state.unit)
+            groups = state.structure.groups(self.workspace.prunable)
             remaining = structures.expand(state.mask, groups, self.workspace.prunable)
             self._remaining = state.mask, {name: keep.to(self.experiment.device) for name, keep in remaining.items()}
         return self._remaining[1]
 
+    def structure(self, unit: Unit) -> Structure:
+        """The structure that a strategy's unit names."""
+        return structures.look_up(unit, self.registry)
+
     def apply_mask(self, state: State) -> None:
+        """Set pruned weights to zero, and skip pruned layers and no others."""
         structures.apply(self.workspace.model, self.kept_weights(state))
 
     @contextlib.contextmanager

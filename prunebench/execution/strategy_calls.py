@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import reprlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from prunebench.errors import PrunebenchError
 from prunebench.execution.context import Context
 from prunebench.hooks.plugins import error_line
 from prunebench.pruning import masks
+from prunebench.pruning.budgets import Budget
 from prunebench.pruning.selection import select, violations
 from prunebench.recipes.axes import Pattern, Selection
 from prunebench.runtime.limits import watched_call
@@ -60,10 +62,19 @@ def scores(strategy: Any, context: Context) -> dict[str, Tensor]:
 
 
 def keep_highest(
-    strategy: Any, scores: Mapping[str, Tensor], mask: masks.Mask, sparsity: float, selection: Selection
+    strategy: Any,
+    scores: Mapping[str, Tensor],
+    mask: masks.Mask,
+    sparsity: float,
+    selection: Selection,
+    budget: Budget | None = None,
 ) -> masks.Mask:
-    """The mask in which the units of lowest score are gone, as many as sparsity and selection require."""
-    result: masks.Mask = call(strategy, select, scores, mask, sparsity, selection.scope, selection.pattern)
+    """The mask in which the units of lowest score are gone, as many as sparsity and selection or budget require."""
+    result: masks.Mask
+    if budget is not None:
+        result = call(strategy, budget.select, scores, mask, sparsity)
+        return result
+    result = call(strategy, select, scores, mask, sparsity, selection.scope, selection.pattern)
     return result
 
 
@@ -75,29 +86,31 @@ def prune_with(strategy: Any, context: Context, sparsity: float) -> masks.Mask:
     # The strategy gets a copy: what it does to its mask in place must not reach other branches.
     before, context.mask = context.mask, {name: keep.clone() for name, keep in context.mask.items()}
     answer = call(strategy, strategy.prune, context, sparsity)
-    return checked_mask(strategy, answer, before, context.count(sparsity), context.selection.pattern)
+    pattern = context.selection.pattern
+    return checked_mask(strategy, answer, before, level_fault(context, sparsity), pattern)
 
 
 def checked_mask(
     strategy: Any,
     answer: Any,
     before: masks.Mask,
-    pruned: int | None,
+    fault: Callable[[masks.Mask], str] | None,
     pattern: Pattern | None = None,
     regrows: bool = False,
 ) -> masks.Mask:
     """The mask that a strategy gave in place of the mask `before`, on the CPU, in its own storage.
 
-    Raises PrunebenchError unless its names and shapes are those of `before`, exactly `pruned` units are gone (None: any
-    number), it follows the pattern, and all units that were gone before still are, unless the strategy `regrows`.
+    Raises PrunebenchError unless its names and shapes are those of `before`, `fault` finds none in its level (None: any
+    level, and any pattern), it follows the pattern, and all units that were gone before still are, unless the strategy
+    `regrows`.
     """
     tensors = _tensors(strategy, answer, "a mask")
     mask = {name: tensors[name].detach().to("cpu", dtype=torch.bool, copy=True) for name in before if name in tensors}
     if tensors.keys() != before.keys() or any(mask[name].shape != keep.shape for name, keep in before.items()):
         raise PrunebenchError(f"strategy {strategy.name!r} gave a mask of other names or shapes than ctx.mask")
-    if pruned is not None and masks.pruned(mask) != pruned:
-        raise PrunebenchError(f"strategy {strategy.name!r} pruned {masks.pruned(mask)} units", f"expected {pruned}")
-    if pattern is not None and pruned is not None and (wrong := violations(mask, pattern)):
+    if fault is not None and (reason := fault(mask)):
+        raise PrunebenchError(f"strategy {strategy.name!r} {reason}")
+    if pattern is not None and fault is not None and (wrong := violations(mask, pattern)):
         name, number = next(iter(wrong.items()))
         raise PrunebenchError(
             f"strategy {strategy.name!r} broke the pattern {pattern} {number} times in {name!r}",
@@ -109,6 +122,13 @@ def checked_mask(
             "what is gone stays gone, unless the class has regrows = True and does it while it trains",
         )
     return mask
+
+
+def level_fault(context: Context, sparsity: float) -> Callable[[masks.Mask], str]:
+    """The `fault` of `checked_mask` for that sparsity: another number of pruned units, or another cost of them."""
+    if context.budget is not None:
+        return functools.partial(context.budget.fault, sparsity=sparsity)
+    return functools.partial(masks.count_fault, context.count(sparsity))
 
 
 def _tensors(strategy: Any, answer: Any, what: str) -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ from prunebench.execution.workspace import Workspace, workspace
 from prunebench.hooks.registry import Registry
 from prunebench.planning.graph import PlannedCell, mask_key
 from prunebench.pruning import masks
+from prunebench.pruning.structures import look_up
 from prunebench.store.schema import Evaluation, Location
 from prunebench.store.serialization import parse_arrays
 from prunebench.store.store import Store
@@ -27,20 +28,22 @@ def load_model(cell: PlannedCell, where: Location, store: Store, registry: Regis
     return result
 
 
-def scored_network(cell: PlannedCell, model: Workspace, store: Store) -> Any:
-    """The model that the cell's record is of: without its pruned heads or neurons if the recipe removes them."""
+def scored_network(cell: PlannedCell, model: Workspace, store: Store, registry: Registry) -> Any:
+    """The model that the cell's record is of: without its pruned units if the recipe removes them."""
     key, phase = mask_key(cell.leaf), cell.leaf.phase
     if phase is None or not phase.ends_recipe:
         return model.model
     mask = store.load("masks", key, masks.unpack) if key else None
-    context = PhaseContext(model, cell.leaf.experiment.seed, State(mask, cell.method.unit))
+    context = PhaseContext(model, cell.leaf.experiment.seed, State(mask, look_up(cell.method.unit, registry)))
     phase.apply(context)
     return context.network
 
 
-def compare_with_record(cell: PlannedCell, model: Workspace, store: Store) -> tuple[dict[str, float], str]:
+def compare_with_record(
+    cell: PlannedCell, model: Workspace, store: Store, registry: Registry
+) -> tuple[dict[str, float], str]:
     """The model's scores, and in words whether its logits are those of the cell's record, bit for bit."""
-    network = scored_network(cell, model, store)
+    network = scored_network(cell, model, store, registry)
     evaluations, data, _ = measurements.evaluate(model, network, cell.leaf.experiment)
     scores = _scores(evaluations)
     record = store.record(cell.leaf.key)

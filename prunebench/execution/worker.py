@@ -28,6 +28,7 @@ from prunebench.planning.graph import Node, phases_of, read_nodes
 from prunebench.planning.job_spec import JobSpec
 from prunebench.planning.jobs import Failure
 from prunebench.pruning import structures
+from prunebench.recipes.phase import final_selection
 from prunebench.runtime import memory, progress
 from prunebench.runtime.environment import environment
 from prunebench.runtime.limits import call_limit
@@ -154,6 +155,7 @@ class Worker:
         session = self.session
         workspace, experiment, remaining = session.workspace, session.experiment, session.kept_weights(state)
         path = node.path()
+        budget = final_selection(phases_of(path)).budget
         evaluations, logits, seconds = measurements.evaluate(workspace, model, experiment)
         session.seconds.add("evaluate")
         record = Record(
@@ -164,11 +166,13 @@ class Worker:
             phases=[_entry(each) for each in path],
             evaluations=evaluations,
             **measurements.cost(outcome),
-            **measurements.sizes(workspace, state.mask, state.unit, remaining, model, session.encoder_before),
+            **measurements.sizes(
+                workspace, state.mask, state.structure, budget, remaining, model, session.encoder_before
+            ),
             flops=measurements.flops(workspace, phases_of(path), state.mask),
             checks={
                 "rewound_exactly": session.rewound_exactly,
-                **measurements.checks(workspace, phases_of(path), state.mask, remaining),
+                **measurements.checks(workspace, phases_of(path), state.mask, state.structure, remaining),
                 **measurements.agreement(workspace, model, experiment.device),
             },
             environment=environment(experiment.device),

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from prunebench.errors import PrunebenchError
 from prunebench.hooks.registry import Registry
-from prunebench.models import sources
+from prunebench.models import layer_skips, sources
 from prunebench.models.encoder import PrunableModel, load, load_tokenizer
 from prunebench.models.initialisation import draw_head
 from prunebench.models.loading import model_source, positions
@@ -69,10 +69,14 @@ class Workspace:
 
     @torch.no_grad()
     def load(self, weights: Mapping[str, Tensor]) -> None:
-        """Copy `weights` into the model; the given tensors are never changed later."""
+        """Copy `weights` into the model; the given tensors are never changed later.
+
+        Layers without any weight are skipped: they are pruned.
+        """
         for name, parameter in self.model.named_parameters():
             parameter.copy_(weights[name])
             parameter.grad = None
+        layer_skips.skip_zero_layers(self.model)
 
     def copy(self) -> dict[str, Tensor]:
         """The model's weights in storage of their own."""

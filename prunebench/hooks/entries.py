@@ -13,7 +13,10 @@ from prunebench.errors import PrunebenchError
 from prunebench.hooks.plugins import Plugin
 from prunebench.recipes.phase import Phase
 
-KINDS = ("strategies", "phases", "tasks", "models", "checkpoints", "metrics", "executors", "suites", "commands")
+KINDS = (
+    *("strategies", "phases", "structures", "tasks", "models", "checkpoints", "metrics", "executors", "suites"),
+    "commands",
+)
 SINGULAR = {"strategies": "strategy"} | {kind: kind[:-1] for kind in KINDS if kind != "strategies"}
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from prunebench.execution.executors.base import ExecutorSpec
     from prunebench.models.architecture import Architecture
     from prunebench.models.checkpoint import Checkpoint
+    from prunebench.pruning.groups import Structure
     from prunebench.recipes.phase import Phase
     from prunebench.recipes.strategy import Strategy
     from prunebench.tasks.metrics import MetricSpec
@@ -32,6 +33,11 @@ def prunebench_strategies() -> Iterable[type[Strategy]]:  # type: ignore[empty-b
 @hookspec
 def prunebench_phases() -> Iterable[type[Phase]]:  # type: ignore[empty-body]
     """Return phases: frozen dataclasses below `Phase` that declare what they change, with an `apply(ctx)`."""
+
+
+@hookspec
+def prunebench_structures() -> Iterable[Structure]:  # type: ignore[empty-body]
+    """Return structures: objects below `Structure` that say which slices of which parameters a unit has."""
 
 
 @hookspec

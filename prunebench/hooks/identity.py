@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from prunebench.hooks import files
@@ -48,6 +49,11 @@ def source_digest(module: str) -> str:
         text = path.read_bytes()
         digest.update(f"{path.relative_to(package).as_posix()} {len(text)}\n".encode() + text)
     return digest.hexdigest()[:16]
+
+
+def digest_of(digests: Sequence[str]) -> str:
+    """One digest of several."""
+    return hashlib.sha256(" ".join(digests).encode()).hexdigest()[:16]
 
 
 def _package(module: str) -> Path | None:

@@ -18,7 +18,7 @@ from prunebench.errors import PrunebenchError, unknown_name
 from prunebench.hooks import files, hookspecs
 
 BUILT_IN = (
-    *("strategies.plugin", "tasks.plugin", "models.plugin", "execution.executors.plugin"),
+    *("strategies.plugin", "tasks.plugin", "models.plugin", "pruning.plugin", "execution.executors.plugin"),
     *("planning.plugin", "synthetic.plugin", "cli.plugin"),
 )
 

@@ -24,6 +24,7 @@ from prunebench.hooks.plugins import (
 from prunebench.recipes.options import build, options_of, parse_spec
 from prunebench.recipes.phase import Phase, to_json
 from prunebench.recipes.reserved import split_options
+from prunebench.recipes.strategy import split_unit
 
 
 class Registry:
@@ -149,8 +150,16 @@ class Registry:
         return identity.code(self.entry(kind, name))
 
     def identity(self, strategy: Any) -> dict[str, str]:
-        """The code of a strategy."""
-        return self.code("strategies", strategy.name)
+        """The code of a strategy. Its digest covers the structures of plugins that it prunes."""
+        code = self.code("strategies", strategy.name)
+        known = self.entries("structures")
+        # A name that is not known is an error of the plan.
+        names = [name for name in split_unit(getattr(strategy, "unit", "weight")) if name in known]
+        entries = [self.entry("structures", name) for name in names]
+        # The class may be in another module than the hook.
+        own = [replace(entry, value=type(entry.value)) for entry in entries if entry.plugin.origin != "built in"]
+        others = [identity.code(entry)["source"] for entry in own]
+        return {**code, "source": identity.digest_of([code["source"], *others])} if others else code
 
     def strategy_key(self, text: str) -> dict[str, Any]:
         """Name, options and code of the strategy that `text` describes: its part of the key of a result."""

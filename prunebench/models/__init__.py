@@ -11,6 +11,7 @@ Modules in reading order:
 - `encoder`: load a checkpoint, and describe its layers
 - `validation`: refuse checkpoints that are damaged or incomplete
 - `initialisation`: draw parameters from a seed, and permute layers
+- `layer_skips`: layers that pass their input on
 - `fast`: attention, dropout, first token and embedding subset
 - `plugin`: the hook that registers the built-in families
 """

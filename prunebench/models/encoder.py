@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from prunebench.errors import PrunebenchError
+from prunebench.models import layer_skips
 from prunebench.models.architecture import LINEARS, Architecture
 from prunebench.models.fast import first_token
 from prunebench.models.initialisation import draw_head
@@ -34,9 +35,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Layer:
-    """The names of a layer's six Linears and of its attention, each a path from the top of the model."""
+    """The names of a layer, of its six Linears and of its attention, each a path from the top of the model."""
 
     index: int
+    path: str
     query: str
     key: str
     value: str
@@ -114,6 +116,7 @@ def load(
     pm.random_parameters = frozenset(head | set(report["missing_keys"]))
     draw_head(pm, seed)
     first_token.install(pm)
+    layer_skips.install(pm)
     return pm
 
 
@@ -145,8 +148,8 @@ def describe(model: Any, architecture: Architecture, *, prune_pooler: bool = Fal
     if not modules:
         raise _mismatch(architecture, f"{base!r} has no layers")
     layers = [
-        Layer(index, **{part: f"{base}.{index}.{getattr(architecture, part)}" for part in ("attention", *LINEARS)})
-        for index in range(len(modules))
+        Layer(index, path, **{part: f"{path}.{getattr(architecture, part)}" for part in ("attention", *LINEARS)})
+        for index, path in enumerate(f"{base}.{index}" for index in range(len(modules)))
     ]
     heads = model.config.num_attention_heads
     widths = {_width(model, layer, module, architecture) for layer, module in zip(layers, modules, strict=True)}

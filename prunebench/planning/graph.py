@@ -259,8 +259,9 @@ def key_below(parent: str, token: str) -> str:
 def adopt(tree: Node, source: Node, unit: Unit, purpose: str) -> Node:
     """Below the untrained `tree`, the node that takes the mask which stands after `source` in another tree."""
     phases = phases_of(source.lineage())
-    pattern = final_selection(phases).pattern
-    phase = Adopt(source.key, unit, final_sparsity(phases), pattern=str(pattern or ""))
+    selection = final_selection(phases)
+    pattern = str(selection.pattern or "")
+    phase = Adopt(source.key, unit, final_sparsity(phases), pattern=pattern, budget=selection.budget)
     node = add_steps(tree, [RecipeStep.plain(phase, to_json(phase))], purpose)
     node.inputs = {phase.inputs[0]: source}
     return node

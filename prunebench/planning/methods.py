@@ -10,12 +10,13 @@ from prunebench.errors import PrunebenchError
 from prunebench.hooks.entries import first_line
 from prunebench.hooks.registry import Registry
 from prunebench.planning.graph import RecipeStep
+from prunebench.pruning.structures import look_up
 from prunebench.recipes.axes import check_level
 from prunebench.recipes.options import label, options_of
 from prunebench.recipes.phase import Phase, final_selection, final_sparsity, last_index
 from prunebench.recipes.reserved import add_options, apply_options, follow_pattern
 from prunebench.recipes.schedules import check_sparsity
-from prunebench.recipes.strategy import UNITS, Control, track
+from prunebench.recipes.strategy import Control, plural, track
 from prunebench.store.schema import MethodInfo
 
 
@@ -33,8 +34,10 @@ class Method:
             if isinstance(self.base.strategy, Control) or not self.base.prunes:
                 raise PrunebenchError(f"{self.label} cannot control {self.strategy.of!r}: {reason}")
         unit = self.base.strategy.unit
-        if unit not in UNITS:
-            raise PrunebenchError(f"strategy {text!r} prunes unknown unit {unit!r}", f"expected {', '.join(UNITS)}")
+        try:
+            look_up(unit, registry)
+        except PrunebenchError as error:
+            raise PrunebenchError(f"strategy {text!r}: {error.message}", error.hint) from error
         self.info = MethodInfo(
             strategy=self.strategy.name,
             label=self.label,
@@ -123,9 +126,14 @@ def check(steps: Sequence[RecipeStep], method: MethodInfo, sparsity: float) -> N
             raise PrunebenchError(f"{who} goes on after {_name(phase)}", f"{_name(phase)} ends a recipe")
     for phase in phases:
         if method.track == "structured" and (phase.selection.pattern or phase.selection.scope in ("row", "erk")):
-            raise PrunebenchError(f"{who} selects {method.unit}s by rows or patterns of weights", "use scope=layer")
+            units = plural(method.unit)
+            raise PrunebenchError(f"{who} selects {units} by rows or patterns of weights", "use scope=layer")
+        if method.track == "unstructured" and phase.selection.budget != "units":
+            raise PrunebenchError(
+                f"{who} has a budget of {phase.selection.budget}, which single weights cannot save", "use budget=units"
+            )
     if phases[-1].shrinks_model and method.track == "unstructured":
-        raise PrunebenchError(f"{who} compacts single weights", "only heads and neurons can leave a model")
+        raise PrunebenchError(f"{who} compacts single weights", "only heads, neurons and layers can leave a model")
     for phase, after in zip(phases, [*phases[1:], None], strict=True):
         if phase.unfinished and not (after and (after.trains or after.sets_weights or after.unfinished)):
             raise PrunebenchError(

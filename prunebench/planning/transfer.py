@@ -20,7 +20,7 @@ from prunebench.recipes.phase import Phase, final_selection, last_index
 from prunebench.recipes.phases import Rewind, Train
 from prunebench.recipes.reserved import follow_pattern
 from prunebench.recipes.schedules import check_sparsity
-from prunebench.recipes.strategy import Control
+from prunebench.recipes.strategy import Control, plural
 from prunebench.runtime.memory import without_collection
 from prunebench.store.schema import Experiment, Location, MethodInfo
 
@@ -126,8 +126,9 @@ class _Finder:
 
     def _other_method(self, method: Method, text: str) -> Row:
         if method.info.unit != self.method.info.unit:
+            theirs, ours = plural(method.info.unit), plural(self.method.info.unit)
             raise PrunebenchError(
-                f"{text!r} prunes {method.info.unit}s and {self.question.strategy!r} {self.method.info.unit}s",
+                f"{text!r} prunes {theirs} and {self.question.strategy!r} {ours}",
                 "expected controls that prune the same units",
             )
         doc = f"{method.info.label} on the target itself: {method.info.doc}"

@@ -14,17 +14,17 @@ a whole, although evaluation computes its end for the first token only (`models.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from prunebench.errors import unknown_name
 from prunebench.models.encoder import PrunableModel
-from prunebench.pruning.structures import expand, groups
-from prunebench.recipes.strategy import UNITS, Unit
+from prunebench.pruning.costs import UnitCost, head_products, linear_tokens
+from prunebench.pruning.groups import Structure
+from prunebench.pruning.structures import STRUCTURES, expand, groups, structure_of
+from prunebench.recipes.strategy import Unit
 
 
 @dataclass(frozen=True)
@@ -32,22 +32,12 @@ class FLOPs:
     """The FLOPs of one forward pass of one example.
 
     Attributes:
-        total: without the heads and neurons that are pruned. Pruned weights are multiplied like any others.
+        total: without the heads, neurons and layers that are pruned. Pruned weights are multiplied like any others.
         skipping_zeros: as `total`, if Linears also skipped every pruned weight.
     """
 
     total: int
     skipping_zeros: int
-
-
-class UnitCost(NamedTuple):
-    """Savings by the removal of one unit: parameters with biases, and FLOPs of one forward pass of one example.
-
-    The FLOPs of a weight are those that skipping its products saves.
-    """
-
-    parameters: int
-    flops: int
 
 
 def forward_flops(pm: PrunableModel, length: int, keep: Mapping[str, Tensor]) -> FLOPs:
@@ -59,15 +49,16 @@ def forward_flops(pm: PrunableModel, length: int, keep: Mapping[str, Tensor]) ->
     Raises:
         PrunebenchError: if a group is unknown.
     """
-    units = {name: group for unit in UNITS for name, group in groups(pm, unit).items()}
+    units = {name: group for structure in STRUCTURES for name, group in structure.groups(pm).items()}
     for name in keep:
         if name not in units:
             raise unknown_name("group", name, units)
     products = 0
-    for name, group in groups(pm, "head").items():
+    for (name, group), layer in zip(groups(pm, "head").items(), groups(pm, "layer"), strict=True):
         heads = int(keep[name].count_nonzero()) if name in keep else group.shape[0]
-        products += 4 * length**2 * heads * pm.head_size
-    # Removed heads and neurons leave smaller matrices, and pruned weights matrices of the same shape.
+        if layer not in keep or keep[layer].all():
+            products += heads * head_products(pm, length)
+    # Removed heads, neurons and layers leave smaller matrices, and pruned weights matrices of the same shape.
     removed = {name: stays for name, stays in keep.items() if name not in pm.prunable}
     total, skipping = (
         _linears(pm, length, expand(masks, {name: units[name] for name in masks}, pm)) for masks in (removed, keep)
@@ -75,35 +66,14 @@ def forward_flops(pm: PrunableModel, length: int, keep: Mapping[str, Tensor]) ->
     return FLOPs(total + products, skipping + products)
 
 
-def group_costs(pm: PrunableModel, unit: Unit, length: int) -> dict[str, UnitCost]:
+def group_costs(pm: PrunableModel, unit: Unit | Structure, length: int) -> dict[str, UnitCost]:
     """By group, what the removal of one of its units saves, at `length` tokens."""
-    tokens = _tokens(pm, length)
-    costs: dict[str, UnitCost] = {}
-    for name, group in groups(pm, unit).items():
-        parameters, flops = 0, 4 * length**2 * pm.head_size if unit == "head" else 0
-        for part in group.slices:
-            parameter = pm.model.get_parameter(part.parameter)
-            entries = parameter.numel() // math.prod(group.shape)
-            parameters += entries
-            if parameter.dim() == 2:
-                flops += 2 * tokens[part.parameter] * entries
-        costs[name] = UnitCost(parameters, flops)
-    return costs
+    return structure_of(unit).costs(pm, length)
 
 
 def _linears(pm: PrunableModel, length: int, stays: Mapping[str, Tensor]) -> int:
     """The FLOPs of all Linears, from masks by parameter. Matrices without a mask count as a whole."""
     return sum(
         2 * tokens * (int(stays[name].count_nonzero()) if name in stays else pm.model.get_parameter(name).numel())
-        for name, tokens in _tokens(pm, length).items()
+        for name, tokens in linear_tokens(pm, length).items()
     )
-
-
-def _tokens(pm: PrunableModel, length: int) -> dict[str, int]:
-    """By the name of each Linear's weight, how many tokens of an example it multiplies."""
-    encoder, pooler = f"{pm.model.base_model_prefix}.", f"{pm.model.base_model_prefix}.{pm.architecture.pooler}"
-    return {
-        f"{name}.weight": length if name.startswith(encoder) and name != pooler else 1
-        for name, module in pm.model.named_modules()
-        if isinstance(module, nn.Linear)
-    }

@@ -37,6 +37,11 @@ def pruned(mask: Mapping[str, Tensor]) -> int:
     return units(mask) - sum(int(keep.count_nonzero()) for keep in mask.values())
 
 
+def count_fault(count: int, mask: Mapping[str, Tensor]) -> str:
+    """Why `mask` does not have exactly `count` pruned units, in a few words, or "" if it has."""
+    return "" if pruned(mask) == count else f"pruned {pruned(mask)} units (expected {count})"
+
+
 def full(shapes: Mapping[str, tuple[int, ...]]) -> Mask:
     """The mask of an unpruned model."""
     return {name: torch.ones(shape, dtype=torch.bool) for name, shape in shapes.items()}
@@ -116,14 +121,19 @@ def shuffle(mask: Mapping[str, Tensor], counts: str, generator: torch.Generator)
     The ranks of the units are drawn from `generator` and do not depend on `mask`, so the masks of one seed are nested
     across sparsities.
     """
-    ranks = {name: torch.rand(keep.shape, generator=generator, dtype=torch.float64) for name, keep in mask.items()}
-    everything = full({name: tuple(keep.shape) for name, keep in mask.items()})
+    ranks, everything = random_ranks(mask, generator)
     if counts == "global":
         return top_k(ranks, everything, pruned(mask))
     return {
         name: top_k({name: ranks[name]}, {name: everything[name]}, pruned({name: keep}))[name]
         for name, keep in mask.items()
     }
+
+
+def random_ranks(mask: Mapping[str, Tensor], generator: torch.Generator) -> tuple[dict[str, Tensor], Mask]:
+    """A random number in [0, 1) for each unit, in float64, and the mask in which all units stay."""
+    ranks = {name: torch.rand(keep.shape, generator=generator, dtype=torch.float64) for name, keep in mask.items()}
+    return ranks, full({name: tuple(keep.shape) for name, keep in mask.items()})
 
 
 def pack(mask: Mapping[str, Tensor]) -> bytes:

@@ -1,114 +1,157 @@
-"""What a method removes: weights, heads or neurons, each unit a slice of some parameters.
-
-**The idea.** A group is a set of units with one mask, and a list of slices. A slice says how the units divide a
-parameter among themselves: from dimension `dim` on, `width` entries per unit. Removing a unit means removing its part
-of every slice. With that description masks, sums per unit, and compaction need no knowledge of heads or neurons.
-
-Example: the heads of a layer with 2 heads of size 3 and hidden size 6.
-
-    Group(
-        shape=(2,),
-        slices=(
-            Slice("….query.weight", dim=0, width=3),              # (6, 6): head 0 has rows 0–2, head 1 rows 3–5
-            Slice("….query.bias", dim=0, width=3),                # (6,)
-            …,                                                    # the same for key and value
-            Slice("….attention.output.dense.weight", dim=1, width=3),   # (6, 6): columns instead of rows
-        ),
-    )
-
-The mask [True, False] of the group expands to masks of these parameters in which the parts of head 1 are False. The
-bias of the attention output belongs to no head, and stays.
-"""
+"""The built-in structures: weights, heads, neurons and layers, and how a unit's name becomes a structure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from prunebench.errors import PrunebenchError, unknown_name
-from prunebench.recipes.strategy import UNITS, Unit
+from prunebench.models import layer_skips
+from prunebench.pruning.costs import UnitCost, head_products
+from prunebench.pruning.groups import Group, Slice, Structure, compose
+from prunebench.pruning.groups import expand as expand
+from prunebench.pruning.groups import unit_sums as unit_sums
+from prunebench.recipes.strategy import Unit, split_unit
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from prunebench.hooks.registry import Registry
     from prunebench.models.encoder import Layer, PrunableModel
 
 
-@dataclass(frozen=True)
-class Slice:
-    """A parameter that the units of a group divide among themselves.
+class Weights(Structure):
+    """Single weights of the prunable matrices. A group has the name and the shape of its parameter."""
 
-    The dimensions of the group's shape correspond to the dimensions of the parameter from `dim` on. A unit has `width`
-    entries along the first of them, and all entries along the parameter's other dimensions.
-    """
+    name = "weight"
 
-    parameter: str
-    dim: int
-    width: int
-
-
-@dataclass(frozen=True)
-class Group:
-    """Units with one mask: the shape of the mask, and the slices that a unit takes with it."""
-
-    shape: tuple[int, ...]
-    slices: tuple[Slice, ...]
-
-
-def groups(pm: PrunableModel, unit: Unit) -> dict[str, Group]:
-    """All prunable units of a model by group, in the order of the layers.
-
-    - `weight`: one group per prunable matrix, with the name and the shape of the parameter
-    - `head`: `layer.{i}.heads` of shape (heads,). A unit has `head_size` rows of query, key and value with their
-      biases, and `head_size` columns of the attention output
-    - `neuron`: `layer.{i}.neurons` of shape (intermediate size,). A unit has a row of the intermediate matrix with its
-      bias, and a column of the output matrix
-    """
-    if unit == "weight":
+    def groups(self, pm: PrunableModel) -> dict[str, Group]:
         shapes = {name: tuple(pm.model.get_parameter(name).shape) for name in pm.prunable}
         return {name: Group(shape, (Slice(name, 0, 1),)) for name, shape in shapes.items()}
-    if unit == "head":
-        return {f"layer.{layer.index}.heads": _heads(pm, layer) for layer in pm.layers}
-    if unit == "neuron":
-        return {f"layer.{layer.index}.neurons": _neurons(pm, layer) for layer in pm.layers}
-    raise unknown_name("unit", unit, UNITS)
+
+    def remove(self, model: nn.Module, pm: PrunableModel, mask: Mapping[str, Tensor]) -> None:
+        raise PrunebenchError("single weights cannot be removed from a matrix", "expected unit 'head' or 'neuron'")
 
 
-def expand(mask: Mapping[str, Tensor], groups: Mapping[str, Group], pm: PrunableModel) -> dict[str, Tensor]:
-    """From masks of units to masks of parameters, in the shapes of the parameters; True stays.
+class Heads(Structure):
+    """Attention heads: `layer.{i}.heads` of shape (heads,).
 
-    An entry in slices of several groups stays only if all of them keep it.
+    A unit has `head_size` rows of query, key and value with their biases, and `head_size` columns of the attention
+    output, whose input has its gate.
     """
-    keep: dict[str, Tensor] = {}
-    for name, group in groups.items():
-        for part in group.slices:
-            shape = pm.model.get_parameter(part.parameter).shape
-            units = mask[name].repeat_interleave(part.width, dim=0)
-            trailing = len(shape) - part.dim - units.dim()
-            aligned = units.reshape((1,) * part.dim + tuple(units.shape) + (1,) * trailing).expand(shape)
-            keep[part.parameter] = aligned & keep[part.parameter] if part.parameter in keep else aligned.clone()
-    return keep
+
+    name = "head"
+
+    def groups(self, pm: PrunableModel) -> dict[str, Group]:
+        return {f"layer.{layer.index}.heads": self._group(pm, layer) for layer in pm.layers}
+
+    def _group(self, pm: PrunableModel, layer: Layer) -> Group:
+        rows = [name for linear in (layer.query, layer.key, layer.value) for name in _parameters(pm, linear)]
+        slices = [Slice(name, 0, pm.head_size) for name in rows]
+        return Group((pm.heads,), (*slices, Slice(f"{layer.attention_output}.weight", 1, pm.head_size)))
+
+    def costs(self, pm: PrunableModel, length: int) -> dict[str, UnitCost]:
+        products = head_products(pm, length)
+        linears = super().costs(pm, length)
+        return {name: UnitCost(cost.parameters, cost.flops + products) for name, cost in linears.items()}
+
+    def gate_points(self, pm: PrunableModel) -> dict[str, str]:
+        return {f"layer.{layer.index}.heads": layer.attention_output for layer in pm.layers}
+
+    def remove(self, model: nn.Module, pm: PrunableModel, mask: Mapping[str, Tensor]) -> None:
+        from prunebench.pruning.removal import adapt_attention
+
+        super().remove(model, pm, mask)
+        for layer in pm.layers:
+            adapt_attention(model, pm, layer)
 
 
-def unit_sums(values: Mapping[str, Tensor], groups: Mapping[str, Group]) -> dict[str, Tensor]:
-    """The sum of a quantity over each unit: from tensors by parameter to tensors by group, in the groups' shapes.
+class Neurons(Structure):
+    """Neurons of the feed-forward networks: `layer.{i}.neurons` of shape (intermediate size,).
 
-    Parameters without values count as zero.
+    A unit has a row of the intermediate matrix with its bias, and a column of the output matrix, whose input has its
+    gate.
     """
-    import torch
 
-    example = next(iter(values.values()), torch.zeros(0))
-    sums: dict[str, Tensor] = {}
-    for name, group in groups.items():
-        sums[name] = torch.zeros(group.shape, dtype=example.dtype, device=example.device)
-        for part in group.slices:
-            if part.parameter in values:
-                dims = range(part.dim, part.dim + len(group.shape))
-                units_first = values[part.parameter].movedim(tuple(dims), tuple(range(len(group.shape))))
-                by_unit = units_first.reshape(group.shape[0], part.width, *group.shape[1:], -1)
-                sums[name] = sums[name] + by_unit.sum(dim=(1, -1))
-    return sums
+    name = "neuron"
+
+    def groups(self, pm: PrunableModel) -> dict[str, Group]:
+        return {f"layer.{layer.index}.neurons": self._group(pm, layer) for layer in pm.layers}
+
+    def _group(self, pm: PrunableModel, layer: Layer) -> Group:
+        slices = [Slice(name, 0, 1) for name in _parameters(pm, layer.intermediate)]
+        size = pm.model.get_parameter(f"{layer.intermediate}.weight").shape[0]
+        return Group((size,), (*slices, Slice(f"{layer.output}.weight", 1, 1)))
+
+    def gate_points(self, pm: PrunableModel) -> dict[str, str]:
+        return {f"layer.{layer.index}.neurons": layer.output for layer in pm.layers}
+
+
+class Layers(Structure):
+    """Whole layers, which pass their input on unchanged when they are pruned: `layer.{i}.layer` of shape (1,).
+
+    The unit has all parameters of the layer, its layer norms included.
+    """
+
+    name = "layer"
+
+    def groups(self, pm: PrunableModel) -> dict[str, Group]:
+        return {f"layer.{layer.index}.layer": self._group(pm, layer) for layer in pm.layers}
+
+    def _group(self, pm: PrunableModel, layer: Layer) -> Group:
+        parameters = pm.model.get_submodule(layer.path).named_parameters()
+        return Group((1,), tuple(Slice(f"{layer.path}.{name}", 0, len(parameter)) for name, parameter in parameters))
+
+    def costs(self, pm: PrunableModel, length: int) -> dict[str, UnitCost]:
+        products = pm.heads * head_products(pm, length)
+        linears = super().costs(pm, length)
+        return {name: UnitCost(cost.parameters, cost.flops + products) for name, cost in linears.items()}
+
+    def gate_points(self, pm: PrunableModel) -> dict[str, str]:
+        return {f"layer.{layer.index}.layer": layer.path for layer in pm.layers}
+
+    def remove(self, model: nn.Module, pm: PrunableModel, mask: Mapping[str, Tensor]) -> None:
+        from prunebench.pruning.removal import keep_layers
+
+        keep_layers(model, pm, [bool(mask[name]) for name in self.groups(pm)])
+
+
+WEIGHTS = Weights()
+STRUCTURES: tuple[Structure, ...] = (WEIGHTS, Heads(), Neurons(), Layers())
+
+
+def known_groups(pm: PrunableModel) -> set[str]:
+    """The names of the groups of all built-in structures."""
+    return {name for structure in STRUCTURES for name in structure.groups(pm)}
+
+
+def look_up(unit: Unit, registry: Registry) -> Structure:
+    """The structure that a unit names, with those of plugins.
+
+    Raises PrunebenchError if the registry has no structure of a name, or the composition is impossible.
+    """
+    return compose(unit, (registry.get("structures", part) for part in split_unit(unit)))
+
+
+def structure_of(unit: Unit | Structure) -> Structure:
+    """A structure itself, or the built-in one, or composition of built-in ones, that a text names."""
+    if isinstance(unit, Structure):
+        return unit
+    known = {structure.name: structure for structure in STRUCTURES}
+    for part in split_unit(unit):
+        if part not in known:
+            raise unknown_name("unit", part, known)
+    return compose(unit, (known[part] for part in split_unit(unit)))
+
+
+def groups(pm: PrunableModel, unit: Unit | Structure) -> dict[str, Group]:
+    """All prunable units of a model by group."""
+    return structure_of(unit).groups(pm)
+
+
+def gate_points(pm: PrunableModel, unit: Unit | Structure) -> dict[str, str]:
+    """By group, the module with the gates of its units. See `Structure.gate_points`."""
+    return structure_of(unit).gate_points(pm)
 
 
 def encoder_sparsity(pm: PrunableModel) -> float:
@@ -119,8 +162,13 @@ def encoder_sparsity(pm: PrunableModel) -> float:
 
 
 def apply(model: nn.Module, keep: Mapping[str, Tensor]) -> None:
-    """Set pruned entries of the parameters to zero, in place. `keep` has masks by parameter, in their shapes."""
+    """Set pruned entries of the parameters to zero, in place, and skip the layers that have no other ones.
+
+    `keep` has masks by parameter, in their shapes.
+    """
     import torch
+
+    layer_skips.skip(model, keep)
 
     with torch.no_grad():
         for name, stays in keep.items():
@@ -128,31 +176,6 @@ def apply(model: nn.Module, keep: Mapping[str, Tensor]) -> None:
             # Clears the bits of a pruned float32. It gives 0.0 for NaN and infinity too, and is 15 times as fast as
             # masked_fill_.
             parameter.view(torch.int32).bitwise_and_(stays.to(parameter.device, torch.int32).neg_())
-
-
-def gate_points(pm: PrunableModel, unit: Unit) -> dict[str, str]:
-    """By group, in the order of the layers, the Linear whose input is multiplied by a gate.
-
-    That input has shape (…, units × width), with width `head_size` for heads and 1 for neurons. Viewed as (…, units,
-    width) it is the output of the units, and a gate of shape (units, 1) is the ξ of Michel et al. 2019, section 2.3.
-    """
-    if unit == "head":
-        return {f"layer.{layer.index}.heads": layer.attention_output for layer in pm.layers}
-    if unit == "neuron":
-        return {f"layer.{layer.index}.neurons": layer.output for layer in pm.layers}
-    raise PrunebenchError(f"units of kind {unit!r} have no gate", "expected 'head' or 'neuron'")
-
-
-def _heads(pm: PrunableModel, layer: Layer) -> Group:
-    rows = [*_parameters(pm, layer.query), *_parameters(pm, layer.key), *_parameters(pm, layer.value)]
-    slices = [Slice(name, 0, pm.head_size) for name in rows]
-    return Group((pm.heads,), (*slices, Slice(f"{layer.attention_output}.weight", 1, pm.head_size)))
-
-
-def _neurons(pm: PrunableModel, layer: Layer) -> Group:
-    slices = [Slice(name, 0, 1) for name in _parameters(pm, layer.intermediate)]
-    size = pm.model.get_parameter(f"{layer.intermediate}.weight").shape[0]
-    return Group((size,), (*slices, Slice(f"{layer.output}.weight", 1, 1)))
 
 
 def _parameters(pm: PrunableModel, linear: str) -> list[str]:

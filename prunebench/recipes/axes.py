@@ -1,4 +1,4 @@
-"""Two axes of every scoring method: what its scores are compared within, and which masks are allowed.
+"""Three axes of every scoring method: what its scores are compared within, which masks are allowed, what a level means.
 
 **Scopes.** At one sparsity of the whole model, a scope says how many units each part of it loses.
 
@@ -14,6 +14,10 @@
            1 0 1
            1 0 1
            1 0 1
+
+**Budgets.** A level of sparsity is a fraction of the `units`, of the `parameters` of all units, or of their `flops` at
+128 tokens (see `pruning.budgets`). Under the last two, units go from the lowest score on until what they cost reaches
+the level: without the last one it would not.
 """
 
 from __future__ import annotations
@@ -29,6 +33,8 @@ from prunebench.recipes.schedules import pruned_count
 
 Scope = Literal["global", "layer", "row", "erk"]
 SCOPES: tuple[Scope, ...] = ("global", "layer", "row", "erk")
+BudgetName = Literal["units", "parameters", "flops"]
+BUDGETS: tuple[BudgetName, ...] = ("units", "parameters", "flops")
 
 _PATTERN = re.compile(r"([0-9]{1,6})([:x])([0-9]{1,6})")
 
@@ -104,26 +110,45 @@ def parse_pattern(text: str) -> Pattern:
 
 @dataclass(frozen=True)
 class Selection:
-    """How units are selected by their scores: compared within `scope`, under a mask that follows `pattern`."""
+    """How units are selected by their scores: compared within `scope`, under a mask that follows `pattern`.
+
+    `budget` says what a level of sparsity is a fraction of.
+    """
 
     scope: Scope = "global"
     pattern: Pattern | None = None
+    budget: BudgetName = "units"
 
     @classmethod
-    def parse(cls, scope: str, pattern: str) -> Selection:
-        """The selection that two texts name; "" is no pattern.
+    def parse(cls, scope: str, pattern: str, budget: str = "units") -> Selection:
+        """The selection that texts name; "" is no pattern.
 
-        Raises PrunebenchError for an unknown scope or pattern, and for a scope beside n:m, which leaves it no choice.
+        Raises PrunebenchError for an unknown scope, pattern or budget, for a scope beside n:m, which leaves it no
+        choice, and for a scope or a pattern under a budget of parameters or FLOPs.
         """
         if scope not in SCOPES:
             raise unknown_name("scope", scope, SCOPES)
-        result = cls(scope, parse_pattern(pattern) if pattern else None)
+        if budget not in BUDGETS:
+            raise unknown_name("budget", budget, BUDGETS)
+        if budget != "units" and (scope != "global" or pattern):
+            raise PrunebenchError(
+                f"a budget of {budget} goes with no {'pattern' if pattern else 'scope'}", "use budget=units"
+            )
+        result = cls(scope, parse_pattern(pattern) if pattern else None, budget)
         if isinstance(result.pattern, NM) and scope != "global":
             raise PrunebenchError(f"pattern {pattern} leaves no choice to scope {scope!r}", "leave out the scope")
         return result
 
     def count(self, sparsity: float, units: int) -> int:
-        """How many of `units` are pruned at that sparsity, where the pattern divides every matrix."""
+        """How many of `units` are pruned at that sparsity, where the pattern divides every matrix.
+
+        Raises PrunebenchError under a budget of parameters or FLOPs, where the number depends on the scores.
+        """
+        if self.budget != "units":
+            raise PrunebenchError(
+                f"under a budget of {self.budget} the number of pruned units depends on their scores",
+                "ctx.select(scores, sparsity) gives a mask of that level",
+            )
         if isinstance(self.pattern, Blocks):
             return pruned_count(sparsity, units // self.pattern.size) * self.pattern.size
         return pruned_count(sparsity, units)

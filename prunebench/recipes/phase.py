@@ -42,7 +42,7 @@ class Phase:
         draws_mask: it replaces the mask, as a function of the mask before it and the seed. Such a mask is not stored,
             but drawn again.
         ends_recipe: only at the end of a recipe; it may set `ctx.network`, the model that is scored.
-        shrinks_model: the scored model has only the parameters that are left. Only for heads and neurons.
+        shrinks_model: the scored model has only the parameters that are left. Not for single weights.
         unfinished: its effect on the weights shows only when the mask is applied again, so that a training or new
             weights must follow.
     """

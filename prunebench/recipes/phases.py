@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from prunebench.errors import PrunebenchError
 from prunebench.recipes.axes import Selection
 from prunebench.recipes.inputs import Input, Teacher
 from prunebench.recipes.phase import Phase, UnknownPhase, axis
 from prunebench.recipes.schedules import Cubic, check_sparsity
+from prunebench.recipes.strategy import Unit
 
 if TYPE_CHECKING:
     from prunebench.execution.phase_context import PhaseContext
@@ -26,7 +27,7 @@ class Train(Phase):
             scores, or by its callback.
         callback: the strategy's `training(ctx)` is asked for a callback. Without `sparsity`, as many units are pruned
             after each step as before the training.
-        scope, pattern: see `Prune`; for a cubic.
+        scope, pattern, budget: see `Prune`.
         length: the number of steps as a multiple of the protocol's, such as 0.5 or 2.
         teacher: the dense model of the same seed is a teacher.
     """
@@ -37,6 +38,7 @@ class Train(Phase):
     callback: bool = axis(False)
     scope: str = axis("global")
     pattern: str = axis("")
+    budget: str = axis("units")
     length: float = axis(1.0)
     teacher: Teacher | None = axis(None)
 
@@ -48,7 +50,7 @@ class Train(Phase):
                     f"a training prunes to {self.sparsity:g} along no schedule",
                     "expected Train(Cubic(sparsity)), or callback=True for a strategy with training(ctx)",
                 )
-        Selection.parse(self.scope, self.pattern)
+        Selection.parse(self.scope, self.pattern, self.budget)
         if not 0 < self.length < math.inf:
             raise PrunebenchError(f"a training has {self.length} of its steps", "expected a number above 0")
 
@@ -64,7 +66,7 @@ class Train(Phase):
 
     @property
     def selection(self) -> Selection:
-        return Selection.parse(self.scope, self.pattern)
+        return Selection.parse(self.scope, self.pattern, self.budget)
 
     @property
     def trainings(self) -> float:
@@ -102,15 +104,18 @@ class Prune(Phase):
     Attributes:
         scope: what the scores are compared within: "global", "layer", "row" or "erk" (see `recipes.axes`).
         pattern: which masks of weights are allowed: "" for all, "2:4" or "4x1".
+        budget: what `sparsity` is a fraction of: the "units", or the "parameters" or "flops" of all of them (see
+            `recipes.axes`).
     """
 
     sparsity: float
     scope: str = axis("global")
     pattern: str = axis("")
+    budget: str = axis("units")
 
     def __post_init__(self) -> None:
         check_sparsity(self.sparsity)
-        Selection.parse(self.scope, self.pattern)
+        Selection.parse(self.scope, self.pattern, self.budget)
 
     @property
     def asks(self) -> tuple[str, ...]:
@@ -118,7 +123,7 @@ class Prune(Phase):
 
     @property
     def selection(self) -> Selection:
-        return Selection.parse(self.scope, self.pattern)
+        return Selection.parse(self.scope, self.pattern, self.budget)
 
     @property
     def level(self) -> float | None:
@@ -207,9 +212,10 @@ class Adopt(Phase):
     """
 
     mask: str
-    unit: Literal["weight", "head", "neuron"]
+    unit: Unit
     sparsity: float
     pattern: str = axis("")
+    budget: str = axis("units")
 
     def __post_init__(self) -> None:
         check_sparsity(self.sparsity)
@@ -220,7 +226,7 @@ class Adopt(Phase):
 
     @property
     def selection(self) -> Selection:
-        return Selection.parse("global", self.pattern)
+        return Selection.parse("global", self.pattern, self.budget)
 
     @property
     def level(self) -> float | None:
@@ -232,7 +238,7 @@ class Adopt(Phase):
 
 @dataclass(frozen=True)
 class Compact(Phase):
-    """Take the pruned heads or neurons out of the model, so that its matrices shrink. Only at the end of a recipe."""
+    """Take the pruned heads, neurons or layers out of the model, so that it shrinks. Only at the end of a recipe."""
 
     ends_recipe: ClassVar[bool] = True
     shrinks_model: ClassVar[bool] = True

@@ -1,9 +1,10 @@
-"""The options that every method has: `magnitude[scope=row]`, `snip[schedule=ladder]`, `imp[pattern=2:4]`.
+"""The options that every method has: `magnitude[scope=row]`, `snip[schedule=ladder]`, `heads[budget=flops]`.
 
 The core writes them into the phases of the recipe; a strategy need not know of them.
 
 - `scope`: what scores are compared within (see `axes`)
 - `pattern`: which masks are allowed (see `axes`)
+- `budget`: what a level of sparsity is a fraction of (see `axes`)
 - `schedule`: how the sparsity grows where a recipe prunes: in one step ("one-shot"), in steps of a tenth with new
   scores before each ("ladder"), or during the training that follows ("cubic", Zhu & Gupta 2017)
 - `teacher`: every training of a pruned model learns the outputs of the "dense" model of the same seed as well, with
@@ -24,6 +25,8 @@ from prunebench.recipes.phase import AXIS, Phase
 from prunebench.recipes.phases import Prune, Train
 from prunebench.recipes.schedules import Cubic, ladder
 
+# The options that are axes of phases of the same name.
+SELECTION = ("scope", "pattern", "budget")
 ONE_SHOT, LADDER, CUBIC = "one-shot", "ladder", "cubic"
 SCHEDULES = (ONE_SHOT, LADDER, CUBIC)
 # The part of the units that a step of a ladder prunes.
@@ -32,6 +35,7 @@ TEACHERS = ("none", "dense")
 DEFAULTS = {
     "scope": "global",
     "pattern": "",
+    "budget": "units",
     "schedule": ONE_SHOT,
     "teacher": "none",
     **{f"teacher_{field.name}": f"{field.default:g}" for field in fields(Teacher)},
@@ -43,11 +47,12 @@ def taken_by(kind: type) -> tuple[str, ...]:
 
     Controls take none, all others a teacher. A strategy that only scores takes everything else too; one that makes
     masks itself, or acts while the model trains, has to follow `ctx.selection`, and lists in its attribute `axes` which
-    of `scope`, `pattern` and `schedule` it takes.
+    of `scope`, `pattern`, `budget` and `schedule` it takes.
     """
     if hasattr(kind, "tail"):
         return ()
-    selection, teacher = list(DEFAULTS)[:3], list(DEFAULTS)[3:]
+    teacher = [name for name in DEFAULTS if name.startswith("teacher")]
+    selection = [name for name in DEFAULTS if name not in teacher]
     scores = hasattr(kind, "score") and not hasattr(kind, "prune") and not hasattr(kind, "training")
     return (*getattr(kind, "axes", selection if scores else ()), *teacher)
 
@@ -66,7 +71,7 @@ def split_options(kind: type, options: Mapping[str, str]) -> tuple[dict[str, str
             hint = f"set it in of={name}[{option}=…]" if hasattr(kind, "tail") else "see docs/pages/own-method.md"
             raise PrunebenchError(f"strategy {name!r} takes no option {option!r}", hint)
     values = {**DEFAULTS, **reserved}
-    Selection.parse(values["scope"], values["pattern"])
+    Selection.parse(*(values[name] for name in SELECTION))
     for option, known in (("schedule", SCHEDULES), ("teacher", TEACHERS)):
         if values[option] not in known:
             raise unknown_name(option, values[option], known)
@@ -114,7 +119,7 @@ def apply_options(phases: Sequence[Phase], options: Mapping[str, str]) -> list[P
     result = list(phases)
     if "schedule" in options:
         result = list(_SCHEDULES[options["schedule"]](result))
-    for name in ("scope", "pattern"):
+    for name in SELECTION:
         if name in options:
             result = [_with_axis(phase, name, options[name]) for phase in result]
             if not any(getattr(phase, name, None) == options[name] for phase in result):
@@ -184,7 +189,7 @@ def _prune_in_training(phases: Sequence[Phase]) -> Iterator[Phase]:
                     f"leave out schedule={CUBIC}",
                 )
             cubic = Cubic(waiting.sparsity, initial=level)
-            yield replace(phase, sparsity=cubic, scope=waiting.scope, pattern=waiting.pattern)
+            yield replace(phase, sparsity=cubic, **{name: getattr(waiting, name) for name in SELECTION})
             level, waiting = waiting.sparsity, None
         elif isinstance(phase, Prune):
             waiting = phase

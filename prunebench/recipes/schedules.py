@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -20,6 +21,11 @@ def pruned_count(sparsity: float, units: int) -> int:
     The product is exact in decimals: in binary floating point, 0.29 · 50 is 14.499… and would round down.
     """
     return int(Fraction(str(sparsity)) * units + Fraction(1, 2))
+
+
+def required_cost(sparsity: float, total: int) -> int:
+    """The smallest cost that is at least the fraction `sparsity` of `total`, exact in decimals."""
+    return math.ceil(Fraction(str(sparsity)) * total)
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
+from prunebench.errors import PrunebenchError
 from prunebench.recipes.phase import Phase
 
 if TYPE_CHECKING:
@@ -12,8 +14,12 @@ if TYPE_CHECKING:
 
     from prunebench.execution.context import Context
 
-Unit = Literal["weight", "head", "neuron"]
-UNITS: tuple[Unit, ...] = ("weight", "head", "neuron")
+# The name of a structure ("weight"), or of several that are pruned together ("head+neuron").
+Unit: TypeAlias = str
+# The built-in structures, in the order in which compositions name them.
+UNITS = ("weight", "head", "neuron", "layer")
+NAME = "[a-z][a-z0-9-]*"
+PATTERN = rf"{NAME}(\+{NAME})*"
 
 
 @runtime_checkable
@@ -53,3 +59,22 @@ class Control(Protocol):
 def track(unit: Unit) -> Literal["structured", "unstructured"]:
     """The ranking that a unit belongs to. Structured and unstructured methods are never ranked together."""
     return "unstructured" if unit == "weight" else "structured"
+
+
+def split_unit(unit: Unit) -> list[str]:
+    """The names of the structures in a unit. Raises PrunebenchError if the text has another form, or a name twice."""
+    names = unit.split("+") if isinstance(unit, str) and re.fullmatch(PATTERN, unit) else []
+    if not names or len(names) != len(set(names)):
+        raise PrunebenchError(f"cannot read unit {unit!r}", "expected a name such as 'head', or several: 'head+neuron'")
+    return names
+
+
+def denominator(unit: Unit, budget: str) -> str:
+    """Whatever a sparsity is a fraction of: "heads", or "FLOPs of heads and neurons"."""
+    return plural(unit) if budget == "units" else f"{budget.replace('flops', 'FLOPs')} of {plural(unit)}"
+
+
+def plural(unit: Unit) -> str:
+    """Units in a sentence: "heads", "heads and neurons"."""
+    *names, last = (f"{name}s" for name in unit.split("+"))
+    return f"{', '.join(names)} and {last}" if names else last

@@ -45,13 +45,13 @@ class Cost:
 class Outcome:
     """What the record of a cell says beside its scores.
 
-    `realised` is the sparsity, `pruned` / `units` (weights, heads or neurons). `encoder_before` and `encoder_after` are
-    the shares of `encoder_weights` that are zero or removed, before and after the last training. `find` is the cost of
-    finding the last mask, `train` the cost of training the scored weights under it. `from_theta0` is True if the scored
-    model is a subnetwork of θ0 that was trained, and so may be a winning ticket. `speed` is the number of examples that
-    the scored model predicted per second, if it was measured. `flops` are None in records of earlier versions.
-    `equal_trainings` is how many trainings the scored weights had from θ0 on, and the dense model of equal training
-    has; None if the record does not tell.
+    `realised` is the fraction of units that are pruned, `pruned` / `units` (weights, heads, …); the requested sparsity
+    is a fraction of their `budget`. `encoder_before` and `encoder_after` are the shares of `encoder_weights` that are
+    zero or removed, before and after the last training. `find` is the cost of finding the last mask, `train` the cost
+    of training the scored weights under it. `from_theta0` is True if the scored model is a subnetwork of θ0 that was
+    trained, and so may be a winning ticket. `speed` is the number of examples that the scored model predicted per
+    second, if it was measured. `flops` are None in records of earlier versions. `equal_trainings` is how many trainings
+    the scored weights had from θ0 on, and the dense model of equal training has; None if the record does not tell.
     """
 
     units: int
@@ -71,6 +71,7 @@ class Outcome:
     speed: float | None = None
     flops: FLOPs | None = None
     equal_trainings: float | None = None
+    budget: str = "units"
 
     @property
     def hardware(self) -> str | None:
@@ -218,6 +219,7 @@ def _outcome(cell: Cell, record: Record, fetch: FetchRecord) -> Outcome:
         speed=_speed(record),
         flops=record.flops,
         equal_trainings=_trainings_from_theta0(cell, record.recipe),
+        budget=sparsity.budget,
     )
 
 

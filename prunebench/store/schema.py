@@ -14,8 +14,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
+from prunebench.recipes.axes import BudgetName
 from prunebench.recipes.phase import Phase
 from prunebench.recipes.phases import from_record
+from prunebench.recipes.strategy import PATTERN
 
 # The format of records and plans in a store.
 FORMAT = 2
@@ -32,7 +34,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0)]
 # JSON has lists where Python code has tuples.
 Names = Annotated[tuple[str, ...], Field(strict=False)]
-Unit = Literal["weight", "head", "neuron"]
+Unit = Annotated[str, Field(pattern=rf"^{PATTERN}$")]
 
 
 class Strict(BaseModel):
@@ -191,7 +193,11 @@ class Evaluation(Strict):
 
 
 class Sparsity(Strict):
-    """`pruned` of `units` are gone; `encoder_*` are shares of zeros in the prunable matrices."""
+    """`pruned` of `units` are gone; `encoder_*` are shares of zeros in the prunable matrices.
+
+    Under a `budget` of parameters or FLOPs, the units cost `cost` in all, the pruned ones `cost_pruned`, and the most
+    expensive one of them `cost_largest`.
+    """
 
     unit: Unit
     units: Positive
@@ -200,6 +206,10 @@ class Sparsity(Strict):
     encoder_weights: Positive
     encoder_before: Fraction
     encoder_after: Fraction
+    budget: BudgetName = "units"
+    cost: Count = 0
+    cost_pruned: Count = 0
+    cost_largest: Count = 0
 
 
 class Encoder(Strict):

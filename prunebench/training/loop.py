@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from transformers import get_linear_schedule_with_warmup
 
 from prunebench.errors import PrunebenchError
+from prunebench.models import layer_skips
 from prunebench.models.fast import first_token
 from prunebench.runtime import progress
 from prunebench.runtime.devices import COMPILE_SUFFIX
@@ -74,7 +75,7 @@ def train(
         torch.manual_seed(derive(seed, "dropout"))
         for callback in callbacks:
             callback.begin(Training(total, state, acceleration.on_whole_model))
-        masks = _Masks(named, keep)
+        masks = _Masks(model, named, keep)
         forward = compiled(model) if precision.endswith(COMPILE_SUFFIX) else model
         options = {}
         if any(callback.hidden_states for callback in callbacks):
@@ -105,11 +106,11 @@ def train(
             meter.report(step)
             for callback in callbacks:
                 if (mask := callback.after_step(step)) is not None:
-                    masks = _Masks(named, mask)
+                    masks = _Masks(model, named, mask)
                     masks.mask_weights(optimizer)
         for callback in callbacks:
             if (mask := callback.final_mask()) is not None:
-                _Masks(named, mask).mask_weights(optimizer)
+                _Masks(model, named, mask).mask_weights(optimizer)
         return Outcome(total, state.tokens, meter.final_loss)
 
 
@@ -173,17 +174,23 @@ def _cast_weights_once(device: str) -> contextlib.AbstractContextManager[object]
 
 
 class _Masks:
-    """Masks of parameters as numbers 0 and 1. Parameters of which everything stays are left out."""
+    """Masks of parameters as numbers 0 and 1. Parameters of which everything stays are left out.
 
-    def __init__(self, named: Mapping[str, nn.Parameter], keep: Mapping[str, Tensor]) -> None:
+    Layers that they prune as a whole are skipped from now on. The parameters of such a layer have no gradient.
+    """
+
+    def __init__(self, model: nn.Module, named: Mapping[str, nn.Parameter], keep: Mapping[str, Tensor]) -> None:
+        layer_skips.skip(model, keep)
         masks = {name: mask for name, mask in keep.items() if not mask.all()}
         self.parameters = [named[name] for name in masks]
         self.values = [mask.to(named[name].device, named[name].dtype) for name, mask in masks.items()]
 
     def mask_gradients(self) -> None:
-        if self.values:
-            gradients: Any = [parameter.grad for parameter in self.parameters]
-            torch._foreach_mul_(gradients, self.values)
+        pairs = zip(self.parameters, self.values, strict=True)
+        pairs_with_gradient = [(each.grad, value) for each, value in pairs if each.grad is not None]
+        if pairs_with_gradient:
+            gradients, values = zip(*pairs_with_gradient, strict=True)
+            torch._foreach_mul_(list(gradients), list(values))
 
     @torch.no_grad()
     def mask_weights(self, optimizer: torch.optim.Optimizer) -> None:
@@ -191,7 +198,8 @@ class _Masks:
         for parameter, value in zip(self.parameters, self.values, strict=True):
             parameter.mul_(value)
             for moment in ("exp_avg", "exp_avg_sq"):
-                optimizer.state[parameter][moment].mul_(value)
+                if moment in (state := optimizer.state.get(parameter, {})):
+                    state[moment].mul_(value)
 
 
 class _Meter:

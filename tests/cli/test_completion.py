@@ -59,10 +59,10 @@ def test_tasks(command):
 def test_strategies(command):
     assert {"imp", "heads", "magnitude"} <= set(complete(command, "--strategies", ""))
     assert set(complete(command, "--strategies", "imp,magn")) == {"imp,magnitude", "imp,magnitude-init"}
-    assert set(complete(command, "--strategies", "imp[rate=0.2,of=remaining],he")) == {
-        "imp[rate=0.2,of=remaining],heads"
+    assert set(complete(command, "--strategies", "imp[rate=0.2,of=remaining],magnitude-")) == {
+        "imp[rate=0.2,of=remaining],magnitude-init"
     }
-    assert complete("compare", "imp", "hea").keys() == {"heads"}
+    assert complete("compare", "imp", "magnitude-").keys() == {"magnitude-init"}
 
 
 def test_options_of_strategies():
@@ -89,7 +89,7 @@ def test_values_of_other_options():
     for option, value in {"--model": "./models", "--glue-dir": "", "--store": ""}.items():
         assert kinds("run", option, value) == {"dir"}
     assert kinds("run", "--plugin", "") == {"file"}
-    assert set(complete("list", "s")) == {"strategies", "suites"}
+    assert set(complete("list", "s")) == {"strategies", "structures", "suites"}
 
 
 @pytest.mark.parametrize("shell", completion.SHELLS)

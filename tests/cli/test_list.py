@@ -63,4 +63,4 @@ def test_list_plugins(tmp_path):
 
 def test_list_refuses_an_unknown_kind():
     refused(call("list", "strategie"), "'strategie'", "did you mean 'strategies'?")
-    refused(call("list"), "strategies|phases|tasks|models", "prunebench list --help")
+    refused(call("list"), "strategies|phases|structures|tasks|models", "prunebench list --help")

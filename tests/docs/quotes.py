@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 # In the order in which their marked blocks run: the last one removes results.
 DOCUMENTS = [
     *("README.md", "CONTRIBUTING.md"),
-    *(f"plugins/prunebench-{name}/README.md" for name in ("gradual", "dask", "obs", "movement", "rigl")),
+    *(f"plugins/prunebench-{name}/README.md" for name in ("gradual", "dask", "obs", "movement", "rigl", "structured")),
     *(
         f"docs/pages/{name}.md"
         for name in (

@@ -106,6 +106,7 @@ def test_marked_blocks_run(tmp_path, tiny_models, monkeypatch):
     ("mark", "kind", "name"),
     [
         ("plugin noise.py", "phases", "Noise"),
+        ("plugin pairs.py", "structures", "pair"),
         ("plugin colours.py", "tasks", "colours"),
         ("plugin hello.py", "commands", "hello"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import functools
 import re
 import types
 import warnings
@@ -97,6 +98,7 @@ SPY = """
 from dataclasses import dataclass
 from prunebench import Prune, Train, hookimpl
 import builtins
+import functools
 
 @dataclass(frozen=True)
 class Spy:
@@ -283,10 +285,10 @@ def test_a_mask_of_a_wrong_size_or_shape_is_refused(run, tmp_path, wrong, messag
 
 def test_a_mask_that_brings_units_back_is_refused():
     before, after = {"a": torch.tensor([True, True, False])}, {"a": torch.tensor([True, False, True])}
-    strategy = types.SimpleNamespace(name="s")
+    strategy, exactly_one = types.SimpleNamespace(name="s"), functools.partial(masks.count_fault, 1)
     with pytest.raises(PrunebenchError, match="brought pruned units back"):
-        strategy_calls.checked_mask(strategy, after, before, 1)
-    assert strategy_calls.checked_mask(strategy, after, before, 1, regrows=True).keys() == before.keys()
+        strategy_calls.checked_mask(strategy, after, before, exactly_one)
+    assert strategy_calls.checked_mask(strategy, after, before, exactly_one, regrows=True).keys() == before.keys()
 
 
 def test_a_mask_that_is_changed_in_place_changes_no_other():
@@ -295,7 +297,7 @@ def test_a_mask_that_is_changed_in_place_changes_no_other():
         return ctx.mask
 
     mask = {"a": torch.tensor([True, True, False])}
-    context = types.SimpleNamespace(mask=mask, selection=Selection(), count=lambda sparsity: 2)
+    context = types.SimpleNamespace(mask=mask, selection=Selection(), budget=None, count=lambda sparsity: 2)
     answer = strategy_calls.prune_with(types.SimpleNamespace(name="s", prune=prune), context, 2 / 3)
     assert answer["a"].tolist() == [False, True, False]
     assert mask["a"].tolist() == [True, True, False]

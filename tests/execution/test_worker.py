@@ -13,7 +13,7 @@ from prunebench.execution import measurements, session, strategy_calls
 from prunebench.execution.workspace import workspace
 from prunebench.hooks.registry import Registry
 from prunebench.planning import jobs
-from prunebench.pruning import masks
+from prunebench.pruning import masks, structures
 from prunebench.recipes.phases import Prune, Train
 from prunebench.runtime import memory
 from prunebench.store.store import Store
@@ -173,11 +173,12 @@ def test_checks_can_fail(planned):
     keep[name][0, 0] = False
     sample.load(sample.theta0)
     path = [Train(), Prune(0.5)]
-    not_zero = measurements.checks(sample, path, {"a": torch.tensor([True, False])}, keep)
+    heads = structures.structure_of("head")
+    not_zero = measurements.checks(sample, path, {"a": torch.tensor([True, False])}, heads, keep)
     assert not_zero == {"count_exact": True, "pruned_weights_zero": False}
     with torch.no_grad():
         sample.model.get_parameter(name)[0, 0] = 0
-    miscounted = measurements.checks(sample, path, {"a": torch.tensor([True, True])}, keep)
+    miscounted = measurements.checks(sample, path, {"a": torch.tensor([True, True])}, heads, keep)
     assert miscounted == {"count_exact": False, "pruned_weights_zero": True}
     other = type(sample.model)(sample.model.config)
     assert measurements.agreement(sample, other, "cpu")["compact_agrees"] is False

@@ -206,7 +206,7 @@ def test_a_number_that_is_not_finite_is_refused_in_a_phase_and_in_options(number
         ("evaluations", {"validation": {"examples": 0, "metrics": {}, "degenerate": [], "majority": {}}}),
         ("evaluations", [1]),
         ("sparsity", {**record().sparsity.to_json(), "realised": 1.5}),
-        ("sparsity", {**record().sparsity.to_json(), "unit": "layer"}),
+        ("sparsity", {**record().sparsity.to_json(), "unit": "head+"}),
         ("root", {**EXPERIMENT.to_json(), "sizes": {"validation": 5}}),
         ("root", {**EXPERIMENT.to_json(), "seed": "0"}),
         ("root", {**EXPERIMENT.to_json(), "model": "m"}),

@@ -43,7 +43,7 @@ def build(
     models = []
     for cell in cells:
         model = trained_models.load_model(cell, where, store, registry)
-        score, check = trained_models.compare_with_record(cell, model, store)
+        score, check = trained_models.compare_with_record(cell, model, store, registry)
         statistics = measures(model.model, data, tokenizer.sep_token_id, tokenizer.cls_token_id)
         attention = maps(model.model, tokenizer, examples, model.protocol.max_length, experiment.device)
         without = pruned_heads(cell, model, store)

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 
 from prunebench.errors import PrunebenchError
+from prunebench.recipes.strategy import plural
 from prunebench.reports.render.formatting import level, listing
 from prunebench.results.filters import allow_mixed, no_results, one_setting
 from prunebench.results.rows import Row, sort_key
@@ -72,7 +73,7 @@ def _mixed_units(rows: Sequence[Row], mixed: bool) -> tuple[str, ...]:
         labels_by_unit.setdefault(unit, []).append(label)
     if len(labels_by_unit) < 2:
         return ()
-    units = "; ".join(f"{unit}s ({listing(labels)})" for unit, labels in labels_by_unit.items())
+    units = "; ".join(f"{plural(unit)} ({listing(labels)})" for unit, labels in labels_by_unit.items())
     message = f"sparsities are fractions of different units: {units}"
     if not mixed:
         raise PrunebenchError(message, "compare methods of one unit, or pass --allow-mixed")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from prunebench.recipes.strategy import denominator
 from prunebench.reports.leaderboard.report import Check, Line, Section
 from prunebench.reports.render.formatting import listing, seeds
 from prunebench.results.rows import Row
@@ -93,7 +94,7 @@ def _split(rows: Sequence[Row], sections: Sequence[Section]) -> Answer:
 
 
 def _denominator(rows: Sequence[Row], sections: Sequence[Section]) -> Answer:
-    units = {row.cell.unit + "s" for row in rows if row.outcome is not None and row.outcome.units}
+    units = {denominator(row.cell.unit, row.outcome.budget) for row in rows if row.outcome and row.outcome.units}
     if not units:
         return False, "not stated"
     return True, f"sparsity is a fraction of {listing(sorted(units))}, counted in each section"

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from prunebench.planning.levels import unsupported_levels
+from prunebench.recipes.strategy import denominator, plural
 from prunebench.reports.leaderboard.report import Level, Line, Score, Section, Track
 from prunebench.reports.leaderboard.significance import as_good_as_best
 from prunebench.reports.render.formatting import count, listing, metric_name, percent, seeds, value_range
@@ -183,15 +184,15 @@ def _denominators(rows: Sequence[Row]) -> tuple[str, ...]:
     for row in rows:
         outcome = row.outcome
         if outcome is not None:
-            cells[row.cell.unit, outcome.units, outcome.encoder_weights, outcome.parameters_total] = row.cell
+            sizes = outcome.units, outcome.encoder_weights, outcome.parameters_total
+            cells[row.cell.unit, *sizes, outcome.budget] = row.cell
     sentences = []
-    for (unit, units, weights, total), cell in sorted(cells.items(), key=lambda item: item[0]):
+    for (unit, units, weights, total, budget), cell in sorted(cells.items(), key=lambda item: item[0]):
         share = f"{percent(weights / total)} of all {count(total)} parameters"
         base = f"{count(weights)} {cell.setting.prunable} weights ({share})"
+        amount = f"{count(units)} {plural(unit)}" if budget == "units" else f"the {denominator(unit, budget)}"
         if unit == "weight" and units == weights:
             sentences.append(f"Sparsity is the removed fraction of {base}.")
         else:
-            sentences.append(
-                f"Sparsity is the removed fraction of {count(units)} {unit}s; encoder sparsity is a fraction of {base}."
-            )
+            sentences.append(f"Sparsity is the removed fraction of {amount}; encoder sparsity is a fraction of {base}.")
     return tuple(sentences)

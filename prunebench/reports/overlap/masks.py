@@ -29,7 +29,7 @@ class Store(Protocol):
 
 @dataclass(frozen=True, order=True)
 class GroupLocation:
-    """Where a group of units lies: its layer, −1 if it belongs to none, and its matrix, or "heads" or "neurons"."""
+    """Where a group of units lies: its layer, −1 if it belongs to none, and its matrix, or what kind of units."""
 
     layer: int
     matrix: str
@@ -103,8 +103,8 @@ def has_mask(cell: Cell) -> bool:
 
 
 def locate(name: str, family: Architecture) -> GroupLocation:
-    """Where a group lies, by its name: a parameter of one of the family's Linears, or `layer.{i}.heads`."""
-    if structure := re.fullmatch(r"layer\.(\d+)\.(heads|neurons)", name):
+    """Where a group lies, by its name: a parameter of one of the family's Linears, or such as `layer.{i}.heads`."""
+    if structure := re.fullmatch(r"layer\.(\d+)\.(heads|neurons|layer)", name):
         return GroupLocation(int(structure[1]), structure[2])
     matrices = {getattr(family, part): part for part in LINEARS}
     linear = re.search(rf"\.{re.escape(family.layers)}\.(\d+)\.(.+)\.weight$", name)

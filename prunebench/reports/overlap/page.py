@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from prunebench.recipes.strategy import plural
 from prunebench.reports.overlap.report import Report, UnitMasks
 from prunebench.reports.overlap.tables import (
     agreement_table,
@@ -50,7 +51,7 @@ def blocks(report: Report, pictures: dict[str, str], command: str) -> Iterator[B
         yield Caution(f"{count(report.missing)} masks were planned and are not in the store; they are left out.")
     yield Paragraph(ABOUT)
     for unit in report.units:
-        yield Heading(2, f"Masks of {unit.unit}s")
+        yield Heading(2, f"Masks of {plural(unit.unit)}")
         yield from _overlap(unit, pictures)
         yield from _locations(unit, pictures)
         yield from _heads(unit, pictures)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from prunebench.planning.transfer import THETA0
+from prunebench.recipes.strategy import plural
 from prunebench.reports.render.blocks import Block, Bold, Caution, Commands, Heading, Paragraph, Table, one_line
 from prunebench.reports.render.formatting import DASH, difference, level, listing, loss, points, seeds, spread
 from prunebench.reports.render.provenance import environment, environment_entries, setting, splits
@@ -157,7 +158,7 @@ def cautions(grid: Grid) -> Iterator[str]:
 
 
 def _setting(grid: Grid) -> Iterator[tuple[str, str]]:
-    yield "masks found by", f"{grid.method}, {level(grid.question.sparsity)} of the {grid.unit}s pruned"
+    yield "masks found by", f"{grid.method}, {level(grid.question.sparsity)} of the {plural(grid.unit)} pruned"
     yield from setting(row.cell for row in grid.rows)
     yield from splits(row.cell for row in grid.rows)
     yield from environment_entries(grid.rows)

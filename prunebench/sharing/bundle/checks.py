@@ -14,8 +14,8 @@ from prunebench.planning.graph import Node, mask_key, phases_of
 from prunebench.planning.methods import Method
 from prunebench.recipes.phase import final_sparsity
 from prunebench.recipes.reserved import remove_options
-from prunebench.recipes.strategy import track
-from prunebench.sharing.bundle.counts import required_count
+from prunebench.recipes.strategy import plural, track
+from prunebench.sharing.bundle.levels import count_fault
 from prunebench.sharing.bundle.reader import Bundle
 from prunebench.sharing.bundle.strict import dumps
 from prunebench.sharing.bundle.trees import Trees
@@ -64,7 +64,7 @@ def check_cells(bundle: Bundle, trees: Trees, registry: Registry) -> Iterator[st
         if not cell.mask_from and not _is_declared(cell, bundle):
             yield f"the cell of {cell_name(cell)} says strategy {cell.strategy} with options that are not declared"
         if cell.track != track(cell.unit):
-            yield f"the cell of {cell_name(cell)} is {cell.track}, but prunes {cell.unit}s"
+            yield f"the cell of {cell_name(cell)} is {cell.track}, but prunes {plural(cell.unit)}"
         if cell.key in bundle.records and cell.key in trees.nodes:
             record, node = bundle.records[cell.key], trees.nodes[cell.key]
             yield from _compare_cell(cell, record, node, cell.plan in plans_with_masks)
@@ -195,9 +195,8 @@ def check_masks(bundle: Bundle, trees: Trees) -> Iterator[str]:
         mask = bundle.masks.get(key)
         if mask is None:
             continue
-        expected = required_count(node.path(), mask.units)
-        if mask.pruned != expected:
-            yield f"the mask {key} has {mask.pruned} of {mask.units} units pruned, expected {expected}"
+        if fault := count_fault(node.path(), mask.pruned, mask.units):
+            yield f"the mask {key} {fault}"
         if units[key] - {mask.units}:
             yield f"the mask {key} has {mask.units} units, but records that use it have {sorted(units[key])}"
 

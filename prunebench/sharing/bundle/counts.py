@@ -6,11 +6,12 @@ Each check yields a sentence for everything that is wrong.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-from prunebench.planning.graph import Node, phases_of
-from prunebench.recipes.phase import final_selection, final_sparsity
+from prunebench.planning.graph import Node
+from prunebench.recipes.strategy import UNITS, plural
+from prunebench.sharing.bundle.levels import cost_fault, count_fault
 from prunebench.sharing.bundle.reader import Bundle
 from prunebench.sharing.bundle.trees import Trees
 from prunebench.store.schema import Record
@@ -38,12 +39,15 @@ def _shared_values(record: Record, node: Node | None) -> Iterator[tuple[tuple[st
     sparsity, parameters = record.sparsity, record.parameters
     model = record.experiment.model.fingerprint, record.experiment.prunable, record.experiment.task
     yield ("encoder and parameters", *model), (sparsity.encoder_weights, parameters.total)
-    yield (f"number of {sparsity.unit}s", *model), sparsity.units
-    if sparsity.pruned:
+    if sparsity.budget != "units":
+        yield (f"{sparsity.budget} of all {plural(sparsity.unit)}", *model), sparsity.cost
+    yield (f"number of {plural(sparsity.unit)}", *model), sparsity.units
+    # Only units of one kind have one size.
+    if sparsity.pruned and sparsity.unit in UNITS:
         yield (f"size of a {sparsity.unit}", *model), (parameters.total - parameters.left) / sparsity.pruned
     if record.flops:
         yield ("FLOPs", *model, str(record.flops.length)), record.flops.dense
-        if sparsity.pruned and sparsity.unit != "weight":
+        if sparsity.pruned and sparsity.unit in UNITS and sparsity.unit != "weight":
             saved = record.flops.dense - record.flops.skipping_zeros
             yield (f"FLOPs of a {sparsity.unit}", *model, str(record.flops.length)), saved / sparsity.pruned
     if node is None:
@@ -56,20 +60,14 @@ def _shared_values(record: Record, node: Node | None) -> Iterator[tuple[tuple[st
         yield ("unit", label), sparsity.unit
 
 
-def required_count(nodes: Sequence[Node], units: int) -> int:
-    """How many of `units` are pruned at the end of these nodes."""
-    phases = phases_of(nodes)
-    return final_selection(phases).count(final_sparsity(phases), units)
-
-
 def _check_counts(record: Record, node: Node) -> Iterator[str]:
     sparsity, parameters = record.sparsity, record.parameters
-    expected = required_count(node.lineage(), sparsity.units)
-    if sparsity.pruned != expected:
-        yield f"has {sparsity.pruned} of {sparsity.units} units pruned, expected {expected}"
+    nodes = node.lineage()
+    faults = [*filter(None, (count_fault(nodes, sparsity.pruned, sparsity.units), cost_fault(sparsity, nodes)))]
+    yield from faults
     if sparsity.realised != sparsity.pruned / sparsity.units:
         yield f"says sparsity {sparsity.realised}, but {sparsity.pruned} of {sparsity.units} units are pruned"
-    if record.checks.get("count_exact") is not (sparsity.pruned == expected):
+    if record.checks.get("count_exact") is not (not faults):
         yield "contradicts its own count in the check count_exact"
     if sparsity.unit == "weight":
         if sparsity.units != sparsity.encoder_weights or parameters.left != parameters.total - sparsity.pruned:

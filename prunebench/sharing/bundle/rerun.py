@@ -157,7 +157,7 @@ def _compare_counts(old: Record, new: Record) -> Iterator[str]:
     for name in ("steps", "tokens"):
         if getattr(old, name) != getattr(new, name):
             yield f"has {getattr(new, name)} {name} instead of {getattr(old, name)}"
-    for name in ("unit", "units", "pruned", "encoder_weights"):
+    for name in ("unit", "units", "pruned", "encoder_weights", "budget", "cost_pruned"):
         if getattr(old.sparsity, name) != getattr(new.sparsity, name):
             yield f"says {name} {getattr(new.sparsity, name)} instead of {getattr(old.sparsity, name)}"
     if old.parameters.total != new.parameters.total:

@@ -144,12 +144,12 @@ def _answer(
     for task, cell in cells.items():
         experiment = cell.leaf.experiment
         model = trained_models.load_model(cell, where, store, registry)
-        scores, check = trained_models.compare_with_record(cell, model, store)
+        scores, check = trained_models.compare_with_record(cell, model, store, registry)
         text = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
         console.say(f"{task}, {cell.method.label} {cell.sparsity:g}, seed {experiment.seed}: dev {text}, {check}")
         entry = cell.to_cell().model_dump(mode="json")
         models.append({**entry, "dev": scores, "compared with its record": check})
-        network = trained_models.scored_network(cell, model, store)
+        network = trained_models.scored_network(cell, model, store, registry)
         answerer = Answerer(model, network, experiment, where, registry)
         for file in files:
             if file.task == task and file.source in tests:

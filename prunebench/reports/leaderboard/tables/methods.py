@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from prunebench.recipes.strategy import plural
 from prunebench.reports.leaderboard.report import Check, Method
 from prunebench.reports.render.blocks import Table
 
@@ -15,7 +16,7 @@ def method_table(methods: Sequence[Method]) -> Table:
     """What each label stands for."""
     body = []
     for method in methods:
-        role = f"control of {method.control_of}" if method.control_of else f"prunes {method.unit}s"
+        role = f"control of {method.control_of}" if method.control_of else f"prunes {plural(method.unit)}"
         role = "reference" if method.reference else role
         options = ", ".join(f"{name}={_value(value)}" for name, value in sorted(method.options.items()))
         body.append((method.label, method.doc, role, options, ", ".join(method.sources)))
