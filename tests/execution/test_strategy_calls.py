@@ -262,7 +262,7 @@ def prunebench_strategies():
 def test_training_continues_from_the_weights_that_a_strategy_has_moved(run, weights_of_trainings, tmp_path):
     (tmp_path / "moves.py").write_text(MOVES)
     store, plan, _ = run("moves", "0.25", plugins=[tmp_path / "moves.py"])
-    (_, trained), (before, _) = weights_of_trainings
+    (_, trained), *_, (before, _) = weights_of_trainings
     for name, weight in before.items():
         if "encoder" in name and "weight" in name and weight.dim() == 2:
             cut = weight.shape[1] // 4

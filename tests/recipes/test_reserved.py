@@ -131,7 +131,7 @@ def test_an_option_at_its_default_changes_no_key(registry):
     plain, default = keys(registry, "magnitude")[0], keys(registry, "magnitude[scope=global,schedule=one-shot]")[0]
     assert plain == default
     plan = plan_of(registry, ["magnitude", "random-pruning[of=magnitude]"])
-    assert [node.step.data for node in plan.cells[2].leaf.path()] == [
+    assert [node.step.data for node in plan.cells[-1].leaf.path()] == [
         *({"phase": "Train", "sparsity": None}, {"phase": "Prune", "sparsity": 0.5}),
         *({"phase": "Shuffle", "counts": "layer"}, {"phase": "Train", "sparsity": None}),
     ]
@@ -147,7 +147,7 @@ def test_every_option_changes_the_key(registry):
 def test_scopes_share_the_training_and_the_strategy_that_is_asked_for_scores(registry):
     plan = plan_of(registry, ["magnitude", "magnitude[scope=row]", "magnitude[scope=layer]"])
     prunes = [node for node in plan.nodes() if isinstance(node.phase, Prune)]
-    assert sum(isinstance(node.phase, Train) for node in plan.nodes()) == 1 + 3
+    assert sum(isinstance(node.phase, Train) for node in plan.nodes()) == 2 + 3, "dense, and dense trained twice"
     assert len({node.parent for node in prunes}) == 1
     assert {node.strategy for node in prunes} == {"magnitude"}
 
@@ -206,6 +206,7 @@ def test_levels_that_a_pattern_lacks_are_no_cells(registry):
     levels = {}
     for cell in plan.cells:
         levels.setdefault(cell.method.label, []).append(cell.sparsity)
+    assert levels.pop("dense[trainings=2]") == [0.0]
     assert levels == {"dense": [0.0], "magnitude": [0.3, 0.5, 0.7], "magnitude[pattern=2:4]": [0.5]}
     reasons = {0.3: "pattern 2:4 has sparsity 0.5", 0.7: "pattern 2:4 has sparsity 0.5"}
     assert unsupported_levels((cell.method, cell.sparsity) for cell in plan.cells) == {
@@ -221,9 +222,9 @@ def test_a_strategy_declares_its_levels_and_its_control_has_the_same(mine):
     registry = mine(attributes="levels = (0.25, 0.5)")
     plan = plan_of(registry, ["mine", "random-pruning[of=mine]"], (0.3, 0.5))
     assert [(cell.method.label, cell.sparsity) for cell in plan.cells] == [
-        *(("dense", 0.0), ("mine", 0.5), ("random-pruning[of=mine]", 0.5))
+        *(("dense", 0.0), ("dense[trainings=2]", 0.0), ("mine", 0.5), ("random-pruning[of=mine]", 0.5))
     ]
-    assert [cell.method.unsupported for cell in plan.cells[1:]] == [{"0.3": "mine has the levels 0.25, 0.5"}] * 2
+    assert [cell.method.unsupported for cell in plan.cells[2:]] == [{"0.3": "mine has the levels 0.25, 0.5"}] * 2
 
 
 def test_a_method_without_any_of_the_levels_is_refused(registry, mine):
