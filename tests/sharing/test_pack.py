@@ -26,9 +26,9 @@ def test_a_bundle_is_verified_and_says_what_it_holds(store, good, tiny_glue, tmp
     assert out.splitlines()[-1] == f"Written: {path}, {len(good):,} bytes. Check it with: prunebench verify {path}"
     status, out, err = call("verify", path, "--glue-dir", tiny_glue)
     assert (status, err) == (0, "")
-    # 2 tasks × 2 seeds × (dense, imp 0.1, imp 0.2, its control, heads): one training each; heads are pruned of dense.
-    assert "16 cells: rte, stsb; dense, heads, imp, random-pruning; seeds 0, 1" in out
-    assert "holds: 16 cells have their records, 0 failures are declared" in out
+    # 2 tasks × 2 seeds × (dense, dense again, imp 0.1, imp 0.2, its control, heads): one training each.
+    assert "20 cells: rte, stsb; dense, dense[trainings=2], heads, imp, random-pruning; seeds 0, 1" in out
+    assert "holds: 20 cells have their records, 0 failures are declared" in out
     number = len(reader.load(good).records)
     assert f"the metrics of {number} of {number} records follow from their predictions" in out
     assert out.splitlines()[-1].startswith(f"Verified: {path}. Draw it with: prunebench leaderboard --bundle")

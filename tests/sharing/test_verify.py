@@ -305,7 +305,7 @@ def test_metrics_are_recomputed_without_the_code_of_a_method(tiny_bert, tiny_glu
     for _ in ("with the file", "without it"):
         result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert result.returncode == 0, result.stderr
-        assert "the metrics of 2 of 2 records follow from their predictions" in result.stdout
+        assert "the metrics of 3 of 3 records follow from their predictions" in result.stdout
         assert "mine comes from mine.py" in result.stderr
         assert not log.exists()
         file.unlink(missing_ok=True)

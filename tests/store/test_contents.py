@@ -14,8 +14,8 @@ def test_an_overview_counts_plans_cells_and_bytes(store, lab):
     result = overview(store)
     [(plan, states)] = result.plans
     assert plan.command.startswith("prunebench run --tasks rte")
-    assert states == result.cells == {"done": 14}
-    assert result.methods == ["dense", "imp", "magnitude", "random-pruning"]
+    assert states == result.cells == {"done": 16}
+    assert result.methods == ["dense", "dense[trainings=2]", "imp", "magnitude", "random-pruning"]
     assert result.codes == [plan.cells[0].setting.code]
     assert [model.partition(" (")[0] for model in result.models] == ["tiny-bert"]
     for kind, (number, size) in result.files.items():
@@ -36,7 +36,7 @@ def test_cells_that_are_not_done_are_failed_or_missing(store, lab):
     for name in ("magnitude", "imp"):
         lab.remove(f"records/{cells[name, 0.2, 0].key[:2]}/{cells[name, 0.2, 0].key}.json")
     store.add_failure(cells["magnitude", 0.2, 0].key, "it was wrong")
-    assert overview(store).cells == {"done": 12, "failed": 1, "missing": 1}
+    assert overview(store).cells == {"done": 14, "failed": 1, "missing": 1}
 
 
 def test_the_keys_on_a_path_are_those_of_the_plan(template, words):

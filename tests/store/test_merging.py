@@ -40,10 +40,10 @@ def test_a_merged_store_gives_the_leaderboard_of_a_single_run(lab, template, hal
 def test_merging_again_adds_nothing(lab, halves):
     store = Store.create(lab.url)
     first = merging.merge_store(store, Store.open(halves[0]))
-    assert str(first) == "1 plan, 8 records, 5 masks"
+    assert str(first) == "1 plan, 9 records, 5 masks"
     before = {name: lab.read(name) for name in lab.names()}
     again = merging.merge_store(store, Store.open(halves[0]))
-    assert str(again) == "nothing new; 8 records here already"
+    assert str(again) == "nothing new; 9 records here already"
     assert (again.differing, again.damaged) == ([], [])
     assert {name: lab.read(name) for name in lab.names()} == before
 
@@ -91,7 +91,7 @@ def test_damaged_files_of_the_other_store_are_left_out(lab, halves, tmp_path):
     store = Store.create(lab.url)
     merge = merging.merge_store(store, Store.open(other))
     assert contents(other) == untouched
-    assert merge.added["records"] == 6
+    assert merge.added["records"] == 7
     assert len(merge.damaged) == 3
     assert any(str(torn) in line and "torn or foreign" in line for line in merge.damaged)
     assert any(str(mixed) in line and "logits that were not written with it" in line for line in merge.damaged)
@@ -104,7 +104,7 @@ def test_failures_are_merged_unless_there_is_a_record(lab, words, halves, tmp_pa
     assert call("run", *options).status == 2
     other, store = Store.open(tmp_path / "other"), Store.create(lab.url)
     merging.merge_store(store, Store.open(halves[0]))
-    [present] = [record.key for record in other.records()]
+    [present] = [record.key for record in other.records() if len(record.phases) == 1]
     other.add_failure(present, "an old failure")
     merge = merging.merge_store(store, other)
     assert merge.added["failures"] == len(other.keys("failures")) - 1
@@ -129,7 +129,7 @@ def bundle(template, tmp_path_factory):
 def test_a_bundle_gives_records_plans_and_predictions(lab, template, bundle):
     store, opened = Store.create(lab.url), open_bundle(bundle)
     merge = merging.merge_bundle(store, opened, opened.plans())
-    assert str(merge) == "1 plan, 16 records"
+    assert str(merge) == "1 plan, 18 records"
     assert lasting(lab.url) == lasting(template)
     assert table(lab.url) == table(template) == table(bundle)
     assert ranking(lab.url) == ranking(template)
@@ -138,7 +138,7 @@ def test_a_bundle_gives_records_plans_and_predictions(lab, template, bundle):
         [one, other] = store.predictions(key).values(), original.predictions(key).values()
         for array, expected in zip(one, other, strict=True):
             assert array.dtype == expected.dtype and np.array_equal(array, expected)
-    assert str(merging.merge_bundle(store, opened, opened.plans())) == "nothing new; 16 records here already"
+    assert str(merging.merge_bundle(store, opened, opened.plans())) == "nothing new; 18 records here already"
     assert call("doctor", "--store", lab.url).status == 0
 
 

@@ -26,7 +26,7 @@ def test_what_is_left_is_what_a_run_without_them_makes(store, lab, words, tmp_pa
     assert call("run", *other, "--store", tmp_path / "other").status == 0
     assert result_files(lab.names()) == result_files(contents(tmp_path / "other"))
     [plan] = Store.open(lab.url).plans()
-    assert {cell.label for cell in plan.cells} == {"dense", "magnitude"}
+    assert {cell.label for cell in plan.cells} == {"dense", "dense[trainings=2]", "magnitude"}
     assert plan.written == store.plans()[0].written
     assert table(lab.url) == table(tmp_path / "other")
     assert "To run:        0 phases" in call("plan", *other, "--store", lab.url).out
@@ -40,7 +40,7 @@ def test_a_control_keeps_the_masks_of_its_method(store, lab):
     [last] = [cell.key for cell in plan.cells if (cell.label, cell.sparsity, cell.seed) == ("imp", 0.3, 0)]
     remove(store, lambda cell: cell.seed == 1)
     records = {*store.keys("records")}
-    assert (len(records), len(store.keys("masks"))) == (8, len(masks) / 2)
+    assert (len(records), len(store.keys("masks"))) == (9, len(masks) / 2)
     removal = remove(store, lambda cell: cell.label == "imp")
     assert {maintenance.key_of(name) for name in removal.files} == {last}
     assert {*store.keys("records")} == records - {last}
@@ -63,7 +63,7 @@ def test_everything_goes_with_the_last_cell(store, lab):
     store.add_bytes("models", store.plans()[0].cells[0].key, b"model")
     store.add_bytes("weights", WeightsRef(training=store.plans()[0].cells[0].key, at=0.5).name, b"weights")
     removal = remove(store, lambda cell: True)
-    assert str(removal).startswith("1 plan, 16 records, 10 masks, 1 weight file, 1 model: ")
+    assert str(removal).startswith("1 plan, 18 records, 10 masks, 1 weight file, 1 model: ")
     assert lab.names() == ["store.json"]
 
 
@@ -81,7 +81,7 @@ def test_failures_go_with_their_cells(words, tmp_path, monkeypatch):
     assert store.keys("failures") == []
     again = call("plan", *options, "--plugin", file)
     assert "Failed before" not in again.out
-    assert {cell.label for cell in store.plans()[0].cells} == {"dense", "magnitude"}
+    assert {cell.label for cell in store.plans()[0].cells} == {"dense", "dense[trainings=2]", "magnitude"}
 
 
 def test_nothing_is_removed_while_another_run_is_active(store, lab):

@@ -197,7 +197,7 @@ def test_a_whole_run_on_object_storage(bucket, lab_at, words, tmp_path):
     assert f"Stored in {url}" in succeed("run", *words, "--jobs", "2", "--store", url).out
     succeed("run", *words, "--executor", "here", "--store", folder)
     expected = reproducible(Store.open(folder).records())
-    assert len(expected) == 4
+    assert len(expected) == 5  # dense and its second training, IMP twice, magnitude
     assert reproducible(Store.open(url).records()) == expected
     # The name of a plan depends on the command, which names the store.
     names = {name for name in files.names() if not name.startswith("plans/")}
