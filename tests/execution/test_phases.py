@@ -174,7 +174,7 @@ def test_a_phase_does_what_it_declares_or_fails_alone(mine, code, message):
     store, plan, report = mine("plain", "wrong", wrong=code)
     assert [reason for reason in report.failures.values() if message in reason]
     done = {label for (label, _, _), record in records_of(store, plan).items() if record}
-    assert done == {"dense", "magnitude", "mine[kind=plain]"}
+    assert done == {"dense", "dense[trainings=2]", "magnitude", "mine[kind=plain]"}
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def test_a_run_that_was_killed_inside_a_training_goes_on(words, tmp_path):
         out, err = process.communicate()
     assert process.returncode == 0, err
     assert same_records(cut) == expected
-    assert "phases, 4 trainings\n" in out
+    assert "phases, 5 trainings\n" in out
     assert not [path for path in cut.backend.folder.rglob("*") if path.name.startswith(".part-")]
     assert not list((cut.backend.folder / "weights").glob("*"))
 

@@ -51,7 +51,7 @@ def test_rewinding_to_the_last_step_is_no_rewinding(run, weights_of_trainings):
         for name, weight in before.items():
             stays = weight != 0
             assert torch.equal(weight[stays], trained[name][stays])
-    assert len(rest) == 2
+    assert len(rest) == 3, "IMP twice, and dense[trainings=2]"
 
 
 # Controls

@@ -125,8 +125,9 @@ def test_strategy_seconds_are_separate_from_mask_seconds(run, monkeypatch):
     monkeypatch.setattr(loop, "train", ticking(100.0, loop.train))
     store, _, _ = run("magnitude,heads", "0.25,0.5")
     spent = [record.seconds for record in store.records()]
-    # One dense training, whose weights both methods score, once for both sparsities; and one after each pruning.
-    assert sorted(seconds["train"] for seconds in spent if seconds["train"]) == [100.0] * 5
+    # One dense training, whose weights both methods score, once for both sparsities; a second one; and one after each
+    # pruning.
+    assert sorted(seconds["train"] for seconds in spent if seconds["train"]) == [100.0] * 6
     assert [seconds["strategy"] for seconds in spent if seconds["strategy"]] == [10.0]
     assert sum(seconds["prune"] for seconds in spent) == 4 * 0.25
     assert not any(seconds["evaluate"] for seconds in spent)
