@@ -54,7 +54,7 @@ def test_plan_and_run_say_which_levels_a_method_does_not_have(on_tiny, tiny_glue
         "Left out:      random-pruning[of=magnitude[pattern=2:4]] has no model at 0.3: pattern 2:4 has sparsity 0.5",
     ]
     before, run = call("plan", *words), call("run", *words)
-    assert before.out.splitlines()[:3] == ["Asked for:     5 cells, 14 phases, 9 trainings", *lines]
+    assert before.out.splitlines()[:3] == ["Asked for:     6 cells, 16 phases, 11 trainings", *lines]
     assert run.status == 0 and all(line in run.out + run.err for line in lines)
     where = ["--store", tmp_path / "store"]
     (overview,) = [line for line in run.out.splitlines() if line.startswith("magnitude[pattern=2:4] ")][-1:]

@@ -41,7 +41,7 @@ def test_a_plugin_file_is_listed_planned_and_run(store, words, trainings, tmp_pa
         (PLUGIN.replace("strategies()", "strategies(model)"), ["cannot be used", "prunebench_strategies(model)"]),
         (PLUGIN.replace("[Mine]", "[1 / 0]"), ["plugin mine.py cannot be used", "ZeroDivisionError"]),
         (PLUGIN.replace('"mine"', '"magnitude"'), ["'magnitude' is given twice", "mine.py", "built in"]),
-        (PLUGIN.replace('"weight"', '"layer"'), ["unknown unit 'layer'", "weight, head, neuron"]),
+        (PLUGIN.replace('"weight"', '"block"'), ["unknown structure 'block'", "head, layer, neuron, weight"]),
         (PLUGIN.replace("RECIPE", "1 / 0"), ["'mine'", "recipe", "ZeroDivisionError"]),
         (PLUGIN.replace("RECIPE", "None"), ["'mine'", "recipe", "TypeError"]),
     ],
