@@ -66,6 +66,7 @@ def store(request, tmp_path):
     return request.getfixturevalue("bucket").folder() if request.param == "s3" else str(tmp_path / "store")
 
 
+@pytest.mark.cluster
 def test_a_node_that_is_lost_during_a_run_costs_no_result(store, cluster, expected):
     """kill -9 of a working node: Ray runs its job again elsewhere, and the records are those of one machine."""
     nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
@@ -104,6 +105,7 @@ def test_jobs_for_a_gpu_are_planned_where_there_is_none(cluster, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.cluster
 def test_a_signal_stops_the_run_cleanly_and_the_same_command_goes_on(expected, tmp_path, number):
     pytest.importorskip("ray", reason="Ray is not installed")
     words = ["--store", tmp_path / "store", "--executor", "ray", "--jobs", "2"]
@@ -120,6 +122,7 @@ def test_a_signal_stops_the_run_cleanly_and_the_same_command_goes_on(expected, t
     assert records(tmp_path / "store") == expected
 
 
+@pytest.mark.cluster
 def test_a_job_that_the_memory_monitor_kills_is_tried_three_times(tmp_path):
     """With a threshold that is always passed. Ray counts these attempts apart from others, by default without limit."""
     pytest.importorskip("ray", reason="Ray is not installed")
@@ -161,6 +164,7 @@ def prunebench_strategies():
 """
 
 
+@pytest.mark.cluster
 def test_a_strategy_that_kills_its_workers_fails_alone(expected, tmp_path):
     """Ray tries three times by itself; then the training that it shares with others runs without it."""
     pytest.importorskip("ray", reason="Ray is not installed")

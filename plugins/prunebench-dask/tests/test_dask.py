@@ -49,6 +49,7 @@ def expected(tmp_path_factory):
     return records(store)
 
 
+@pytest.mark.cluster
 def test_a_killed_worker_loses_no_result(expected, tmp_path):
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
         words = ("--store", tmp_path / "store", "--executor", "dask", "--address", cluster.scheduler_address)
@@ -69,6 +70,7 @@ def test_a_new_cluster(expected, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.cluster
 def test_a_signal_stops_a_run_cleanly_and_the_same_command_resumes_it(expected, tmp_path, number):
     """In the middle of a run: SIGINT to the whole process group, as from a terminal, or SIGTERM to the main process."""
     words = ("--store", tmp_path / "store", "--executor", "dask", "--jobs", "2")
@@ -85,6 +87,7 @@ def test_a_signal_stops_a_run_cleanly_and_the_same_command_resumes_it(expected, 
     assert records(tmp_path / "store") == expected
 
 
+@pytest.mark.cluster
 def test_jobs_for_a_gpu_run_on_workers_with_one():
     request = Request(1, cpus=1, gpus=0.5)
     none = pytest.raises(PrunebenchError, match=r"no worker of the Dask cluster at .* has 0\.5 GPUs")
