@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from prunebench.models.architecture import LINEARS
 from prunebench.training.loop import autocast, loss_of
@@ -108,15 +109,12 @@ def squared_example_gradients(calibration: Calibration, names: Sequence[str]) ->
     handles = [model.get_input_embeddings().register_forward_hook(remember)]
     handles += [model.get_submodule(_linear(name)).register_forward_hook(watch(name)) for name in names]
     number = 0
-    try:
+    with _removed_afterwards(handles):
         for mean, count in _losses(calibration):
             # Every Linear is between the embeddings and the loss, so this computes the gradient of each output, hands
             # it to `add` and frees it. Gradients of the weights are not computed.
             torch.autograd.grad(mean * count, embeddings)
             number += count
-    finally:
-        for handle in handles:
-            handle.remove()
     return {name: total / number for name, total in sums.items()}
 
 
@@ -209,6 +207,16 @@ def _losses(calibration: Calibration) -> Iterator[tuple[Tensor, int]]:
 
 
 @contextmanager
+def _removed_afterwards(handles: Sequence[RemovableHandle]) -> Iterator[None]:
+    """A context after which the hooks are gone."""
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
 def _inputs_of(model: nn.Module, modules: Mapping[str, str]) -> Iterator[dict[str, Tensor]]:
     """The inputs of the named modules in the latest forward pass, by the names that `modules` gives them."""
     inputs: dict[str, Tensor] = {}
@@ -220,11 +228,8 @@ def _inputs_of(model: nn.Module, modules: Mapping[str, str]) -> Iterator[dict[st
         return hook
 
     handles = [model.get_submodule(path).register_forward_pre_hook(remember(name)) for name, path in modules.items()]
-    try:
+    with _removed_afterwards(handles):
         yield inputs
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 @contextmanager
@@ -239,11 +244,8 @@ def _outputs_of(model: nn.Module, modules: Mapping[str, str]) -> Iterator[dict[s
         return hook
 
     handles = [model.get_submodule(path).register_forward_hook(remember(name)) for name, path in modules.items()]
-    try:
+    with _removed_afterwards(handles):
         yield outputs
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _gradients(value: Tensor, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
