@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import signal
-
 import numpy as np
 import pytest
 import safetensors.torch
 from execution.runs import records_of, same_records, start_command
-from execution.test_resume import PRINTS_STEPS, wait_for_step
+from execution.test_resume import PRINTS_STEPS, kill_and_go_on
 
 from prunebench.pruning import masks
 from prunebench.store.store import Store
@@ -186,16 +184,9 @@ def test_a_killed_training_with_a_callback_goes_on_with_the_same_bits(tmp_path, 
         *where,
     ]
     words += ["--strategies", "mine", "--sparsities", "0.5", "--plugin", str(plugin(tmp_path, text=text))]
-    always = ("--checkpoint-minutes", "0")
     with start_command(words, tmp_path / "whole") as process:
         assert process.wait() == 0, process.stderr.read()
-    with start_command(words, tmp_path / "cut", *always) as process:
-        wait_for_step(process, training=2, step=30)
-        process.send_signal(signal.SIGKILL)
-        process.stderr.read()
-    with start_command(words, tmp_path / "cut", *always) as process:
-        steps = [line for line in process.communicate()[1].splitlines() if line.startswith("step ")]
-    assert steps[0] in ("step 30", "step 40"), "step 30 was printed before its checkpoint was written"
+    kill_and_go_on(words, tmp_path / "cut")
     whole, cut = Store.open(tmp_path / "whole"), Store.open(tmp_path / "cut")
     assert same_records(cut) == same_records(whole)
     for key in same_records(whole):

@@ -92,6 +92,19 @@ def test_a_run_that_was_killed_inside_a_training_goes_on(words, tmp_path):
 
 # Checkpoints
 
+
+def kill_and_go_on(words, store):
+    """Kill a command with PRINTS_STEPS at step 30 of its second training, and let it go on from its checkpoint."""
+    always = ("--checkpoint-minutes", "0")
+    with start_command(words, store, *always) as process:
+        wait_for_step(process, training=2, step=30)
+        process.send_signal(signal.SIGKILL)
+        process.stderr.read()
+    with start_command(words, store, *always) as process:
+        steps = [line for line in process.communicate()[1].splitlines() if line.startswith("step ")]
+    assert steps[0] in ("step 30", "step 40"), "step 30 was printed before its checkpoint was written"
+
+
 RAMPED = (
     PRINTS_STEPS
     + """
@@ -123,13 +136,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint(words, tmp_path):
         process.communicate()
     with start_command(words, tmp_path / "checkpointed", *always) as process:
         assert "step 10" in process.communicate()[1].splitlines()
-    with start_command(words, tmp_path / "cut", *always) as process:
-        wait_for_step(process, training=2, step=30)
-        process.send_signal(signal.SIGKILL)
-        process.stderr.read()
-    with start_command(words, tmp_path / "cut", *always) as process:
-        steps = [line for line in process.communicate()[1].splitlines() if line.startswith("step ")]
-    assert steps[0] in ("step 30", "step 40"), "step 30 was printed before its checkpoint was written"
+    kill_and_go_on(words, tmp_path / "cut")
     expected = same_records(Store.open(tmp_path / "whole"))
     for store in ("checkpointed", "cut"):
         assert same_records(Store.open(tmp_path / store)) == expected
