@@ -90,20 +90,25 @@ class Comparison:
         return BETTER if self.summary.mean > 0 else WORSE
 
 
-def compare(a: Mapping[Any, float], b: Mapping[Any, float]) -> Comparison:
-    """Compare A with B over the keys in both. Fewer than three pairs have no p values."""
+def compare(a: Mapping[Any, float], b: Mapping[Any, float], floor: float = 0.0) -> Comparison:
+    """Compare A with B over the keys in both. Fewer than three pairs have no p values.
+
+    `floor` is the least standard deviation of the differences that the t test, its interval and the effect size
+    believe, as `crossed.rounding_floor` gives it: differences that are equal for every seed are not certain.
+    """
     keys = sorted(a.keys() & b.keys())
     # Scores are ratios of small whole numbers. Rounding keeps equal differences equal.
     differences = tuple(round(a[key] - b[key], DECIMALS) + 0.0 for key in keys)
     if not differences:
         return Comparison((), (), None)
     summary = summarise(differences)
+    floored = summary if summary.std is None or not floor else replace(summary, std=max(summary.std, floor))
     # The interval of equal differences would be a point, which claims certainty.
-    spread = summary.std if min(differences) < max(differences) else None
-    untested = Comparison(tuple(keys), differences, summary, interval(summary) if spread else None)
+    spread = floored.std if floor or min(differences) < max(differences) else None
+    untested = Comparison(tuple(keys), differences, summary, interval(floored) if spread else None)
     if len(differences) < MIN_PAIRS:
         return untested
-    p = PValues(t_p(summary), wilcoxon_p(differences), permutation_p(differences))
+    p = PValues(t_p(floored), wilcoxon_p(differences), permutation_p(differences))
     if not spread:
         return replace(untested, p=p)
     detectable = spread * detectable_effect(len(differences), ALPHA, POWER)
@@ -138,13 +143,14 @@ def holm(values: Sequence[float | None]) -> list[float | None]:
 def t_p(summary: Summary) -> float | None:
     """Two-sided p of a t test that the mean is 0.
 
-    1 if all values are 0; None if all are equal to another number, because there is no spread.
+    1 if the mean is 0; None if all values are equal to another number, because there is no spread.
     """
     from scipy.special import stdtr
 
-    if summary.minimum == summary.maximum:
-        return None if summary.mean else 1.0
-    assert summary.std is not None
+    if summary.mean == 0:
+        return 1.0
+    if not summary.std:
+        return None
     t = abs(summary.mean) / (summary.std / math.sqrt(summary.n))
     return float(2 * stdtr(summary.n - 1, -t))
 

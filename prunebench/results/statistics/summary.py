@@ -85,7 +85,7 @@ def interval(summary: Summary, confidence: float = 0.95) -> Interval | None:
 
 
 @functools.cache
-def t_quantile(degrees: int, probability: float) -> float:
+def t_quantile(degrees: float, probability: float) -> float:
     """The quantile of Student's t distribution with this many degrees of freedom."""
     from scipy.special import stdtrit
 
