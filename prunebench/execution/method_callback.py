@@ -90,13 +90,14 @@ class MethodCallback(TrainingCallback):
         answer = self._call(self.callback.after_step, step) if self._has("after_step") else None
         if answer is None:
             return None
-        return self._adopt(answer, None if isinstance(self.sparsity, int | float) else self._fault())
+        when = f"after step {step} of {self.run.total}"
+        return self._adopt(answer, when, None if isinstance(self.sparsity, int | float) else self._fault())
 
     def final_mask(self) -> Weights:
         """The final mask, whose count is exact; it is applied even if the strategy never changed it."""
         answer = self._call(self.callback.final_mask)
         mask = self.context.mask if answer is None else answer
-        return self._adopt(mask, self._fault(), self.selection.pattern)
+        return self._adopt(mask, "at the end of the training", self._fault(), self.selection.pattern)
 
     def state_dict(self) -> dict[str, Tensor]:
         answer: dict[str, Tensor] = self._call(self.callback.state_dict)
@@ -125,10 +126,15 @@ class MethodCallback(TrainingCallback):
             return functools.partial(self.budget.fault, sparsity=self._level)
         return functools.partial(masks.count_fault, self.selection.count(self._level, self.units))
 
-    def _adopt(self, answer: Any, fault: Callable[[masks.Mask], str] | None, pattern: Pattern | None = None) -> Weights:
-        """Check a mask by group, and make it the mask of the training."""
+    def _adopt(
+        self, answer: Any, when: str, fault: Callable[[masks.Mask], str] | None, pattern: Pattern | None = None
+    ) -> Weights:
+        """Check a mask by group, and make it the mask of the training. An error says `when` the mask came."""
         assert self.state.mask is not None
-        mask = strategy_calls.checked_mask(self.strategy, answer, self.state.mask, fault, pattern, self.regrows)
+        try:
+            mask = strategy_calls.checked_mask(self.strategy, answer, self.state.mask, fault, pattern, self.regrows)
+        except PrunebenchError as error:
+            raise PrunebenchError(f"{error.message}, {when}", error.hint) from error
         self.state.mask = mask
         self.context.mask = dict(mask)
         return self.session.kept_weights(self.state)

@@ -1,12 +1,9 @@
-"""What the fence around a strategy's code costs: the milliseconds of one call that changes nothing.
-
-`python fence.py [MODEL]`: MODEL is `quick-bert` or the folder of a checkpoint.
-"""
+"""What the fence around a strategy's code costs: the milliseconds of one call that changes nothing."""
 
 from __future__ import annotations
 
+import argparse
 import statistics
-import sys
 import time
 
 from prunebench.execution.fence import Snapshot
@@ -30,4 +27,6 @@ def main(name: str, rounds: int = 20) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "quick-bert")
+    parser = argparse.ArgumentParser()
+    parser.add_argument("model", nargs="?", default="quick-bert", help="quick-bert, or the folder of a checkpoint")
+    main(parser.parse_args().model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import functools
 from fractions import Fraction
 
@@ -33,6 +34,11 @@ def small():
     return describe(BertForSequenceClassification(BertConfig(num_hidden_layers=3, **sizes)), BERT)
 
 
+@functools.cache
+def dense_flops():
+    return forward_flops(small(), LENGTH, {}).total
+
+
 def whole(unit):
     return masks.full({name: group.shape for name, group in structures.groups(small(), unit).items()})
 
@@ -41,21 +47,28 @@ def saved(mask, unit, name):
     """The parameters or FLOPs that the model loses: counted entry by entry."""
     pm = small()
     if name == "flops":
-        return forward_flops(pm, LENGTH, {}).total - forward_flops(pm, LENGTH, mask).total
+        return dense_flops() - forward_flops(pm, LENGTH, mask).total
     keep = structures.expand(mask, structures.groups(pm, unit), pm)
     return sum(int((~stays).sum()) for stays in keep.values())
 
 
 def remove_one_by_one(scores, mask, unit, name, sparsity):
-    """Remove the unit of lowest score, and measure, until enough is gone."""
-    mask = {group: keep.clone() for group, keep in mask.items()}
+    """Remove the units of lowest score, and measure: the shortest prefix with which enough is gone.
+
+    More units save more, so that bisection finds it.
+    """
     everything = saved({group: torch.zeros_like(keep) for group, keep in mask.items()}, unit, name)
     waiting = [(float(scores[g][i]), n, g, i) for n, g in enumerate(mask) for i in range(len(mask[g])) if mask[g][i]]
-    for _, _, group, index in sorted(waiting):
-        if saved(mask, unit, name) >= Fraction(str(sparsity)) * everything:
-            break
-        mask[group][index] = False
-    return mask
+    order = [unit for *_, unit in sorted((score, n, i, (group, i)) for score, n, group, i in waiting)]
+
+    def without(count):
+        result = {group: keep.clone() for group, keep in mask.items()}
+        for group, index in order[:count]:
+            result[group][index] = False
+        return result
+
+    required = Fraction(str(sparsity)) * everything
+    return without(bisect.bisect_left(range(len(order)), required, key=lambda count: saved(without(count), unit, name)))
 
 
 def draw_scores(data, mask):

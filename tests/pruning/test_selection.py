@@ -17,19 +17,31 @@ from prunebench.pruning.quotas import apportion, erk_densities
 from prunebench.pruning.selection import satisfies, select, violations
 from prunebench.recipes.axes import NM, SCOPES, Blocks, required_count
 
-# Multiples of 4 and of 3, so that every pattern below divides them.
-SHAPES = st.dictionaries(
-    st.sampled_from("abcd"), st.tuples(st.sampled_from((12, 24)), st.sampled_from((12, 36))), min_size=1, max_size=3
-)
 BLOCKS = st.sampled_from((None, Blocks(4, 1), Blocks(1, 3), Blocks(2, 2)))
+N_OF_M = st.sampled_from((NM(2, 4), NM(1, 4), NM(1, 3), NM(5, 12)))
 SPARSITIES = st.integers(0, 99).map(lambda percent: percent / 100)
 
 
-def draw_scores(shapes, seed, values):
-    """Scores with few different values, so that there are many ties, and infinite ones among them."""
+@st.composite
+def shapes_of(draw, pattern):
+    """Up to three matrices of up to 5 × 5 tiles of a pattern: a group may be one tile, without a pattern one weight."""
+    rows, columns = pattern.tile if pattern else (1, 1)
+    tiles = draw(st.lists(st.tuples(st.integers(1, 5), st.integers(1, 5)), min_size=1, max_size=3))
+    return {name: (down * rows, across * columns) for name, (down, across) in zip("abc", tiles, strict=False)}
+
+
+def draw_scores(shapes, seed, values, pattern=None):
+    """Scores with few different values, so that there are many ties, and infinite ones among them.
+
+    Blocks have one sign of infinity, as their scores are summed.
+    """
     generator = torch.Generator().manual_seed(seed)
     scores = {name: torch.randint(values, shape, generator=generator).float() for name, shape in shapes.items()}
-    return {name: torch.where(score == 0, -torch.inf, score) for name, score in scores.items()}
+    sign = -1 if seed % 2 else 1
+    for score in scores.values():
+        score[score == 1] = -sign * torch.inf if not isinstance(pattern, Blocks) else 1.0
+        score[score == 0] = sign * torch.inf
+    return scores
 
 
 def parts(mask, scope):
@@ -62,13 +74,13 @@ def check_lowest_go(scores, before, after, scope):
         assert not stay or not went or max(went) < min(stay)
 
 
-@given(st.data(), SHAPES, st.integers(0, 10**6), st.integers(1, 6), SPARSITIES, SPARSITIES, BLOCKS)
-def test_the_lowest_of_each_part_go_and_counts_are_exact(data, shapes, seed, values, first, second, pattern):
+@given(st.data(), st.integers(0, 10**6), st.integers(1, 6), SPARSITIES, SPARSITIES, BLOCKS)
+def test_the_lowest_of_each_part_go_and_counts_are_exact(data, seed, values, first, second, pattern):
     """Also if another scope has pruned some parts more than their share before."""
-    full, (low, high) = masks.full(shapes), sorted((first, second))
-    earlier, scope = data.draw(st.sampled_from(SCOPES)), data.draw(st.sampled_from(SCOPES))
-    before = select(draw_scores(shapes, seed, values), full, low, earlier, pattern)
-    scores = draw_scores(shapes, seed + 1, values)
+    shapes, (low, high) = data.draw(shapes_of(pattern)), sorted((first, second))
+    full, earlier, scope = masks.full(shapes), data.draw(st.sampled_from(SCOPES)), data.draw(st.sampled_from(SCOPES))
+    before = select(draw_scores(shapes, seed, values, pattern), full, low, earlier, pattern)
+    scores = draw_scores(shapes, seed + 1, values, pattern)
     after = select(scores, before, high, scope, pattern)
     assert list(after) == list(full)
     assert masks.pruned(before) == required_count(pattern, low, shapes)
@@ -79,20 +91,11 @@ def test_the_lowest_of_each_part_go_and_counts_are_exact(data, shapes, seed, val
     check_lowest_go(as_blocks(scores, pattern, sum), *whole, scope)
 
 
-@given(SHAPES, st.integers(0, 10**6), st.integers(1, 6), SPARSITIES, SPARSITIES)
-def test_the_global_scope_is_top_k(shapes, seed, values, first, second):
-    full, (low, high) = masks.full(shapes), sorted((first, second))
-    before = masks.top_k(draw_scores(shapes, seed, values), full, masks.pruned_count(low, masks.units(full)))
-    scores = draw_scores(shapes, seed + 1, values)
-    expected = masks.top_k(scores, before, masks.pruned_count(high, masks.units(full)))
-    result = select(scores, before, high)
-    assert all(torch.equal(result[name], expected[name]) for name in full)
-
-
-@given(SHAPES, st.integers(0, 10**6), SPARSITIES, st.sampled_from(("layer", "row")), BLOCKS)
-def test_every_part_loses_its_share(shapes, seed, sparsity, scope, pattern):
+@given(st.data(), st.integers(0, 10**6), SPARSITIES, st.sampled_from(("layer", "row")), BLOCKS)
+def test_every_part_loses_its_share(data, seed, sparsity, scope, pattern):
     """Up to one unit, by which the sum of all parts is exact."""
-    after = select(draw_scores(shapes, seed, 1000), masks.full(shapes), sparsity, scope, pattern)
+    shapes = data.draw(shapes_of(pattern))
+    after = select(draw_scores(shapes, seed, 1000, pattern), masks.full(shapes), sparsity, scope, pattern)
     blocks = as_blocks(after, pattern, all)
     for part in parts(blocks, scope):
         pruned = sum(not blocks[unit[0]][unit[1:]] for unit in part)
@@ -133,36 +136,18 @@ def test_a_block_that_has_lost_a_weight_goes_whatever_its_score():
         select(scores, mask, 0.25, pattern=Blocks(2, 1))
 
 
-def brute_force_n_of_m(score, keep, pattern):
-    """Group by group in Python: the lowest units go until `pattern.keep` are left."""
-    result = keep.clone()
-    for row, start in itertools.product(range(keep.shape[0]), range(0, keep.shape[1], pattern.of)):
-        units = [(score[row, i].item(), i) for i in range(start, start + pattern.of) if keep[row, i]]
-        for _, i in sorted(units)[: len(units) - pattern.keep]:
-            result[row, i] = False
-    return result
+@given(st.data(), N_OF_M, st.integers(0, 10**6), st.integers(1, 6))
+def test_n_of_m_takes_the_lowest_scores_that_tiles_can_spare(data, pattern, seed, values):
+    """At its sparsity and below, twice in a row, against a loop, and from a mask that is pruned already.
 
-
-@given(SHAPES, st.integers(0, 10**6), st.integers(1, 6), st.sampled_from((NM(2, 4), NM(1, 4), NM(1, 3), NM(5, 12))))
-def test_n_of_m_equals_the_brute_force(shapes, seed, values, pattern):
-    scores, generator = draw_scores(shapes, seed, values), torch.Generator().manual_seed(seed)
-    # A mask from which the pattern can still be reached: one weight of each tile is gone, or none.
-    before = masks.full(shapes)
-    for keep in before.values():
+    The loop takes the lowest score whose tile has a weight to spare, so that the way to the pattern stays open.
+    """
+    shapes = data.draw(shapes_of(pattern))
+    scores, mask, generator = draw_scores(shapes, seed, values), masks.full(shapes), torch.Generator().manual_seed(seed)
+    for keep in mask.values():
         keep.view(-1, pattern.of)[:, 1] = torch.rand(keep.numel() // pattern.of, generator=generator) < 0.5
-    after = select(scores, before, pattern.level, pattern=pattern)
-    for name in shapes:
-        assert torch.equal(after[name], brute_force_n_of_m(scores[name], before[name], pattern))
-    assert masks.pruned(after) == required_count(pattern, pattern.level, shapes)
-    assert satisfies(after, pattern)
-
-
-@given(SHAPES, st.integers(0, 10**6), st.integers(1, 6), st.sampled_from((NM(2, 4), NM(1, 4), NM(1, 3))), st.data())
-def test_below_its_sparsity_n_of_m_keeps_the_way_to_it_open(shapes, seed, values, pattern, data):
-    """Twice in a row, against a loop that takes the lowest score whose tile can spare it."""
-    scores, mask = draw_scores(shapes, seed, values), masks.full(shapes)
-    levels = sorted(data.draw(st.lists(st.floats(0, pattern.level), min_size=2, max_size=2)))
-    for level in [*levels, pattern.level]:
+    levels = st.floats(masks.pruned(mask) / masks.units(mask), pattern.level)
+    for level in [*sorted(data.draw(st.tuples(levels, levels))), pattern.level]:
         order = sorted(
             (score, group, i)
             for group, name in enumerate(shapes)
@@ -171,10 +156,12 @@ def test_below_its_sparsity_n_of_m_keeps_the_way_to_it_open(shapes, seed, values
         )
         expected = {name: keep.clone() for name, keep in mask.items()}
         names, target = list(shapes), required_count(pattern, level, shapes)
+        missing = target - masks.pruned(mask)
         for _, group, i in order:
             tile = expected[names[group]].view(-1, pattern.of)[i // pattern.of]
-            if masks.pruned(expected) < target and tile.sum() > pattern.keep:
+            if missing and tile.sum() > pattern.keep:
                 tile[i % pattern.of] = False
+                missing -= 1
         mask = select(scores, mask, level, pattern=pattern)
         assert masks.pruned(mask) == target
         assert all(torch.equal(mask[name], expected[name]) for name in shapes)

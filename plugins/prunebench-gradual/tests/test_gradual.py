@@ -2,72 +2,22 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
-import torch
 
-import prunebench
-from prunebench.execution.executors.resources import Resources
 from prunebench.hooks.registry import Registry
 from prunebench.pruning import masks
 from prunebench.training import callbacks
 
-WORDS = ("the", "a", "dog", "cat", "bird", "king", "ship", "song", "sees", "finds", "likes", "follows", "old", "young")
-
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """A random BERT with 2 layers of width 16 and a tokenizer of whole words."""
-    from transformers import BertConfig, BertModel, BertTokenizerFast
-
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
-    sizes = {"num_hidden_layers": 2, "num_attention_heads": 2, "hidden_size": 16, "intermediate_size": 32}
-    folder = tmp_path_factory.mktemp("model")
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        BertModel(BertConfig(vocab_size=len(vocabulary), **sizes)).save_pretrained(folder)
-    BertTokenizerFast(vocab={word: i for i, word in enumerate(vocabulary)}).save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def glue(tmp_path_factory):
-    """SST-2 with 40 training rows and 16 dev rows, in the official layout."""
-    folder = tmp_path_factory.mktemp("glue")
-    (folder / "SST-2").mkdir()
-    rng = random.Random(0)
-    for split, rows in (("train", 40), ("dev", 16)):
-        lines = [f"{' '.join(rng.choices(WORDS, k=5))}\t{i % 2}" for i in range(rows)]
-        (folder / "SST-2" / f"{split}.tsv").write_text("\n".join(["sentence\tlabel", *lines]) + "\n")
-    return folder
-
-
-@pytest.fixture
-def run(model, glue, tmp_path):
+def run(run_methods):
     """A function that runs strategies and returns the cells, each with its record."""
 
-    def run(strategies, sparsities):
-        results = prunebench.run(
-            strategies=strategies,
-            sparsities=sparsities,
-            tasks="sst2",
-            seeds="1",
-            model=str(model),
-            glue_dir=str(glue),
-            device="cpu",
-            precision="fp32",
-            epochs="5",
-            batch_size="8",
-            lr="1e-3",
-            store=tmp_path / "store",
-            resources=Resources(executor="here"),
-            progress=False,
-        )
-        assert not results.failures
+    def run_all(strategies, sparsities):
+        results = run_methods(strategies, sparsities)
         return [(cell, results.store.record(cell.key)) for cell in results.run.plan.cells]
 
-    return run
+    return run_all
 
 
 def test_the_entry_point_provides_the_strategy():

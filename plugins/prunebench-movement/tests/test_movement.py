@@ -3,82 +3,18 @@
 from __future__ import annotations
 
 import copy
-import random
-import signal
 
 import pytest
 import torch
 from prunebench_movement import Scores
 
 import prunebench
-from prunebench.execution.executors.resources import Resources
 from prunebench.hooks.registry import Registry
 from prunebench.pruning import masks
 from prunebench.training.loop import loss_of
 
-WORDS = ("the", "a", "dog", "cat", "bird", "king", "ship", "song", "sees", "finds", "likes", "follows", "old", "young")
 UNITS = 2 * (4 * 16 * 16 + 2 * 16 * 32)
 STEPS = 25
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """A random BERT without dropout, with 2 layers of width 16, and a tokenizer of whole words."""
-    from transformers import BertConfig, BertModel, BertTokenizerFast
-
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
-    sizes = {"num_hidden_layers": 2, "num_attention_heads": 2, "hidden_size": 16, "intermediate_size": 32}
-    dropout = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    folder = tmp_path_factory.mktemp("model")
-    with torch.random.fork_rng(), torch.no_grad():
-        torch.manual_seed(0)
-        encoder = BertModel(BertConfig(vocab_size=len(vocabulary), **sizes, **dropout))
-        for parameter in encoder.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
-        encoder.save_pretrained(folder)
-    BertTokenizerFast(vocab={word: i for i, word in enumerate(vocabulary)}).save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def glue(tmp_path_factory):
-    """SST-2 with 40 training rows and 16 dev rows, in the official layout."""
-    folder = tmp_path_factory.mktemp("glue")
-    (folder / "SST-2").mkdir()
-    rng = random.Random(0)
-    for split, rows in (("train", 40), ("dev", 16)):
-        lines = [f"{' '.join(rng.choices(WORDS, k=5))}\t{i % 2}" for i in range(rows)]
-        (folder / "SST-2" / f"{split}.tsv").write_text("\n".join(["sentence\tlabel", *lines]) + "\n")
-    return folder
-
-
-@pytest.fixture
-def run(model, glue, tmp_path):
-    """A function that runs a strategy for 25 steps, and returns the store, the cell and its record."""
-
-    def run(strategy, sparsity="0.8", store="store", **options):
-        results = prunebench.run(
-            strategies=strategy,
-            sparsities=sparsity,
-            tasks="sst2",
-            seeds="1",
-            model=str(model),
-            glue_dir=str(glue),
-            device="cpu",
-            precision="fp32",
-            epochs="5",
-            batch_size="8",
-            lr="1e-3",
-            store=tmp_path / store,
-            resources=Resources(executor="here"),
-            progress=False,
-            **options,
-        )
-        assert not results.failures
-        (cell,) = [cell for cell in results.run.plan.cells if not cell.is_dense]
-        return results.store, cell, results.store.record(cell.key)
-
-    return run
 
 
 class Recorder:
@@ -217,27 +153,8 @@ def test_the_final_count_is_exact_and_pruned_weights_are_zero(run, strategy, spa
 
 
 @pytest.mark.parametrize("strategy", ["movement[lr=0.5]", "movement[soft=true,lr=0.5]"])
-def test_an_interrupted_training_goes_on_bit_for_bit(run, monkeypatch, strategy):
-    store, cell, whole = run(strategy)
-    real = Scores.after_step
-
-    def interrupt(callback, step):
-        if step == 13:
-            signal.raise_signal(signal.SIGINT)
-        return real(callback, step)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Scores, "after_step", interrupt)
-        run(strategy, store="cut", checkpoint_minutes=0)
-    steps = []
-    monkeypatch.setattr(Scores, "after_step", lambda callback, step: steps.append(step) or real(callback, step))
-    other, _, cut = run(strategy, store="cut", checkpoint_minutes=0)
-    assert steps == list(range(13, STEPS + 1))
-    assert cut.evaluations == whole.evaluations and cut.loss == whole.loss
-    expected, mask = (each.load("masks", cell.mask, masks.unpack) for each in (store, other))
-    assert all(torch.equal(mask[name], keep) for name, keep in expected.items())
-    logits, others = store.logits(cell.key)["validation"], other.logits(cell.key)["validation"]
-    assert (logits == others).all()
+def test_an_interrupted_training_goes_on_bit_for_bit(check_resume, strategy):
+    check_resume(Scores, strategy, 13)
 
 
 def test_the_entry_point_provides_the_strategy():

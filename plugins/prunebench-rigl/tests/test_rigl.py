@@ -1,22 +1,20 @@
-"""RigL against Algorithm 1 written with sorted lists, and in real runs on the bundled encoder."""
+"""RigL against Algorithm 1 written with sorted lists, and in real runs."""
 
 from __future__ import annotations
 
 import math
-import signal
 
 import pytest
 import torch
 from prunebench_rigl import Updates, update
 
 import prunebench
-from prunebench.execution.executors.resources import Resources
 from prunebench.hooks.registry import Registry
 from prunebench.pruning import masks
 
-STEPS = 24
-# 10 updates up to step 0.75 · 24 = 18, every 2 steps; the one at step 18 drops nothing.
-UPDATES = [2, 4, 6, 8, 10, 12, 14, 16]
+STEPS = 25
+# 10 updates up to step 0.75 · 25 = 18.75, every 2 steps.
+UPDATES = [2, 4, 6, 8, 10, 12, 14, 16, 18]
 
 
 def algorithm_1(weights, keep, growth, fraction):
@@ -52,34 +50,6 @@ def test_a_dense_matrix_stays_dense():
     """The Erdős–Rényi kernel leaves small matrices dense."""
     keep = torch.ones(2, 3, dtype=torch.bool)
     assert update(torch.randn(2, 3), keep, torch.rand(2, 3), 0.5).all()
-
-
-@pytest.fixture
-def run(tmp_path):
-    """A function that trains `smoke` for 24 steps, and returns the store, the cell of a strategy and its record."""
-
-    def run(strategy, sparsity="0.8", store="store", **options):
-        results = prunebench.run(
-            "smoke",
-            strategies=strategy,
-            sparsities=sparsity,
-            seeds="1",
-            device="cpu",
-            precision="fp32",
-            train_limit="64",
-            eval_limit="32",
-            batch_size="8",
-            epochs="3",
-            store=tmp_path / store,
-            resources=Resources(executor="here"),
-            progress=False,
-            **options,
-        )
-        assert not results.failures
-        (cell,) = [cell for cell in results.run.plan.cells if not cell.is_dense]
-        return results.store, cell, results.store.record(cell.key)
-
-    return run
 
 
 class Recorder:
@@ -118,7 +88,7 @@ def test_every_update_of_a_training_is_that_of_the_algorithm(run, recorder, stra
     run(strategy)
     assert list(recorder.updates) == UPDATES and len(recorder.steps) == STEPS
     first = recorder.steps[1][1]
-    changed = 0
+    changed = moving = 0
     for step, (weights, before, gradients, mask) in recorder.updates.items():
         fraction = 0.3 / 2 * (1 + math.cos(step * math.pi / (0.75 * STEPS)))
         for name, keep in mask.items():
@@ -133,10 +103,11 @@ def test_every_update_of_a_training_is_that_of_the_algorithm(run, recorder, stra
             # Grown weights are zero after the update. The next step moves those that have a gradient.
             assert not weights[name][grown].any()
             later = recorder.steps[step + 1][0][name]
-            assert not later[~keep].any() and later[grown].count_nonzero() > 0.5 * grown.sum()
+            assert not later[~keep].any()
+            moving += int(later[grown].count_nonzero())
             dropped = int(fraction * int(before[name].sum()))
             assert int((before[name] & ~keep).sum()) == int(grown.sum()) <= dropped
-    assert changed > 1000
+    assert changed > 300 and moving > 0.5 * changed
 
 
 def test_the_mask_starts_with_the_densities_of_the_erdos_renyi_kernel(run, recorder):
@@ -156,10 +127,10 @@ def test_a_training_may_start_from_a_random_mask_and_from_another_scope(run, rec
     mask = recorder.steps[1][1]
     assert {int((~keep).sum()) / keep.numel() for keep in mask.values()} == {0.75}
     # Magnitudes would have left the largest weights, of which a random mask has a quarter.
-    for name, keep in mask.items():
-        magnitudes = recorder.start[name].abs()
-        large = magnitudes > magnitudes.quantile(0.75)
-        assert 0.15 < float((keep & large).sum() / large.sum()) < 0.35
+    large = {name: weight.abs() > weight.abs().quantile(0.75) for name, weight in recorder.start.items()}
+    assert sum(int(each.sum()) for each in large.values()) == 1024
+    # A binomial of 1024 and 0.25 has a standard deviation of 14.
+    assert 256 - 5 * 14 < sum(int((mask[name] & each).sum()) for name, each in large.items()) < 256 + 5 * 14
 
 
 @pytest.mark.parametrize("strategy", ["rigl", "rigl[grow=random]", "rigl[updates=1000,end=1]"])
@@ -172,26 +143,8 @@ def test_the_final_count_is_exact_and_pruned_weights_are_zero(run, strategy):
 
 
 @pytest.mark.parametrize("strategy", ["rigl", "rigl[grow=random]"])
-def test_an_interrupted_training_goes_on_bit_for_bit(run, monkeypatch, strategy):
-    store, cell, whole = run(strategy)
-    real = Updates.after_step
-
-    def interrupt(callback, step):
-        if step == 9:
-            signal.raise_signal(signal.SIGINT)
-        return real(callback, step)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Updates, "after_step", interrupt)
-        run(strategy, store="cut", checkpoint_minutes=0)
-    steps = []
-    monkeypatch.setattr(Updates, "after_step", lambda callback, step: steps.append(step) or real(callback, step))
-    other, _, cut = run(strategy, store="cut", checkpoint_minutes=0)
-    assert steps == list(range(9, STEPS + 1))
-    assert cut.evaluations == whole.evaluations and cut.loss == whole.loss
-    expected, mask = (each.load("masks", cell.mask, masks.unpack) for each in (store, other))
-    assert all(torch.equal(mask[name], keep) for name, keep in expected.items())
-    assert (store.logits(cell.key)["validation"] == other.logits(cell.key)["validation"]).all()
+def test_an_interrupted_training_goes_on_bit_for_bit(check_resume, strategy):
+    check_resume(Updates, strategy, 9)
 
 
 def test_the_entry_point_provides_the_strategy():

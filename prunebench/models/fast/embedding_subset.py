@@ -43,6 +43,7 @@ class EmbeddingSubset:
     def __enter__(self) -> EmbeddingSubset:
         if self.cuts:
             self.part = nn.Parameter(self.full.detach()[self.rows])
+            self.hook = self.table.register_forward_pre_hook(self._to_rows)
             self._cut()
         return self
 
@@ -51,6 +52,7 @@ class EmbeddingSubset:
     ) -> None:
         if self.cuts:
             self._restore()
+            self.hook.remove()
 
     def on_whole_table(self, function: Callable[[], Any]) -> Callable[[], Any]:
         """Wrap a function that is called within the context, so that it sees the whole table."""
@@ -66,10 +68,15 @@ class EmbeddingSubset:
 
     def _cut(self) -> None:
         self.table.weight = self.part
-        self.hook = self.table.register_forward_pre_hook(lambda table, ids: (self.index[ids[0]],))
 
     @torch.no_grad()
     def _restore(self) -> None:
         self.full[self.rows] = self.part
         self.table.weight = self.full
-        self.hook.remove()
+
+    def _to_rows(self, table: nn.Module, ids: tuple[Tensor]) -> tuple[Tensor] | None:
+        """The rows of token ids in the small table.
+
+        This hook stays while the table is whole, so that the fence around a callback sees no other hooks.
+        """
+        return (self.index[ids[0]],) if self.table.weight is self.part else None

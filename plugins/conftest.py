@@ -1,0 +1,114 @@
+"""A model of one word a token, its task, and runs of a method on them: what the tests of all plugins share."""
+
+from __future__ import annotations
+
+import random
+import signal
+
+import pytest
+
+import prunebench
+from prunebench.execution.executors.resources import Resources
+from prunebench.pruning import masks
+
+WORDS = ("the", "a", "dog", "cat", "bird", "king", "ship", "song", "sees", "finds", "likes", "follows", "old", "young")
+
+
+@pytest.fixture(scope="session")
+def word_model(tmp_path_factory):
+    """A random BERT without dropout, with 2 layers of width 16 and 32 neurons, and a tokenizer of whole words."""
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
+    sizes = {"num_hidden_layers": 2, "num_attention_heads": 2, "hidden_size": 16, "intermediate_size": 32}
+    dropout = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    folder = tmp_path_factory.mktemp("model")
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(0)
+        encoder = BertModel(BertConfig(vocab_size=len(vocabulary), **sizes, **dropout))
+        for parameter in encoder.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+        encoder.save_pretrained(folder)
+    BertTokenizerFast(vocab={word: i for i, word in enumerate(vocabulary)}).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def word_glue(tmp_path_factory):
+    """SST-2 with 40 training rows and 16 dev rows, in the official layout."""
+    folder = tmp_path_factory.mktemp("glue")
+    (folder / "SST-2").mkdir()
+    rng = random.Random(0)
+    for split, rows in (("train", 40), ("dev", 16)):
+        lines = [f"{' '.join(rng.choices(WORDS, k=5))}\t{i % 2}" for i in range(rows)]
+        (folder / "SST-2" / f"{split}.tsv").write_text("\n".join(["sentence\tlabel", *lines]) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def run_methods(word_model, word_glue, tmp_path_factory):
+    """A function that runs methods on the model of words, in trainings of 25 steps; returns the results."""
+
+    def run(strategies, sparsities, store=None, **options):
+        results = prunebench.run(
+            strategies=strategies,
+            sparsities=sparsities,
+            tasks="sst2",
+            seeds="1",
+            model=str(word_model),
+            glue_dir=str(word_glue),
+            device="cpu",
+            precision="fp32",
+            epochs="5",
+            batch_size="8",
+            lr="1e-3",
+            store=store or tmp_path_factory.mktemp("store") / "store",
+            resources=Resources(executor="here"),
+            progress=False,
+            **options,
+        )
+        assert not results.failures
+        return results
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def run(run_methods):
+    """A function that runs one method at one sparsity; returns the store, its cell and its record."""
+
+    def run_one(strategy, sparsity="0.8", **options):
+        results = run_methods(strategy, sparsity, **options)
+        (cell,) = [cell for cell in results.run.plan.cells if not cell.is_dense]
+        return results.store, cell, results.store.record(cell.key)
+
+    return run_one
+
+
+@pytest.fixture
+def check_resume(run, monkeypatch, tmp_path):
+    """A function that interrupts a method at a step, continues it, and compares all bits with an undisturbed run."""
+
+    def check(callback, strategy, step):
+        store, cell, whole = run(strategy)
+        real = callback.after_step
+
+        def interrupt(self, number):
+            if number == step:
+                signal.raise_signal(signal.SIGINT)
+            return real(self, number)
+
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(callback, "after_step", interrupt)
+            run(strategy, store=tmp_path / "cut", checkpoint_minutes=0)
+        steps = []
+        monkeypatch.setattr(callback, "after_step", lambda self, number: steps.append(number) or real(self, number))
+        other, _, cut = run(strategy, store=tmp_path / "cut", checkpoint_minutes=0)
+        assert steps == list(range(step, whole.steps + 1))
+        assert cut.evaluations == whole.evaluations and cut.loss == whole.loss
+        expected, mask = (each.load("masks", cell.mask, masks.unpack) for each in (store, other))
+        assert all(mask[name].equal(keep) for name, keep in expected.items())
+        assert (store.logits(cell.key)["validation"] == other.logits(cell.key)["validation"]).all()
+
+    return check
