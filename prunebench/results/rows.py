@@ -86,8 +86,8 @@ class Row:
     """One metric of one evaluation of a cell, and the `command` that planned the cell.
 
     `status` is "done", "missing" or "failed: reason"; `value` is None unless it is "done". `dense` is the value of the
-    unpruned model with the same seed, `equal` that of the unpruned model with as many trainings, and `majority` the
-    value of always predicting the most frequent class. If `degenerate` is set, the metric is undefined for these
+    unpruned model with the same seed, `equal` the value of the unpruned model with as many trainings, and `majority`
+    the value of always predicting the most frequent class. If `degenerate` is set, the metric is undefined for these
     predictions, and `value` is a substitute. `older_version` names the version of a cell that is missing because only
     an older version of its method has a result.
     """

@@ -261,8 +261,8 @@ def _unequal_note(group: Sequence[Section], standings: Sequence[Standing]) -> It
     }
     if labels and any(section.references for section in group):
         yield (
-            f"The score retained is that of dense for {listing(sorted(labels))}: there is no dense run of equal "
-            "training for every task and seed."
+            f"Compared with dense: {listing(sorted(labels))}. "
+            "Not every task and seed has a dense run of equal training."
         )
 
 

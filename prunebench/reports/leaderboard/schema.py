@@ -59,8 +59,8 @@ class PlaceEntry(_Strict):
     """A method in a ranking.
 
     `values` (by seed) and `summary` hold the numbers that methods are ranked by. `rank` is null for a method that is
-    not ranked; `gaps` says why. `of_dense` is the score retained of dense, and `of_equal` that of the dense run of
-    equal training, where every seed has one; files of earlier versions lack both.
+    not ranked; `gaps` says why. `of_dense` is the score retained of dense, and `of_equal` the score retained of the
+    dense run of equal training, where every seed has one; files of earlier versions lack both.
     """
 
     label: str
