@@ -250,7 +250,7 @@ def test_the_size_is_drawn_in_flops_on_request(open_page: OpenPage) -> None:
     title = "document.getElementById('parameters').layout.xaxis.title.text"
     assert page.evaluate(title) == "parameters left, % of the model"
     page.select_option("#size", label="FLOPs, zeros skipped")
-    assert page.evaluate(title) == "FLOPs left with zeros skipped, % of the dense model's"
+    assert page.evaluate(title) == "FLOPs left, zeros skipped, % of dense"
     assert page.evaluate(f"{traces}.map((trace) => trace.x)") == [[85, 75], [75], [75]]
     texts = page.evaluate(f"{traces}.flatMap((trace) => trace.hovertext)")
     assert "FLOPs left: 100.00 %, zeros skipped: 75.00 %" in texts[1]

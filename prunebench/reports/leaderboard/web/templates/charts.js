@@ -275,8 +275,8 @@ function stripChart(state) {
 // What the chart of sizes can show: the field of a retention entry, and what stands in captions and below the axis.
 const SIZES = {
   share: { name: "parameters left", unit: "% of the model" },
-  flops: { name: "FLOPs left", unit: "% of the dense model's" },
-  skipping: { name: "FLOPs left with zeros skipped", unit: "% of the dense model's" },
+  flops: { name: "FLOPs left", unit: "% of dense" },
+  skipping: { name: "FLOPs left, zeros skipped", unit: "% of dense" },
 };
 
 // Where the score is compared with a dense run of equal training, the share of the plain dense run stands beside it.
