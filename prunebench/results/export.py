@@ -50,6 +50,9 @@ class RowEntry(BaseModel):
     value: Annotated[float | None, "value"]
     dense: Annotated[float | None, "dense"]
     equal_dense: Annotated[float | None, "equal"]
+    # Files of earlier versions lack these two.
+    retained: Annotated[float | None, "retained"] = None
+    retained_equal: Annotated[float | None, "retained_equal"] = None
     majority: Annotated[float | None, "majority"]
     degenerate: Annotated[bool, "degenerate"]
     realised: Annotated[float | None, "outcome.realised"]

@@ -17,6 +17,9 @@ from prunebench.recipes.phase import Phase, final_trainings, last_index, trains_
 from prunebench.results.versions import VersionedCell, versioned_cells
 from prunebench.store.schema import Cell, Command, Failure, FLOPs, Record, StoredPlan
 
+# For scores from 0 to 1. A Matthews coefficient of 0.01 would be retained ten times by one of 0.1.
+LEAST_DENSE = 0.05
+
 FetchRecord = Callable[[str], Record | None]
 FetchFailure = Callable[[str], Failure | None]
 
@@ -83,9 +86,10 @@ class Row:
     """One metric of one evaluation of a cell, and the `command` that planned the cell.
 
     `status` is "done", "missing" or "failed: reason"; `value` is None unless it is "done". `dense` is the value of the
-    unpruned model with the same seed, and `majority` the value of always predicting the most frequent class. If
-    `degenerate` is set, the metric is undefined for these predictions, and `value` is a substitute. `older_version`
-    names the version of a cell that is missing because only an older version of its method has a result.
+    unpruned model with the same seed, `equal` the value of the unpruned model with as many trainings, and `majority`
+    the value of always predicting the most frequent class. If `degenerate` is set, the metric is undefined for these
+    predictions, and `value` is a substitute. `older_version` names the version of a cell that is missing because only
+    an older version of its method has a result.
     """
 
     cell: Cell
@@ -106,6 +110,16 @@ class Row:
     def equal_trainings(self) -> float | None:
         """How many trainings the dense model of equal training has; None where that is not known."""
         return self.outcome.equal_trainings if self.outcome else None
+
+    @property
+    def retained(self) -> float | None:
+        """`value` / `dense`; None if either is unknown, or `dense` is below `LEAST_DENSE`."""
+        return _ratio(self.value, self.dense)
+
+    @property
+    def retained_equal(self) -> float | None:
+        """The same, of the dense run of equal training."""
+        return _ratio(self.value, self.equal)
 
     @property
     def split(self) -> str:
@@ -155,6 +169,10 @@ def sort_key(row: Row) -> tuple[Any, ...]:
     method = (not cell.is_dense, cell.label)
     column = (cell.evaluations.index(row.evaluation), cell.metrics.index(row.metric))
     return (cell.task, cell.track, cell.sparsity, *method, cell.seed, *column, cell.setting)
+
+
+def _ratio(value: float | None, dense: float | None) -> float | None:
+    return value / dense if value is not None and dense is not None and dense >= LEAST_DENSE else None
 
 
 def _rows(versioned: VersionedCell, fetch: FetchRecord, failure: FetchFailure) -> Iterable[Row]:

@@ -69,6 +69,19 @@ def test_every_seed_is_a_point(page: Page) -> None:
     assert [text.get_text() for text in first.get_yticklabels()] == ["dense", "imp", "random-pruning"]
 
 
+def test_a_task_that_is_only_planned_has_empty_axes_and_no_legend(tmp_path: Path) -> None:
+    lab = golden_lab()
+    for seed in range(3):
+        lab.plan("wnli", "dense", 0.0, seed)
+        lab.plan("wnli", "imp", 0.5, seed)
+    page = build(lab.rows())
+    section, track = section_and_track(page, "wnli")
+    picture = scores.against_sparsity(section, track, 0, Style.of(page))
+    (axes,) = picture.axes
+    assert not axes.get_lines() and not picture.legends
+    assert "score-wnli-unstructured.svg" in {path.name for path in write(page, tmp_path, ["svg"])}
+
+
 def test_score_retained_against_parameters_left(page: Page) -> None:
     by_section = {section.name: retention_points(section, group) for section, group in sections_with_tasks(page)}
     points = [point for point in by_section["rte"] if point.track == "unstructured"]

@@ -82,21 +82,29 @@ def test_more_allowed_loss_matches_more(pairs: list[tuple[float, float]], one: f
 
 
 def test_the_largest_sparsity_and_the_smaller_ones_that_fail() -> None:
-    levels = {
+    values = {
         **{0.0: seeds(0.9, 0.9, 0.9), 0.3: seeds(0.61, 0.63, 0.64), 0.5: seeds(0.50, 0.52, 0.54)},
         **{0.7: seeds(0.60, 0.70, 0.64), 0.8: seeds(0.59, 0.61, 0.63), 0.9: seeds(0.3, 0.4, 0.2)},
     }
+    levels = {level: (own, DENSE) for level, own in values.items()}
     # At 0.3 the differences are 0.01, 0.01, 0: the interval 0.0067 ± 0.0143 excludes a loss of a point.
     # At 0.7 no seed is worse, but the interval of the differences 0, 0.08, 0 does not exclude one.
-    assert largest_matching(levels, DENSE) == {"strict": 0.7, "each-seed": 0.7, "one-std": 0.8, "non-inferior": 0.3}
-    assert failing_below(levels, DENSE) == {
+    assert largest_matching(levels) == {"strict": 0.7, "each-seed": 0.7, "one-std": 0.8, "non-inferior": 0.3}
+    assert failing_below(levels) == {
         "strict": (0.5,),
         "each-seed": (0.5,),
         "one-std": (0.5,),
         "non-inferior": (),
     }
-    assert largest_matching({0.0: DENSE, 0.9: seeds(0.1, 0.1, 0.1)}, DENSE) == dict.fromkeys(CRITERIA)
-    assert failing_below({0.9: seeds(0.1, 0.1, 0.1)}, DENSE) == dict.fromkeys(CRITERIA, ())
+    worse = {0.0: (DENSE, DENSE), 0.9: (seeds(0.1, 0.1, 0.1), DENSE)}
+    assert largest_matching(worse) == dict.fromkeys(CRITERIA)
+    assert failing_below(worse) == dict.fromkeys(CRITERIA, ())
+
+
+def test_each_level_is_compared_with_its_own_dense_runs() -> None:
+    better = {seed: value + 0.02 for seed, value in DENSE.items()}
+    levels = {0.3: (better, DENSE), 0.5: (better, better), 0.7: (better, {seed: 0.9 for seed in DENSE})}
+    assert largest_matching(levels)["each-seed"] == 0.5
 
 
 # --- winning tickets ---

@@ -107,7 +107,12 @@ def retained(points: Sequence[Retention], style: Style) -> Figure:
 
 
 def _legend(picture: Figure, entries: Sequence[Entry]) -> None:
-    """A legend below the axes, in as many columns as fit. More than two rows make the figure higher."""
+    """A legend below the axes, in as many columns as fit. More than two rows make the figure higher.
+
+    A task without any result has nothing to name, and no legend.
+    """
+    if not entries:
+        return
     columns = max(1, min(4, len(entries), 60 // (5 + max(len(text) for _, text in entries))))
     rows = math.ceil(len(entries) / columns)
     width, height = picture.get_size_inches()

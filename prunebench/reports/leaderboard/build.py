@@ -9,7 +9,7 @@ from prunebench.reports.leaderboard.averages import average_sections, rows_by_ta
 from prunebench.reports.leaderboard.checklist import checklist
 from prunebench.reports.leaderboard.intervals import with_bootstrap
 from prunebench.reports.leaderboard.matching import with_matching
-from prunebench.reports.leaderboard.ranking import rankings
+from prunebench.reports.leaderboard.ranking import rankings, with_order
 from prunebench.reports.leaderboard.ranking_rules import check_rule
 from prunebench.reports.leaderboard.report import Method, Options, Page, Section
 from prunebench.reports.leaderboard.task_section import task_section
@@ -41,6 +41,8 @@ def build(rows: Sequence[Row], options: Options | None = None, *, mixed: bool = 
     averages = tuple(with_matching(average, options.delta) for average in average_sections(sections))
     if options.interval == BOOTSTRAP:
         sections, averages = tuple(map(with_bootstrap, sections)), tuple(map(with_bootstrap, averages))
+    ranked = rankings(sections, averages, rule)
+    sections, averages = (tuple(with_order(each, ranked) for each in group) for group in (sections, averages))
     # A label stands for the newest version of its method. One without a cell of that is described by an older version.
     newest = {row.cell.label for row in ordered if not row.older_version}
     described = (row.cell for row in ordered if not row.older_version or row.cell.label not in newest)
@@ -54,7 +56,7 @@ def build(rows: Sequence[Row], options: Options | None = None, *, mixed: bool = 
         methods=_methods(cells),
         commands=_commands(ordered),
         rows=tuple(row for group in tasks.values() for row in group),
-        rankings=rankings(sections, averages, rule),
+        rankings=ranked,
         checklist=checklist(ordered, sections),
         options=options,
     )

@@ -89,7 +89,7 @@ def _standing(standing: Standing) -> dict[str, Any]:
 def _placement(placement: Placement) -> dict[str, Any]:
     return {
         **{name: getattr(placement, name) for name in ("label", "rank", "tied", "values", "gaps")},
-        "summary": _summary_fields(placement.summary),
+        **{name: _summary_fields(getattr(placement, name)) for name in ("summary", "of_dense", "of_equal")},
     }
 
 

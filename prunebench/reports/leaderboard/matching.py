@@ -25,14 +25,15 @@ def _matches(section: Section, track: Track, delta: float) -> Iterator[Match]:
         complete = {sparsity: line for sparsity, line in by_label[label].items() if not line.gaps}
         from_theta0 = {sparsity for sparsity, line in complete.items() if _from_theta0(line)}
         for i, column in enumerate(section.columns):
-            dense = {seed: value for line in complete.values() for seed, value in line.scores[i].dense.items()}
-            values = {sparsity: line.scores[i].values for sparsity, line in complete.items()}
-            tickets = [level for level in from_theta0 if level and is_winning_ticket(values[level], dense, True)]
+            scores = {
+                sparsity: (line.scores[i].values, line.scores[i].reference) for sparsity, line in complete.items()
+            }
+            tickets = [level for level in from_theta0 if level and is_winning_ticket(*scores[level], True)]
             yield Match(
                 label,
                 column,
-                largest_matching(values, dense, delta),
-                failing_below(values, dense, delta),
+                largest_matching(scores, delta),
+                failing_below(scores, delta),
                 bool(from_theta0) if any(line.outcomes for line in by_label[label].values()) else None,
                 max(tickets, default=None),
             )

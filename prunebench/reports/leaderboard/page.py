@@ -73,7 +73,7 @@ def blocks(page: Page) -> Iterator[Block]:
     equal = (EQUAL,) if page.has_equal_training else ()
     yield from map(Paragraph, (*describe_tables(page.options), *equal, *(() if full else (OMITTED,))))
     yield Paragraph("The largest matching sparsity, by four criteria:")
-    yield from map(Paragraph, describe_criteria(page.options.delta))
+    yield from map(Paragraph, describe_criteria(page.options.delta, page.has_equal_training))
     for section in page.sections:
         yield from _section(section, full)
     yield from _published(page)
@@ -88,7 +88,7 @@ def _rankings(page: Page) -> Iterator[Block]:
     if not page.rankings:
         return
     yield Heading(2, "Ranking")
-    yield from map(Paragraph, describe_rule(page.options.rank_by))
+    yield from map(Paragraph, describe_rule(page.options.rank_by, page.has_equal_training))
     for ranking in page.rankings:
         yield Heading(3, f"{ranking.title}, {ranking.track}, ranking")
         yield from ranking_tables(ranking)

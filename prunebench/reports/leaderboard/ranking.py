@@ -1,7 +1,8 @@
 """The ranking of a page: methods by track and sparsity, with ties where they cannot be told apart.
 
 What methods are ranked by is a function of (task, column) pairs, averaged within each task first and then over tasks,
-seed by seed. By default it is the score retained. For one seed with RTE accuracy 0.61 (dense: 0.60), MRPC accuracy 0.83
+seed by seed. By default it is the score retained of the dense run of equal training, or of the plain dense run where
+that is missing. For one seed with RTE accuracy 0.61 (dense: 0.60), MRPC accuracy 0.83
 (dense: 0.84) and MRPC F1 0.88 (dense: 0.88) that is (0.61/0.60 + (0.83/0.84 + 0.88/0.88)/2)/2 = 1.005.
 
 Metrics in which some dense run scores below `LEAST_DENSE` are excluded for all methods, because ratios to such a score
@@ -13,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from statistics import fmean
 
 from prunebench.reports.leaderboard.averages import average_title, benchmark_groups
 from prunebench.reports.leaderboard.report import (
@@ -28,11 +30,9 @@ from prunebench.reports.leaderboard.report import (
 )
 from prunebench.reports.leaderboard.significance import tied_ranks
 from prunebench.reports.render.formatting import listing, points, seeds
+from prunebench.results.rows import LEAST_DENSE
 from prunebench.results.statistics import Summary, summarise
 from prunebench.results.statistics.ranks import rank
-
-# For scores from 0 to 1. A Matthews coefficient of 0.01 would be retained ten times by one of 0.1.
-LEAST_DENSE = 0.05
 
 Values = dict[int, float]
 # A metric: its section, and its column there.
@@ -49,6 +49,29 @@ def rankings(sections: Sequence[Section], averages: Sequence[Section], rule: str
         section = by_title[average_title(benchmark, group)] if len(group) > 1 else group[0]
         every += [_ranking(section, group, track, rule) for track in section.tracks]
     return tuple(ranking for ranking in every if any(standing.placements for standing in ranking.standings))
+
+
+def methods_in_order(ranking: Ranking) -> list[str]:
+    """The methods by their mean rank over the sparsities; those that lack a rank somewhere come last."""
+    ranks: dict[str, list[int | None]] = {}
+    for standing in ranking.standings:
+        for placement in standing.placements:
+            ranks.setdefault(placement.label, []).append(placement.rank)
+
+    def key(label: str) -> tuple[int, float, str]:
+        known = [rank for rank in ranks[label] if rank is not None]
+        return len(ranking.standings) - len(known), fmean(known) if known else 0.0, label
+
+    return sorted(ranks, key=key)
+
+
+def with_order(section: Section, every: Sequence[Ranking]) -> Section:
+    """The section with the methods of each track in the order of its own ranking, or of the one that includes it."""
+    orders: dict[str, tuple[str, ...]] = {}
+    for ranking in sorted(every, key=lambda ranking: ranking.title != section.title):
+        if ranking.title == section.title or section.name in ranking.tasks:
+            orders.setdefault(ranking.track, tuple(methods_in_order(ranking)))
+    return replace(section, tracks=tuple(replace(track, order=orders.get(track.name, ())) for track in section.tracks))
 
 
 def retained_scores(section: Section, group: Sequence[Section]) -> Iterator[tuple[str, float, Placement]]:
@@ -73,14 +96,15 @@ def _ranking(section: Section, group: Sequence[Section], track: Track, rule: str
     excluded = [column for column in columns if rule == RETAINED and not _has_ratio(column)]
     included = [column for column in columns if rule != RETAINED or _has_ratio(column)]
     lines = {task.name: _lines(task, track.name) for task in group}
+    standings = tuple(_standing(level, lines, included, rule) for level in track.levels)
     return Ranking(
         title=section.title,
         track=track.name,
         rule=rule,
         tasks=tuple(task.name for task in group),
         majority=_majority(included, rule),
-        standings=tuple(_standing(level, lines, included, rule) for level in track.levels),
-        notes=(*_excluded_note(excluded), *_untrained_note(group)),
+        standings=standings,
+        notes=(*_excluded_note(excluded), *_untrained_note(group), *_unequal_note(group, standings)),
         unsupported=track.unsupported,
     )
 
@@ -108,34 +132,57 @@ def _placement(
     line: Line, sparsity: float, lines: Lines, columns: Sequence[Column], expected: set[int], rule: str
 ) -> Placement:
     """A method without its rank, which depends on the others. `expected` are the seeds that it should have."""
-    value = _retained if rule == RETAINED else _plain
-    values = _mean_by_task(
-        columns,
-        lambda section, i: value(own, i) if (own := lines[section.name].get((sparsity, line.label))) else {},
-    )
+
+    def mean(value: Callable[[Line, int], Values]) -> Values:
+        return _mean_by_task(
+            columns,
+            lambda section, i: value(own, i) if (own := lines[section.name].get((sparsity, line.label))) else {},
+        )
+
+    of_dense, of_equal = (mean(_of_dense), mean(_of_equal)) if rule == RETAINED else ({}, {})
+    # A method is never compared with runs of equal training on one task or seed, and with others on the next.
+    if not of_equal.keys() >= of_dense.keys():
+        of_equal = {}
+    values = of_equal or of_dense if rule == RETAINED else mean(_plain)
     gaps = list(line.gaps)
     without_dense = expected - values.keys() - line.incomplete
     if not columns:
         gaps.append("no metric to rank by")
     elif without_dense:
         gaps.append(f"no dense run of {seeds(without_dense)}")
-    return Placement(line.label, values, _summary(values), rank=None, gaps=tuple(gaps))
+    return Placement(
+        line.label,
+        values,
+        _summary(values),
+        rank=None,
+        gaps=tuple(gaps),
+        of_dense=_summary(of_dense),
+        of_equal=_summary(of_equal),
+    )
 
 
 def _plain(line: Line, column: int) -> Values:
     return dict(line.scores[column].values)
 
 
-def _retained(line: Line, column: int) -> Values:
-    score = line.scores[column]
-    return {seed: value / score.dense[seed] for seed, value in score.values.items() if seed in score.dense}
+def _of_dense(line: Line, column: int) -> Values:
+    return _ratios(line.scores[column].values, line.scores[column].dense)
+
+
+def _of_equal(line: Line, column: int) -> Values:
+    return _ratios(line.scores[column].values, line.scores[column].equal)
+
+
+def _ratios(values: Mapping[int, float], dense: Mapping[int, float]) -> Values:
+    return {seed: value / dense[seed] for seed, value in values.items() if seed in dense}
 
 
 def _has_ratio(column: Column) -> bool:
     """Whether every dense run scores high enough to divide by."""
     section, i = column
     lines = [section.dense, *(line for track in section.tracks for level in track.levels for line in level.lines)]
-    return all(value >= LEAST_DENSE for line in lines for value in line.scores[i].dense.values())
+    scores = [line.scores[i] for line in lines]
+    return all(value >= LEAST_DENSE for score in scores for value in (*score.dense.values(), *score.equal.values()))
 
 
 def _mean_by_task(columns: Sequence[Column], value: Callable[[Section, int], Values]) -> Values:
@@ -204,6 +251,18 @@ def _excluded_note(columns: Sequence[Column]) -> Iterator[str]:
         yield (
             f"Excluded for all methods: {names}. Some dense run scores below {points(LEAST_DENSE)} there, which is too "
             "little to divide by."
+        )
+
+
+def _unequal_note(group: Sequence[Section], standings: Sequence[Standing]) -> Iterator[str]:
+    """A note on methods that are compared with dense, on a page that has dense runs of equal training."""
+    labels = {
+        each.label for standing in standings for each in standing.placements if each.of_dense and not each.of_equal
+    }
+    if labels and any(section.references for section in group):
+        yield (
+            f"Compared with dense: {listing(sorted(labels))}. "
+            "Not every task and seed has a dense run of equal training."
         )
 
 

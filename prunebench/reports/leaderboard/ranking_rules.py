@@ -16,6 +16,10 @@ RULES = {
     RANK: "Ranked by the average rank over the tasks. On each task the best score (mean over metrics, evaluations and "
     "seeds) has rank 1; equal scores share the mean of their ranks.",
 }
+EQUAL_RETAINED = (
+    "Where every seed has a dense run of equal training, dense means that run. If it is another one than dense, the "
+    "score retained of dense follows in brackets."
+)
 TIES = (
     f"The rank is 1 + the number of significantly better methods ({TEST} over all pairs; a difference that is the same "
     "for every seed counts as significant). Methods that cannot be told apart usually share a rank (=). These ranks "
@@ -40,6 +44,10 @@ def check_rule(name: str) -> str:
     return name
 
 
-def describe_rule(rule: str) -> tuple[str, ...]:
-    """What a page says about its rule: the rule first, then ties, then methods without a rank."""
-    return RULES[rule], TIES_OF_AVERAGE_RANKS if rule == RANK else TIES, UNRANKED
+def describe_rule(rule: str, equal: bool = False) -> tuple[str, ...]:
+    """What a page says about its rule: the rule first, then ties, then methods without a rank.
+
+    `equal` is whether the page has dense runs of equal training.
+    """
+    first = f"{RULES[rule]} {EQUAL_RETAINED}" if equal and rule == RETAINED else RULES[rule]
+    return first, TIES_OF_AVERAGE_RANKS if rule == RANK else TIES, UNRANKED

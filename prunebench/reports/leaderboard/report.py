@@ -58,6 +58,11 @@ class Score:
     equal: Mapping[int, float] = field(default_factory=dict)
     difference_equal: Summary | None = None
 
+    @property
+    def reference(self) -> Mapping[int, float]:
+        """The dense scores that criteria compare with: `equal` if every seed has one, otherwise `dense`."""
+        return self.equal if self.equal and self.values.keys() <= self.equal.keys() else self.dense
+
 
 @dataclass(frozen=True)
 class Line:
@@ -109,6 +114,7 @@ class Track:
 
     about: what their sparsity is a fraction of.
     unsupported: by method and sparsity, why the method has no model there.
+    order: the methods as the ranking orders them, for tables of several sparsities.
     """
 
     name: str
@@ -116,6 +122,7 @@ class Track:
     levels: tuple[Level, ...]
     matching: tuple[Match, ...] = ()
     unsupported: Mapping[str, Mapping[float, str]] = field(default_factory=dict)
+    order: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -146,6 +153,8 @@ class Placement:
     values: for each seed, the number that methods are ranked by.
     rank: None if the method is not ranked; `gaps` says why.
     tied: whether another method has the same rank.
+    of_dense: the score retained of the dense runs; None for other rules.
+    of_equal: the same of the dense runs of equal training, which `values` are if every seed has one; otherwise None.
     """
 
     label: str
@@ -154,6 +163,8 @@ class Placement:
     rank: int | None
     tied: bool = False
     gaps: tuple[str, ...] = ()
+    of_dense: Summary | None = None
+    of_equal: Summary | None = None
 
 
 @dataclass(frozen=True)

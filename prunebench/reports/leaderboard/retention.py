@@ -40,6 +40,16 @@ class Retention:
         return self._mean(lambda outcome: outcome.parameters_left)
 
     @property
+    def flops(self) -> float | None:
+        """FLOPs of the scored model, as a share of the dense model's."""
+        return self._mean(lambda outcome: outcome.flops.scored / outcome.flops.dense if outcome.flops else None)
+
+    @property
+    def flops_skipping_zeros(self) -> float | None:
+        """The same if everything that is pruned were skipped."""
+        return self._mean(lambda outcome: outcome.flops.skipping_zeros / outcome.flops.dense if outcome.flops else None)
+
+    @property
     def steps(self) -> float | None:
         """Optimiser steps to find the mask and to train."""
         return self._mean(lambda outcome: _sum(outcome.find.steps, outcome.train.steps))

@@ -59,7 +59,8 @@ class PlaceEntry(_Strict):
     """A method in a ranking.
 
     `values` (by seed) and `summary` hold the numbers that methods are ranked by. `rank` is null for a method that is
-    not ranked; `gaps` says why.
+    not ranked; `gaps` says why. `of_dense` is the score retained of dense, and `of_equal` the score retained of the
+    dense run of equal training, where every seed has one; files of earlier versions lack both.
     """
 
     label: str
@@ -68,6 +69,8 @@ class PlaceEntry(_Strict):
     values: dict[str, float]
     summary: SummaryEntry | None
     gaps: list[str]
+    of_dense: SummaryEntry | None = None
+    of_equal: SummaryEntry | None = None
 
 
 class AcrossEntry(_Strict):

@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 
-from prunebench.reports.leaderboard.report import Page, Ranking, Section
+from prunebench.reports.leaderboard.ranking_rules import EQUAL_RETAINED
+from prunebench.reports.leaderboard.report import RETAINED, Page, Ranking, Section
 from prunebench.reports.leaderboard.tables.rankings import ranking_tables
 from prunebench.reports.leaderboard.tables.scores import DEGENERATE, overview_tables
 from prunebench.reports.render.blocks import Block, Caution, Paragraph, Subtitle, one_line
@@ -27,14 +28,16 @@ def summary(page: Page, *, colour: bool = False) -> str:
 
 def _blocks(page: Page) -> Iterator[Block]:
     for ranking in page.rankings:
-        yield from _ranking(ranking)
+        yield from _ranking(ranking, page.has_equal_training)
     for section in (*page.averages, *page.sections):
         yield from _section(section)
     yield from map(Caution, page.warnings)
 
 
-def _ranking(ranking: Ranking) -> Iterator[Block]:
+def _ranking(ranking: Ranking, equal: bool) -> Iterator[Block]:
     yield Subtitle(f"Ranking, {ranking.track}: {ranking.title}, {RANKED_BY[ranking.rule]}")
+    if equal and ranking.rule == RETAINED:
+        yield Paragraph(EQUAL_RETAINED)
     yield from ranking_tables(ranking)
 
 

@@ -28,6 +28,7 @@ CRITERIA: dict[str, str] = {
 DELTA = 0.01
 
 Values = Mapping[int, float]
+Levels = Mapping[float, tuple[Values, Values]]
 
 
 def matches(values: Values, dense: Values, delta: float = DELTA) -> dict[str, bool | None]:
@@ -51,28 +52,29 @@ def matches(values: Values, dense: Values, delta: float = DELTA) -> dict[str, bo
     }
 
 
-def largest_matching(levels: Mapping[float, Values], dense: Values, delta: float = DELTA) -> dict[str, float | None]:
+def largest_matching(levels: Levels, delta: float = DELTA) -> dict[str, float | None]:
     """The largest sparsity in `levels` that matches by each criterion, or None if none does.
 
-    Smaller sparsities need not match, as in the papers; `failing_below` lists those that do not. A level whose
-    criterion cannot be computed does not match, and neither does sparsity 0, which prunes nothing.
+    `levels` holds the arguments `values` and `dense` of `matches` for each sparsity. Smaller sparsities need not match,
+    as in the papers; `failing_below` lists those that do not. A level whose criterion cannot be computed does not
+    match, and neither does sparsity 0, which prunes nothing.
     """
-    by_level = _by_level(levels, dense, delta)
+    by_level = _by_level(levels, delta)
     return {name: max((level for level in by_level if by_level[level][name]), default=None) for name in CRITERIA}
 
 
-def failing_below(levels: Mapping[float, Values], dense: Values, delta: float = DELTA) -> dict[str, tuple[float, ...]]:
+def failing_below(levels: Levels, delta: float = DELTA) -> dict[str, tuple[float, ...]]:
     """The sparsities below `largest_matching` that do not match, by criterion: exceptions to the claim."""
-    by_level = _by_level(levels, dense, delta)
-    largest = largest_matching(levels, dense, delta)
+    by_level = _by_level(levels, delta)
+    largest = largest_matching(levels, delta)
     return {
         name: tuple(level for level in sorted(by_level) if level < (largest[name] or 0) and not by_level[level][name])
         for name in CRITERIA
     }
 
 
-def _by_level(levels: Mapping[float, Values], dense: Values, delta: float) -> dict[float, dict[str, bool | None]]:
-    return {level: matches(values, dense, delta) for level, values in levels.items() if level > 0}
+def _by_level(levels: Levels, delta: float) -> dict[float, dict[str, bool | None]]:
+    return {level: matches(values, dense, delta) for level, (values, dense) in levels.items() if level > 0}
 
 
 def is_winning_ticket(values: Values, dense: Values, from_theta0: bool) -> bool:

@@ -14,8 +14,11 @@ from prunebench.reports import comparison
 from prunebench.reports.leaderboard import build, parse_options, summary
 from prunebench.reports.leaderboard.export import to_csv, to_json
 from prunebench.reports.leaderboard.page import EQUAL, blocks
+from prunebench.reports.leaderboard.ranking_rules import EQUAL_RETAINED
 from prunebench.reports.leaderboard.report import Page
 from prunebench.reports.leaderboard.schema import Results
+from prunebench.reports.leaderboard.tables.matching import EQUAL as CRITERIA_EQUAL
+from prunebench.reports.leaderboard.web import html
 from prunebench.reports.leaderboard.web.chart_data import chart_data
 from prunebench.reports.render.formatting import DASH
 from prunebench.reports.render.markdown import markdown
@@ -101,6 +104,83 @@ def test_exports_have_both_columns() -> None:
     assert entries["magnitude"]["difference_equal"]["mean"] == pytest.approx(-0.01)
     assert (entries[TWICE]["track"], entries[TWICE]["sparsity"]) == (None, 0)
     assert [method["label"] for method in data["methods"] if method["reference"]] == ["dense", TWICE]
+
+
+def test_the_share_retained_is_of_both_in_exports() -> None:
+    page = page_of(equal_lab())
+    rows = {(row["label"], row["seed"]): row for row in csv.DictReader(io.StringIO(to_csv(page)))}
+    magnitude, rewound = rows["magnitude", "0"], rows["rewound", "0"]
+    assert float(magnitude["retained"]) == pytest.approx(0.61 / 0.60)
+    assert float(magnitude["retained_equal"]) == pytest.approx(0.61 / 0.62)
+    assert rewound["retained"] == rewound["retained_equal"] == str(0.58 / 0.60)
+    data = json.loads(to_json(page))
+    [places] = [standing["places"] for ranking in data["ranking"] for standing in ranking["standings"]]
+    means = {each["label"]: [each[name]["mean"] for name in ("summary", "of_dense", "of_equal")] for each in places}
+    of_dense, of_equal = (61 / 60 + 63 / 62 + 65 / 64) / 3, (61 / 62 + 63 / 64 + 65 / 66) / 3
+    assert means["magnitude"] == pytest.approx([of_equal, of_dense, of_equal])
+    assert means["rewound"] == pytest.approx([(58 / 60 + 61 / 62 + 64 / 64) / 3] * 3)
+
+
+def test_files_without_the_share_retained_can_be_read() -> None:
+    data = json.loads(to_json(page_of(equal_lab())))
+    for row in data["rows"]:
+        del row["retained"], row["retained_equal"]
+    for place in (place for ranking in data["ranking"] for each in ranking["standings"] for place in each["places"]):
+        del place["of_dense"], place["of_equal"]
+    assert Results.model_validate(data).rows[0].retained_equal is None
+
+
+def test_a_score_of_nearly_zero_is_retained_by_nobody() -> None:
+    lab = Lab()
+    lab.done("rte", "dense", 0.0, 0, 0.04)
+    lab.done("rte", "rewound", 0.5, 0, 0.4)["phases"].insert(-1, {"phase": "Rewind", "to": 0, "strategy": ""})
+    [row] = rows_of(lab.rows(), "rewound")
+    assert (row.dense, row.equal, row.retained, row.retained_equal) == (0.04, 0.04, None, None)
+
+
+def test_the_ranking_compares_with_the_run_of_equal_training() -> None:
+    """Magnitude beats dense and not the run of equal training. Brackets name dense only where it is another run."""
+    page = page_of(equal_lab())
+    text = markdown(blocks(page))
+    ranking = {row["unstructured"]: row["0.5"] for row in tables(text, "rte (dev), unstructured, ranking")[0]}
+    # 61/62, 63/64, 65/66 and 61/60, 63/62, 65/64; then 58/60, 61/62, 64/64.
+    assert ranking["magnitude"] == r"**\#1= 98.44 ± 0.05 (dense: 101.61)**"
+    assert ranking["rewound"] == r"**\#1= 98.35 ± 1.67**"
+    assert EQUAL_RETAINED in text and EQUAL_RETAINED in " ".join(summary(page).split())
+    assert "98.44 ± 0.05 (dense: 101.61)" in summary(page)
+    assert "98.44 ± 0.05 (dense: 101.61)" in html(page)
+    score = markdown(blocks(build(equal_lab().rows(), parse_options(rank_by="score"))))
+    assert EQUAL_RETAINED not in score and "(dense:" not in score
+
+
+def test_criteria_compare_with_the_run_of_equal_training() -> None:
+    """Magnitude would match dense; the run of equal training is a point better on every seed."""
+    page = page_of(equal_lab())
+    text = markdown(blocks(page))
+    matching = by_method(tables(text, "rte (dev), unstructured")[0])
+    assert (matching["magnitude"]["strict"], matching["magnitude"]["one-std"]) == (DASH, "0.5")
+    assert CRITERIA_EQUAL in text and CRITERIA_EQUAL in html(page)
+    lab = equal_lab()
+    lab.cells = [cell for cell in lab.cells if cell["label"] != TWICE]
+    plain = markdown(blocks(page_of(lab)))
+    assert by_method(tables(plain, "rte (dev), unstructured")[0])["magnitude"]["strict"] == "0.5"
+    assert CRITERIA_EQUAL not in plain
+
+
+def test_one_seed_without_such_a_run_means_dense_for_the_whole_row() -> None:
+    lab = equal_lab("rte", "wnli")
+    lab.cells = [cell for cell in lab.cells if (cell["task"], cell["label"], cell["seed"]) != ("wnli", TWICE, 1)]
+    page = page_of(lab)
+    [ranking] = [each for each in page.rankings if len(each.tasks) == 2]
+    places = {placement.label: placement for placement in ranking.standings[0].placements}
+    magnitude = places["magnitude"]
+    assert magnitude.of_equal is None and magnitude.summary == magnitude.of_dense is not None
+    assert magnitude.summary.mean == pytest.approx((61 / 60 + 63 / 62 + 65 / 64) / 3)
+    note = "Compared with dense: magnitude. Not every task and seed has a dense run of equal training."
+    assert note in ranking.notes
+    # RTE alone has them all.
+    [alone] = [each for each in page.rankings if each.tasks == ("rte",)]
+    assert alone.notes == () and alone.standings[0].placements[0].of_equal is not None
 
 
 def test_the_score_table_compares_with_both() -> None:

@@ -14,9 +14,9 @@ from pages import page, tables
 from prunebench.reports.leaderboard import build
 from prunebench.reports.leaderboard.export import to_csv, to_json
 from prunebench.reports.leaderboard.page import blocks
+from prunebench.reports.leaderboard.ranking import methods_in_order
 from prunebench.reports.leaderboard.report import Options
 from prunebench.reports.leaderboard.schema import Results
-from prunebench.reports.leaderboard.tables.rankings import methods_in_order
 from prunebench.reports.leaderboard.terminal_summary import summary
 from prunebench.reports.leaderboard.web import html
 from prunebench.reports.render.latex import latex

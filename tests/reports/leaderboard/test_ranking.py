@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from lab import Lab, golden_lab
+from pages import page, tables
 
-from prunebench.reports.leaderboard import build
+from prunebench.reports.leaderboard import build, summary
 from prunebench.reports.leaderboard.page import blocks
 from prunebench.reports.leaderboard.ranking_rules import RULES
 from prunebench.reports.leaderboard.report import Options, Placement, Ranking
+from prunebench.reports.leaderboard.web import html
+from prunebench.reports.render.latex import latex
 from prunebench.reports.render.markdown import markdown
 
 
@@ -186,3 +191,62 @@ def test_structured_and_unstructured_methods_are_ranked_separately() -> None:
         ("unstructured", ["imp", "random-pruning"]),
         ("structured", ["heads"]),
     ]
+
+
+# --- the order of other tables ---
+
+
+def order_lab() -> Lab:
+    """Two tasks on which methods stand in another order than on the average of both; `d` lacks a seed."""
+    lab = Lab()
+    for task, means in {"rte": (0.50, 0.60, 0.52, 0.9), "cola": (0.50, 0.56, 0.58, 0.9)}.items():
+        for seed in range(3):
+            lab.done(task, "dense", 0.0, seed, 0.62 + seed / 100)
+            for label, mean in zip("abcd", means, strict=True):
+                for sparsity in (0.3, 0.5):
+                    if (label, seed) == ("d", 2):
+                        lab.plan(task, label, sparsity, seed)
+                    else:
+                        lab.done(task, label, sparsity, seed, mean + seed / 100 - sparsity / 100)
+    return lab
+
+
+ORDER = ["b", "c", "a", "d"]
+
+
+def test_tables_of_several_sparsities_are_in_the_order_of_the_ranking() -> None:
+    text = page(order_lab())
+    (ranked,) = tables(text, "Average of 2 GLUE tasks (dev), unstructured, ranking")
+    assert [row["unstructured"] for row in ranked] == ["dense", "majority class", *ORDER]
+    for name in ("Average of 2 GLUE tasks (dev)", "rte (dev)", "cola (dev)"):
+        overview, matching = tables(text, f"{name}, unstructured")
+        assert [row["unstructured"] for row in overview] == ["dense", "majority class", *ORDER]
+        assert [row["method"] for row in matching] == ORDER
+    (sizes,) = tables(text, "cola (dev), unstructured, size and cost")
+    by_sparsity = [(sparsity, label) for sparsity in ("0.3", "0.5") for label in ORDER]
+    assert [(row["sparsity"], row["method"]) for row in sizes] == [("0", "dense"), *by_sparsity]
+
+
+def test_every_format_has_that_order() -> None:
+    built = build(order_lab().rows())
+    overview = summary(built).split("\ncola (dev): ")[1].split("\n\n")[1]
+    assert [line.split()[0] for line in overview.splitlines()][-4:] == ORDER
+    tex = latex(blocks(built)).split("cola (dev), unstructured, accuracy by sparsity")[1]
+    assert re.findall(r"^ (?:\\midrule )?([abcd]) +&", tex, re.MULTILINE)[:4] == ORDER
+    matching = html(built).split('<section id="matching"')[1].split("</section>")[0]
+    assert re.findall(r'<th scope="row">([abcd])</th>', matching) == ORDER * 3
+
+
+def test_an_average_without_wnli_has_the_order_of_its_own_ranking() -> None:
+    lab = Lab()
+    for task, means in {"rte": (0.50, 0.60), "cola": (0.50, 0.60), "wnli": (0.90, 0.50)}.items():
+        for label, mean in zip(("dense", "a", "b"), (0.62, *means), strict=True):
+            for seed in range(3):
+                for sparsity in (0.0,) if label == "dense" else (0.3, 0.5):
+                    lab.done(task, label, sparsity, seed, mean)
+    built = build(lab.rows())
+    orders = {section.title: section.tracks[0].order for section in (*built.averages, *built.sections)}
+    assert orders == {
+        **{"Average of 3 GLUE tasks (dev)": ("a", "b"), "Average of 2 GLUE tasks (dev)": ("b", "a")},
+        **{f"{task} (dev)": ("a", "b") for task in ("cola", "rte", "wnli")},
+    }

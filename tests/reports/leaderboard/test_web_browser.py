@@ -227,6 +227,70 @@ def test_cost_is_drawn_in_seconds_on_request(open_page: OpenPage) -> None:
     assert page.evaluate(f"{SPENT}.map((trace) => trace.x)") == [[4 * 234, 6 * 234], [2 * 234, 2 * 234]]
 
 
+def sized_lab() -> Lab:
+    """IMP at two sparsities, a pattern at one of them, and a dense run of equal training for magnitude."""
+    lab = Lab()
+    for seed in range(3):
+        lab.done("rte", "dense", 0.0, seed, 0.6, options={"trainings": 1})
+        lab.done("rte", "dense[trainings=2]", 0.0, seed, 0.62, options={"trainings": 2})
+        for sparsity in (0.3, 0.5):
+            lab.done("rte", "imp", sparsity, seed, 0.55 + seed / 100)
+        lab.done("rte", "magnitude", 0.5, seed, 0.61)
+        reasons = {"0.3": "pattern 2:4 has sparsity 0.5"}
+        lab.done("rte", "magnitude[pattern=2:4]", 0.5, seed, 0.58, unsupported=reasons)
+    for record in lab.records.values():
+        left = 1000 - record["sparsity"]["pruned"] // 2
+        record["flops"] = {"length": 128, "dense": 1000, "scored": 1000, "skipping_zeros": left}
+    return lab
+
+
+def test_the_size_is_drawn_in_flops_on_request(open_page: OpenPage) -> None:
+    page = open_page(sized_lab())
+    traces = "(document.getElementById('parameters').data || []).filter((trace) => trace.hovertext)"
+    title = "document.getElementById('parameters').layout.xaxis.title.text"
+    assert page.evaluate(title) == "parameters left, % of the model"
+    page.select_option("#size", label="FLOPs, zeros skipped")
+    assert page.evaluate(title) == "FLOPs left, zeros skipped, % of dense"
+    assert page.evaluate(f"{traces}.map((trace) => trace.x)") == [[85, 75], [75], [75]]
+    texts = page.evaluate(f"{traces}.flatMap((trace) => trace.hovertext)")
+    assert "FLOPs left: 100.00 %, zeros skipped: 75.00 %" in texts[1]
+    # 61 of 62 and of 60.
+    (magnitude,) = [text for text in texts if "<b>magnitude</b>" in text]
+    assert "98.39 ± 0.00 % retained of equal training<br>101.67 % of dense" in magnitude
+    page.select_option("#size", label="FLOPs left")
+    assert page.evaluate(f"{traces}.map((trace) => trace.x)") == [[100, 100], [100], [100]]
+    assert page.locator("#parameters-caption").inner_text().startswith("Score retained against the FLOPs left: rte")
+
+
+def test_the_table_has_flops_and_equal_training_where_they_are_known(open_page: OpenPage) -> None:
+    page = open_page(sized_lab())
+    page.fill("#search", "magnitude")
+    assert column(page, "method") == ["magnitude", "magnitude[pattern=2:4]", "magnitude[pattern=2:4]"]
+    assert column(page, "Δ equal [95 %]") == ["−1.00", "−4.00", "—"]
+    assert column(page, "retained, %") == ["101.67", "96.67", "—"]
+    assert column(page, "retained equal, %") == ["98.39", "93.55", "—"]
+    assert column(page, "FLOPs left, %") == ["100.00", "100.00", "—"]
+    assert column(page, "zeros skipped, %") == ["75.00", "75.00", "—"]
+    titles = open_page(golden_lab()).locator("#results thead th").all_inner_texts()
+    assert not {"Δ equal [95 %]", "retained equal, %", "FLOPs left, %"} & set(titles) and "retained, %" in titles
+
+
+def test_a_level_that_a_method_lacks_is_shown_with_its_reason(open_page: OpenPage) -> None:
+    page = open_page(sized_lab())
+    page.fill("#search", "pattern")
+    page.select_option("#filter-sparsity", "0.3")
+    assert column(page, "mean ± std") == ["n/a"]
+    assert column(page, "note") == ["n/a: pattern 2:4 has sparsity 0.5"]
+    page.select_option("#sparsity", "0.3")
+    assert page.evaluate("document.getElementById('strip').layout.yaxis.ticktext") == [
+        *("magnitude[pattern=2:4]", "imp", "dense")
+    ]
+    (note,) = page.evaluate("document.getElementById('strip').layout.annotations")
+    assert (note["text"], note["y"]) == ("n/a: pattern 2:4 has sparsity 0.5", 0)
+    page.select_option("#sparsity", "0.5")
+    assert page.evaluate("document.getElementById('strip').layout.annotations") == []
+
+
 def test_seconds_on_several_kinds_of_hardware_are_not_drawn(open_page: OpenPage) -> None:
     lab = timed_lab()
     lab.records[lab.cells[-1]["key"]]["environment"]["hardware"] = "A GPU"

@@ -114,6 +114,16 @@ def test_cost_in_seconds_if_it_is_known() -> None:
     assert {values[seconds] for values in data["retention"]} == {12.0}
 
 
+def test_flops_are_a_share_of_the_dense_model_or_unknown() -> None:
+    lab = method_lab("imp")
+    data = chart_data(build(lab.rows()))
+    at = data["retentionFields"].index("flops")
+    assert {tuple(values[at : at + 2]) for values in data["retention"]} == {(None, None)}
+    for record in lab.records.values():
+        record["flops"] = {"length": 8, "dense": 400, "scored": 300, "skipping_zeros": 100}
+    assert {tuple(values[at : at + 2]) for values in chart_data(build(lab.rows()))["retention"]} == {(75.0, 25.0)}
+
+
 def test_reported_rows_are_not_among_the_entries() -> None:
     data = chart_data(build(golden_lab().rows(), parse_options(published="chen2020")))
     assert {row["setting"] for row in data["reported"]} == {"bert-base-uncased, dev, n = 5"}

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prunebench.reports.leaderboard.report import Match, Section, Track
+from prunebench.reports.leaderboard.tables.scores import in_ranking_order
 from prunebench.reports.render.blocks import Table
 from prunebench.reports.render.formatting import DASH, level, listing, loss
 from prunebench.results.statistics.matching import CRITERIA
 
 TICKET = "winning ticket"
+EQUAL = "Where every seed has a dense run of equal training, that is the dense run of these criteria."
 
 
 def matching_table(section: Section, track: Track) -> Table:
     """The largest matching sparsity by each criterion: a row for each method and metric."""
+    labels = in_ranking_order(track, {match.label for match in track.matching})
     several = len(section.columns) > 1
     tickets = any(line.outcomes for entry in track.levels for line in entry.lines)
     body = [
@@ -23,7 +26,7 @@ def matching_table(section: Section, track: Track) -> Table:
             *(_largest(match.largest[name], match.failing_below[name]) for name in CRITERIA),
             *(_ticket(match),) * tickets,
         )
-        for match in track.matching
+        for match in sorted(track.matching, key=lambda match: labels.index(match.label))
     ]
     return Table(
         title=f"{section.title}, {track.name}, largest matching sparsity",
@@ -33,11 +36,15 @@ def matching_table(section: Section, track: Track) -> Table:
     )
 
 
-def describe_criteria(delta: float) -> tuple[str, ...]:
-    """A sentence for each criterion, and how to read the table, with the δ of the page."""
+def describe_criteria(delta: float, equal: bool = False) -> tuple[str, ...]:
+    """A sentence for each criterion, and how to read the table, with the δ of the page.
+
+    `equal` is whether the page has dense runs of equal training.
+    """
     sentences = [f"{name}: {CRITERIA[name]}" for name in CRITERIA]
     return (
         *sentences,
+        *(EQUAL,) * equal,
         f"On this page δ is {loss(delta)}. A dash means that no sparsity matches; brackets list smaller sparsities "
         "that do not match.",
         f"A {TICKET} matches strictly and was trained from θ0; n/a means that the method does not train from θ0. Rows "

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from statistics import fmean
 
+from prunebench.reports.leaderboard.ranking import methods_in_order
 from prunebench.reports.leaderboard.report import RANK, RETAINED, Placement, Ranking, Standing
 from prunebench.reports.leaderboard.tables.columns import split_columns
 from prunebench.reports.leaderboard.tables.scores import DENSE, MAJORITY, absence, unsupported_notes
 from prunebench.reports.render.blocks import Bold, Table
 from prunebench.reports.render.formatting import DASH, level, listing, points, spread
-from prunebench.results.statistics import Summary
 
 
 def ranking_tables(ranking: Ranking) -> Iterator[Table]:
@@ -31,20 +30,6 @@ def ranking_tables(ranking: Ranking) -> Iterator[Table]:
         )
 
 
-def methods_in_order(ranking: Ranking) -> list[str]:
-    """The methods by their mean rank over the sparsities; those that lack a rank somewhere come last."""
-    ranks: dict[str, list[int | None]] = {}
-    for standing in ranking.standings:
-        for placement in standing.placements:
-            ranks.setdefault(placement.label, []).append(placement.rank)
-
-    def key(label: str) -> tuple[int, float, str]:
-        known = [rank for rank in ranks[label] if rank is not None]
-        return len(ranking.standings) - len(known), fmean(known) if known else 0.0, label
-
-    return sorted(ranks, key=key)
-
-
 def _column(ranking: Ranking, standing: Standing, references: Sequence[str], labels: Sequence[str]) -> list[str]:
     reference_scores = {DENSE: points(1.0), MAJORITY: points(ranking.majority)}
     placements = {placement.label: placement for placement in standing.placements}
@@ -61,10 +46,10 @@ def _column(ranking: Ranking, standing: Standing, references: Sequence[str], lab
 
 def _entry(placement: Placement, rule: str, alone: bool) -> str:
     if placement.rank is None:
-        return "not ranked" if placement.summary is None else f"{amount(placement.summary, rule)} (not ranked)"
+        return "not ranked" if placement.summary is None else f"{amount(placement, rule)} (not ranked)"
     if alone:
-        return amount(placement.summary, rule)
-    text = f"{rank_text(placement)} {amount(placement.summary, rule)}"
+        return amount(placement, rule)
+    text = f"{rank_text(placement)} {amount(placement, rule)}"
     return Bold(text) if placement.rank == 1 else text
 
 
@@ -73,11 +58,18 @@ def rank_text(placement: Placement) -> str:
     return DASH if placement.rank is None else f"#{placement.rank}{'=' if placement.tied else ''}"
 
 
-def amount(summary: Summary | None, rule: str) -> str:
-    """What methods are ranked by: an average rank as it is, anything else × 100."""
+def amount(placement: Placement, rule: str) -> str:
+    """What methods are ranked by: an average rank as it is, anything else × 100.
+
+    Beside the score retained of a dense run of equal training stands that of dense, if they are different runs.
+    """
+    summary = placement.summary
     if summary is None:
         return DASH
-    return f"{summary.mean:.2f}" if rule == RANK else spread(summary, n=False)
+    if rule == RANK:
+        return f"{summary.mean:.2f}"
+    text, of_dense = spread(summary, n=False), placement.of_dense
+    return f"{text} (dense: {points(of_dense.mean)})" if of_dense not in (None, summary) else text
 
 
 def ranking_notes(ranking: Ranking) -> tuple[str, ...]:

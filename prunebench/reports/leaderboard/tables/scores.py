@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from prunebench.planning.levels import describe_unsupported
 from prunebench.reports.leaderboard.report import Level, Line, Score, Section, Track
@@ -57,6 +57,12 @@ def score_table(section: Section, track: Track, entry: Level) -> Table:
 
 def table_title(section: Section, track: Track, subject: str) -> str:
     return f"{section.title}, {track.name}, {subject}"
+
+
+def in_ranking_order(track: Track, labels: Iterable[str]) -> list[str]:
+    """The labels of a track as the ranking orders them; the others come last, by name."""
+    positions = {label: i for i, label in enumerate(track.order)}
+    return sorted(labels, key=lambda label: (positions.get(label, len(positions)), label))
 
 
 def _lines(section: Section, entry: Level) -> tuple[Line, ...]:
@@ -118,7 +124,7 @@ def _values(score: Score, seeds: Sequence[int]) -> Iterator[str]:
 
 def overview_tables(section: Section, track: Track, metric: int = 0) -> Iterator[Table]:
     """One metric of every method at every sparsity, as mean ± std, in as many tables as fit the width."""
-    labels = sorted({line.label for entry in track.levels for line in entry.lines})
+    labels = in_ranking_order(track, {line.label for entry in track.levels for line in entry.lines})
     names = [DENSE, *(line.label for line in section.references), MAJORITY, *labels]
     parts = list(split_columns(names, [_column(section, track, entry, labels, metric) for entry in track.levels]))
     for i, columns in enumerate(parts, start=1):

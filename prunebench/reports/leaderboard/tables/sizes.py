@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from operator import attrgetter
 from statistics import median
 
 from prunebench.reports.leaderboard.report import Line, Section, Track
-from prunebench.reports.leaderboard.tables.scores import table_title
+from prunebench.reports.leaderboard.tables.scores import in_ranking_order, table_title
 from prunebench.reports.render.blocks import Table
 from prunebench.reports.render.formatting import DASH, count, level, percent, value_range
 
@@ -21,8 +20,12 @@ FLOPS = (
 
 def size_table(section: Section, track: Track) -> Table:
     """Size, FLOPs, cost and speed: a row for each sparsity and method. FLOPs are left out where no record has them."""
-    by_label = attrgetter("label")
-    lines = [(entry.sparsity, line) for entry in track.levels for line in sorted(entry.lines, key=by_label)]
+    labels = in_ranking_order(track, {line.label for entry in track.levels for line in entry.lines})
+    lines = [
+        (entry.sparsity, line)
+        for entry in track.levels
+        for line in sorted(entry.lines, key=lambda line: labels.index(line.label))
+    ]
     rows = [*((0.0, line) for line in (section.dense, *section.references)), *lines]
     lengths = [outcome.flops.length for _, line in rows for outcome in line.outcomes if outcome.flops]
     flops = ("FLOPs", "zeros skipped") if lengths else ()

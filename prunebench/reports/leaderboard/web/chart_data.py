@@ -18,12 +18,13 @@ from prunebench.results.statistics import Summary
 # The fields of the lists of numbers, in order. `page.js` turns each list into an object with these names.
 ENTRY = (
     *("section", "column", "track", "sparsity", "method", "mean", "std", "n", "low", "high"),
-    *("delta", "deltaLow", "deltaHigh", "best", "note", "values", "degenerate"),
+    *("delta", "deltaLow", "deltaHigh", "equal", "equalLow", "equalHigh", "best", "note", "values", "degenerate"),
 )
 RETENTION = (
-    *("section", "track", "sparsity", "method", "mean", "std", "values"),
-    *("share", "parameters", "steps", "seconds", "speed"),
+    *("section", "track", "sparsity", "method", "mean", "std", "values", "ofDense", "ofEqual"),
+    *("share", "flops", "skipping", "parameters", "steps", "seconds", "speed"),
 )
+UNSUPPORTED = ("section", "track", "sparsity", "method", "reason")
 DENSE = "dense"
 
 # Numbers that stand for names.
@@ -42,6 +43,8 @@ def chart_data(page: Page) -> dict[str, Any]:
     return {
         "entryFields": ENTRY,
         "retentionFields": RETENTION,
+        "unsupportedFields": UNSUPPORTED,
+        "equalTraining": page.has_equal_training,
         "tracks": tracks,
         "methods": [{"label": one_line(label), "control": controls[label]} for label in labels],
         "sections": [_section(section) for section, _ in with_tasks],
@@ -52,6 +55,11 @@ def chart_data(page: Page) -> dict[str, Any]:
             entry
             for i, (section, group) in enumerate(with_tasks)
             for entry in _retention(i, section, group, methods_at, tracks_at)
+        ],
+        "unsupported": [
+            entry
+            for i, (section, _) in enumerate(with_tasks)
+            for entry in _unsupported(i, section, methods_at, tracks_at)
         ],
         "rankings": [_ranking(ranking, methods_at) for ranking in page.rankings],
         "reported": list(_reported(page)),
@@ -88,13 +96,14 @@ def _entries(number: int, section: Section, methods: Indices, tracks: Indices) -
 
 
 def _numbers(score: Score) -> Iterator[float | int | None]:
-    summary, difference = score.summary, score.difference
+    summary = score.summary
     yield _points(summary.mean if summary else None)
     yield _points(summary.std if summary else None)
     yield summary.n if summary else 0
     yield from _limits(summary)
-    yield _points(difference.mean if difference else None)
-    yield from _limits(difference)
+    for difference in (score.difference, score.difference_equal):
+        yield _points(difference.mean if difference else None)
+        yield from _limits(difference)
 
 
 def _limits(summary: Summary | None) -> tuple[float | None, float | None]:
@@ -118,9 +127,18 @@ def _retention(
             _points(summary.mean if summary else None),
             _points(summary.std if summary else None),
             [_points(entry.place.values.get(seed)) for seed in section.seeds],
-            _points(entry.share),
+            *(_points(each.mean if each else None) for each in (entry.place.of_dense, entry.place.of_equal)),
+            *(_points(share) for share in (entry.share, entry.flops, entry.flops_skipping_zeros)),
             *(_rounded(amount) for amount in (entry.parameters, entry.steps, entry.seconds, entry.speed)),
         ]
+
+
+def _unsupported(number: int, section: Section, methods: Indices, tracks: Indices) -> Iterator[list[Any]]:
+    """The sparsities at which a method has no model, with the reason."""
+    for track in section.tracks:
+        for label, reasons in track.unsupported.items():
+            for sparsity, reason in sorted(reasons.items()):
+                yield [number, tracks[track.name], sparsity, methods[label], one_line(reason)]
 
 
 def _rounded(value: float | None) -> float | None:

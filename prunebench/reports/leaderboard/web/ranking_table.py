@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from prunebench.reports.leaderboard.ranking import methods_in_order
 from prunebench.reports.leaderboard.report import RANK, RETAINED, Placement, Ranking
-from prunebench.reports.leaderboard.tables.rankings import amount, methods_in_order, rank_text, ranking_notes
+from prunebench.reports.leaderboard.tables.rankings import amount, rank_text, ranking_notes
 from prunebench.reports.leaderboard.tables.scores import DENSE, MAJORITY, absence
 from prunebench.reports.render.formatting import level, points
 
@@ -69,7 +70,7 @@ def ranking_table(ranking: Ranking) -> RankingTable:
 
 def _cell(column: dict[str, tuple[int, Placement]], label: str, rule: str) -> RankingCell:
     position, placement = column[label]
-    text = amount(placement.summary, rule)
+    text = amount(placement, rule)
     bar = 0.0 if rule == RANK or placement.summary is None else min(100.0, max(0.0, 100 * placement.summary.mean))
     alone = sum(other.rank is not None for _, other in column.values()) < 2
     rank = "not ranked" if placement.rank is None else "" if alone else rank_text(placement)

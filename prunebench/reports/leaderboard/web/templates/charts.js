@@ -244,8 +244,16 @@ function stripChart(state) {
     && state.visible.has(entry.method));
   if (!entries.length) return "No method has a score here.";
   entries.sort((a, b) => a.mean - b.mean || b.method - a.method);
-  const rows = dense && dense.mean !== null ? [...entries, dense] : entries;
-  const traces = rows.flatMap((entry, row) => {
+  // Methods without a model of this sparsity come last, with the reason in place of seeds.
+  const lacking = data.unsupported.filter((each) => each.section === state.section && each.track === state.track
+    && each.sparsity === state.sparsity && state.visible.has(each.method));
+  const scored = dense && dense.mean !== null ? [...entries, dense] : entries, rows = [...lacking, ...scored];
+  const annotations = lacking.map(({ reason }, row) => ({
+    xref: "paper", x: 0.01, y: row, xanchor: "left", showarrow: false, font: { color: theme.muted, size: 11 },
+    text: escaped(truncate(`n/a: ${reason}`, narrow() ? 36 : LONGEST)),
+  }));
+  const traces = scored.flatMap((entry, i) => {
+    const row = lacking.length + i;
     const { colour, symbol } = look(entry.method), points = seedPoints([entry]);
     const x = points.map(({ value }) => value), marker = { color: colour, symbol, size: 8, opacity: 0.75 };
     const tick = { color: theme.fg, symbol: "line-ns", size: 16, line: { color: theme.fg, width: 2.5 } };
@@ -261,17 +269,28 @@ function stripChart(state) {
   ];
   const y = nameAxis(rows.map((entry) => entry.method), narrow() ? 16 : 28);
   const height = Math.max(200, 90 + 34 * rows.length);
-  return { traces, layout: layout({ title: `${escaped(columnOf(state))} × 100` }, y, { shapes, height }) };
+  return { traces, layout: layout({ title: `${escaped(columnOf(state))} × 100` }, y, { shapes, annotations, height }) };
 }
 
+// What the chart of sizes can show: the field of a retention entry, and what stands in captions and below the axis.
+const SIZES = {
+  share: { name: "parameters left", unit: "% of the model" },
+  flops: { name: "FLOPs left", unit: "% of dense" },
+  skipping: { name: "FLOPs left, zeros skipped", unit: "% of dense" },
+};
+
+// Where the score is compared with a dense run of equal training, the share of the plain dense run stands beside it.
 function retentionText(entry) {
+  const equal = data.equalTraining && entry.ofEqual !== null;
   return [
     `${bold(entry.method)} at sparsity ${entry.sparsity}`,
-    `${spread(entry.mean, entry.std)} % retained`,
+    `${spread(entry.mean, entry.std)} % retained${equal ? " of equal training" : ""}`,
+    equal && entry.ofEqual !== entry.ofDense ? `${decimals(entry.ofDense)} % of dense` : "",
     seedLines(entry.section, entry.values),
     `${grouped(entry.parameters)} parameters left (${decimals(entry.share)} %)`,
+    entry.flops === null ? "" : `FLOPs left: ${decimals(entry.flops)} %, zeros skipped: ${decimals(entry.skipping)} %`,
     `${grouped(entry.steps)} steps${entry.seconds === null ? "" : `, ${grouped(entry.seconds)} s`}`,
-  ].join("<br>");
+  ].filter(Boolean).join("<br>");
 }
 
 // Score retained against `amount`, a field of the retention entries. `subject` names it where there is nothing to draw.
@@ -291,7 +310,8 @@ function retentionChart(state, amount, subject, x) {
 }
 
 function parametersChart(state) {
-  return retentionChart(state, "share", "Sizes", { title: "parameters left, % of the model", autorange: "reversed" });
+  const { name, unit } = SIZES[state.size], subject = state.size === "share" ? "Sizes" : "FLOPs";
+  return retentionChart(state, state.size, subject, { title: `${name}, ${unit}`, autorange: "reversed" });
 }
 
 function costChart(state) {

@@ -2,16 +2,17 @@
 
 const byId = (id) => document.getElementById(id);
 const data = JSON.parse(byId("data").textContent);
-for (const [list, names] of [["entries", data.entryFields], ["retention", data.retentionFields]]) {
+const FIELDS = { entries: data.entryFields, retention: data.retentionFields, unsupported: data.unsupportedFields };
+for (const [list, names] of Object.entries(FIELDS)) {
   data[list] = data[list].map((values) => Object.fromEntries(names.map((name, i) => [name, values[i]])));
 }
 const DENSE = data.tracks.indexOf("dense");
 const CHARTS = {
   scores: scoresChart, strip: stripChart, parameters: parametersChart, spent: costChart, ranks: ranksChart,
 };
-const CONTROLS = { section: "task", column: "metric", track: "track", sparsity: "sparsity", cost: "cost" };
+const CONTROLS = { section: "task", column: "metric", track: "track", sparsity: "sparsity", size: "size", cost: "cost" };
 const FIRST = 8; // methods shown at first: more lines are hard to tell apart
-const state = { section: 0, column: 0, track: 0, sparsity: null, cost: "steps", visible: new Set() };
+const state = { section: 0, column: 0, track: 0, sparsity: null, size: "share", cost: "steps", visible: new Set() };
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 let theme = {}, allRows = [];
 
@@ -49,7 +50,7 @@ function captions() {
   return {
     scores: `Score against sparsity: ${subject}.`,
     strip: `Every seed at sparsity ${state.sparsity}: ${subject}. Ticks are means, bars their 95 % intervals.${winner}`,
-    parameters: `Score retained against the parameters left: ${section.title}, ${methods}.`,
+    parameters: `Score retained against the ${SIZES[state.size].name}: ${section.title}, ${methods}.`,
     spent: `Score retained against the cost: ${section.title}, ${methods}.`,
     ranks: ranking
       ? `Critical-difference diagram at sparsity ${state.sparsity}: ${ranking.title}, ${methods}.${friedman(standing)}`
@@ -211,7 +212,7 @@ function hideAll() {
 function listen() {
   for (const [name, id] of Object.entries(CONTROLS)) {
     byId(id).addEventListener("change", () => {
-      state[name] = name === "cost" ? byId(id).value : Number(byId(id).value);
+      state[name] = ["size", "cost"].includes(name) ? byId(id).value : Number(byId(id).value);
       refresh();
     });
   }

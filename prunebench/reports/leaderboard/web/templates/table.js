@@ -7,34 +7,50 @@ let limit = STEP;
 
 const signed = (value) => (value > 0 ? "+" : "") + decimals(value);
 const brackets = (low, high, show = decimals) => (low === null ? "" : `[${show(low)}, ${show(high)}]`);
-const difference = (row) =>
-  (row.delta === null ? "—" : `${signed(row.delta)} ${brackets(row.deltaLow, row.deltaHigh, signed)}`);
+const difference = (mean, low, high) => (mean === null ? "—" : `${signed(mean)} ${brackets(low, high, signed)}`);
 
-// A column is sorted by `value` and shows `text`, or `value` if there is none.
-const COLUMNS = [
+// A column is sorted by `value` and shows `text`, or `value` if there is none. Optional columns are left out if no row
+// has a value.
+const ALL_COLUMNS = [
   { title: "method", value: (row) => row.method, head: true },
   { title: "task", value: (row) => row.task },
   { title: "metric", value: (row) => row.metric },
   { title: "track", value: (row) => row.track },
   { title: "sparsity", value: (row) => row.sparsity, text: (row) => row.sparsity ?? "—", number: true },
-  { title: "mean ± std", value: (row) => row.mean, text: (row) => spread(row.mean, row.std), number: true, best: true },
+  { title: "mean ± std", value: (row) => row.mean, text: (row) => (row.unsupported ? "n/a" : spread(row.mean, row.std)), number: true, best: true },
   { title: "n", value: (row) => row.n, number: true },
   { title: "95 %", value: (row) => row.low, text: (row) => brackets(row.low, row.high), number: true },
-  { title: "Δ dense [95 %]", value: (row) => row.delta, text: difference, number: true },
+  { title: "Δ dense [95 %]", value: (row) => row.delta, text: (row) => difference(row.delta, row.deltaLow, row.deltaHigh),
+    number: true },
+  { title: "Δ equal [95 %]", value: (row) => row.equal, text: (row) => difference(row.equal, row.equalLow, row.equalHigh),
+    number: true, optional: true },
   { title: "retained, %", value: (row) => row.retained, text: (row) => decimals(row.retained), number: true },
+  { title: "retained equal, %", value: (row) => row.retainedEqual, text: (row) => decimals(row.retainedEqual),
+    number: true, optional: true },
   { title: "parameters left", value: (row) => row.parameters, text: (row) => grouped(row.parameters), number: true },
+  { title: "FLOPs left, %", value: (row) => row.flops, text: (row) => decimals(row.flops), number: true, optional: true },
+  { title: "zeros skipped, %", value: (row) => row.skipping, text: (row) => decimals(row.skipping), number: true,
+    optional: true },
   { title: "steps", value: (row) => row.steps, text: (row) => grouped(row.steps), number: true },
   { title: "seconds", value: (row) => row.seconds, text: (row) => grouped(row.seconds), number: true },
   { title: "examples/s", value: (row) => row.speed, text: (row) => grouped(row.speed), number: true },
   { title: "every seed", text: (row) => row.seeds, seeds: true },
   { title: "note", value: (row) => row.note },
 ];
+let COLUMNS = ALL_COLUMNS;
+
+// The values that rows may lack.
+const UNKNOWN = Object.fromEntries([
+  "mean", "std", "low", "high", "delta", "deltaLow", "deltaHigh", "equal", "equalLow", "equalHigh", "retained",
+  "retainedEqual", "parameters", "flops", "skipping", "steps", "seconds", "speed", "n",
+].map((name) => [name, null]));
 
 function tableRows() {
   const key = (entry) => [entry.section, entry.track, entry.sparsity, entry.method].join();
   const retention = new Map(data.retention.map((entry) => [key(entry), entry]));
   return [
     ...data.entries.map((entry) => measuredRow(entry, retention.get(key(entry)))),
+    ...data.unsupported.flatMap(unsupportedRows),
     ...data.reported.map(reportedRow),
   ];
 }
@@ -43,25 +59,45 @@ function measuredRow(entry, retention) {
   const section = data.sections[entry.section];
   const seeds = entry.values.map((value, i) => (value === null ? ""
     : `${section.seeds[i]}: ${decimals(value)}${entry.degenerate.includes(i) ? "*" : ""}`));
-  const { mean: retained, parameters, steps, seconds, speed } =
-    retention || { mean: null, parameters: null, steps: null, seconds: null, speed: null };
+  const { ofDense, ofEqual, parameters, flops, skipping, steps, seconds, speed } =
+    retention || { ...UNKNOWN, ofDense: null, ofEqual: null };
+  const equal = data.equalTraining ? {} : { equal: null };
   return {
     ...entry,
-    method: data.methods[entry.method].label,
-    task: section.name === "average" ? section.title : section.name,
-    metric: section.columns[entry.column],
-    track: data.tracks[entry.track],
+    ...equal,
+    ...names(entry, entry.column),
     seeds: seeds.filter(Boolean).join(", "),
-    retained, parameters, steps, seconds, speed,
+    retained: ofDense, retainedEqual: data.equalTraining ? ofEqual : null,
+    parameters, flops, skipping, steps, seconds, speed,
   };
 }
 
-function reportedRow(entry) {
-  const unknown = [
-    "low", "high", "delta", "deltaLow", "deltaHigh", "retained", "parameters", "steps", "seconds", "speed", "n",
-  ];
+function names({ section: number, method, track }, column) {
+  const section = data.sections[number];
   return {
-    ...Object.fromEntries(unknown.map((name) => [name, null])),
+    method: data.methods[method].label,
+    task: section.name === "average" ? section.title : section.name,
+    metric: section.columns[column],
+    track: data.tracks[track],
+  };
+}
+
+// A row for each metric of a sparsity at which the method has no model.
+function unsupportedRows(entry) {
+  return data.sections[entry.section].columns.map((_, column) => ({
+    ...UNKNOWN,
+    ...names(entry, column),
+    sparsity: entry.sparsity,
+    unsupported: true,
+    seeds: "",
+    best: 0,
+    note: `n/a: ${entry.reason}`,
+  }));
+}
+
+function reportedRow(entry) {
+  return {
+    ...UNKNOWN,
     ...entry,
     reported: true,
     seeds: "",
@@ -121,6 +157,7 @@ function tableRow(row) {
 }
 
 function tableHead() {
+  COLUMNS = ALL_COLUMNS.filter((column) => !column.optional || allRows.some((row) => column.value(row) !== null));
   const line = document.createElement("tr");
   COLUMNS.forEach((column, i) => {
     const cell = document.createElement("th");
