@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
@@ -21,9 +20,10 @@ from prunebench.errors import PrunebenchError
 from prunebench.execution.clock import Clock, Estimate, Pace
 from prunebench.execution.executors.base import ATTEMPTS, WorkersDied
 from prunebench.hooks.files import sibling_texts
+from prunebench.planning.failures import Failure
 from prunebench.planning.graph import Node
 from prunebench.planning.job_spec import PluginFile
-from prunebench.planning.jobs import RESULTS, Failure, Job, describe, split, stagger
+from prunebench.planning.jobs import RESULTS, Job, describe, split, stagger
 from prunebench.runtime import progress
 from prunebench.runtime.memory import without_collection
 from prunebench.store.claims import POLL, RunClaims
@@ -271,15 +271,12 @@ class _Queue:
         if isinstance(error, BrokenExecutor):
             hint = "fewer --jobs need less memory" if getattr(error, "out_of_memory", False) else ""
             error = PrunebenchError(f"its worker died {ATTEMPTS} times: {error}", hint)
-        known = isinstance(error, PrunebenchError)
-        if not known and isinstance(error, Exception):
+        if not isinstance(error, PrunebenchError) and isinstance(error, Exception):
             self.report.unexpected = self.report.unexpected or error
         if isinstance(error, StoreError):
             self.fatal = error
         self.report.replan |= isinstance(error, InputMissing)
-        reason = str(error) if known else f"{type(error).__name__}: {error}"
-        details = "".join(traceback.format_exception(error))
-        return [Failure(node.key, reason, details) for node in job.first]
+        return [Failure.of(node.key, error) for node in job.first]
 
 
 def failed_future(error: Exception) -> Future[Any]:

@@ -22,6 +22,7 @@ from prunebench.recipes.axes import Pattern, Selection
 from prunebench.runtime.limits import watched_call
 from prunebench.runtime.output import named_output
 from prunebench.runtime.signals import received_signals
+from prunebench.runtime.text import LIMIT, clean
 
 
 class PluginError(PrunebenchError):
@@ -32,7 +33,8 @@ class PluginError(PrunebenchError):
         while frame is not None and frame.tb_next is not None:
             frame = frame.tb_next
         where = f"{Path(frame.tb_frame.f_code.co_filename).name}, line {frame.tb_lineno}" if frame else ""
-        super().__init__(f"{who} raised {error_line(error)}", where)
+        # Short enough for the place in the file to remain.
+        super().__init__(f"{who} raised {clean(error_line(error), LIMIT - 256)}", where)
 
     def __reduce__(self) -> tuple[type[PrunebenchError], tuple[str, str]]:
         return PrunebenchError, (self.message, self.hint)

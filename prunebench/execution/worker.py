@@ -10,7 +10,6 @@ A job is JSON, so that it can run in any process; the registry is rebuilt from n
 from __future__ import annotations
 
 import contextlib
-import traceback
 from typing import Any
 
 from torch import nn
@@ -19,14 +18,15 @@ from prunebench.errors import PrunebenchError
 from prunebench.execution import measurements
 from prunebench.execution.checkpoints import Checkpoints
 from prunebench.execution.phase_context import JobContext
+from prunebench.execution.process_state import unchanged_state
 from prunebench.execution.pruner import Pruner
 from prunebench.execution.replay import replay
 from prunebench.execution.session import Session, State
 from prunebench.execution.strategy_calls import PluginError, plugin_code
 from prunebench.execution.workspace import forget_model
+from prunebench.planning.failures import Failure
 from prunebench.planning.graph import Node, phases_of, read_nodes
 from prunebench.planning.job_spec import JobSpec
-from prunebench.planning.jobs import Failure
 from prunebench.pruning import structures
 from prunebench.recipes.phase import final_selection
 from prunebench.runtime import memory, progress
@@ -101,7 +101,10 @@ class Worker:
         who = f"phase {name!r}"
         # An error of a built-in phase is one of the engine, whose traceback is needed.
         try:
-            with contextlib.nullcontext() if node.step.is_built_in else plugin_code("phase", name):
+            with contextlib.ExitStack() as stack:
+                if not node.step.is_built_in:
+                    stack.enter_context(unchanged_state(who))
+                    stack.enter_context(plugin_code("phase", name))
                 phase.apply(ctx)
         except PluginError as error:
             if error.__cause__ is not None and memory.is_out_of_memory(error.__cause__):
@@ -137,7 +140,7 @@ class Worker:
             except (StoreError, InputMissing):
                 raise
             except PrunebenchError as error:
-                self.failures.append(Failure(child.key, str(error), "".join(traceback.format_exception(error))))
+                self.failures.append(Failure.of(child.key, error))
 
     def visit(self, node: Node, state: State) -> None:
         """Apply a phase that is no training, score its outcome where that is asked for, and go on behind it."""

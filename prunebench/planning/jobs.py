@@ -158,15 +158,6 @@ def _part(job: Job, nodes: list[Node], **fields: Any) -> Job:
     return Job(job.anchor, nodes, weights=weights, models=job.models & keys, **fields)
 
 
-@dataclass(frozen=True)
-class Failure:
-    """A branch of a job that could not be run: the node where it broke off, and why."""
-
-    key: str
-    reason: str
-    details: str
-
-
 def is_anchor(node: Node) -> bool:
     return node.phase is None or node.phase.starts_job
 

@@ -21,6 +21,7 @@ from typing import Any
 
 from prunebench.errors import PrunebenchError
 from prunebench.execution.executors.base import RemoteTraceback, Request, WorkerDied
+from prunebench.hooks.plugins import error_line
 from prunebench.runtime import progress
 from prunebench.runtime.devices import cores, is_fatal_gpu_error, select_gpu
 from prunebench.runtime.limits import set_process_end
@@ -251,7 +252,7 @@ def _answer(fn: Callable[..., Any], args: Any, kwargs: Any) -> _Answer:
         try:
             pickle.loads(pickle.dumps(error))
         except Exception:
-            error = RuntimeError(f"{type(error).__name__}: {error}")
+            error = RuntimeError(error_line(error))
         return _Answer(error=error, details=details, last=lost)
 
 
