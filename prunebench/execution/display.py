@@ -114,6 +114,8 @@ class Live:
             if is_new(progress.text, self.texts):
                 self._print(progress.text)
             return
+        if progress.stage:
+            return
         if progress.score:
             self.score = progress.score
             self._update_all(0)
@@ -169,6 +171,8 @@ class Lines:
         if progress.text:
             if is_new(progress.text, self.texts):
                 _line(progress.text)
+        elif progress.stage:
+            return
         elif progress.score:
             self.scores[progress.job] = f", {progress.score}"
         else:

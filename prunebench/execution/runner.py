@@ -95,6 +95,7 @@ def execute(
         request.jobs,
         options.checkpoint_minutes,
         options.resources.strategy_timeout,
+        options.resources.job_minutes,
         recorded,
         guess,
     )
