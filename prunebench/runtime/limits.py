@@ -55,10 +55,9 @@ class _Call:
 
     @property
     def error(self) -> PrunebenchError:
-        if not self.is_job:
-            return PrunebenchError(
-                f"{self.who} took longer than {self.limit:g} s in one call", "see --strategy-timeout"
-            )
+        if self.who:
+            message = f"{self.who} took longer than {self.limit:g} s in one call"
+            return PrunebenchError(message, "see --strategy-timeout")
         stage = progress.current_stage()
         return PrunebenchError(
             f"the job took longer than {self.limit / 60:g} min{f', and was at {stage}' if stage else ''}",
@@ -165,21 +164,24 @@ def _set_timer() -> None:
 
 
 def _expire(number: int, frame: FrameType | None) -> None:
-    """Raise Expired for the outermost call that has reached its limit: a job that is over needs no more of its calls."""
+    """Raise Expired for the outermost call that has reached its limit, as it ends those within it too."""
     late = next((call for call in _timed if call.seconds >= call.limit), None)
     if late is None:
         _set_timer()
-    elif _is_reporting(frame):
+    elif _is_untimely(frame):
         signal.setitimer(signal.ITIMER_REAL, 0.01, AGAIN)
     else:
         late.expired = True
         raise Expired
 
 
-def _is_reporting(frame: FrameType | None) -> bool:
-    """Whether a report is on its way; one that is cut off would break the connection of a worker."""
+def _is_untimely(frame: FrameType | None) -> bool:
+    """Whether a report is on its way, which would break the connection of a worker if it were cut off.
+
+    Or whether a `__del__` runs, whose exceptions Python prints and ignores.
+    """
     while frame is not None:
-        if frame.f_code is progress.emit.__code__:
+        if frame.f_code is progress.emit.__code__ or frame.f_code.co_name == "__del__":
             return True
         frame = frame.f_back
     return False
