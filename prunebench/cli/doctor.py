@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
+from prunebench.cli.complaints import complain
 from prunebench.cli.options import plugin_option, registry_of, store_option
 from prunebench.errors import PrunebenchError
+from prunebench.runtime.text import clean
 
 
 @click.command()
@@ -34,10 +36,9 @@ def doctor(ctx: click.Context, store: str, plugins: tuple[str, ...]) -> None:
         inspection = inspect(view)
         click.echo(f"store:      {view.name}: {inspection}")
         for reason, number in inspection.failures.items():
-            click.echo(f"failed:     {number} × {reason}")
+            click.echo(clean(f"failed:     {number} × {reason}"))
         wrong += inspection.complaints
-    for line in wrong:
-        click.echo(f"wrong: {line}", err=True)
+    complain(wrong, "wrong: ")
     if wrong:
         raise PrunebenchError(f"{len(wrong)} things are wrong" if len(wrong) > 1 else "something is wrong", "see above")
     click.echo("Nothing is wrong. Try it: prunebench run smoke")

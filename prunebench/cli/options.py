@@ -157,6 +157,14 @@ _RESOURCES = [
         shown_default="none",
         help="How long one call of a strategy's own code may take. A longer one fails its method, and no other.",
     ),
+    _where(
+        "--job-minutes",
+        type=click.FloatRange(0, min_open=True),
+        metavar="MINUTES",
+        shown_default="none",
+        help="How long a job may take: one training with the pruning and scoring behind it. A longer one fails, with "
+        "what starts from it.",
+    ),
 ]
 retry_option = _results("--retry-failed", is_flag=True, help="Try again what failed in an earlier run.")
 checkpoint_option = _where(

@@ -20,6 +20,7 @@ from prunebench.planning.levels import describe_unsupported, unsupported_levels
 from prunebench.planning.suite import Suite
 from prunebench.runtime.memory import without_collection
 from prunebench.runtime.progress import duration, plural
+from prunebench.runtime.text import clean
 from prunebench.store.schema import Experiment, StoredPlan
 from prunebench.store.store import Snapshot, Store
 
@@ -94,6 +95,7 @@ def execute(
         request.jobs,
         options.checkpoint_minutes,
         options.resources.strategy_timeout,
+        options.resources.job_minutes,
         recorded,
         guess,
     )
@@ -135,9 +137,10 @@ def raise_failures(result: RunResult, console: Console) -> None:
     report, before = result.report, result.failed_before
     for node, reason in before.items():
         if node.parent not in before:
-            console.warn(f"failed before: {describe(node)}: {reason}")
+            console.warn(clean(f"failed before: {describe(node)}: {reason}"))
     for reason, nodes in _by_reason(report.failures).items():
-        console.warn(f"failed: {nodes[0]}{f' and {len(nodes) - 1} more' if len(nodes) > 1 else ''}: {reason}")
+        more = f" and {len(nodes) - 1} more" if len(nodes) > 1 else ""
+        console.warn(clean(f"failed: {nodes[0]}{more}: {reason}"))
     if report.unexpected is not None:
         raise report.unexpected
     if report.failures or before:

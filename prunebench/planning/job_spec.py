@@ -54,3 +54,4 @@ class JobSpec(Strict):
     plugins: list[PluginFile] = Field(default_factory=list)
     checkpoint_minutes: float | None = None
     strategy_timeout: float | None = None
+    job_minutes: float | None = None

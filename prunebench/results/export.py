@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict
 
 from prunebench.results.rows import Row
+from prunebench.runtime.text import one_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -135,8 +136,14 @@ def to_csv(rows: Sequence[Row]) -> str:
 
 
 def _csv_line(row: Row) -> dict[str, Any]:
-    values = _flatten_to_text(row)
-    return {name: str(value).lower() if isinstance(value, bool) else value for name, value in values.items()}
+    return {name: _csv_value(value) for name, value in _flatten_to_text(row).items()}
+
+
+def _csv_value(value: Any) -> Any:
+    """Booleans in lower case, and text that no terminal obeys."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return one_line(value) if isinstance(value, str) and not value.isprintable() else value
 
 
 def to_json(rows: Sequence[Row]) -> str:

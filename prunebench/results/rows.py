@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from prunebench.recipes.phase import Phase, final_trainings, last_index, trains_from_theta0
 from prunebench.results.versions import VersionedCell, versioned_cells
+from prunebench.runtime.text import clean
 from prunebench.store.schema import Cell, Command, Failure, FLOPs, Record, StoredPlan
 
 # For scores from 0 to 1. A Matthews coefficient of 0.01 would be retained ten times by one of 0.1.
@@ -195,7 +196,7 @@ def _rows(versioned: VersionedCell, fetch: FetchRecord, failure: FetchFailure) -
 def _status(cell: Cell, failure: FetchFailure) -> str:
     """The first failure on the recipe's path, which is the cause of the later ones."""
     first = next(filter(None, map(failure, cell.record_keys)), None)
-    return f"failed: {first.reason}" if first else "missing"
+    return clean(f"failed: {first.reason}") if first else "missing"
 
 
 def _row(cell: Cell, command: Command, outcome: Outcome, record: Record, evaluation: str, metric: str) -> Row:
