@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from prunebench.execution.context import Context
     from prunebench.execution.executors.resources import Resources
     from prunebench.execution.phase_context import PhaseContext
-    from prunebench.training.callbacks import TrainingCallback
+    from prunebench.training.callbacks import Training, TrainingCallback
 
 __version__ = version()
 
@@ -85,6 +85,7 @@ __all__ = [
     "Task",
     "TaskData",
     "Train",
+    "Training",
     "TrainingCallback",
     "Unit",
     "UnitCost",
@@ -102,7 +103,7 @@ LAZY = {
     **dict.fromkeys(("Preview", "Resources", "Results", "load", "plan", "run"), "prunebench.api"),
     "Context": "prunebench.execution.context",
     "PhaseContext": "prunebench.execution.phase_context",
-    "TrainingCallback": "prunebench.training.callbacks",
+    **dict.fromkeys(("Training", "TrainingCallback"), "prunebench.training.callbacks"),
 }
 
 
