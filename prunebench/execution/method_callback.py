@@ -138,5 +138,5 @@ class MethodCallback(TrainingCallback):
         return getattr(type(self.callback), name) is not getattr(TrainingCallback, name)
 
     def _call(self, function: Any, *arguments: Any) -> Any:
-        with self.session.seconds.of("strategy"):
+        with self.session.strategy_time(self.state):
             return strategy_calls.call(self.strategy, function, *arguments)

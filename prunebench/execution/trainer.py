@@ -68,8 +68,7 @@ def train(
     )
     state.rewound = False
     if options.asks_strategy:
-        assert state.mask is not None
-        session.store_mask(node.key, state.mask)
+        session.store_mask(node.key, state)
     session.seconds.add("train")
     return outcome
 

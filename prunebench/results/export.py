@@ -71,6 +71,7 @@ class RowEntry(BaseModel):
     equal_trainings: Annotated[float | None, "equal_trainings"]
     seconds_to_find: Annotated[float | None, "outcome.find.seconds"]
     seconds_to_train: Annotated[float | None, "outcome.train.seconds"]
+    seconds_of_strategy: Annotated[float | None, "outcome.strategy_seconds"]
     examples_per_second: Annotated[float | None, "outcome.speed"]
     from_theta0: Annotated[bool | None, "outcome.from_theta0"]
     failed_checks: Annotated[list[str], "outcome.failed_checks"]

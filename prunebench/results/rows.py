@@ -50,8 +50,9 @@ class Outcome:
     zero or removed, before and after the last training. `find` is the cost of finding the last mask, `train` the cost
     of training the scored weights under it. `from_theta0` is True if the scored model is a subnetwork of θ0 that was
     trained, and so may be a winning ticket. `speed` is the number of examples that the scored model predicted per
-    second, if it was measured. `flops` are None in records of earlier versions. `equal_trainings` is how many trainings
-    the scored weights had from θ0 on, and the dense model of equal training has; None if the record does not tell.
+    second, if it was measured. `strategy_seconds` is what the code of strategies took on the whole recipe. `flops` and
+    `strategy_seconds` are None in records of earlier versions. `equal_trainings` is how many trainings the scored
+    weights had from θ0 on, and the dense model of equal training has; None if the record does not tell.
     """
 
     units: int
@@ -69,6 +70,7 @@ class Outcome:
     environment: Mapping[str, str]
     failed_checks: tuple[str, ...]
     speed: float | None = None
+    strategy_seconds: float | None = None
     flops: FLOPs | None = None
     equal_trainings: float | None = None
     budget: str = "units"
@@ -217,6 +219,7 @@ def _outcome(cell: Cell, record: Record, fetch: FetchRecord) -> Outcome:
         environment={name: str(value) for name, value in record.environment.items()},
         failed_checks=tuple(sorted(name for name, value in record.checks.items() if value is False)),
         speed=_speed(record),
+        strategy_seconds=record.seconds.get("method"),
         flops=record.flops,
         equal_trainings=_trainings_from_theta0(cell, record.recipe),
         budget=sparsity.budget,
