@@ -34,7 +34,7 @@ from prunebench.models.architecture import Architecture
 from prunebench.models.checkpoint import Checkpoint
 from prunebench.pruning.costs import UnitCost
 from prunebench.pruning.groups import Group, Slice, Structure
-from prunebench.recipes.inputs import Input
+from prunebench.recipes.inputs import Input, Teacher
 from prunebench.recipes.phase import Phase, axis
 from prunebench.recipes.phases import Compact, PermuteLayers, Prune, Reinit, Rewind, Shuffle, Train
 from prunebench.recipes.schedules import Cubic, ladder
@@ -84,6 +84,7 @@ __all__ = [
     "Structure",
     "Task",
     "TaskData",
+    "Teacher",
     "Train",
     "Training",
     "TrainingCallback",

@@ -15,6 +15,7 @@ from prunebench.execution.session import Session, State
 from prunebench.planning.graph import Node
 from prunebench.pruning import masks
 from prunebench.recipes.axes import Selection
+from prunebench.training.distillation import TeacherModel
 
 
 class Pruner:
@@ -75,8 +76,8 @@ class Pruner:
             )
         return strategy
 
-    def context(self, state: State, selection: Selection) -> Context:
-        """What the strategy is given, for the model as it stands."""
+    def context(self, state: State, selection: Selection, teacher: TeacherModel | None = None) -> Context:
+        """What the strategy is given, for the model as it stands, and in a training that has one its teacher."""
         workspace, experiment = self.session.workspace, self.session.experiment
         assert state.mask is not None
         return Context(
@@ -90,4 +91,5 @@ class Pruner:
             batch_size=workspace.protocol.batch_size,
             precision=experiment.precision,
             device=experiment.device,
+            teacher=teacher,
         )
