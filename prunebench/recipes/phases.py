@@ -76,6 +76,10 @@ class Train(Phase):
     def inputs(self) -> tuple[Input, ...]:
         return () if self.teacher is None else (Input("weights", recipe=(Train(),)),)
 
+    @property
+    def taught_by(self) -> str:
+        return "" if self.teacher is None else "dense"
+
     def steps(self, protocol: int) -> int:
         """The number of optimiser steps where the protocol has so many; at least one."""
         return max(1, round(self.length * protocol))

@@ -43,6 +43,7 @@ class RowEntry(BaseModel):
     label: Annotated[str, "cell.label"]
     control_of: Annotated[str | None, "cell.control_of"]
     source: Annotated[str, "cell.source"]
+    teacher: Annotated[str | None, "outcome.teacher"]
     options: Annotated[dict[str, Any], "cell.options"]
     sparsity: Annotated[float, "cell.sparsity"]
     seed: Annotated[int, "cell.seed"]

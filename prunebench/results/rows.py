@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from prunebench.recipes.phase import Phase, final_trainings, last_index, trains_from_theta0
+from prunebench.recipes.phase import Phase, final_trainings, last_index, teacher_of, trains_from_theta0
 from prunebench.results.versions import VersionedCell, versioned_cells
 from prunebench.store.schema import Cell, Command, Failure, FLOPs, Record, StoredPlan
 
@@ -52,7 +52,8 @@ class Outcome:
     trained, and so may be a winning ticket. `speed` is the number of examples that the scored model predicted per
     second, if it was measured. `strategy_seconds` is what the code of strategies took on the whole recipe. `flops` and
     `strategy_seconds` are None in records of earlier versions. `equal_trainings` is how many trainings the scored
-    weights had from θ0 on, and the dense model of equal training has; None if the record does not tell.
+    weights had from θ0 on, and the dense model of equal training has; None if the record does not tell. `teacher` names
+    the model whose outputs were learned too, "dense", or is "".
     """
 
     units: int
@@ -74,6 +75,7 @@ class Outcome:
     flops: FLOPs | None = None
     equal_trainings: float | None = None
     budget: str = "units"
+    teacher: str = ""
 
     @property
     def hardware(self) -> str | None:
@@ -223,6 +225,7 @@ def _outcome(cell: Cell, record: Record, fetch: FetchRecord) -> Outcome:
         flops=record.flops,
         equal_trainings=_trainings_from_theta0(cell, record.recipe),
         budget=sparsity.budget,
+        teacher=teacher_of(record.recipe),
     )
 
 

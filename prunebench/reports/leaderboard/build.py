@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from prunebench.planning.levels import unsupported_levels
 from prunebench.reports.leaderboard.averages import average_sections, rows_by_task
@@ -51,7 +51,9 @@ def build(rows: Sequence[Row], options: Options | None = None, *, mixed: bool = 
         warnings=(*mixtures, *warnings(tasks)),
         sections=sections,
         averages=averages,
-        methods=_methods(cells),
+        methods=_methods(
+            cells, {row.cell.label: row.outcome.teacher for row in ordered if row.outcome and row.outcome.teacher}
+        ),
         commands=_commands(ordered),
         rows=tuple(row for group in tasks.values() for row in group),
         rankings=rankings(sections, averages, rule),
@@ -80,7 +82,8 @@ def _setting(rows: Sequence[Row], sections: Sequence[Section]) -> Iterator[tuple
         yield name, "; ".join(values_by_name[name])
 
 
-def _methods(cells: Sequence[Cell]) -> tuple[Method, ...]:
+def _methods(cells: Sequence[Cell], teachers: Mapping[str, str]) -> tuple[Method, ...]:
+    """The methods of these cells. `teachers` are those of the methods that have results, by label."""
     by_label: dict[str, list[Cell]] = {}
     for cell in cells:
         by_label.setdefault(cell.label, []).append(cell)
@@ -92,7 +95,7 @@ def _methods(cells: Sequence[Cell]) -> tuple[Method, ...]:
         options = dict(sorted(first.options.items()))
         reasons = {level(sparsity): reason for sparsity, reason in unsupported.get(label, {}).items()}
         about = (label, first.unit, first.control_of, first.doc, options, sources, reasons)
-        methods.append(Method(*about, reference=first.is_dense))
+        methods.append(Method(*about, reference=first.is_dense, teacher=teachers.get(label, "")))
     return tuple(methods)
 
 

@@ -27,6 +27,7 @@ from prunebench.reports.leaderboard.report import (
     Track,
 )
 from prunebench.reports.leaderboard.significance import tied_ranks
+from prunebench.reports.leaderboard.task_section import teacher_note
 from prunebench.reports.render.formatting import listing, points, seeds
 from prunebench.results.statistics import Summary, summarise
 from prunebench.results.statistics.ranks import rank
@@ -80,7 +81,11 @@ def _ranking(section: Section, group: Sequence[Section], track: Track, rule: str
         tasks=tuple(task.name for task in group),
         majority=_majority(included, rule),
         standings=tuple(_standing(level, lines, included, rule) for level in track.levels),
-        notes=(*_excluded_note(excluded), *_untrained_note(group)),
+        notes=(
+            *_excluded_note(excluded),
+            *_untrained_note(group),
+            *teacher_note(line for own in lines.values() for line in own.values()),
+        ),
         unsupported=track.unsupported,
     )
 
