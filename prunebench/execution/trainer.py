@@ -12,7 +12,8 @@ from prunebench.execution.checkpoints import Checkpoints
 from prunebench.execution.method_callback import MethodCallback
 from prunebench.execution.pruner import Pruner
 from prunebench.execution.session import Session, State, Weights
-from prunebench.planning.graph import Node
+from prunebench.planning.graph import Node, phases_of
+from prunebench.recipes.phase import final_selection, final_sparsity
 from prunebench.recipes.phases import Train
 from prunebench.recipes.schedules import Cubic
 from prunebench.store.schema import WeightsRef
@@ -90,8 +91,11 @@ def _method(
     session = pruner.session
     if options.callback:
         strategy = pruner.strategy(node, state)
-        context = pruner.context(state, options.selection, teacher)
-        yield MethodCallback(strategy, session, context, state, options.sparsity)
+        phases = phases_of(node.path())
+        # A training without a level of its own holds the mask at the level before it, which that phase selected.
+        selection = options.selection if options.level is not None else final_selection(phases)
+        context = pruner.context(state, selection, teacher)
+        yield MethodCallback(strategy, session, context, state, options.sparsity, final_sparsity(phases))
     elif isinstance(options.sparsity, Cubic):
 
         def remask(level: float) -> Weights:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from prunebench.planning.levels import unsupported_levels
 from prunebench.reports.leaderboard.averages import average_sections, rows_by_task
@@ -51,9 +51,7 @@ def build(rows: Sequence[Row], options: Options | None = None, *, mixed: bool = 
         warnings=(*mixtures, *warnings(tasks)),
         sections=sections,
         averages=averages,
-        methods=_methods(
-            cells, {row.cell.label: row.outcome.teacher for row in ordered if row.outcome and row.outcome.teacher}
-        ),
+        methods=_methods(cells, ordered),
         commands=_commands(ordered),
         rows=tuple(row for group in tasks.values() for row in group),
         rankings=rankings(sections, averages, rule),
@@ -82,8 +80,9 @@ def _setting(rows: Sequence[Row], sections: Sequence[Section]) -> Iterator[tuple
         yield name, "; ".join(values_by_name[name])
 
 
-def _methods(cells: Sequence[Cell], teachers: Mapping[str, str]) -> tuple[Method, ...]:
-    """The methods of these cells. `teachers` are those of the methods that have results, by label."""
+def _methods(cells: Sequence[Cell], rows: Sequence[Row]) -> tuple[Method, ...]:
+    """The methods of these cells, with the teachers that the rows name."""
+    teachers = {row.cell.label: row.outcome.teacher for row in rows if row.outcome and row.outcome.teacher}
     by_label: dict[str, list[Cell]] = {}
     for cell in cells:
         by_label.setdefault(cell.label, []).append(cell)
