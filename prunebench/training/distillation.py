@@ -20,7 +20,8 @@ from prunebench.training.callbacks import TrainingCallback
 class TeacherModel:
     """A copy of `model` with `weights`, in evaluation mode. It must be made while the model is whole.
 
-    It computes each batch anew, which takes about a third of the time of a step.
+    It computes each batch anew, which takes about a third of the time of a step: logits depend on the batch, so that
+    those of an earlier epoch would give other numbers (`tests/bench/README.md`).
     """
 
     def __init__(self, model: nn.Module, weights: Mapping[str, Tensor]) -> None:
