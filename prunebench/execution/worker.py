@@ -163,7 +163,8 @@ class Worker:
         workspace, experiment, remaining = session.workspace, session.experiment, session.kept_weights(state)
         path = node.path()
         budget = final_selection(phases_of(path)).budget
-        evaluations, logits, seconds = measurements.evaluate(workspace, model, experiment)
+        evaluations, logits, predict = measurements.evaluate(workspace, model, experiment)
+        seconds = {"predict": predict, "method": state.strategy_seconds}
         session.seconds.add("evaluate")
         record = Record(
             format=FORMAT,
@@ -183,7 +184,7 @@ class Worker:
                 **measurements.agreement(workspace, model, experiment.device),
             },
             environment=environment(experiment.device),
-            seconds={"predict": round(seconds, 4)},
+            seconds={name: round(value, 4) for name, value in seconds.items() if value is not None},
             peak_memory_mb=0.0,
         )
         session.seconds.add("prune")

@@ -21,7 +21,9 @@ from prunebench.recipes.strategy import PATTERN
 
 # The format of records and plans in a store.
 FORMAT = 2
-# Where the seconds of a job went; `predict`, a part of the last, is what prediction alone took.
+# Where the seconds of a job went. Records have two more: `predict`, a part of the last, is what prediction alone took,
+# and `method` what the code of strategies took on the whole path from θ0, in earlier jobs too. Seconds of a training
+# that was interrupted are those since it went on.
 SECONDS = ("load", "train", "strategy", "prune", "evaluate")
 # The kind of plan that a leaderboard shows: its cells measure methods, each on its own tasks.
 RUN = "run"

@@ -12,6 +12,9 @@ from prunebench.execution.executors.base import WorkerDied
 from prunebench.execution.executors.local import SerialExecutor
 from prunebench.planning.job_spec import JobSpec
 
+# The time that strategies of tests move, in seconds.
+CLOCK = [0.0]
+
 
 def same(record):
     """A record as JSON, without what may differ between two runs of the same work."""

@@ -53,7 +53,7 @@ def build(rows: Sequence[Row], options: Options | None = None, *, mixed: bool = 
         warnings=(*mixtures, *warnings(tasks)),
         sections=sections,
         averages=averages,
-        methods=_methods(cells),
+        methods=_methods(cells, ordered),
         commands=_commands(ordered),
         rows=tuple(row for group in tasks.values() for row in group),
         rankings=ranked,
@@ -82,7 +82,9 @@ def _setting(rows: Sequence[Row], sections: Sequence[Section]) -> Iterator[tuple
         yield name, "; ".join(values_by_name[name])
 
 
-def _methods(cells: Sequence[Cell]) -> tuple[Method, ...]:
+def _methods(cells: Sequence[Cell], rows: Sequence[Row]) -> tuple[Method, ...]:
+    """The methods of these cells, with the teachers that the rows name."""
+    teachers = {row.cell.label: row.outcome.teacher for row in rows if row.outcome and row.outcome.teacher}
     by_label: dict[str, list[Cell]] = {}
     for cell in cells:
         by_label.setdefault(cell.label, []).append(cell)
@@ -94,7 +96,7 @@ def _methods(cells: Sequence[Cell]) -> tuple[Method, ...]:
         options = dict(sorted(first.options.items()))
         reasons = {level(sparsity): reason for sparsity, reason in unsupported.get(label, {}).items()}
         about = (label, first.unit, first.control_of, first.doc, options, sources, reasons)
-        methods.append(Method(*about, reference=first.is_dense))
+        methods.append(Method(*about, reference=first.is_dense, teacher=teachers.get(label, "")))
     return tuple(methods)
 
 

@@ -29,6 +29,7 @@ from prunebench.reports.leaderboard.report import (
     Track,
 )
 from prunebench.reports.leaderboard.significance import tied_ranks
+from prunebench.reports.leaderboard.task_section import teacher_note
 from prunebench.reports.render.formatting import listing, points, seeds
 from prunebench.results.rows import LEAST_DENSE
 from prunebench.results.statistics import Summary, summarise
@@ -104,7 +105,12 @@ def _ranking(section: Section, group: Sequence[Section], track: Track, rule: str
         tasks=tuple(task.name for task in group),
         majority=_majority(included, rule),
         standings=standings,
-        notes=(*_excluded_note(excluded), *_untrained_note(group), *_unequal_note(group, standings)),
+        notes=(
+            *_excluded_note(excluded),
+            *_untrained_note(group),
+            *_unequal_note(group, standings),
+            *teacher_note(line for own in lines.values() for line in own.values()),
+        ),
         unsupported=track.unsupported,
     )
 

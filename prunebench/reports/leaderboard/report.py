@@ -80,6 +80,11 @@ class Line:
     incomplete: frozenset[int] = frozenset()
     outcomes: tuple[Outcome, ...] = ()
 
+    @property
+    def teacher(self) -> str:
+        """The model whose outputs its trainings learned too, "dense", or ""."""
+        return next((outcome.teacher for outcome in self.outcomes if outcome.teacher), "")
+
 
 @dataclass(frozen=True)
 class Level:
@@ -182,7 +187,7 @@ class Ranking:
 
     rule: RETAINED, SCORE or RANK.
     majority: what a model that always predicts the most frequent class would get.
-    notes: what is excluded, and why.
+    notes: what is excluded, and why, and which methods had a teacher.
     unsupported: by method and sparsity, why the method has no model there.
     """
 
@@ -211,6 +216,7 @@ class Method:
 
     unsupported: why the method has no model of some sparsities.
     reference: whether it is a dense run, which methods are compared with.
+    teacher: the model whose outputs its trainings learn too, "dense", or "".
     """
 
     label: str
@@ -221,6 +227,7 @@ class Method:
     sources: tuple[str, ...]
     unsupported: Mapping[str, str] = field(default_factory=dict)
     reference: bool = False
+    teacher: str = ""
 
 
 @dataclass(frozen=True)

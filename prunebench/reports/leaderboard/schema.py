@@ -35,6 +35,7 @@ class MethodEntry(_Strict):
     sources: list[str]
     unsupported: dict[str, str]
     reference: bool
+    teacher: str
 
 
 class SummaryEntry(_Strict):
