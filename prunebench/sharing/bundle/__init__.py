@@ -5,6 +5,7 @@ Whoever receives it can verify it without trusting its author. In reading order:
 `archive`      the zip archive, which is read only in the form in which it is written
 `strict`       JSON of strangers, parsed into typed objects
 `schema`       the manifest and the lines of the JSON files
+`bounds`       how large and how many things may be
 `predictions`  arrays of predictions as npy files
 `reader`       a bundle in memory, which has the interface of a store
 `pack`         the bundle of some results of a store

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from prunebench.sharing.bundle import archive, predictions, schema, strict
+from prunebench.sharing.bundle import archive, bounds, predictions, schema, strict
 from prunebench.sharing.bundle.archive import BadBundle
 from prunebench.sharing.bundle.predictions import Array
 from prunebench.sharing.bundle.schema import CellLine, FailureLine, Manifest, MaskLine, RecordLine, Summary
@@ -86,6 +86,7 @@ def open_bundle(path: Path) -> Bundle:
 def load(data: bytes) -> Bundle:
     """The bundle in these bytes. Raises BadBundle, with the reason, unless it is complete and as `pack` writes it."""
     members = archive.read(data)
+    bounds.check_values(members, len(data))
     manifest = _read_manifest(members)
     lines: dict[str, RecordLine] = {}
     for line in strict.read_lines(members[RECORDS], RecordLine, RECORDS):
@@ -103,6 +104,8 @@ def load(data: bytes) -> Bundle:
         arrays={name: predictions.unpack(members[name], name) for name in members if _ARRAY.fullmatch(name)},
         sha256=hashlib.sha256(data).hexdigest(),
     )
+    bounds.check_cells(bundle.cells)
+    bounds.check_records(bundle.records.values())
     _check_references(bundle)
     if summarise(bundle.cells, bundle.records, bundle.reasons, bundle.masks) != manifest.summary:
         raise BadBundle("the manifest's summary does not match what the bundle holds")
@@ -114,6 +117,7 @@ def _read_manifest(members: Mapping[str, bytes]) -> Manifest:
     if MANIFEST not in members:
         raise BadBundle(f"the bundle has no {MANIFEST}", "expected a file written by `prunebench bundle`")
     manifest = schema.parse_manifest(members[MANIFEST])
+    bounds.check_manifest(manifest)
     for name, data in members.items():
         if name not in _FIXED and not _ARRAY.fullmatch(name):
             raise BadBundle(f"the member {name!r} does not belong in a bundle")
