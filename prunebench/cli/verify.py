@@ -62,7 +62,7 @@ def verify(
         from prunebench.sharing.bundle.retrain import RetrainOptions, retrain
 
         retrain(bundle, verdict, registry, RetrainOptions(rerun, glue_dir=glue_dir, **options), Console())
-    _say(verdict)
+    _say(verdict, bundle)
     if verdict.wrong:
         number = len(verdict.wrong)
         raise PrunebenchError(f"{file.name} is refused: {number} thing{'s are' if number > 1 else ' is'} wrong in it")
@@ -91,9 +91,11 @@ def _about(bundle: Bundle, file: Path) -> list[str]:
     ]
 
 
-def _say(verdict: Verdict) -> None:
+def _say(verdict: Verdict, bundle: Bundle) -> None:
     for line in verdict.confirmed if not verdict.wrong else ():
         click.echo(f"holds: {printable(line)}")
+    for line in verdict.unchecked(bundle) if not verdict.wrong else ():
+        click.echo(f"not checked: {printable(line)}")
     for task, reason in sorted(verdict.without_data.items()):
         click.echo(printable(f"not recomputed: the metrics of {task}: {reason}"), err=True)
     for line in verdict.notes:

@@ -12,6 +12,8 @@ Whoever receives it can verify it without trusting its author. In reading order:
 `trees`        the trees of a plan, rebuilt from records, in which every key is computed again
 `counts`       checks of the numbers in records: checksums, counts, sizes, FLOPs
 `checks`       checks of keys, cells and masks that need no data either
+`gaps`         what a bundle lacks
+`suspicions`   what no honest run gives
 `recompute`    every metric, computed again from the predictions and the task's data
 `verify`       the verdict on a bundle
 `rerun`        a plan of some cells of a bundle, and the comparison of new records with those of the bundle

@@ -41,6 +41,8 @@ def _shared_values(record: Record, node: Node | None) -> Iterator[tuple[tuple[st
     yield ("encoder and parameters", *model), (sparsity.encoder_weights, parameters.total)
     if sparsity.budget != "units":
         yield (f"{sparsity.budget} of all {plural(sparsity.unit)}", *model), sparsity.cost
+    if record.encoder:
+        yield ("layers and heads", *model), (record.encoder.layers, record.encoder.heads, record.encoder.head_size)
     yield (f"number of {plural(sparsity.unit)}", *model), sparsity.units
     # Only units of one kind have one size.
     if sparsity.pruned and sparsity.unit in UNITS:

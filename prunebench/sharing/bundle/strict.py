@@ -9,9 +9,9 @@ import functools
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import fields
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, cast
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -114,15 +114,16 @@ def check_fields(kind: type[Any], value: Mapping[str, Any], name: str) -> None:
     if missing := sorted(names - set(value)):
         raise BadBundle(f"{name} lacks fields: {', '.join(missing)}")
     try:
-        _adapter(kind).validate_json(json.dumps(value), strict=True)
+        _adapter(cast("Hashable", kind)).validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
         raise BadBundle(f"{name} does not fit: {_first_error(error)}") from None
 
 
 @functools.cache
-def _adapter(kind: Callable[..., Any]) -> TypeAdapter[Any]:
+def _adapter(kind: Hashable) -> TypeAdapter[Any]:
     """Cached, because it takes a hundred times as long to make as to use."""
-    return TypeAdapter(kind)
+    adapter: TypeAdapter[Any] = TypeAdapter(cast("Any", kind))
+    return adapter
 
 
 def _first_error(error: ValidationError) -> str:
