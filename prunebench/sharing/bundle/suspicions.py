@@ -137,7 +137,8 @@ def _models(bundle: Bundle, registry: Registry) -> Iterator[tuple[Model, str]]:
 
 
 def _is_too_fast(record: Record) -> bool:
-    if not record.steps or record.flops is None:
+    # The seconds of a short training, or of one in another job than its scores, may be 0.
+    if not record.seconds["train"] or record.flops is None:
         return False
     work = PASSES * record.tokens * record.flops.dense / record.flops.length
     return work > MOST_FLOPS * record.seconds["train"]
