@@ -21,16 +21,24 @@ if TYPE_CHECKING:
 @click.argument("file", type=click.Path(path_type=Path), metavar="BUNDLE")
 @click.option("--glue-dir", help="GLUE from this folder, as TSV files or a save_to_disk copy; else from the hub.")
 @click.option("--no-data", is_flag=True, help="Accept metrics that cannot be computed again for want of data.")
-@click.option("--rerun", type=click.IntRange(1), metavar="K", help="Train K random cells again, and compare.")
+@click.option(
+    "--rerun",
+    type=click.IntRange(1),
+    metavar="K",
+    help="Train K cells again, and compare: those of the best methods first, then random ones.",
+)
 @click.option("--seed", type=click.IntRange(0), help="Draws those cells; by default another one each time.")
-@click.option("--model", help="For --rerun: where the encoder lies, if not where its name says.")
+@click.option("--model", help="For --rerun: the folder of the encoder, if it is not in the hub's cache.")
+@click.option(
+    "--allow-download", "download", is_flag=True, help="For --rerun: ask the hub for the model that the bundle names."
+)
 @click.option(
     "--tolerance",
     type=click.FloatRange(0, 1),
     default=0.1,
     show_default=True,
-    help="For --rerun on other hardware or versions: how much a score may differ. Of five or more cells, half must be "
-    "within a fifth of that.",
+    help="For --rerun where nothing comes out bit for bit: the most that a score may differ, however far dense runs "
+    "are apart.",
 )
 @plugin_option
 @click.pass_context

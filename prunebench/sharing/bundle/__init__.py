@@ -16,6 +16,7 @@ Whoever receives it can verify it without trusting its author. In reading order:
 `suspicions`   what no honest run gives
 `recompute`    every metric, computed again from the predictions and the task's data
 `verify`       the verdict on a bundle
-`rerun`        a plan of some cells of a bundle, and the comparison of new records with those of the bundle
-`retrain`      random cells of a bundle, trained again
+`rerun`        some cells of a bundle, and a plan that trains them again
+`agreement`    whether records that were made again agree with those of the bundle
+`retrain`      cells of a bundle, trained again
 """

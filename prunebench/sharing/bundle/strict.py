@@ -20,7 +20,7 @@ from prunebench.sharing.bundle.archive import BadBundle
 
 Model = TypeVar("Model", bound=BaseModel)
 
-# The limits of one JSON text, which is the manifest or one line. A record with hundreds of phases has 50 KB and 5000 values.
+# The limits of one JSON text, which is the manifest or one line. A record of 500 phases has 50 KB and 5000 values.
 MAX_BYTES, MAX_VALUES = 2**20, 20_000
 MAX_LINES = 200_000
 # The absolute values of numbers other than 0. Squares of their quotients are finite, so that no page overflows.
