@@ -74,8 +74,8 @@ def work(job: dict[str, Any], store: str) -> list[Failure]:
 class Dispatch:
     """How jobs are handed out: where model and data lie, plugin files, jobs at a time, minutes between checkpoints.
 
-    `strategy_timeout` is the limit of one call of a strategy in seconds. `recorded_seconds` are those of a training in
-    earlier runs, by pace, and `guess` gives them where there are none.
+    `strategy_timeout` is the limit of one call of a strategy in seconds, and `plan` the commitment of the plan.
+    `recorded_seconds` are those of a training in earlier runs, by pace, and `guess` gives them where there are none.
     """
 
     where: Location
@@ -83,6 +83,7 @@ class Dispatch:
     slots: int = 1
     checkpoint_minutes: float | None = None
     strategy_timeout: float | None = None
+    plan: str = ""
     recorded_seconds: Mapping[Pace, float] = field(default_factory=dict)
     guess: Callable[[Experiment], float] | None = None
 
@@ -104,7 +105,9 @@ def run(jobs: list[Job], executor: Executor, store: Store, display: Display, dis
             while len(running) < dispatch.slots and (job := queue.next_ready(_keys(running))):
                 display.started(job)
                 clock.start(job)
-                spec = job.to_spec(dispatch.where, plugins, dispatch.checkpoint_minutes, dispatch.strategy_timeout)
+                spec = job.to_spec(
+                    dispatch.where, plugins, dispatch.checkpoint_minutes, dispatch.strategy_timeout, dispatch.plan
+                )
                 running[_submit(executor, spec.model_dump(mode="json"), store.name)] = job, time.perf_counter()
             claims.hold(_keys(running))
             if not running and queue.waiting:

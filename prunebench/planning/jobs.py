@@ -105,11 +105,12 @@ class Job:
         plugins: Sequence[PluginFile] = (),
         minutes: float | None = None,
         timeout: float | None = None,
+        plan: str = "",
     ) -> JobSpec:
         """All that a worker needs. `plugins` are plugin files with their texts.
 
         `minutes` lie between two checkpoints of a training; None writes none. `timeout` limits the seconds of one call
-        of a strategy.
+        of a strategy. `plan` is the commitment of the plan.
         """
         return JobSpec(
             experiment=self.anchor.experiment,
@@ -125,6 +126,7 @@ class Job:
             plugins=list(plugins),
             checkpoint_minutes=minutes,
             strategy_timeout=timeout,
+            plan=plan,
         )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence, Sized
 
 from prunebench.sharing.bundle.archive import BadBundle
-from prunebench.sharing.bundle.schema import Manifest
+from prunebench.sharing.bundle.schema import Manifest, PlannedLine
 from prunebench.sharing.bundle.strict import count_values
 from prunebench.store.schema import SECONDS, Cell, Record
 
@@ -46,6 +46,12 @@ def check_manifest(manifest: Manifest) -> None:
         _check_texts("a plan", (plan.command,), MAX_TEXT)
         _check_texts("a plan", (plan.kind, plan.suite, plan.written))
     _check_texts("a strategy", manifest.strategies)
+
+
+def check_planned(lines: Iterable[PlannedLine]) -> None:
+    """Raise BadBundle for a text of a plan that is too long."""
+    for line in lines:
+        _check_texts("a plan", (line.kind, line.suite, line.task, line.label))
 
 
 def check_cells(cells: Sequence[Cell]) -> None:

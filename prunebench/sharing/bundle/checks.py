@@ -19,7 +19,7 @@ from prunebench.sharing.bundle.levels import count_fault
 from prunebench.sharing.bundle.reader import Bundle
 from prunebench.sharing.bundle.strict import dumps
 from prunebench.sharing.bundle.trees import Trees
-from prunebench.store.schema import RUN, Cell, Experiment, Record
+from prunebench.store.schema import RUN, Cell, Experiment, PlannedResult, Record
 from prunebench.tasks.protocol import Protocol
 from prunebench.tasks.task import Task
 
@@ -41,7 +41,7 @@ def rebuild_trees(bundle: Bundle, trees: Trees) -> Iterator[str]:
             yield str(error)
 
 
-def cell_name(cell: Cell) -> str:
+def cell_name(cell: Cell | PlannedResult) -> str:
     return f"{cell.label} at {cell.sparsity:g} on {cell.task} with seed {cell.seed}"
 
 

@@ -13,6 +13,7 @@ from prunebench.errors import PrunebenchError
 from prunebench.hooks.registry import Registry
 from prunebench.planning import suite as suites
 from prunebench.planning.methods import Method
+from prunebench.sharing.bundle.checks import cell_name
 from prunebench.sharing.bundle.reader import Bundle
 from prunebench.sharing.bundle.schema import CellLine
 from prunebench.store.schema import RUN
@@ -22,6 +23,7 @@ def find_gaps(bundle: Bundle, registry: Registry) -> Iterator[str]:
     """Sentences about failures, and about everything that is missing beside what is there."""
     if bundle.reasons:
         yield f"{len(bundle.reasons)} failures are part of it; the first: {min(bundle.reasons.values())}"
+    yield from _missing_in_plans(bundle)
     for kind in sorted({plan.kind for plan in bundle.manifest.plans}):
         cells = [cell for cell in bundle.cells if bundle.manifest.plans[cell.plan].kind == kind]
         yield from _missing_seeds(cells)
@@ -29,6 +31,36 @@ def find_gaps(bundle: Bundle, registry: Registry) -> Iterator[str]:
             yield from _missing_levels(cells)
     for name in sorted({plan.suite for plan in bundle.manifest.plans if plan.kind == RUN}):
         yield from _missing_in_suite(name, bundle.cells, registry)
+
+
+def count_planned(bundle: Bundle) -> tuple[int, int]:
+    """How many cells the plans have that the records name, and how many of them the bundle lacks."""
+    planned = {(line.kind, line.task, line.label, line.key) for lines in bundle.planned.values() for line in lines}
+    return len(planned), len(planned - _cells(bundle))
+
+
+def _cells(bundle: Bundle) -> set[tuple[str, ...]]:
+    """What tells the cells of the bundle apart: the keys of controls that prune nothing are those of dense runs."""
+    return {(bundle.manifest.plans[cell.plan].kind, cell.task, cell.label, cell.key) for cell in bundle.cells}
+
+
+def _missing_in_plans(bundle: Bundle) -> Iterator[str]:
+    """Compare with the plans that were fixed before the first training of the records that name them."""
+    unnamed = sum(record.plan is None for record in bundle.records.values())
+    if unnamed:
+        yield f"{unnamed} of {len(bundle.records)} records name no plan, so that nothing shows what was left out"
+    cells = _cells(bundle)
+    for lines in bundle.planned.values():
+        missing = [line for line in lines if (line.kind, line.task, line.label, line.key) not in cells]
+        if missing:
+            first = missing[0]
+            yield (
+                f"the bundle lacks {len(missing)} of {len(lines)} cells that were planned before the first training"
+                f" ({lines[0].suite or 'no suite'}), such as {cell_name(first)}"
+            )
+    for name in sorted({record.plan or "" for record in bundle.records.values()} - bundle.planned.keys() - {""}):
+        number = sum(record.plan == name for record in bundle.records.values())
+        yield f"the bundle lacks the plan {name} that {number} of its records were made for"
 
 
 def _missing_seeds(cells: Collection[CellLine]) -> Iterator[str]:

@@ -40,7 +40,7 @@ class Verdict:
         if self.without_data:
             yield f"the metrics of {', '.join(sorted(self.without_data))}"
         yield "seconds, memory, speed, dates, hardware and versions, which are those that the bundle says"
-        yield "that tasks, seeds, sparsities and methods were not selected by their results"
+        yield "that tasks, seeds, sparsities and methods were not selected by their results, or other plans left out"
         yield "that no method read the evaluation data"
 
 
