@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     help="For --rerun where nothing comes out bit for bit: the most that a score may differ, however far dense runs "
     "are apart.",
 )
+@click.option(
+    "--stamp", "wants_stamp", is_flag=True, help="Write the result beside the bundle, for the pages drawn from it."
+)
 @plugin_option
 @click.pass_context
 def verify(
@@ -49,13 +52,15 @@ def verify(
     glue_dir: str | None,
     no_data: bool,
     rerun: int | None,
+    wants_stamp: bool,
     plugins: tuple[str, ...],
     **options: Any,
 ) -> None:
     """Check that a bundle is complete and true.
 
     Keys, counts, checksums and cells are checked, and every metric is computed anew from the predictions and the task's
-    own data. The exit status is 0 if all of that holds, and 2 if something does not, or could not be checked.
+    own data. The last lines list what that was, and what nobody has checked. The exit status is 0 if all of that holds,
+    and 2 if something does not, or could not be checked.
     """
     from prunebench.sharing.bundle.reader import open_bundle
     from prunebench.sharing.bundle.verify import verify as judge
@@ -83,6 +88,11 @@ def verify(
     rest = printable(
         f", but for the metrics of {', '.join(sorted(verdict.without_data))}" if verdict.without_data else ""
     )
+    if wants_stamp:
+        from prunebench.sharing.bundle import stamp
+        from prunebench.sharing.bundle.verify import make_stamp
+
+        click.echo(f"Written: {stamp.write(file, make_stamp(bundle, verdict))}")
     click.echo(f"Verified{rest}: {file}. Draw it with: prunebench leaderboard --bundle {file} --out DIR")
 
 

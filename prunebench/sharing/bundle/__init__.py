@@ -15,6 +15,7 @@ Whoever receives it can verify it without trusting its author. In reading order:
 `gaps`         what a bundle lacks
 `suspicions`   what no honest run gives
 `recompute`    every metric, computed again from the predictions and the task's data
+`stamp`        a note that a bundle was verified, for pages
 `verify`       the verdict on a bundle
 `rerun`        some cells of a bundle, and a plan that trains them again
 `agreement`    whether records that were made again agree with those of the bundle

@@ -10,11 +10,11 @@ import hashlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from prunebench.sharing.bundle import archive, bounds, predictions, schema, strict
+from prunebench.sharing.bundle import archive, bounds, predictions, schema, stamp, strict
 from prunebench.sharing.bundle.archive import BadBundle
 from prunebench.sharing.bundle.predictions import Array
 from prunebench.sharing.bundle.schema import (
@@ -48,7 +48,8 @@ class Bundle:
     """The content of a bundle; `plans`, `fetch` and `failures` are those of a store.
 
     `lines`, `masks` and `reasons` (of failures) are by key, `arrays` by the name of their file. `sha256` is the digest
-    of the whole file. `planned` are the cells of the plans that records name, by commitment.
+    of the whole file. `planned` are the cells of the plans that records name, by commitment. `verification` says for
+    pages whether the file was verified.
     """
 
     manifest: Manifest
@@ -60,6 +61,7 @@ class Bundle:
     arrays: Mapping[str, Array]
     sha256: str
     planned: Mapping[str, Sequence[PlannedLine]] = field(default_factory=dict)
+    verification: str = ""
     complaints: list[str] = field(default_factory=list)
 
     def plans(self, kind: str = RUN) -> list[StoredPlan]:
@@ -100,7 +102,8 @@ class Bundle:
 
 def open_bundle(path: Path) -> Bundle:
     """The bundle in a file. Raises PrunebenchError if there is none, and BadBundle if it is refused."""
-    return load(archive.read_file(path))
+    bundle = load(archive.read_file(path))
+    return replace(bundle, verification=stamp.describe(path, bundle.sha256))
 
 
 def load(data: bytes) -> Bundle:

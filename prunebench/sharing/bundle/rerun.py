@@ -23,7 +23,7 @@ from prunebench.store.schema import Cell, Location, Model, PhaseEntry
 def draw(bundle: Bundle, cells: Sequence[CellLine], number: int, seed: int) -> list[CellLine]:
     """That many of `cells`, or all if there are fewer, in random order; a seed always gives the same ones.
 
-    The cells of the best method of each task, track and sparsity come first, because a ranking claims these above all.
+    The cells of the best method of each task, track and sparsity above 0 come first, because a ranking claims these above all.
     """
     # A run and a transfer share their dense cells, which only the plan tells apart.
     ordered = sorted(cells, key=lambda cell: (cell.key, cell.label, cell.sparsity, cell.plan))
@@ -41,7 +41,7 @@ def _best_methods(bundle: Bundle) -> dict[tuple[Any, ...], str]:
     scores: dict[tuple[Any, ...], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for cell in bundle.cells:
         record = bundle.records.get(cell.key)
-        if record is not None and not cell.is_dense:
+        if record is not None and cell.sparsity:
             values = [value for each in record.evaluations.values() for value in each.metrics.values()]
             scores[_field(cell)][cell.label].append(statistics.fmean(values))
     means = {

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from prunebench.errors import PrunebenchError
 from prunebench.hooks.registry import Registry
 from prunebench.planning.graph import ENGINE
+from prunebench.runtime.environment import version
 from prunebench.sharing.bundle import checks, counts, gaps, suspicions
 from prunebench.sharing.bundle.archive import BadBundle
 from prunebench.sharing.bundle.reader import Bundle
 from prunebench.sharing.bundle.recompute import MetricCheck, recompute
+from prunebench.sharing.bundle.stamp import Stamp
 from prunebench.sharing.bundle.trees import Trees
 from prunebench.store.schema import Source
 
@@ -73,6 +76,22 @@ def verify(bundle: Bundle, registry: Registry, glue_dir: str | None = None) -> V
     ]
     verdict.confirmed += _passed_checks(bundle, len(trees.nodes), metrics.records)
     return verdict
+
+
+def make_stamp(bundle: Bundle, verdict: Verdict) -> Stamp:
+    """The stamp of today for a bundle that was accepted."""
+    planned, missing = gaps.count_planned(bundle)
+    return Stamp(
+        kind="prunebench verify",
+        sha256=bundle.sha256,
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        prunebench=version(),
+        cells=sum(cell.key in bundle.records for cell in bundle.cells),
+        retrained=verdict.retrained,
+        without_data=sorted(verdict.without_data),
+        planned=planned,
+        missing=missing,
+    )
 
 
 def _passed_checks(bundle: Bundle, phases: int, recomputed: int) -> Iterator[str]:
