@@ -15,6 +15,7 @@ from prunebench.sharing.bundle.levels import cost_fault, count_fault
 from prunebench.sharing.bundle.reader import Bundle
 from prunebench.sharing.bundle.trees import Trees
 from prunebench.store.schema import Record
+from prunebench.tasks.protocol import Protocol
 
 
 def check_records(bundle: Bundle, trees: Trees) -> Iterator[str]:
@@ -83,6 +84,10 @@ def _check_counts(record: Record, node: Node) -> Iterator[str]:
     steps = node.experiment.steps if node.phase and node.phase.trains else 0
     if record.steps != steps:
         yield f"says {record.steps} steps, but its protocol has {steps}"
+    protocol = Protocol(**record.experiment.protocol)  # type: ignore[arg-type]
+    most = steps * protocol.batch_size * protocol.max_length
+    if not steps <= record.tokens <= most:
+        yield f"says {record.tokens} tokens, but its batches have at most {most}"
 
 
 def _check_flops(record: Record, compact: bool) -> Iterator[str]:

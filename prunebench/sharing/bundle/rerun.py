@@ -23,7 +23,8 @@ from prunebench.store.schema import Cell, Location, Model, PhaseEntry
 def draw(bundle: Bundle, cells: Sequence[CellLine], number: int, seed: int) -> list[CellLine]:
     """That many of `cells`, or all if there are fewer, in random order; a seed always gives the same ones.
 
-    The cells of the best method of each task, track and sparsity above 0 come first, because a ranking claims these above all.
+    The cells of the best method of each task, track and sparsity above 0 come first, because a ranking claims these
+    above all.
     """
     # A run and a transfer share their dense cells, which only the plan tells apart.
     ordered = sorted(cells, key=lambda cell: (cell.key, cell.label, cell.sparsity, cell.plan))
