@@ -1,4 +1,4 @@
-"""Small bundles cannot exhaust their reader: what is large is refused before it becomes objects, and checks are linear."""
+"""Small bundles cannot exhaust their reader: large ones are refused early, and checks are linear."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def with_member(good, name, data):
     [
         ("records.jsonl", b"[],\n" * 3_000_000, "its files may hold"),
         ("records.jsonl", b"[" + b"[]," * 100_000 + b"[]]\n", "records.jsonl, line 1 may have"),
-        ("records.jsonl", b'"' + b"x" * 2**20 + b'"\n', "records.jsonl, line 1 has 1048579 bytes"),
+        ("records.jsonl", b'"' + b"x" * 2**20 + b'"\n', "records.jsonl, line 1 has 1048578 bytes"),
         ("failures.jsonl", b"\n" * 300_000, "failures.jsonl has 300000 lines"),
         ("records.jsonl", b'{"x": ' + b"9" * 20 + b"}\n", "out of bounds"),
         ("records.jsonl", b'{"x": 1e-61}\n', "out of bounds"),
@@ -138,7 +138,7 @@ def test_a_recipe_has_a_limited_number_of_phases(good):
 
 @pytest.mark.parametrize("label", ["imp[rate=1e-09]", "heads[step=1e-09]", "dense[trainings=1000000000]"])
 def test_an_option_cannot_make_a_recipe_of_billions(label):
-    with pytest.raises(PrunebenchError, match="rounds|trainings"):
+    with pytest.raises(PrunebenchError, match=r"rounds|trainings"):
         REGISTRY.strategy(label)
 
 
