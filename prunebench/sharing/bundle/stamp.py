@@ -42,7 +42,7 @@ class Stamp(Strict):
         if self.without_data:
             words.append(f"the metrics of {', '.join(self.without_data)} were not recomputed")
         missing = f"{self.missing} of {self.planned} planned cells are missing"
-        words.append(missing if self.planned else "no plan was fixed before the first training")
+        words.append(missing if self.planned else "the bundle holds no plan")
         return f"Verified on {self.date} by prunebench {self.prunebench}: {'; '.join(words)}."
 
 
