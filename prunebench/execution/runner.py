@@ -21,7 +21,7 @@ from prunebench.planning.suite import Suite
 from prunebench.runtime.memory import without_collection
 from prunebench.runtime.progress import duration, plural
 from prunebench.runtime.text import clean
-from prunebench.store.schema import Experiment, StoredPlan
+from prunebench.store.schema import Experiment, PlannedResult, StoredPlan
 from prunebench.store.store import Snapshot, Store
 
 # Another run on the same store may discard weights that this one has planned with; hardly ever twice.
@@ -78,8 +78,18 @@ def execute(
     _say_counts(plan, todo, snapshot, failed, store, console)
     with without_collection():
         cells, strategies = [cell.to_cell() for cell in plan.cells], plan.strategies(registry)
+        names = PlannedResult.model_fields
+        planned = [PlannedResult(**{name: getattr(cell, name) for name in names}) for cell in cells]
+        # Before the first training, so that records can name what was planned with them.
         stored = store.add_plan(
-            StoredPlan(kind=kind, suite=suite.name, command=options.command, strategies=strategies, cells=cells)
+            StoredPlan(
+                kind=kind,
+                suite=suite.name,
+                command=options.command,
+                strategies=strategies,
+                cells=cells,
+                planned=planned,
+            )
         )
     if not todo:
         rest = "what has not failed" if failed else "every result"
@@ -96,6 +106,7 @@ def execute(
         options.checkpoint_minutes,
         options.resources.strategy_timeout,
         options.resources.job_minutes,
+        stored.commitment,
         recorded,
         guess,
     )

@@ -76,7 +76,8 @@ def work(job: dict[str, Any], store: str) -> list[Failure]:
 class Dispatch:
     """How jobs are handed out: where model and data lie, plugin files, jobs at a time, minutes between checkpoints.
 
-    `strategy_timeout` is the limit of one call of a strategy in seconds, `job_minutes` that of a job.
+    `strategy_timeout` is the limit of one call of a strategy in seconds, `job_minutes` that of a job, and `plan` the
+    commitment of the plan.
     `recorded_seconds` are those of a training in earlier runs, by pace, and `guess` gives them where there are none.
     """
 
@@ -86,12 +87,14 @@ class Dispatch:
     checkpoint_minutes: float | None = None
     strategy_timeout: float | None = None
     job_minutes: float | None = None
+    plan: str = ""
     recorded_seconds: Mapping[Pace, float] = field(default_factory=dict)
     guess: Callable[[Experiment], float] | None = None
 
     def spec(self, job: Job, plugins: Sequence[PluginFile]) -> JobSpec:
         """All that a worker needs for the job."""
-        return job.to_spec(self.where, plugins, self.checkpoint_minutes, self.strategy_timeout, self.job_minutes)
+        limits = self.checkpoint_minutes, self.strategy_timeout, self.job_minutes
+        return job.to_spec(self.where, plugins, *limits, self.plan)
 
 
 def run(jobs: list[Job], executor: Executor, store: Store, display: Display, dispatch: Dispatch) -> Report:

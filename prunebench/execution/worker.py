@@ -194,7 +194,8 @@ class Worker:
         """Store a record with the seconds since the last one was stored, and the job's peak memory until now."""
         peak = round(memory.peak_memory_mb(self.session.experiment.device), 1)
         seconds = self.session.seconds.to_json() | record.seconds
-        complete = record.model_copy(update={"seconds": seconds, "peak_memory_mb": peak})
+        plan = {"plan": self.session.job.plan} if self.session.job.plan else {}
+        complete = record.model_copy(update={"seconds": seconds, "peak_memory_mb": peak, **plan})
         self.session.store.add_record(complete, logits)
         progress.emit(progress.Progress(record.steps, record.steps, record.loss or 0.0, score=_headline(record)))
         self.session.seconds = measurements.Stopwatch()

@@ -106,11 +106,12 @@ class Job:
         minutes: float | None = None,
         timeout: float | None = None,
         job_minutes: float | None = None,
+        plan: str = "",
     ) -> JobSpec:
         """All that a worker needs. `plugins` are plugin files with their texts.
 
         `minutes` lie between two checkpoints of a training; None writes none. `timeout` limits the seconds of one call
-        of a strategy, `job_minutes` the whole job.
+        of a strategy, `job_minutes` the whole job. `plan` is the commitment of the plan.
         """
         return JobSpec(
             experiment=self.anchor.experiment,
@@ -127,6 +128,7 @@ class Job:
             checkpoint_minutes=minutes,
             strategy_timeout=timeout,
             job_minutes=job_minutes,
+            plan=plan,
         )
 
 

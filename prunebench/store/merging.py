@@ -22,8 +22,9 @@ from prunebench.store.store import SUFFIX, Store, file_name, logits_file
 if TYPE_CHECKING:
     import numpy as np
 
-# What may differ between two records of the same result: cost, the machine, and the names of the same model and data.
-MAY_DIFFER = ("seconds", "peak_memory_mb", "environment", "root")
+# What may differ between two records of the same result: cost, the machine, the names of the same model and data, and
+# the plan that it was made for.
+MAY_DIFFER = ("seconds", "peak_memory_mb", "environment", "root", "plan")
 # Records that are read at a time, with their logits.
 BATCH = 200
 

@@ -18,7 +18,7 @@ CLOCK = [0.0]
 
 def same(record):
     """A record as JSON, without what may differ between two runs of the same work."""
-    varying = ("seconds", "peak_memory_mb", "environment")
+    varying = ("seconds", "peak_memory_mb", "environment", "plan")
     return {name: value for name, value in record.to_json().items() if name not in varying}
 
 

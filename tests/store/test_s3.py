@@ -166,7 +166,7 @@ def succeed(*words):
 
 def reproducible(records):
     """Records by key, without what may differ between two runs of the same thing."""
-    varying = ("seconds", "peak_memory_mb", "environment")
+    varying = ("seconds", "peak_memory_mb", "environment", "plan")
     return {
         record.key: {name: value for name, value in record.to_json().items() if name not in varying}
         for record in records

@@ -24,8 +24,8 @@ from prunebench.store.schema import Cell
 FIELDS = ("model", "model_revision", "model_fingerprint", "precision", "device", "prunable")
 
 
-def build(rows: Sequence[Row], options: Options | None = None, *, mixed: bool = False) -> Page:
-    """Build the page of these rows.
+def build(rows: Sequence[Row], options: Options | None = None, *, mixed: bool = False, verification: str = "") -> Page:
+    """Build the page of these rows, which says the `verification` of the bundle that they come from.
 
     Raises `PrunebenchError` if no cell is done, or if the rows have several settings. With `mixed` several settings are
     allowed, and the page says what is mixed.
@@ -59,6 +59,7 @@ def build(rows: Sequence[Row], options: Options | None = None, *, mixed: bool = 
         rankings=ranked,
         checklist=checklist(ordered, sections),
         options=options,
+        verification=verification,
     )
 
 

@@ -26,6 +26,7 @@ def to_json(page: Page) -> str:
     head = {
         "format": FORMAT,
         "suites": page.suites,
+        "verification": page.verification,
         "setting": dict(page.setting),
         "tasks": _settings(page),
         "warnings": page.warnings,

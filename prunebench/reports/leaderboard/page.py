@@ -61,6 +61,8 @@ def blocks(page: Page) -> Iterator[Block]:
     yield Heading(1, page_title(page.suites))
     setting = dict(page.setting)
     yield Paragraph("; ".join(f"{name}: {setting[name]}" for name in INTRODUCTION if name in setting) + ".")
+    if page.verification:
+        yield Paragraph(page.verification)
     yield from map(Caution, page.warnings)
     full = len(page.rows) <= FULL
     yield from _rankings(page)

@@ -232,7 +232,10 @@ class Method:
 
 @dataclass(frozen=True)
 class Page:
-    """Everything that a page prints, and the rows that it is derived from."""
+    """Everything that a page prints, and the rows that it is derived from.
+
+    verification: for the results of a bundle, whether and how it was verified; "" for those of a store.
+    """
 
     suites: tuple[str, ...]
     setting: tuple[tuple[str, str], ...]
@@ -245,6 +248,7 @@ class Page:
     rankings: tuple[Ranking, ...] = ()
     checklist: tuple[Check, ...] = ()
     options: Options = Options()
+    verification: str = ""
 
     @property
     def has_equal_training(self) -> bool:

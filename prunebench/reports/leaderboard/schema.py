@@ -158,10 +158,11 @@ class ScoreEntry(_Strict):
 
 
 class Results(_Strict):
-    """The whole file."""
+    """The whole file; `verification` says whether the bundle of the results was verified, and is "" for a store."""
 
     format: Literal[4]
     suites: list[str]
+    verification: str
     setting: dict[str, str]
     tasks: dict[str, list[Setting]]
     warnings: list[str]
