@@ -6,6 +6,7 @@ import signal
 
 import pytest
 from execution.runs import records_of, same, same_records, start_command
+from samples import tensors
 
 from prunebench.errors import PrunebenchError
 from prunebench.execution.checkpoints import Checkpoints
@@ -147,7 +148,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint(words, tmp_path):
 @pytest.mark.parametrize(("error", "stays"), [(PrunebenchError("diverged"), False), (StoreError("full"), True)])
 def test_the_checkpoint_of_a_training_that_fails_by_itself_is_discarded(tmp_path, error, stays):
     store = Store.create(tmp_path / "store")
-    store.write_checkpoint("k", b"a state")
+    store.write_checkpoint("k", tensors())
 
     def fail():
         raise error

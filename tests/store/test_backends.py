@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from samples import KEY, record
+from samples import KEY, record, tensors
 
 from prunebench import PrunebenchError
 from prunebench.store import backends
@@ -29,7 +29,7 @@ def test_the_url_of_a_folder_is_that_folder(tmp_path, scheme):
 
 def test_a_file_that_is_being_written_has_no_name_yet(lab):
     """It is a file of the store all the same, so that it can be counted and collected."""
-    Store.create(lab.url).add_bytes("masks", KEY, b"mask")
+    Store.create(lab.url).add_bytes("masks", KEY, tensors())
     lab.write("masks/.part-abc", b"ma")
     backend = Store.open(lab.url).backend
     assert backend.names("masks") == [f"masks/{KEY}.safetensors"]
@@ -40,7 +40,7 @@ def test_a_file_that_is_being_written_has_no_name_yet(lab):
 
 
 def test_files_of_killed_writers_are_removed_after_a_day(tmp_path):
-    Store.create(tmp_path).add_bytes("masks", KEY, b"mask")
+    Store.create(tmp_path).add_bytes("masks", KEY, tensors())
     for name, age in (("old", 25), ("new", 1)):
         part = tmp_path / "masks" / f".part-{name}"
         part.touch()
@@ -79,7 +79,7 @@ def test_a_full_disk_is_reported_in_one_line_and_leaves_no_torn_file(tmp_path):
         "    return os.open('/dev/full', os.O_WRONLY), name\n"
         "store = Store.open(sys.argv[1])\n"
         "tempfile.mkstemp = full\n"
-        "store.add_bytes('masks', 'k', b'0' * 10)\n"
+        "store.add_failure('k', 'a reason')\n"
     )
     Store.create(tmp_path)
     process = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
