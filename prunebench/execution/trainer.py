@@ -43,9 +43,7 @@ def train(
     if options.asks_strategy:
         pruner.strategy(node, state)  # the mask is one of its units now
     if mask:
-        assert state.mask is not None
-        # A file has its tensors in another order.
-        state.mask = {name: mask[name] for name in state.mask}
+        state.mask = mask
     callbacks = [
         *_method(pruner, node, state, options, steps),
         *(Distillation(workspace.model, weights, options.teacher or Teacher()) for weights in teachers),

@@ -7,6 +7,7 @@ versions refuse the store instead of taking its files for damaged ones.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,8 @@ from prunebench.store.backends import Backend, Damaged
 from prunebench.store.files import HEAD, SUFFIX
 from prunebench.store.schema import FORMAT, text
 from prunebench.store.serialization import SEALED
+
+_RESULT = re.compile(r"records/[0-9a-f]{2}/[0-9a-f]{32}\.json|plans/[0-9a-f]{16}\.json")
 
 
 class HeadDamaged(PrunebenchError):
@@ -97,9 +100,9 @@ def rebuild(backend: Backend) -> str:
 
 
 def is_headless(backend: Backend) -> bool:
-    """Whether files of a store are there without a head."""
+    """Whether records or plans are there without a head."""
     return not backend.exists(HEAD) and any(
-        name.endswith(suffix) for kind, suffix in SUFFIX.items() for name in backend.names(kind)
+        _RESULT.fullmatch(name) for kind in ("records", "plans") for name in backend.names(kind)
     )
 
 
