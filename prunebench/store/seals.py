@@ -22,7 +22,7 @@ from prunebench.store.backends import Damaged
 DIGITS = 64
 _JSON = b'{"checksum": "'
 _TENSORS = b'{"__metadata__":{"checksum":"'
-_NAME = re.compile(rb'", ?"file": ?"([^"]*)"(?:, )?')
+_NAME = re.compile(rb'", ?"file": ?("(?:[^"\\]|\\.)*")(?:, )?')
 
 
 def seal_json(file: str, data: bytes) -> bytes:
@@ -68,8 +68,9 @@ def check(file: str, data: bytes) -> None:
     if _digest((view[:start], view[end:])) != data[start:end]:
         raise Damaged("does not match its checksum")
     name = _NAME.match(data, end)
-    if name is None or name[1].decode() != file:
-        raise Damaged(f"holds {name[1].decode() if name else 'no name'}")
+    holds = json.loads(name[1]) if name else "no name"
+    if holds != file:
+        raise Damaged(f"holds {holds}")
 
 
 def unseal_json(file: str, data: bytes) -> bytes:
