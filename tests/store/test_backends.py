@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from samples import KEY, record, tensors
+from stores import user_without_rights
 
 from prunebench import PrunebenchError
 from prunebench.store import backends
@@ -86,19 +86,6 @@ def test_a_full_disk_is_reported_in_one_line_and_leaves_no_torn_file(tmp_path):
     assert "StoreError: cannot write to the store" in process.stderr
     assert "no space is left" in process.stderr
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["store.json"]
-
-
-@contextlib.contextmanager
-def user_without_rights():
-    """Run the block as a user without rights, even if root runs the tests."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 def test_missing_permission_is_reported_in_one_line():
