@@ -42,7 +42,7 @@ def train(
     checkpoint, mask = checkpoints.load(weights.name for references in snapshots.values() for weights in references)
     if options.asks_strategy:
         pruner.strategy(node, state)  # the mask is one of its units now
-    if mask:
+    if mask and options.asks_strategy:  # other trainings keep the mask that they start with
         state.mask = mask
     callbacks = [
         *_method(pruner, node, state, options, steps),

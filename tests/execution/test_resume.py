@@ -157,14 +157,12 @@ STRATEGIES = [
 @pytest.mark.parametrize("strategies", STRATEGIES)
 def test_a_run_that_stops_at_random_checkpoints_gives_the_same_bits(run, monkeypatch, strategies):
     """Each run of one command stops behind a random checkpoint, until one comes to the end."""
-    random, checkpoints = Random(strategies), 0
+    random = Random(strategies)
     real = Store.write_checkpoint
 
     def write_and_stop(store, key, data):
-        nonlocal checkpoints
         real(store, key, data)
-        checkpoints += 1
-        if random.random() < 0.15:
+        if random.random() < 0.35:
             raise KeyboardInterrupt
 
     whole, plan, _ = run(strategies, store="whole", epochs="1")
@@ -177,7 +175,7 @@ def test_a_run_that_stops_at_random_checkpoints_gives_the_same_bits(run, monkeyp
                 break
             except KeyboardInterrupt:
                 stops += 1
-    assert stops >= 3 and checkpoints > 2 * stops
+    assert stops >= 3
     records = records_of(stopped, plan)
     assert None not in records.values()
     assert same_records(stopped) == same_records(whole)
