@@ -89,7 +89,7 @@ class Backend(Protocol):
     def write(self, name: str, data: bytes) -> None: ...
 
     def create(self, name: str, data: bytes) -> bool:
-        """Write a file unless there is one; whether it was written. Of two writers at once, the first one wins."""
+        """Write a file unless there is one, and return whether it was written. The first of two writers wins."""
 
     def remove(self, name: str) -> None:
         """Remove a file if it exists."""

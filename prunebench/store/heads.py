@@ -17,7 +17,7 @@ from prunebench.store import seals, serialization
 from prunebench.store.backends import Backend, Damaged
 from prunebench.store.files import HEAD, SUFFIX
 from prunebench.store.schema import FORMAT, text
-from prunebench.store.serialization import SEALED
+from prunebench.store.serialization import SEALS_SINCE
 
 _RESULT = re.compile(r"records/[0-9a-f]{2}/[0-9a-f]{32}\.json|plans/[0-9a-f]{16}\.json")
 
@@ -59,7 +59,7 @@ def _parse(data: bytes) -> dict[str, Any]:
         data = seals.unseal_json(HEAD, data)
         return dict(json.loads(data))
     head = dict(json.loads(data))
-    if head["format"] == SEALED:
+    if head["format"] == SEALS_SINCE:
         raise Damaged("it has no checksum")
     return head
 
@@ -87,7 +87,7 @@ def create(backend: Backend) -> None:
 def encode(written: int = FORMAT) -> bytes:
     """The head of a store of that format."""
     head = text({"format": written, "prunebench": version()})
-    return seals.seal_json(HEAD, head) if written >= SEALED else head
+    return seals.seal_json(HEAD, head) if written >= SEALS_SINCE else head
 
 
 def rebuild(backend: Backend) -> str:
@@ -95,7 +95,7 @@ def rebuild(backend: Backend) -> str:
     done = f"{backend.set_aside(HEAD)}, and written anew" if backend.exists(HEAD) else "written anew"
     plans = backend.read_all([name for name in backend.names("plans") if name.endswith(SUFFIX["plans"])])
     is_old = plans and not any(map(seals.is_sealed, plans.values()))
-    backend.write(HEAD, encode(SEALED - 1 if is_old else FORMAT))
+    backend.write(HEAD, encode(SEALS_SINCE - 1 if is_old else FORMAT))
     return done
 
 
@@ -130,8 +130,8 @@ def _checks() -> dict[str, Callable[[str, bytes], object]]:
     from prunebench.pruning import bitmask
 
     return {
-        "plans": lambda name, data: serialization.parse_plan(name, data, sealed=False),
-        "failures": lambda name, data: serialization.parse_failure(name, data, sealed=False),
+        "plans": lambda name, data: serialization.parse_plan(name, data, needs_seal=False),
+        "failures": lambda name, data: serialization.parse_failure(name, data, needs_seal=False),
         "masks": lambda _, data: bitmask.unpack(data),
         "models": lambda _, data: safetensors.deserialize(data),
     }

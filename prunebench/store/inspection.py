@@ -1,6 +1,6 @@
 """Whether a store is sound: every file of it is read, and the files are compared with one another.
 
-What is damaged is set aside. The comparison follows a cell from its plan to its record, from there to the logits and
+Damaged files are set aside. The comparison follows a cell from its plan to its record, from there to the logits and
 the mask, and from the mask to the weights.
 """
 

@@ -70,7 +70,7 @@ def merge_store(store: Store, other: Store) -> Merge:
     failures = []
     for name, data in other.backend.read_all(names_of(other, "failures")).items():
         try:
-            failures.append(serialization.parse_failure(name, data, sealed=other.is_sealed))
+            failures.append(serialization.parse_failure(name, data, needs_seal=other.is_sealed))
         except Damaged as error:
             merge.damaged.append(f"{other.backend.location(name)} {error}")
     _add_failures(store, failures, merge)

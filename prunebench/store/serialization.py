@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 # The first format whose files all have checksums.
-SEALED = 3
+SEALS_SINCE = 3
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -64,7 +64,7 @@ def parse_record(data: bytes, key: str) -> RecordFile:
         raise _newer_record(data) or Damaged("is torn or foreign") from None
     if file.record.key != key:
         raise Damaged(f"holds the record of {file.record.key}")
-    if not whole or (file.logits is None and file.record.format >= SEALED):
+    if not whole or (file.logits is None and file.record.format >= SEALS_SINCE):
         raise Damaged("does not match its checksum")
     return file
 
@@ -109,12 +109,12 @@ def encode_plan(plan: StoredPlan) -> tuple[str, bytes]:
     return file, seals.seal_json(file, head.removesuffix(b"}\n") + b', "cells": ' + cells + b"}\n")
 
 
-def parse_plan(file: str, data: bytes, *, sealed: bool = True) -> StoredPlan:
-    """The plan in a file of that name, `sealed` unless its store is of a format before 3.
+def parse_plan(file: str, data: bytes, *, needs_seal: bool = True) -> StoredPlan:
+    """The plan in a file of that name. A file of a format before 3 needs no seal.
 
     Raises Damaged where it is none, and Newer where it is of a newer format.
     """
-    return _parse(StoredPlan, file, data, sealed)
+    return _parse(StoredPlan, file, data, needs_seal)
 
 
 def encode_failure(failure: Failure) -> tuple[str, bytes]:
@@ -123,17 +123,17 @@ def encode_failure(failure: Failure) -> tuple[str, bytes]:
     return file, seals.seal_json(file, text(failure.model_dump()))
 
 
-def parse_failure(file: str, data: bytes, *, sealed: bool = True) -> Failure:
-    """The failure in a file of that name, `sealed` as with plans. Raises Damaged where it is none."""
-    failure = _parse(Failure, file, data, sealed)
+def parse_failure(file: str, data: bytes, *, needs_seal: bool = True) -> Failure:
+    """The failure in a file of that name. Raises Damaged where it is none."""
+    failure = _parse(Failure, file, data, needs_seal)
     if file_name("failures", failure.key) != file:
         raise Damaged(f"holds the failure of {failure.key}")
     return failure
 
 
-def _parse(kind: type[Model], file: str, data: bytes, sealed: bool) -> Model:
+def _parse(kind: type[Model], file: str, data: bytes, needs_seal: bool) -> Model:
     """The object of that class in a JSON file."""
-    content = seals.unseal_json(file, data) if sealed or seals.is_sealed(data) else data
+    content = seals.unseal_json(file, data) if needs_seal or seals.is_sealed(data) else data
     try:
         return kind.model_validate_json(content)
     except ValidationError as error:
@@ -176,5 +176,5 @@ def parse_arrays(data: bytes) -> dict[str, np.ndarray]:
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except Exception as error:
-        # Of a damaged file, zip, zlib, numpy and the parser of its headers raise a dozen kinds of errors.
+        # zip, zlib, numpy and the parser of its headers raise a dozen kinds of errors for damaged files.
         raise ValueError(str(error)) from None

@@ -25,7 +25,7 @@ from prunebench.store.backends import Backend, Damaged
 from prunebench.store.backends import StoreError as StoreError
 from prunebench.store.files import HEAD, SUFFIX, file_name, logits_file
 from prunebench.store.schema import FORMAT, RUN, Failure, Record, StoredPlan, WeightsRef
-from prunebench.store.serialization import SEALED, Newer, RecordFile
+from prunebench.store.serialization import SEALS_SINCE, Newer, RecordFile
 from prunebench.store.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Store:
     @property
     def is_sealed(self) -> bool:
         """Whether every file has a seal. Files of earlier formats had none."""
-        return self.format >= SEALED
+        return self.format >= SEALS_SINCE
 
     @property
     def exists(self) -> bool:
@@ -174,8 +174,8 @@ class Store:
             if self._records[key].logits is None:
                 return {}
             error: Exception = ValueError("it is gone")
-        except ValueError as caught:
-            error = caught
+        except ValueError as damage:
+            error = damage
         del self._records[key]
         outcomes = [self.backend.set_aside(file) for file in (name, file_name("records", key))]
         raise PrunebenchError(
@@ -199,7 +199,7 @@ class Store:
         failures = {}
         for name, data in self.backend.read_all([file_name("failures", key) for key in keys]).items():
             try:
-                failure = serialization.parse_failure(name, data, sealed=self.is_sealed)
+                failure = serialization.parse_failure(name, data, needs_seal=self.is_sealed)
                 failures[failure.key] = failure
             except Damaged as error:
                 self.complaints.append(self._set_aside(name, error))
@@ -282,7 +282,7 @@ class Store:
 
     def parse_plan(self, name: str, data: bytes) -> StoredPlan:
         """The plan in a file of this store. Raises Damaged where it is none."""
-        return serialization.parse_plan(name, data, sealed=self.is_sealed)
+        return serialization.parse_plan(name, data, needs_seal=self.is_sealed)
 
     def claims(self) -> contextlib.AbstractContextManager[claims.RunClaims]:
         """Announce an active run, so that other runs on this store skip its jobs."""
@@ -291,8 +291,7 @@ class Store:
     def snapshot(self, keys: Collection[str]) -> Snapshot:
         """The contents at this moment: records and failures of `keys`, and every mask, model and weight file."""
         files = frozenset(name for kind in ("masks", "weights", "models") for name in self.backend.names(kind))
-        failed = {Path(name).stem for name in self.backend.names("failures")}
-        failures = self.failures([*failed.intersection(keys)])
+        failures = self.failures([*{*self.keys("failures")}.intersection(keys)])
         records = self.fetch(keys)
         if newer := sorted(self._newer.intersection(keys)):
             raise PrunebenchError(
