@@ -244,8 +244,7 @@ class Store:
             self.backend.create(file, seals.seal_tensors(file, data))
 
     def write_checkpoint(self, key: str, data: bytes) -> None:
-        file = file_name("checkpoints", key)
-        self.backend.write(file, seals.seal_tensors(file, data))
+        self.backend.write(file := file_name("checkpoints", key), seals.seal_tensors(file, data))
 
     def discard_checkpoint(self, key: str) -> None:
         self.backend.remove(file_name("checkpoints", key))
