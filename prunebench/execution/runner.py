@@ -22,7 +22,8 @@ from prunebench.runtime.memory import without_collection
 from prunebench.runtime.progress import duration, plural
 from prunebench.runtime.text import clean
 from prunebench.store.schema import Experiment, PlannedResult, StoredPlan
-from prunebench.store.store import Snapshot, Store
+from prunebench.store.snapshot import Snapshot
+from prunebench.store.store import Store
 
 # Another run on the same store may discard weights that this one has planned with; hardly ever twice.
 PLANNING_ATTEMPTS = 10

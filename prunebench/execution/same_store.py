@@ -9,7 +9,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from prunebench.store.backends import LocalBackend, StoreError
-from prunebench.store.store import HEAD, Store
+from prunebench.store.files import HEAD
+from prunebench.store.store import Store
 
 HINT = "put it back, or run the same command again"
 

@@ -42,10 +42,8 @@ def train(
     checkpoint, mask = checkpoints.load(weights.name for references in snapshots.values() for weights in references)
     if options.asks_strategy:
         pruner.strategy(node, state)  # the mask is one of its units now
-    if mask:
-        assert state.mask is not None
-        # A file has its tensors in another order.
-        state.mask = {name: mask[name] for name in state.mask}
+    if mask and options.asks_strategy:  # other trainings keep the mask that they start with
+        state.mask = mask
     teacher, lessons = _teacher(workspace.model, options, teachers)
     callbacks = [
         *_method(pruner, node, state, options, steps, teacher),

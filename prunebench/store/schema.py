@@ -19,8 +19,8 @@ from prunebench.recipes.phase import Phase
 from prunebench.recipes.phases import from_record
 from prunebench.recipes.strategy import PATTERN
 
-# The format of records and plans in a store.
-FORMAT = 2
+# The format of a store and of what is in it. Since 3, every file is bound to its name by a checksum.
+FORMAT = 3
 # Where the seconds of a job went. Records have two more: `predict`, a part of the last, is what prediction alone took,
 # and `method` what the code of strategies took on the whole path from θ0, in earlier jobs too. Seconds of a training
 # that was interrupted are those since it went on.

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 from execution.runs import DyingExecutor, records_of, same, same_records
+from samples import tensors
 
 from prunebench.execution import scheduler
 from prunebench.execution.clock import Clock
@@ -237,6 +238,6 @@ def test_weights_that_a_killed_run_has_left_for_parts_of_a_job_are_discarded(run
     _, plan, _ = run("imp", store="whole")
     dense = next(cell.leaf for cell in plan.cells if not cell.sparsity)
     store = Store.create(tmp_path / "store")
-    store.add_bytes("weights", dense.key, b"as the first part of a split job leaves them")
+    store.add_bytes("weights", dense.key, tensors(b"as the first part of a split job leaves them"))
     run("imp")
     assert not list((tmp_path / "store" / "weights").iterdir())

@@ -9,7 +9,7 @@ import s3fs
 import torch
 from commands import call
 from moto.core.responses import ActionAuthenticatorMixin
-from samples import record
+from samples import record, tensors
 
 from prunebench import PrunebenchError
 from prunebench.execution.executors import local
@@ -33,7 +33,7 @@ def store(bucket):
 
 
 def test_a_file_is_written_by_one_put(store, requests):
-    store.add_bytes("weights", "w", b"0" * 1000)
+    store.add_bytes("weights", "w", tensors(b"0" * 1000))
     folder = store.name.removeprefix("s3:/")
     assert [words for words in requests if words[:3] not in ("GET", "HEA")] == [f"PUT {folder}/weights/w.safetensors"]
 
@@ -112,7 +112,7 @@ def test_missing_permission_is_reported_in_one_line(store, monkeypatch):
     for attempt in (
         lambda: Store.open(store.name),
         lambda: Store.create(store.name),
-        lambda: store.add_bytes("masks", "m", b""),
+        lambda: store.add_bytes("masks", "m", tensors()),
         lambda: store.discard_weights(WeightsRef(training="m")),
         lambda: store.load("masks", "m", bytes),
         lambda: store.has("masks", "m"),
