@@ -47,7 +47,7 @@ def cubic(step):
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """A training, with the weights and gradients of each step and the masks after it."""
-    steps, chosen = [], []
+    steps, updates = [], []
     backward, stepped = Importance.after_backward, Importance.after_step
 
     def record_step(callback, step):
@@ -56,23 +56,23 @@ def whole(tmp_path_factory):
         backward(callback, step)
 
     def record_mask(callback, step):
-        chosen.append(stepped(callback, step))
-        return chosen[-1]
+        updates.append(stepped(callback, step))
+        return updates[-1]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Importance, "after_backward", record_step)
         patch.setattr(Importance, "after_step", record_mask)
         store, cell = run(tmp_path_factory.mktemp("platon") / "store")
-    return steps, chosen, store, cell
+    return steps, updates, store, cell
 
 
 def test_masks_follow_the_recursions_of_the_paper(whole):
     """Ī ← 0.6 Ī + 0.4 I, Ū ← 0.7 Ū + 0.3 |I − Ī|, and the lowest Ī · Ū go, as many as the cubic says."""
-    steps, chosen, _, _ = whole
-    assert len(steps) == len(chosen) == STEPS
+    steps, updates, _, _ = whole
+    assert len(steps) == len(updates) == STEPS
     average, uncertainty, grown = 0.0, 0.0, 0
     before = None
-    for step, (pairs, mask) in enumerate(zip(steps, chosen, strict=True), start=1):
+    for step, (pairs, mask) in enumerate(zip(steps, updates, strict=True), start=1):
         current = np.concatenate([np.abs(w.double().numpy() * g.double().numpy()).ravel() for w, g in pairs])
         average = 0.6 * average + 0.4 * current
         uncertainty = 0.7 * uncertainty + 0.3 * np.abs(current - average)
