@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -46,19 +47,17 @@ class OBert:
         return [Train(), *between, Prune(sparsity), *([Train()] if self.retrain else [])]
 
     def prune(self, ctx: Any, sparsity: float) -> dict[str, Any]:
-        scores, size = {}, self.block
-        for name, fisher in fishers(ctx, self.examples, size, self.damping):
-            weight = ctx.weights[name]
-            scores[name] = saliencies(in_blocks(weight, size), fisher).flatten()[: weight.numel()].view_as(weight)
+        scores, changes, settings = {}, {}, (self.examples, self.block, self.damping)
+        for name, fisher in fishers(ctx, *settings):
+            weight, variances = ctx.weights[name], fisher.inverse().diagonal(dim1=1, dim2=2)
+            scores[name] = from_blocks(in_blocks(weight, self.block).square() / (2 * variances), weight)
         mask = ctx.select(scores, sparsity)
         # F of all matrices would not fit into memory, so it is computed twice. No weight moves before the end, so that
         # it is the same F.
-        moved = {}
-        for name, fisher in fishers(ctx, self.examples, size, self.damping):
-            weight, keep = ctx.weights[name], mask[name].to(ctx.device)
-            blocks = without_pruned(in_blocks(weight, size), in_blocks(keep, size).bool(), fisher)
-            moved[name] = blocks.flatten()[: weight.numel()].view_as(weight).to(weight.dtype)
-        for name, weight in moved.items():
+        for name, fisher in fishers(ctx, *settings):
+            weight, keep = ctx.weights[name], in_blocks(mask[name].to(ctx.device), self.block)
+            changes[name] = from_blocks(without_pruned(in_blocks(weight, self.block), keep, fisher), weight)
+        for name, weight in changes.items():
             ctx.weights[name].copy_(weight)
         return mask
 
@@ -70,53 +69,42 @@ def in_blocks(matrix: Any, size: int) -> Any:
     return torch.nn.functional.pad(matrix.double().flatten(), (0, -matrix.numel() % size)).view(-1, size)
 
 
+def from_blocks(blocks: Any, matrix: Any) -> Any:
+    """The matrix of these blocks, with the shape and the type of `matrix`."""
+    return blocks.flatten()[: matrix.numel()].view_as(matrix).to(matrix.dtype)
+
+
 def fishers(ctx: Any, examples: int | None, size: int, damping: float) -> Iterator[tuple[str, Any]]:
-    """F of every matrix by parameter name: (blocks, size, size), in float64. The layers need one pass each."""
-    layers = [[f"{linear}.weight" for linear in layer.linears] for layer in ctx.layers]
-    rest = [name for name in ctx.weights if not any(name in names for names in layers)]  # the pooler, if it is pruned
-    for names in [*layers, *([rest] if rest else [])]:
-        yield from layer_fishers(ctx, names, examples, size, damping)
+    """F of every matrix by parameter name: (blocks, size, size), in float64. One pass over the examples for a layer.
 
-
-def layer_fishers(
-    ctx: Any, names: Sequence[str], examples: int | None, size: int, damping: float
-) -> Iterator[tuple[str, Any]]:
-    """F of some matrices, after one pass over the examples. Pruned weights have no gradient in it."""
+    Pruned weights have no gradient in it.
+    """
     import torch
 
-    parameters = [ctx.model.get_parameter(name) for name in names]
-    keeps = [in_blocks(ctx.mask[name].to(ctx.device), size) for name in names]
-    sums, number = [torch.diag_embed(torch.zeros_like(keep)) for keep in keeps], 0
-    for batch in ctx.batches(examples):
-        for i in range(len(batch["labels"])):
-            loss = ctx.loss({key: values[i : i + 1] for key, values in batch.items()})
-            for total, keep, slope in zip(sums, keeps, torch.autograd.grad(loss, parameters), strict=True):
-                gradient = in_blocks(slope, size) * keep
-                total.baddbmm_(gradient.unsqueeze(2), gradient.unsqueeze(1))
-            number += 1
-    for name, total in zip(names, sums, strict=True):
-        total /= number
-        total.diagonal(dim1=1, dim2=2).add_(damping)
-        yield name, total
-
-
-def saliencies(weights: Any, fisher: Any) -> Any:
-    """w_i² / (2 [F⁻¹]_ii), the rise of the loss if weight i goes and its block makes up for it: (blocks, size)."""
-    import torch
-
-    inverse = torch.cholesky_inverse(torch.linalg.cholesky(fisher))
-    return weights.square() / (2 * inverse.diagonal(dim1=1, dim2=2))
+    layers = {f"{linear}.weight": layer.index for layer in ctx.layers for linear in layer.linears}
+    for _, group in itertools.groupby(ctx.weights, layers.get):
+        keeps = {name: in_blocks(ctx.mask[name].to(ctx.device), size) for name in group}
+        sums, number = {name: torch.diag_embed(torch.zeros_like(keep)) for name, keep in keeps.items()}, 0
+        parameters = [ctx.model.get_parameter(name) for name in keeps]
+        for batch in ctx.batches(examples):
+            for i in range(len(batch["labels"])):
+                loss = ctx.loss({key: values[i : i + 1] for key, values in batch.items()})
+                for name, slope in zip(keeps, torch.autograd.grad(loss, parameters), strict=True):
+                    gradient = in_blocks(slope, size) * keeps[name]
+                    sums[name].baddbmm_(gradient.unsqueeze(2), gradient.unsqueeze(1))
+                number += 1
+        for name, total in sums.items():
+            yield name, total / number + damping * torch.eye(size, dtype=total.dtype, device=total.device)
 
 
 def without_pruned(weights: Any, keep: Any, fisher: Any) -> Any:
-    """The blocks with zeros where `keep` is False and the change δ of the others that makes ½ δᵀFδ least.
+    """The blocks with zeros where `keep` is 0 and the change δ of the others that makes ½ δᵀFδ least.
 
     With K for the weights that stay and Q for the others, F_KK δ_K = F_KQ w_Q. Rows and columns of Q become those of
     the identity, so that all blocks are solved at once.
     """
     import torch
 
-    stays = keep.double()
-    system = fisher * stays.unsqueeze(1) * stays.unsqueeze(2) + torch.diag_embed(1 - stays)
-    target = stays * (fisher @ (weights * (1 - stays)).unsqueeze(2)).squeeze(2)
-    return (weights + torch.linalg.solve(system, target)) * stays
+    system = fisher * keep.unsqueeze(1) * keep.unsqueeze(2) + torch.diag_embed(1 - keep)
+    target = keep * (fisher @ (weights * (1 - keep)).unsqueeze(2)).squeeze(2)
+    return (weights + torch.linalg.solve(system, target)) * keep

@@ -63,13 +63,13 @@ def test_mask_and_weights_are_those_of_the_formulas(pruned_before):
     flat = {name: keep.numpy().ravel() for name, keep in mask.items()}
     assert {(name, i) for name, i in alive if not flat[name][i]} == lowest
     for name, positions, fisher in blocks:
-        before, gone = weights[name][positions], ~flat[name][positions]
+        before, pruned = weights[name][positions], ~flat[name][positions]
         inverse = np.linalg.inv(fisher)
         # −F⁻¹ E_Qᵀ ([F⁻¹]_QQ)⁻¹ w_Q
-        change = -inverse[:, gone] @ np.linalg.inv(inverse[np.ix_(gone, gone)]) @ before[gone]
+        change = -inverse[:, pruned] @ np.linalg.inv(inverse[np.ix_(pruned, pruned)]) @ before[pruned]
         after = ctx.weights[name].numpy().ravel()[positions]
         np.testing.assert_allclose(after, before + change, rtol=1e-3, atol=1e-5)
-        assert not after[gone].any()
+        assert not after[pruned].any()
 
 
 def test_the_loss_rises_less_than_without_an_update():
