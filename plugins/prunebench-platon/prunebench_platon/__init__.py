@@ -17,9 +17,10 @@ class Platon:
     matrices, such that the sparsity follows a cubic between the fractions `begin` and `end` of the training. Pruned
     weights may come back, because Ī and Ū keep falling slowly.
 
-    The defaults of `beta1` and `beta2` are those of the paper for GLUE. Differences from the paper: a weight that comes
-    back starts at zero, where the paper gives it the gradient step of that batch; masks are chosen after each step
-    where the released code does so every 10; and there is one training, of the length that the protocol says.
+    The defaults of `beta1` and `beta2` are those of the released script for SQuAD. Differences from the paper: a weight
+    that comes back starts at zero, where the paper gives it the gradient step of that batch; and there is one training,
+    of the length that the protocol says. As in the paper, averages and masks follow each batch; the released code
+    averages the sensitivities of 10 batches first.
     """
 
     name: ClassVar[str] = "platon"
