@@ -83,16 +83,18 @@ def fishers(ctx: Any, examples: int | None, size: int, damping: float) -> Iterat
 
     layers = {f"{linear}.weight": layer.index for layer in ctx.layers for linear in layer.linears}
     for _, group in itertools.groupby(ctx.weights, layers.get):
-        keeps = {name: in_blocks(ctx.mask[name].to(ctx.device), size) for name in group}
-        sums, number = {name: torch.diag_embed(torch.zeros_like(keep)) for name, keep in keeps.items()}, 0
-        parameters = [ctx.model.get_parameter(name) for name in keeps]
+        names, number = list(group), 0
+        sums = {name: 0 * torch.diag_embed(in_blocks(ctx.weights[name], size)) for name in names}
+        parameters = [ctx.model.get_parameter(name) for name in names]
         for batch in ctx.batches(examples):
-            for i in range(len(batch["labels"])):
-                loss = ctx.loss({key: values[i : i + 1] for key, values in batch.items()})
-                for name, slope in zip(keeps, torch.autograd.grad(loss, parameters), strict=True):
-                    gradient = in_blocks(slope, size) * keeps[name]
-                    sums[name].baddbmm_(gradient.unsqueeze(2), gradient.unsqueeze(1))
-                number += 1
+            rows = [{key: values[i : i + 1] for key, values in batch.items()} for i in range(len(batch["labels"]))]
+            slopes = [torch.autograd.grad(ctx.loss(row), parameters) for row in rows]
+            for name, values in zip(names, zip(*slopes, strict=True), strict=True):
+                keep = ctx.mask[name].to(ctx.device)
+                # Shape (blocks, examples, size). One product for all examples: each one reads and writes all of F.
+                gradients = torch.stack([in_blocks(value * keep, size) for value in values], dim=1)
+                sums[name].baddbmm_(gradients.mT, gradients)
+            number += len(rows)
         for name, total in sums.items():
             yield name, total / number + damping * torch.eye(size, dtype=total.dtype, device=total.device)
 
