@@ -77,8 +77,8 @@ def _mean_and_error(scores: Sequence[float]) -> tuple[float, float]:
 def select(trials: Sequence[Trial]) -> Trial:
     """The trial that the one-standard-error rule selects.
 
-    Of the trials whose mean is at least the best mean minus its standard error, it is the one with the fewest steps,
-    then the smallest learning rate, then the shortest warm-up (Breiman et al. 1984, section 3.4.3).
+    It has the fewest steps, then the smallest learning rate, then the shortest warm-up, among the trials whose mean is
+    at least the best mean minus its standard error (Breiman et al. 1984, section 3.4.3).
     """
     ordered = sorted(trials, key=lambda trial: trial.cost)
     best = max(ordered, key=lambda trial: trial.mean)
