@@ -32,9 +32,8 @@ class Card:
     fingerprints: tuple[str, ...] = ()
 
     def describe(self) -> str:
-        """A sentence part for the setting of a page."""
-        tasks = "; ".join(f"{task} ({data})" for task, data in self.glue.items())
-        return f"{self.training}; it may have seen {tasks}"
+        """A few words for the setting of a page."""
+        return f"may have seen {', '.join(f'{task} ({data})' for task, data in self.glue.items())}"
 
     def warning(self, tasks: Iterable[str]) -> str:
         """A sentence about those of the `tasks` that the training may have seen, or "" if it has seen none."""

@@ -40,10 +40,9 @@ def terminal(file: ProtocolFile, *, colour: bool = False) -> str:
 
 def _blocks(file: ProtocolFile) -> Iterator[Block]:
     for name, task in file.tasks.items():
-        whole = task.train + task.carved
         yield Subtitle(
-            f"{name}: {task.metric} × 100 on {task.carved} examples carved from {whole} of train, "
-            f"{len(file.seeds)} seeds; majority class {points(task.majority)}"
+            f"{name}: {task.metric} × 100 on {task.carved} examples carved from train, after training on {task.train} "
+            f"others, {len(file.seeds)} seeds; majority class {points(task.majority)}"
         )
         yield Table("", ("", "epochs", "lr", "warm-up", "steps", "mean", "standard error"), "lrrrrrr", _rows(task))
         yield from map(Caution, _warnings(name, task, file.grid))

@@ -50,7 +50,7 @@ def test_a_file_with_all_trials(calibrated):
             by_seed = {r.experiment.seed: r.evaluations["validation"].metrics[task.metric] for r in mine}
             assert entry.scores == [by_seed[0], by_seed[1]]
         assert select(task.trials).cost == task.selected.cost
-    assert "rte: accuracy × 100 on 10 examples carved from 48 of train, 2 seeds" in result.out
+    assert "rte: accuracy × 100 on 10 examples carved from train, after training on 38 others, 2 seeds" in result.out
     assert result.last.startswith(f"Written: {folder / 'p.toml'}. Use it: prunebench run --model ")
     progress = r"\[\d+/16 phases\] rte:carved, seed 0, epochs=2, lr=0.003, warmup=0: Train: "
     assert re.search(progress, result.err)

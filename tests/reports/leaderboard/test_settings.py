@@ -66,7 +66,8 @@ def test_a_page_says_which_tasks_a_model_may_have_seen() -> None:
     known = {"model": "all_minilm_l6_v2", "model_fingerprint": "2dfdcbcd51980946"}
     lab.done("mnli", "dense", 0.0, 0, 0.5, setting=known)
     rows = lab.rows()
-    assert "it may have seen mnli (MultiNLI); qnli (SQuAD" in dict(build(rows).setting)["training of the model"]
+    seen = "may have seen mnli (MultiNLI), qnli (SQuAD 2.0), qqp (Quora question triplets)"
+    assert dict(build(rows).setting)["training of the model"] == seen
     (warning,) = build(rows).warnings
     assert "may have been trained on data of mnli (MultiNLI)." in warning
     other = golden_lab().rows()
