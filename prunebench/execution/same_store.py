@@ -47,6 +47,10 @@ class SameFolder(LocalBackend):
         self.confirm()
         super().write(name, data)
 
+    def create(self, name: str, data: bytes) -> bool:
+        self.confirm()
+        return super().create(name, data)
+
     def read(self, name: str) -> bytes:
         try:
             return super().read(name)
@@ -58,7 +62,7 @@ class SameFolder(LocalBackend):
 def same_store(store: Store) -> Store:
     """The same store, which can be written only as long as it is there; one in object storage as it is."""
     if type(store.backend) is LocalBackend:
-        return Store(SameFolder(store.backend.folder))
+        return Store(SameFolder(store.backend.folder), store.format)
     return store
 
 

@@ -19,7 +19,17 @@ DOCUMENTS = [
     *(
         f"docs/pages/{name}.md"
         for name in (
-            *("index", "getting-started", "comparing", "analysis", "sharing", "clusters", "own-method", "plugins"),
+            *(
+                "index",
+                "getting-started",
+                "comparing",
+                "calibrating",
+                "analysis",
+                "sharing",
+                "clusters",
+                "own-method",
+                "plugins",
+            ),
             *("faq", "reference/built-in", "reference/api", "reference/formats", "concepts"),
         )
     ),

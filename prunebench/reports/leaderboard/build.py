@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from prunebench.models.cards import Card, card_of
 from prunebench.planning.levels import unsupported_levels
 from prunebench.reports.leaderboard.averages import average_sections, rows_by_task
 from prunebench.reports.leaderboard.checklist import checklist
@@ -50,7 +51,7 @@ def build(rows: Sequence[Row], options: Options | None = None, *, mixed: bool = 
     return Page(
         suites=tuple(sorted({row.command.suite for row in ordered if row.command.suite})),
         setting=tuple(_setting(ordered, sections)),
-        warnings=(*mixtures, *warnings(tasks)),
+        warnings=(*mixtures, *filter(None, (card.warning(tasks) for card in _cards(ordered))), *warnings(tasks)),
         sections=sections,
         averages=averages,
         methods=_methods(cells, ordered),
@@ -70,6 +71,7 @@ def _setting(rows: Sequence[Row], sections: Sequence[Section]) -> Iterator[tuple
         values = sorted({value for _, setting in settings if (value := getattr(setting, name))})
         if values:
             yield TITLES[name], "; ".join(values)
+    yield from (("training of the model", card.describe()) for card in _cards(rows))
     protocols = {(task, setting.protocol) for task, setting in settings}
     if len({protocol for _, protocol in protocols}) == 1:
         yield "protocol", rows[0].cell.setting.protocol
@@ -81,6 +83,12 @@ def _setting(rows: Sequence[Row], sections: Sequence[Section]) -> Iterator[tuple
     values_by_name = environment(rows)
     for name in sorted(values_by_name, key=lambda name: (name != "hardware", name != "prunebench", name)):
         yield name, "; ".join(values_by_name[name])
+
+
+def _cards(rows: Sequence[Row]) -> list[Card]:
+    """The cards of the models of these rows that have one."""
+    models = {(row.cell.setting.model, row.cell.setting.model_fingerprint) for row in rows}
+    return list({card.name: card for model in sorted(models) if (card := card_of(*model))}.values())
 
 
 def _methods(cells: Sequence[Cell], rows: Sequence[Row]) -> tuple[Method, ...]:

@@ -20,7 +20,7 @@ from prunebench.results.statistics import INTERVALS
 FULL = 4000
 
 # The parts of the setting that open the page, because a reader needs them before anything else.
-INTRODUCTION = ("model", "protocol", "protocols", "split", "seeds", "hardware")
+INTRODUCTION = ("model", "training of the model", "protocol", "protocols", "split", "seeds", "hardware")
 SCORES = (
     "Scores are × 100, as mean ± std (n) over n seeds; std is the sample standard deviation (ddof = 1) and is left out "
     "for a single seed. Δ dense is the mean difference from the dense run of the same seed, over the seeds that both "
