@@ -100,7 +100,6 @@ def _matching(section: Section) -> Iterator[dict[str, Any]]:
                 "section": section.title,
                 "track": track.name,
                 **{name: getattr(match, name) for name in ("label", "column", "largest")},
-                "holes": match.failing_below,
                 **{name: getattr(match, name) for name in ("trains_from_theta0", "winning_ticket")},
             }
 

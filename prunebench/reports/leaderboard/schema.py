@@ -104,7 +104,7 @@ class RankingEntry(_Strict):
 class MatchEntry(_Strict):
     """The largest matching sparsity by criterion, and the largest winning ticket.
 
-    `holes` lists smaller sparsities that do not match. `trains_from_theta0` is null for an average over tasks.
+    `trains_from_theta0` is null for an average over tasks.
     """
 
     section: str
@@ -112,7 +112,6 @@ class MatchEntry(_Strict):
     label: str
     column: str
     largest: dict[str, float | None]
-    holes: dict[str, list[float]]
     trains_from_theta0: bool | None
     winning_ticket: float | None
 

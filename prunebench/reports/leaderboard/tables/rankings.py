@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from prunebench.reports.leaderboard.ranking import methods_in_order
-from prunebench.reports.leaderboard.report import RANK, RETAINED, Placement, Ranking, Standing
+from prunebench.reports.leaderboard.report import RANK, RATIO, RETAINED, Placement, Ranking, Standing
 from prunebench.reports.leaderboard.tables.columns import split_columns
 from prunebench.reports.leaderboard.tables.scores import DENSE, MAJORITY, absence, unsupported_notes
 from prunebench.reports.render.blocks import Bold, Table
@@ -15,7 +15,7 @@ from prunebench.reports.render.formatting import DASH, level, listing, points, s
 def ranking_tables(ranking: Ranking) -> Iterator[Table]:
     """A row for each method, a column for each sparsity, in as many tables as fit the width."""
     labels = methods_in_order(ranking)
-    references = [] if ranking.rule == RANK else [DENSE, MAJORITY] if ranking.rule == RETAINED else [MAJORITY]
+    references = [] if ranking.rule == RANK else [DENSE, MAJORITY] if ranking.rule in (RETAINED, RATIO) else [MAJORITY]
     names = [*references, *labels]
     columns = [_column(ranking, standing, references, labels) for standing in ranking.standings]
     parts = list(split_columns(names, columns))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from prunebench.reports.leaderboard.ranking import methods_in_order
-from prunebench.reports.leaderboard.report import RANK, RETAINED, Placement, Ranking
+from prunebench.reports.leaderboard.report import RANK, RATIO, RETAINED, Placement, Ranking
 from prunebench.reports.leaderboard.tables.rankings import amount, rank_text, ranking_notes
 from prunebench.reports.leaderboard.tables.scores import DENSE, MAJORITY, absence
 from prunebench.reports.render.formatting import level, points
@@ -44,7 +44,7 @@ def ranking_table(ranking: Ranking) -> RankingTable:
         standing.sparsity: {each.label: (i, each) for i, each in enumerate(standing.placements)}
         for standing in ranking.standings
     }
-    references = [(DENSE, points(1.0))] if ranking.rule == RETAINED else []
+    references = [(DENSE, points(1.0))] if ranking.rule in (RETAINED, RATIO) else []
     if ranking.majority is not None:
         references.append((MAJORITY, points(ranking.majority)))
     return RankingTable(
