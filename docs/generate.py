@@ -16,7 +16,9 @@ from prunebench import cli
 from prunebench.hooks import hookspecs
 from prunebench.hooks.entries import Entry, first_line, flatten
 from prunebench.hooks.registry import Registry
+from prunebench.models.cards import cards as model_cards
 from prunebench.planning import suite
+from prunebench.planning.protocol_file import Grid
 from prunebench.recipes.options import parameters
 
 ROOT = Path(__file__).parents[1]
@@ -61,6 +63,19 @@ def models() -> str:
         for entry in built_in("models")
     ]
     return table("family, which models, for example", rows)
+
+
+def cards() -> str:
+    rows = [(f"[{card.name}]({card.source})", card.training, card.describe()) for card in model_cards()]
+    return table("model, its training, tasks", rows)
+
+
+def grid() -> str:
+    """The default grid of `prunebench calibrate`."""
+    titles = {"epochs": "epochs", "lr": "learning rate", "warmup": "warm-up, as a fraction of the steps"}
+    values = Grid()
+    rows = [(title, ", ".join(f"{value:g}" for value in getattr(values, name))) for name, title in titles.items()]
+    return table("value, tried", rows)
 
 
 def suites() -> str:
@@ -147,11 +162,13 @@ PARTS: dict[tuple[str, str], Callable[[], str]] = {
     (f"{PAGES}/own-method.md", "wanda.py"): wanda,
     (f"{PAGES}/comparing.md", "summary of leaderboards/quick"): lambda: summary("quick"),
     (f"{PAGES}/comparing.md", "summary of leaderboards/minilm-sst2"): lambda: summary("minilm-sst2"),
+    (f"{PAGES}/calibrating.md", "grid"): grid,
     (f"{PAGES}/plugins.md", "hooks"): hooks,
     (f"{PAGES}/reference/built-in.md", "strategies"): strategies,
     (f"{PAGES}/reference/built-in.md", "suites"): suites,
     (f"{PAGES}/reference/built-in.md", "tasks"): tasks,
     (f"{PAGES}/reference/built-in.md", "models"): models,
+    (f"{PAGES}/reference/built-in.md", "cards"): cards,
     (f"{PAGES}/reference/built-in.md", "structures"): lambda: simple("structures", "structure, what a unit is"),
     (f"{PAGES}/reference/built-in.md", "checkpoints"): lambda: simple("checkpoints", "checkpoint, what it is"),
     (f"{PAGES}/reference/built-in.md", "metrics"): lambda: simple("metrics", "metric, what it computes"),

@@ -12,7 +12,7 @@ from prunebench import Prune, Train
 class Wanda:
     """Magnitude times the norm of the input feature (Sun et al. 2023), one shot, then trained on."""
 
-    name = "wanda"
+    name = "my-wanda"
     unit = "weight"
 
     examples: int = 64
@@ -31,7 +31,7 @@ def main() -> None:
     results = pb.run("smoke", strategies=methods, sparsities=[0.1, 0.2], seeds=3, store=store)
     print(results)
     print(results.frame()[["label", "sparsity", "seed", "value", "dense"]])
-    print(results.compare("wanda", "random-pruning"))
+    print(results.compare("my-wanda", "random-pruning"))
     results.plot().figure.savefig("scores.png")
     print("Written:", *results.leaderboard().write("leaderboard"))
 

@@ -34,7 +34,7 @@ from prunebench.models.architecture import Architecture
 from prunebench.models.checkpoint import Checkpoint
 from prunebench.pruning.costs import UnitCost
 from prunebench.pruning.groups import Group, Slice, Structure
-from prunebench.recipes.inputs import Input
+from prunebench.recipes.inputs import Input, Teacher
 from prunebench.recipes.phase import Phase, axis
 from prunebench.recipes.phases import Compact, PermuteLayers, Prune, Reinit, Rewind, Shuffle, Train
 from prunebench.recipes.schedules import Cubic, ladder
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from prunebench.execution.context import Context
     from prunebench.execution.executors.resources import Resources
     from prunebench.execution.phase_context import PhaseContext
-    from prunebench.training.callbacks import TrainingCallback
+    from prunebench.training.callbacks import Training, TrainingCallback
 
 __version__ = version()
 
@@ -84,7 +84,9 @@ __all__ = [
     "Structure",
     "Task",
     "TaskData",
+    "Teacher",
     "Train",
+    "Training",
     "TrainingCallback",
     "Unit",
     "UnitCost",
@@ -102,7 +104,7 @@ LAZY = {
     **dict.fromkeys(("Preview", "Resources", "Results", "load", "plan", "run"), "prunebench.api"),
     "Context": "prunebench.execution.context",
     "PhaseContext": "prunebench.execution.phase_context",
-    "TrainingCallback": "prunebench.training.callbacks",
+    **dict.fromkeys(("Training", "TrainingCallback"), "prunebench.training.callbacks"),
 }
 
 

@@ -59,6 +59,7 @@ def run(
     store: str | Path = STORE,
     resources: Resources | None = None,
     strategy_timeout: float | None = None,
+    job_minutes: float | None = None,
     retry_failed: bool = False,
     checkpoint_minutes: float | None = None,
     keep_models: bool = False,
@@ -70,14 +71,16 @@ def run(
 
     `suite` is a name or a TOML file, by default `quick`. `strategies` are names as on the command line, or classes and
     instances, which may be defined in a notebook. `options` are those of `prunebench run` (`tasks`, `sparsities`,
-    `seeds`, `model`, `glue_dir`, `epochs`, …) with the same names and checks. `resources` say where jobs run, and
-    `strategy_timeout` how many seconds one call of a strategy may take. `progress=False` is silent. Raises
-    PrunebenchError, in one line, for whatever the caller can mend.
+    `seeds`, `model`, `glue_dir`, `epochs`, …) with the same names and checks. `resources` say where jobs run.
+    `strategy_timeout` is the number of seconds that one call of a strategy may take, and `job_minutes` that of minutes
+    for a whole job. `progress=False` is silent. Raises PrunebenchError, in one line, for whatever the caller can mend.
     """
     console = progress if isinstance(progress, Console) else Console(quiet=not progress, stderr=True)
     Store.view(store)
     if strategy_timeout is not None:
         resources = replace(resources or Resources(), strategy_timeout=strategy_timeout)
+    if job_minutes is not None:
+        resources = replace(resources or Resources(), job_minutes=job_minutes)
     planned = _plan(suite, strategies, plugins, resources, options, console)
     run_options = RunOptions(
         str(store), planned.resources, retry_failed, checkpoint_minutes, command or _command(suite, planned, options)

@@ -74,7 +74,7 @@ def cell_states(name: str | Path) -> dict[tuple[str, float, int], str]:
 def lasting(name: str | Path) -> dict[str, dict[str, Any]]:
     """The records of a sound store by key, without what may differ between two runs of the same thing."""
     store = Store.open(name)
-    varying = {"seconds", "peak_memory_mb"}
+    varying = {"seconds", "peak_memory_mb", "plan"}
     records = {
         record.key: {field: value for field, value in record.to_json().items() if field not in varying}
         for record in store.records()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import safetensors.numpy
+
 from prunebench import Protocol
 from prunebench.store.schema import (
     FORMAT,
@@ -97,3 +100,13 @@ def plan(suite: str = "one", **changes: Any) -> StoredPlan:
     """The plan of a command that asked for one cell. `changes` replace fields."""
     fields: dict[str, Any] = {"suite": suite, "command": f"prunebench run {suite}", "cells": [cell()]}
     return StoredPlan(**fields | changes)
+
+
+def tensors(content: bytes = b"content") -> bytes:
+    """A safetensors file with these bytes as its one tensor."""
+    return bytes(safetensors.numpy.save({"content": np.frombuffer(content, dtype=np.uint8)}))
+
+
+def content(data: bytes) -> bytes:
+    """The inverse of `tensors`, of a file that may have a seal."""
+    return safetensors.numpy.load(data)["content"].tobytes()

@@ -44,7 +44,7 @@ def test_pages_and_bundles_need_no_torch(name):
 def test_no_module_is_too_long():
     lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in FILES}
     # One module owns the whole data model, so that no field list is spelled out twice.
-    limits = {"store/schema.py": 400}
+    limits = {"store/schema.py": 450}
     assert {name: lines for name, lines in lengths.items() if lines > limits.get(name, 310)} == {}
 
 

@@ -17,6 +17,7 @@ import click
 from prunebench.cli import completion
 from prunebench.cli.options import ARGUMENTS
 from prunebench.errors import PrunebenchError, unknown_name
+from prunebench.hooks.plugins import error_line
 from prunebench.hooks.registry import Registry
 
 # Seconds until an ignored interrupt is sent again.
@@ -101,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         words = None if arguments is None else [*arguments]
         status = cli.main(words, prog_name="prunebench", standalone_mode=False)
     except PrunebenchError as error:
-        click.echo(f"prunebench: {error}", err=True)
+        click.echo(f"prunebench: {error_line(error)}", err=True)
         status = 2
     except click.NoSuchOption as error:
         known = [name for option in (error.ctx.command.params if error.ctx else []) for name in option.opts]

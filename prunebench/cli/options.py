@@ -76,7 +76,7 @@ plugin_option = _what(
     shell_complete=completion.files,
     help="A plugin in a single file; may be repeated.",
 )
-_OPTIONS = [
+_MODEL = [
     _model(
         "--model",
         metavar="NAME|DIR",
@@ -91,20 +91,36 @@ _OPTIONS = [
         shell_complete=completion.folders,
         help="GLUE from this folder, as TSV files or a save_to_disk copy.",
     ),
-    _model(
-        "--prunable", **_choice("prunable"), help="What is pruned; with the pooler as in the code of Chen et al. 2020."
-    ),
-    _protocol("--epochs", metavar="INTEGER", shown_default=_OF_TASK, help="Epochs of each training."),
-    _protocol("--lr", metavar="FLOAT", shown_default=_OF_TASK, help="Learning rate."),
+]
+_TRAINING = [
     _protocol("--batch-size", metavar="INTEGER", shown_default=_OF_TASK, help="Examples in a batch."),
     _protocol("--max-length", metavar="INTEGER", shown_default=_OF_TASK, help="Tokens of an example, at most."),
     _protocol("--train-limit", metavar="INTEGER", shown_default="all", help="Training examples, at most."),
-    _protocol("--eval-limit", metavar="INTEGER", shown_default="all", help="Evaluation examples, at most."),
+]
+_ARITHMETIC = [
     _arithmetic("--precision", **_choice("precision"), help="Floating-point precision of training and prediction."),
     _arithmetic(
         "--compile", **_choice("compile"), help="Train through torch.compile, on a GPU; gives other numbers than off."
     ),
     _where("--device", **_choice("device"), help="Device to train on."),
+]
+_OPTIONS = [
+    *_MODEL,
+    _model(
+        "--prunable", **_choice("prunable"), help="What is pruned; with the pooler as in the code of Chen et al. 2020."
+    ),
+    _protocol(
+        "--protocol",
+        metavar="FILE",
+        shown_default=_OF_TASK,
+        shell_complete=completion.files,
+        help="A protocol file of `prunebench calibrate`; none: the tasks' own protocols, whatever SUITE says.",
+    ),
+    _protocol("--epochs", metavar="INTEGER", shown_default=_OF_TASK, help="Epochs of each training."),
+    _protocol("--lr", metavar="FLOAT", shown_default=_OF_TASK, help="Learning rate."),
+    *_TRAINING,
+    _protocol("--eval-limit", metavar="INTEGER", shown_default="all", help="Evaluation examples, at most."),
+    *_ARITHMETIC,
 ]
 
 
@@ -157,6 +173,14 @@ _RESOURCES = [
         shown_default="none",
         help="How long one call of a strategy's own code may take. A longer one fails its method, and no other.",
     ),
+    _where(
+        "--job-minutes",
+        type=click.FloatRange(0, min_open=True),
+        metavar="MINUTES",
+        shown_default="none",
+        help="How long a job may take: one training with the pruning and scoring behind it. A longer one fails, with "
+        "what starts from it.",
+    ),
 ]
 retry_option = _results("--retry-failed", is_flag=True, help="Try again what failed in an earlier run.")
 checkpoint_option = _where(
@@ -194,6 +218,11 @@ def suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def suite_options_without_methods(command: Callable[..., Any]) -> Callable[..., Any]:
     """The same without methods and sparsities, for commands that choose these by themselves."""
     return _with(command, [_TASKS, _SEEDS, plugin_option, *_OPTIONS, *_RESOURCES])
+
+
+def calibration_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of a calibration: as of a run without methods, but the grid and the seeds are its own."""
+    return _with(command, [_TASKS, plugin_option, *_MODEL, *_TRAINING, *_ARITHMETIC, *_RESOURCES])
 
 
 def cell_options(command: Callable[..., Any]) -> Callable[..., Any]:

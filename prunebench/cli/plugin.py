@@ -6,6 +6,7 @@ import click
 
 from prunebench.cli.attention import attention
 from prunebench.cli.bundle import bundle
+from prunebench.cli.calibrate import calibrate
 from prunebench.cli.compare import compare
 from prunebench.cli.completion import completion
 from prunebench.cli.doctor import doctor
@@ -27,6 +28,6 @@ from prunebench.hooks.hookspecs import hookimpl
 @hookimpl
 def prunebench_commands() -> list[click.Command]:
     return [
-        *(attention, bundle, compare, completion, doctor, figures, glue_submission, help_, leaderboard, list_, masks),
-        *(plan, results, run, store, transfer, verify),
+        *(attention, bundle, calibrate, compare, completion, doctor, figures, glue_submission, help_, leaderboard),
+        *(list_, masks, plan, results, run, store, transfer, verify),
     ]

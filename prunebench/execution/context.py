@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,8 @@ from prunebench.recipes.strategy import Unit
 from prunebench.runtime.seeds import derive
 from prunebench.training import batching
 from prunebench.training.callbacks import TrainingProgress
+from prunebench.training.distillation import TeacherModel
+from prunebench.training.loop import autocast
 
 
 class Context:
@@ -61,6 +63,7 @@ class Context:
         batch_size: int,
         precision: str,
         device: str,
+        teacher: TeacherModel | None = None,
     ) -> None:
         self.mask = dict(mask)
         self._structure = structures.structure_of(unit)
@@ -75,6 +78,7 @@ class Context:
         self._seed = seed
         self._batch_size = batch_size
         self._precision = precision
+        self._teacher = teacher
 
     @property
     def model(self) -> nn.Module:
@@ -169,6 +173,22 @@ class Context:
         `backward()` would leave gradients in the model.
         """
         return calibration.loss(self.model, batch, self._precision, self.device)
+
+    def teacher(self, batch: Mapping[str, Tensor], hidden_states: bool = False) -> Any:
+        """The outputs of the teacher for a batch of `loss` or `batches`, without a graph. One forward pass.
+
+        `logits` have shape (batch, labels); `hidden_states`, if asked for, are those of the embeddings and after each
+        layer, (batch, tokens, hidden). The teacher is in evaluation mode and computes in the precision of the run.
+
+        Raises:
+            PrunebenchError: outside of a training whose phase has a teacher.
+        """
+        if self._teacher is None:
+            raise PrunebenchError(
+                "there is no teacher here", "the phase is Train(callback=True, teacher=Teacher()), or add teacher=dense"
+            )
+        with autocast(self._precision, self.device):
+            return self._teacher(batch, hidden_states)
 
     def gradients(self, examples: int | None = None, stream: str = "batches") -> dict[str, Tensor]:
         """∂L/∂w of the mean loss over the examples, by parameter name, in the shapes of `weights`, in float32.

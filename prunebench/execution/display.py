@@ -16,6 +16,7 @@ from prunebench.execution.clock import Estimate
 from prunebench.execution.scheduler import Display
 from prunebench.planning.jobs import Job, describe
 from prunebench.runtime.progress import Progress, duration
+from prunebench.runtime.text import clean
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,9 @@ class Live:
     def update(self, progress: Progress) -> None:
         if progress.text:
             if is_new(progress.text, self.texts):
-                self.bars.console.print(progress.text, markup=False, highlight=False)
+                self._print(progress.text)
+            return
+        if progress.stage:
             return
         if progress.score:
             self.score = progress.score
@@ -132,7 +135,7 @@ class Live:
         self._update_all(len(job.phases))
         if failure:
             what = failure if bar is None else f"failure: {failure}"
-            self.bars.console.print(f"{describe(job.nodes[0])}: {what}", markup=False)
+            self._print(f"{describe(job.nodes[0])}: {what}")
 
     def _update_all(self, phases: int) -> None:
         self.done += phases
@@ -141,10 +144,13 @@ class Live:
 
     def died(self, job: Job, reason: str) -> None:
         self.bars.remove_task(self.running.pop(job))
-        self.bars.console.print(f"{describe(job.nodes[0])}: {LOST.format(reason)}", markup=False)
+        self._print(f"{describe(job.nodes[0])}: {LOST.format(reason)}")
 
     def waiting(self, job: Job) -> None:
-        self.bars.console.print(f"{describe(job.nodes[0])}: {ELSEWHERE}", markup=False)
+        self._print(f"{describe(job.nodes[0])}: {ELSEWHERE}")
+
+    def _print(self, text: str) -> None:
+        self.bars.console.print(clean(text), markup=False, highlight=False)
 
 
 class Lines:
@@ -165,6 +171,8 @@ class Lines:
         if progress.text:
             if is_new(progress.text, self.texts):
                 _line(progress.text)
+        elif progress.stage:
+            return
         elif progress.score:
             self.scores[progress.job] = f", {progress.score}"
         else:
@@ -187,4 +195,4 @@ class Lines:
 
 
 def _line(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    print(clean(text), file=sys.stderr, flush=True)

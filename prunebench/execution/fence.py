@@ -6,37 +6,18 @@ method leaves behind would change the scores of the others, so such a call fails
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from prunebench.execution.process_state import read_state, restore_state, state_changes
+
 SCALARS = (bool, int, float, str, type(None))
 # Entries of `Module.__dict__` that are compared elsewhere, or hold what is.
 CONTAINERS = {"_parameters", "_buffers", "_modules", "training"}
-HINT = "; ctx.generator() gives random numbers"
-# Global state of the process: what it is called, how to read it, and how to set it again. The generators of `random`
-# and numpy are left out: other threads, such as those of Dask, draw from them, and no training does.
-PROCESS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
-    "the switch for gradients": (torch.is_grad_enabled, torch.set_grad_enabled),
-    "the default dtype": (torch.get_default_dtype, torch.set_default_dtype),
-    "the number of threads": (torch.get_num_threads, torch.set_num_threads),
-    "the switch for deterministic algorithms": (
-        torch.are_deterministic_algorithms_enabled,
-        torch.use_deterministic_algorithms,
-    ),
-    "the precision of float32 products": (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
-    f"torch's random state{HINT}": (
-        lambda: torch.get_rng_state().numpy().tobytes(),
-        lambda state: torch.set_rng_state(_bytes(state)),
-    ),
-    f"the random state of the GPU{HINT}": (
-        lambda: torch.cuda.get_rng_state().numpy().tobytes() if torch.cuda.is_initialized() else b"",
-        lambda state: torch.cuda.set_rng_state(_bytes(state)) if state else None,
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -61,7 +42,7 @@ class Snapshot:
             {name: _module_state(module) for name, module in model.named_modules()},
             {name: _tensor_state(tensor) for name, tensor in tensors.items()},
             {name: tensor.detach().clone() for name, tensor in tensors.items()} if contents else {},
-            {name: read() for name, (read, _) in PROCESS.items()},
+            read_state(),
         )
 
     def changes(self, may_move: Collection[str] = (), *, randomness: bool = False) -> Iterator[str]:
@@ -78,19 +59,11 @@ class Snapshot:
         for name in tensors.keys() & self.contents.keys() - set(may_move):
             if not _equal(tensors[name], self.contents[name]):
                 yield f"weights: {name}"
-        for name, (read, _) in PROCESS.items():
-            if not (randomness and HINT in name) and read() != self.process[name]:
-                yield name
+        yield from state_changes(self.process, randomness=randomness)
 
     def restore_process(self) -> None:
         """Set the global state of the process to what it was."""
-        for name, (read, write) in PROCESS.items():
-            if read() != self.process[name]:
-                write(self.process[name])
-
-
-def _bytes(state: bytes) -> Tensor:
-    return torch.frombuffer(bytearray(state), dtype=torch.uint8)
+        restore_state(self.process)
 
 
 def _tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:

@@ -25,18 +25,26 @@ if TYPE_CHECKING:
 class MethodCallback(TrainingCallback):
     """Stands between the loop and what `strategy.training(ctx)` returns. Masks are by group there, by parameter here.
 
-    `sparsity` says how many units are pruned on the way: as many as at the start (None), as many as the cubic has at
-    that step, or as many as the strategy likes until the end, where the model has that sparsity (a number).
+    `sparsity` says how much is pruned on the way: what the recipe has pruned `before` (None), what the cubic has at
+    that step, or what the strategy likes until the end, where the model has that sparsity (a number). Under a budget
+    of parameters or FLOPs it is the cost of the units that counts.
     """
 
     def __init__(
-        self, strategy: Any, session: Session, context: Context, state: State, sparsity: Cubic | float | None
+        self,
+        strategy: Any,
+        session: Session,
+        context: Context,
+        state: State,
+        sparsity: Cubic | float | None,
+        before: float = 0.0,
     ) -> None:
         self.strategy = strategy
         self.session = session
         self.context = context
         self.state = state
         self.sparsity = sparsity
+        self.before = before
         self.regrows = bool(getattr(strategy, "regrows", False))
         self.begins_with, self.units = masks.pruned(context.mask), masks.units(context.mask)
         self.selection, self.budget = context.selection, context.budget
@@ -116,14 +124,16 @@ class MethodCallback(TrainingCallback):
         if isinstance(self.sparsity, Cubic):
             progress = self.run.progress
             return self.sparsity.at(progress.step / progress.total)
-        return self.begins_with / self.units if self.sparsity is None else self.sparsity
+        if self.sparsity is not None:
+            return self.sparsity
+        return self.before if self.budget is not None else self.begins_with / self.units
 
     def _fault(self) -> Callable[[masks.Mask], str]:
         """What says why a mask does not have that level. The context is the strategy's own, and is not asked."""
-        if self.sparsity is None:
-            return functools.partial(masks.count_fault, self.begins_with)
         if self.budget is not None:
             return functools.partial(self.budget.fault, sparsity=self._level)
+        if self.sparsity is None:
+            return functools.partial(masks.count_fault, self.begins_with)
         return functools.partial(masks.count_fault, self.selection.count(self._level, self.units))
 
     def _adopt(
@@ -144,5 +154,5 @@ class MethodCallback(TrainingCallback):
         return getattr(type(self.callback), name) is not getattr(TrainingCallback, name)
 
     def _call(self, function: Any, *arguments: Any) -> Any:
-        with self.session.seconds.of("strategy"):
+        with self.session.strategy_time(self.state):
             return strategy_calls.call(self.strategy, function, *arguments)

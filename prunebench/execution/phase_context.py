@@ -133,9 +133,8 @@ class JobContext(PhaseContext):
         if self._pruner is None or not self._node.strategy:
             super().prune(sparsity, selection)
         else:
-            mask = self._pruner.prune(self._node, sparsity, self._state, selection)
-            self._session.store_mask(self._node.key, mask)
-            self.mask = mask
+            self.mask = self._pruner.prune(self._node, sparsity, self._state, selection)
+            self._session.store_mask(self._node.key, self._state)
 
     def train(self, options: Train | None = None) -> None:
         if self._pruner is None or self.outcome is not None:
@@ -160,4 +159,4 @@ class JobContext(PhaseContext):
 
     def take_mask(self, key: str, unit: Unit) -> None:
         self._state.structure = self._session.structure(unit)
-        self.mask = self._session.store.load("masks", key, masks.unpack)
+        self._session.load_mask(key, self._state)

@@ -15,6 +15,7 @@ from prunebench.execution.session import Session, State
 from prunebench.planning.graph import Node
 from prunebench.pruning import masks
 from prunebench.recipes.axes import Selection
+from prunebench.training.distillation import TeacherModel
 
 
 class Pruner:
@@ -22,7 +23,7 @@ class Pruner:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self._scores: tuple[tuple[str, str], Mapping[str, Tensor]] = ("", ""), {}
+        self._scores: tuple[tuple[str, str], Mapping[str, Tensor], float] = ("", ""), {}, 0.0
 
     def prune(self, node: Node, sparsity: float, state: State, selection: Selection) -> masks.Mask:
         """The mask of the node's strategy, with exactly the units pruned that `sparsity` and `selection` require."""
@@ -33,14 +34,25 @@ class Pruner:
         moves = hasattr(strategy, "prune")
         # A ramp prunes in the middle of a training, whose dropout is not for strategies.
         evaluation = evaluation_mode(session.workspace.model)
-        with session.seconds.of("strategy"), evaluation, session.fence(strategy, moves=moves):
+        with evaluation, session.fence(strategy, moves=moves):
             if moves:
-                return strategy_calls.prune_with(strategy, context, sparsity)
-            parent = node.parent.key if node.parent else ""
-            # During a training the weights change between two calls; behind a node they do not.
-            if (node.phase and node.phase.trains) or self._scores[0] != (parent, node.strategy):
-                self._scores = (parent, node.strategy), strategy_calls.scores(strategy, context)
-        return strategy_calls.keep_highest(strategy, self._scores[1], state.mask, sparsity, selection, context.budget)
+                with session.strategy_time(state):
+                    return strategy_calls.prune_with(strategy, context, sparsity)
+            scores = self._scores_of(node, strategy, context, state)
+        return strategy_calls.keep_highest(strategy, scores, state.mask, sparsity, selection, context.budget)
+
+    def _scores_of(self, node: Node, strategy: Any, context: Context, state: State) -> Mapping[str, Tensor]:
+        """The strategy's scores at the node. Each level that shares them needs them, and is charged their seconds."""
+        key = node.parent.key if node.parent else "", node.strategy
+        # During a training the weights change between two calls; behind a node they do not.
+        if (node.phase and node.phase.trains) or self._scores[0] != key:
+            watch = self.session.seconds
+            before = watch.strategy
+            with watch.of("strategy"):
+                scores = strategy_calls.scores(strategy, context)
+            self._scores = key, scores, watch.strategy - before
+        state.add_strategy_seconds(self._scores[2])
+        return self._scores[1]
 
     def strategy(self, node: Node, state: State) -> Any:
         """The strategy of the node, after the mask of `state` has become one of its units.
@@ -64,8 +76,8 @@ class Pruner:
             )
         return strategy
 
-    def context(self, state: State, selection: Selection) -> Context:
-        """What the strategy is given, for the model as it stands."""
+    def context(self, state: State, selection: Selection, teacher: TeacherModel | None = None) -> Context:
+        """What the strategy is given, for the model as it stands, and in a training that has one its teacher."""
         workspace, experiment = self.session.workspace, self.session.experiment
         assert state.mask is not None
         return Context(
@@ -79,4 +91,5 @@ class Pruner:
             batch_size=workspace.protocol.batch_size,
             precision=experiment.precision,
             device=experiment.device,
+            teacher=teacher,
         )

@@ -13,7 +13,6 @@ from prunebench.execution.phase_context import JobContext
 from prunebench.execution.session import Session, State
 from prunebench.planning.graph import Node, phases_of
 from prunebench.planning.jobs import weights_before
-from prunebench.pruning import masks
 from prunebench.recipes.phase import last_index
 from prunebench.store.schema import WeightsRef
 
@@ -30,7 +29,7 @@ def replay(session: Session, path: Sequence[Node]) -> State:
         # Each stored mask contains those before it, so only the last one is loaded.
         if node.phase.asks_strategy and i == masked:
             state.structure = session.structure(session.registry.strategy(node.strategy).unit)
-            state.mask = session.store.load("masks", node.key, masks.unpack)
+            session.load_mask(node.key, state)
         elif (node.phase.changes_weights and i >= start) or (node.phase.changes_mask and i >= masked):
             node.phase.apply(JobContext(session, None, node, state))
             state.rewound &= not node.phase.changes_weights

@@ -20,8 +20,10 @@ from prunebench.planning.levels import describe_unsupported, unsupported_levels
 from prunebench.planning.suite import Suite
 from prunebench.runtime.memory import without_collection
 from prunebench.runtime.progress import duration, plural
-from prunebench.store.schema import Experiment, StoredPlan
-from prunebench.store.store import Snapshot, Store
+from prunebench.runtime.text import clean
+from prunebench.store.schema import Experiment, PlannedResult, StoredPlan
+from prunebench.store.snapshot import Snapshot
+from prunebench.store.store import Store
 
 # Another run on the same store may discard weights that this one has planned with; hardly ever twice.
 PLANNING_ATTEMPTS = 10
@@ -77,8 +79,18 @@ def execute(
     _say_counts(plan, todo, snapshot, failed, store, console)
     with without_collection():
         cells, strategies = [cell.to_cell() for cell in plan.cells], plan.strategies(registry)
+        names = PlannedResult.model_fields
+        planned = [PlannedResult(**{name: getattr(cell, name) for name in names}) for cell in cells]
+        # Before the first training, so that records can name what was planned with them.
         stored = store.add_plan(
-            StoredPlan(kind=kind, suite=suite.name, command=options.command, strategies=strategies, cells=cells)
+            StoredPlan(
+                kind=kind,
+                suite=suite.name,
+                command=options.command,
+                strategies=strategies,
+                cells=cells,
+                planned=planned,
+            )
         )
     if not todo:
         rest = "what has not failed" if failed else "every result"
@@ -94,6 +106,8 @@ def execute(
         request.jobs,
         options.checkpoint_minutes,
         options.resources.strategy_timeout,
+        options.resources.job_minutes,
+        stored.commitment,
         recorded,
         guess,
     )
@@ -135,9 +149,10 @@ def raise_failures(result: RunResult, console: Console) -> None:
     report, before = result.report, result.failed_before
     for node, reason in before.items():
         if node.parent not in before:
-            console.warn(f"failed before: {describe(node)}: {reason}")
+            console.warn(clean(f"failed before: {describe(node)}: {reason}"))
     for reason, nodes in _by_reason(report.failures).items():
-        console.warn(f"failed: {nodes[0]}{f' and {len(nodes) - 1} more' if len(nodes) > 1 else ''}: {reason}")
+        more = f" and {len(nodes) - 1} more" if len(nodes) > 1 else ""
+        console.warn(clean(f"failed: {nodes[0]}{more}: {reason}"))
     if report.unexpected is not None:
         raise report.unexpected
     if report.failures or before:

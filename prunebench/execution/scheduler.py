@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,10 +19,13 @@ from typing import Any, Protocol
 from prunebench.errors import PrunebenchError
 from prunebench.execution.clock import Clock, Estimate, Pace
 from prunebench.execution.executors.base import ATTEMPTS, WorkersDied
+from prunebench.execution.same_store import confirm_store, same_store
+from prunebench.execution.watch import watched
 from prunebench.hooks.files import sibling_texts
+from prunebench.planning.failures import Failure
 from prunebench.planning.graph import Node
-from prunebench.planning.job_spec import PluginFile
-from prunebench.planning.jobs import RESULTS, Failure, Job, describe, split, stagger
+from prunebench.planning.job_spec import JobSpec, PluginFile
+from prunebench.planning.jobs import RESULTS, Job, describe, split, stagger
 from prunebench.runtime import progress
 from prunebench.runtime.memory import without_collection
 from prunebench.store.claims import POLL, RunClaims
@@ -74,8 +76,9 @@ def work(job: dict[str, Any], store: str) -> list[Failure]:
 class Dispatch:
     """How jobs are handed out: where model and data lie, plugin files, jobs at a time, minutes between checkpoints.
 
-    `strategy_timeout` is the limit of one call of a strategy in seconds. `recorded_seconds` are those of a training in
-    earlier runs, by pace, and `guess` gives them where there are none.
+    `strategy_timeout` is the limit of one call of a strategy in seconds, `job_minutes` that of a job, and `plan` the
+    commitment of the plan.
+    `recorded_seconds` are those of a training in earlier runs, by pace, and `guess` gives them where there are none.
     """
 
     where: Location
@@ -83,8 +86,15 @@ class Dispatch:
     slots: int = 1
     checkpoint_minutes: float | None = None
     strategy_timeout: float | None = None
+    job_minutes: float | None = None
+    plan: str = ""
     recorded_seconds: Mapping[Pace, float] = field(default_factory=dict)
     guess: Callable[[Experiment], float] | None = None
+
+    def spec(self, job: Job, plugins: Sequence[PluginFile]) -> JobSpec:
+        """All that a worker needs for the job."""
+        limits = self.checkpoint_minutes, self.strategy_timeout, self.job_minutes
+        return job.to_spec(self.where, plugins, *limits, self.plan)
 
 
 def run(jobs: list[Job], executor: Executor, store: Store, display: Display, dispatch: Dispatch) -> Report:
@@ -97,24 +107,33 @@ def run(jobs: list[Job], executor: Executor, store: Store, display: Display, dis
         for path in dispatch.plugins
     ]
     running: dict[Future[Any], tuple[Job, float]] = {}
+    store = same_store(store)
     with progress.temporary_listener(display.update), store.claims() as claims:
         clock = Clock(jobs, dispatch.recorded_seconds, dispatch.slots, dispatch.guess)
         queue = _Queue(stagger(jobs, claims.earlier_runs, claims.runs), store, display, clock, claims)
-        while queue.waiting or running:
-            while len(running) < dispatch.slots and (job := queue.next_ready(_keys(running))):
-                display.started(job)
-                clock.start(job)
-                spec = job.to_spec(dispatch.where, plugins, dispatch.checkpoint_minutes, dispatch.strategy_timeout)
-                running[_submit(executor, spec.model_dump(mode="json"), store.name)] = job, time.perf_counter()
-            claims.hold(_keys(running))
-            if not running and queue.waiting:
-                claims.pause(POLL)
-            for future in wait(running, POLL if queue.blocked else None, FIRST_COMPLETED).done:
-                job, started = running.pop(future)
-                if not queue.retry(job, future):
-                    queue.finish_job(job, future, time.perf_counter() - started)
-                if queue.fatal is not None:
-                    raise queue.fatal
+        with watched(display.update, lambda: queue.waiting) as watch:
+            while queue.waiting or running:
+                while len(running) < dispatch.slots and (job := queue.next_ready(_keys(running))):
+                    display.started(job)
+                    watch.start(job)
+                    clock.start(job)
+                    spec = dispatch.spec(job, plugins)
+                    running[_submit(executor, spec.model_dump(mode="json"), store.name)] = job, time.perf_counter()
+                claims.hold(_keys(running))
+                if queue.held_elsewhere:
+                    watch.start(queue.held_elsewhere, "another run on this store")
+                if not running and queue.waiting:
+                    claims.pause(POLL)
+                # A store that goes away is noticed while jobs run, too.
+                done = wait(running, POLL, FIRST_COMPLETED).done
+                confirm_store(store, [describe(job.nodes[0]) for job, _ in running.values()])
+                for future in done:
+                    job, started = running.pop(future)
+                    watch.finish(job)
+                    if not queue.retry(job, future):
+                        queue.finish_job(job, future, time.perf_counter() - started)
+                    if queue.fatal is not None:
+                        raise queue.fatal
     return queue.report
 
 
@@ -133,12 +152,12 @@ def _submit(executor: Executor, job: dict[str, Any], store: str) -> Future[Any]:
 class _Queue:
     """Which jobs wait, which are finished, and which stored weights are still to be read.
 
-    `blocked` says that a waiting job is held by another run.
+    `held_elsewhere` is the first waiting job that another run holds, if there is one.
     """
 
     def __init__(self, jobs: list[Job], store: Store, display: Display, clock: Clock, claims: RunClaims) -> None:
         self.claims = claims
-        self.blocked = False
+        self.held_elsewhere: Job | None = None
         self.seen_elsewhere: set[str] = set()
         self.waiting = list(jobs)
         self.finished: set[Job] = set()
@@ -172,9 +191,9 @@ class _Queue:
             else:
                 elsewhere.add(free.key)
         first = next(self.ready, None)
-        if first and not self.blocked:
+        if first and not self.held_elsewhere:
             self.display.waiting(first)
-        self.blocked = first is not None
+        self.held_elsewhere = first
         self.seen_elsewhere |= elsewhere
         return None
 
@@ -269,17 +288,13 @@ class _Queue:
             failures: list[Failure] = future.result()
             return failures
         if isinstance(error, BrokenExecutor):
-            hint = "fewer --jobs need less memory" if getattr(error, "out_of_memory", False) else ""
-            error = PrunebenchError(f"its worker died {ATTEMPTS} times: {error}", hint)
-        known = isinstance(error, PrunebenchError)
-        if not known and isinstance(error, Exception):
+            error = PrunebenchError(f"its worker died {ATTEMPTS} times: {error}", getattr(error, "hint", ""))
+        if not isinstance(error, PrunebenchError) and isinstance(error, Exception):
             self.report.unexpected = self.report.unexpected or error
         if isinstance(error, StoreError):
             self.fatal = error
         self.report.replan |= isinstance(error, InputMissing)
-        reason = str(error) if known else f"{type(error).__name__}: {error}"
-        details = "".join(traceback.format_exception(error))
-        return [Failure(node.key, reason, details) for node in job.first]
+        return [Failure.of(node.key, error) for node in job.first]
 
 
 def failed_future(error: Exception) -> Future[Any]:

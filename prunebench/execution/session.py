@@ -6,7 +6,7 @@ import contextlib
 import functools
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from prunebench.execution.workspace import Workspace, forget_model, workspace
 from prunebench.hooks.files import local_copy
 from prunebench.hooks.registry import Registry
 from prunebench.planning.job_spec import JobSpec, PluginFile
-from prunebench.pruning import masks, structures
+from prunebench.pruning import bitmask, masks, structures
 from prunebench.pruning.groups import Structure
 from prunebench.recipes.strategy import Unit
 from prunebench.runtime import devices, memory
@@ -32,11 +32,15 @@ Weights = dict[str, Tensor]
 
 @dataclass
 class State:
-    """Where a recipe stands: its mask, what that is a mask of, and whether the weights are θ0 under that mask."""
+    """Where a recipe stands: its mask, what that is a mask of, and whether the weights are θ0 under that mask.
+
+    `strategy_seconds` is what the code of strategies took on the way from θ0; None if a mask on it does not say.
+    """
 
     mask: masks.Mask | None = None
     structure: Structure = structures.WEIGHTS
     rewound: bool = False
+    strategy_seconds: float | None = 0.0
 
     @property
     def unit(self) -> Unit:
@@ -44,7 +48,11 @@ class State:
         return self.structure.name
 
     def copy(self) -> State:
-        return State(self.mask, self.structure, self.rewound)
+        return replace(self)
+
+    def add_strategy_seconds(self, seconds: float) -> None:
+        if self.strategy_seconds is not None:
+            self.strategy_seconds += seconds
 
 
 class Session:
@@ -118,8 +126,26 @@ class Session:
                 else "prune(ctx, sparsity) may change the weights in ctx.weights, and nothing may change anything else",
             )
 
-    def store_mask(self, key: str, mask: masks.Mask) -> None:
-        self.store.add_bytes("masks", key, masks.pack(mask))
+    @contextlib.contextmanager
+    def strategy_time(self, state: State) -> Iterator[None]:
+        """A context for the strategy's own code, whose time is booked at the recipe that stands at `state`."""
+        before = self.seconds.strategy
+        try:
+            with self.seconds.of("strategy"):
+                yield
+        finally:
+            state.add_strategy_seconds(self.seconds.strategy - before)
+
+    def store_mask(self, key: str, state: State) -> None:
+        """Store the mask of `state`, with the seconds that strategies took to find it."""
+        assert state.mask is not None
+        seconds = state.strategy_seconds
+        self.store.add_bytes("masks", key, masks.pack(state.mask, None if seconds is None else round(seconds, 4)))
+
+    def load_mask(self, key: str, state: State) -> None:
+        """Make a stored mask the one of `state`."""
+        packed = self.store.load("masks", key, bitmask.unpack)
+        state.mask, state.strategy_seconds = masks.from_bits(packed), packed.seconds
 
     def store_weights(self, *references: WeightsRef) -> None:
         """Store the model's weights under those of the names that other jobs, or the user, want."""

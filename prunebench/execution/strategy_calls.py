@@ -19,9 +19,10 @@ from prunebench.pruning import masks
 from prunebench.pruning.budgets import Budget
 from prunebench.pruning.selection import select, violations
 from prunebench.recipes.axes import Pattern, Selection
-from prunebench.runtime.limits import watched_call
+from prunebench.runtime.limits import Expired, watched_call
 from prunebench.runtime.output import named_output
 from prunebench.runtime.signals import received_signals
+from prunebench.runtime.text import LIMIT, clean
 
 
 class PluginError(PrunebenchError):
@@ -32,7 +33,8 @@ class PluginError(PrunebenchError):
         while frame is not None and frame.tb_next is not None:
             frame = frame.tb_next
         where = f"{Path(frame.tb_frame.f_code.co_filename).name}, line {frame.tb_lineno}" if frame else ""
-        super().__init__(f"{who} raised {error_line(error)}", where)
+        # Short enough for the place in the file to remain.
+        super().__init__(f"{who} raised {clean(error_line(error), LIMIT - 256)}", where)
 
     def __reduce__(self) -> tuple[type[PrunebenchError], tuple[str, str]]:
         return PrunebenchError, (self.message, self.hint)
@@ -43,12 +45,12 @@ def plugin_code(kind: str, name: str) -> Iterator[None]:
     """A context for the code of a strategy or phase, whose output is reported under its name.
 
     Whatever it raises becomes a PluginError, even SystemExit and KeyboardInterrupt. A PrunebenchError passes, and so
-    does the KeyboardInterrupt of a signal that this process has received.
+    do the end of a job at its limit and the KeyboardInterrupt of a signal that this process has received.
     """
     with received_signals() as signals, named_output(name):
         try:
             yield
-        except PrunebenchError:
+        except (PrunebenchError, Expired):
             raise
         except BaseException as error:
             if signals:

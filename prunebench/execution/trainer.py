@@ -6,20 +6,20 @@ import functools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from prunebench.execution.checkpoints import Checkpoints
 from prunebench.execution.method_callback import MethodCallback
 from prunebench.execution.pruner import Pruner
 from prunebench.execution.session import Session, State, Weights
-from prunebench.planning.graph import Node
-from prunebench.recipes.inputs import Teacher
+from prunebench.planning.graph import Node, phases_of
+from prunebench.recipes.phase import final_selection, final_sparsity
 from prunebench.recipes.phases import Train
 from prunebench.recipes.schedules import Cubic
 from prunebench.store.schema import WeightsRef
 from prunebench.training import loop
 from prunebench.training.callbacks import Ramp, Snapshots, TrainingCallback
-from prunebench.training.distillation import Distillation
+from prunebench.training.distillation import Distillation, TeacherModel
 
 
 def train(
@@ -42,13 +42,12 @@ def train(
     checkpoint, mask = checkpoints.load(weights.name for references in snapshots.values() for weights in references)
     if options.asks_strategy:
         pruner.strategy(node, state)  # the mask is one of its units now
-    if mask:
-        assert state.mask is not None
-        # A file has its tensors in another order.
-        state.mask = {name: mask[name] for name in state.mask}
+    if mask and options.asks_strategy:  # other trainings keep the mask that they start with
+        state.mask = mask
+    teacher, lessons = _teacher(workspace.model, options, teachers)
     callbacks = [
-        *_method(pruner, node, state, options, steps),
-        *(Distillation(workspace.model, weights, options.teacher or Teacher()) for weights in teachers),
+        *_method(pruner, node, state, options, steps, teacher),
+        *lessons,
         Snapshots({step: _store_snapshot(session, weights) for step, weights in snapshots.items()}),
     ]
     if checkpoints.minutes is not None:
@@ -68,18 +67,33 @@ def train(
     )
     state.rewound = False
     if options.asks_strategy:
-        assert state.mask is not None
-        session.store_mask(node.key, state.mask)
+        session.store_mask(node.key, state)
     session.seconds.add("train")
     return outcome
 
 
-def _method(pruner: Pruner, node: Node, state: State, options: Train, steps: int) -> Iterator[TrainingCallback]:
+def _teacher(
+    model: nn.Module, options: Train, weights: Sequence[Mapping[str, Tensor]]
+) -> tuple[TeacherModel | None, list[Distillation]]:
+    """The teacher, if somebody asks it, and the callback that adds to the loss, if it adds anything."""
+    if options.teacher is None or not weights or not (options.callback or options.teacher.adds_loss):
+        return None, []
+    teacher = TeacherModel(model, weights[0])
+    return teacher, [Distillation(teacher, options.teacher)] if options.teacher.adds_loss else []
+
+
+def _method(
+    pruner: Pruner, node: Node, state: State, options: Train, steps: int, teacher: TeacherModel | None
+) -> Iterator[TrainingCallback]:
     """What the strategy does in the training: its own callback, or masks by its scores along a cubic."""
     session = pruner.session
     if options.callback:
         strategy = pruner.strategy(node, state)
-        yield MethodCallback(strategy, session, pruner.context(state, options.selection), state, options.sparsity)
+        phases = phases_of(node.path())
+        # A training without a level of its own holds the mask at the level before it, which that phase selected.
+        selection = options.selection if options.level is not None else final_selection(phases)
+        context = pruner.context(state, selection, teacher)
+        yield MethodCallback(strategy, session, context, state, options.sparsity, final_sparsity(phases))
     elif isinstance(options.sparsity, Cubic):
 
         def remask(level: float) -> Weights:

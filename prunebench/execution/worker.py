@@ -10,7 +10,6 @@ A job is JSON, so that it can run in any process; the registry is rebuilt from n
 from __future__ import annotations
 
 import contextlib
-import traceback
 from typing import Any
 
 from torch import nn
@@ -19,19 +18,22 @@ from prunebench.errors import PrunebenchError
 from prunebench.execution import measurements
 from prunebench.execution.checkpoints import Checkpoints
 from prunebench.execution.phase_context import JobContext
+from prunebench.execution.process_state import unchanged_state
 from prunebench.execution.pruner import Pruner
 from prunebench.execution.replay import replay
+from prunebench.execution.same_store import same_store
 from prunebench.execution.session import Session, State
 from prunebench.execution.strategy_calls import PluginError, plugin_code
 from prunebench.execution.workspace import forget_model
+from prunebench.planning.failures import Failure
 from prunebench.planning.graph import Node, phases_of, read_nodes
 from prunebench.planning.job_spec import JobSpec
-from prunebench.planning.jobs import Failure
+from prunebench.planning.jobs import stage
 from prunebench.pruning import structures
 from prunebench.recipes.phase import final_selection
 from prunebench.runtime import memory, progress
 from prunebench.runtime.environment import environment
-from prunebench.runtime.limits import call_limit
+from prunebench.runtime.limits import call_limit, job_limit
 from prunebench.store.schema import FORMAT, PhaseEntry, Record, WeightsRef
 from prunebench.store.store import InputMissing, Store, StoreError
 from prunebench.training.loop import Outcome
@@ -43,9 +45,9 @@ def run(data: dict[str, Any], store: str) -> list[Failure]:
     """Run a job, given as JSON, and put all its results into the store; return the branches that failed."""
     job = JobSpec.model_validate(data)
     memory.keep_memory()
-    with progress.job_scope(job.anchor), call_limit(job.strategy_timeout):
+    with progress.job_scope(job.anchor), call_limit(job.strategy_timeout), job_limit(job.job_minutes):
         try:
-            worker = Worker(Session(job, Store.open(store)))
+            worker = Worker(Session(job, same_store(Store.open(store))))
             worker.run()
         except BaseException as error:
             forget_model()
@@ -97,11 +99,15 @@ class Worker:
         assert node.step is not None
         phase, mask = node.step.phase, state.mask
         ctx = JobContext(self.session, self.pruner, node, state)
+        progress.enter_stage(stage(node))
         name = type(phase).__name__
         who = f"phase {name!r}"
         # An error of a built-in phase is one of the engine, whose traceback is needed.
         try:
-            with contextlib.nullcontext() if node.step.is_built_in else plugin_code("phase", name):
+            with contextlib.ExitStack() as stack:
+                if not node.step.is_built_in:
+                    stack.enter_context(unchanged_state(who))
+                    stack.enter_context(plugin_code("phase", name))
                 phase.apply(ctx)
         except PluginError as error:
             if error.__cause__ is not None and memory.is_out_of_memory(error.__cause__):
@@ -137,7 +143,7 @@ class Worker:
             except (StoreError, InputMissing):
                 raise
             except PrunebenchError as error:
-                self.failures.append(Failure(child.key, str(error), "".join(traceback.format_exception(error))))
+                self.failures.append(Failure.of(child.key, error))
 
     def visit(self, node: Node, state: State) -> None:
         """Apply a phase that is no training, score its outcome where that is asked for, and go on behind it."""
@@ -153,10 +159,12 @@ class Worker:
     def score(self, node: Node, state: State, model: nn.Module, outcome: Outcome | None) -> ScoredModel:
         """Evaluate `model`, which is the workspace's or made from it: the record of the node, and its logits."""
         session = self.session
+        progress.enter_stage(f"the scoring after {stage(node)}")
         workspace, experiment, remaining = session.workspace, session.experiment, session.kept_weights(state)
         path = node.path()
         budget = final_selection(phases_of(path)).budget
-        evaluations, logits, seconds = measurements.evaluate(workspace, model, experiment)
+        evaluations, logits, predict = measurements.evaluate(workspace, model, experiment)
+        seconds = {"predict": predict, "method": state.strategy_seconds}
         session.seconds.add("evaluate")
         record = Record(
             format=FORMAT,
@@ -176,7 +184,7 @@ class Worker:
                 **measurements.agreement(workspace, model, experiment.device),
             },
             environment=environment(experiment.device),
-            seconds={"predict": round(seconds, 4)},
+            seconds={name: round(value, 4) for name, value in seconds.items() if value is not None},
             peak_memory_mb=0.0,
         )
         session.seconds.add("prune")
@@ -186,7 +194,8 @@ class Worker:
         """Store a record with the seconds since the last one was stored, and the job's peak memory until now."""
         peak = round(memory.peak_memory_mb(self.session.experiment.device), 1)
         seconds = self.session.seconds.to_json() | record.seconds
-        complete = record.model_copy(update={"seconds": seconds, "peak_memory_mb": peak})
+        plan = {"plan": self.session.job.plan} if self.session.job.plan else {}
+        complete = record.model_copy(update={"seconds": seconds, "peak_memory_mb": peak, **plan})
         self.session.store.add_record(complete, logits)
         progress.emit(progress.Progress(record.steps, record.steps, record.loss or 0.0, score=_headline(record)))
         self.session.seconds = measurements.Stopwatch()

@@ -21,6 +21,7 @@ from prunebench.models.initialisation import draw_head
 from prunebench.models.loading import model_source, positions
 from prunebench.runtime import devices
 from prunebench.store.schema import Experiment, Location
+from prunebench.tasks.carving import find_task
 from prunebench.tasks.metrics import Scorer
 from prunebench.tasks.protocol import Protocol
 from prunebench.tasks.task import Task, load_data
@@ -96,7 +97,7 @@ def workspace(experiment: Experiment, where: Location, registry: Registry) -> Wo
     Raises PrunebenchError where device, model or data are not what the experiment was planned with.
     """
     devices.check_device(experiment.device)
-    task: Task = registry.get("tasks", experiment.task)
+    task = find_task(experiment.task, registry)
     protocol = Protocol(**experiment.protocol)  # type: ignore[arg-type]
     source = model_source(where.model or experiment.model.name, registry)
     _check_unchanged(f"model {experiment.model.name!r}", source.fingerprint, experiment.model.fingerprint)
@@ -162,7 +163,7 @@ def _encoded(
     registry: Registry,
     source: sources.ModelSource,
 ) -> tuple[batching.EncodedSplit, dict[str, batching.EncodedSplit], EvaluationLabels]:
-    data = load_data(registry.get("tasks", task), glue_dir)
+    data = load_data(find_task(task, registry), glue_dir)
     _check_unchanged(f"data of task {task!r}", data.fingerprint(), fingerprint)
     tokenizer = load_tokenizer(source)
     data = data.limit(train_limit, eval_limit)

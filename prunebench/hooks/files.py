@@ -12,15 +12,14 @@ import builtins
 import hashlib
 import importlib
 import importlib.util
-import os
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from prunebench.errors import PrunebenchError
+from prunebench.hooks.private import write_privately
 
 PREFIX = "prunebench_file_"
 NEVER = {*sys.stdlib_module_names, "prunebench"}
@@ -108,11 +107,4 @@ def local_copy(path: Path, text: str, texts: Texts = ()) -> Path:
     """A plugin file with this text and these siblings: `path` itself, or a copy if it or one of them is another now."""
     if path.is_file() and path.read_text(encoding="utf-8") == text and sibling_texts(path) == texts:
         return path
-    contents = "".join([text, *(part for pair in texts for part in pair)])
-    folder = Path(tempfile.gettempdir(), f"prunebench-plugin-{hashlib.sha256(contents.encode()).hexdigest()[:16]}")
-    folder.mkdir(exist_ok=True)
-    for name, content in (*texts, (path.name, text)):
-        part = folder / f"{name}.{os.getpid()}.part"
-        part.write_text(content, encoding="utf-8")
-        part.replace(folder / name)
-    return folder / path.name
+    return write_privately([*texts, (path.name, text)]) / path.name

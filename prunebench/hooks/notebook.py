@@ -8,16 +8,15 @@ It does not depend on anything else in the notebook.
 from __future__ import annotations
 
 import ast
-import hashlib
 import inspect
 import sys
-import tempfile
 import textwrap
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from prunebench.errors import PrunebenchError
+from prunebench.hooks.private import write_privately
 
 _HOOK = """
 from prunebench import hookimpl as _hookimpl
@@ -30,7 +29,7 @@ def prunebench_strategies():
 
 
 def plugin_file(strategy: type) -> Path:
-    """Write a plugin file that provides the class `strategy`, in a temporary folder.
+    """Write a plugin file that provides the class `strategy`, in a folder of this user.
 
     Raises PrunebenchError if the source of the class is not available, or if it uses a value that is not a literal.
     """
@@ -40,12 +39,8 @@ def plugin_file(strategy: type) -> Path:
     rest = [text for text in parts.values() if not _is_import(text)]
     text = "from __future__ import annotations\n\n" + "\n".join(imports) + "\n\n\n" + "\n\n\n".join(rest) + "\n"
     text += "\n" + _HOOK.format(name=strategy.__name__)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    folder = Path(tempfile.gettempdir(), f"prunebench-strategy-{digest}")
-    folder.mkdir(exist_ok=True)
-    path = folder / f"{strategy.__name__.lower()}.py"
-    path.write_text(text, encoding="utf-8")
-    return path
+    name = f"{strategy.__name__.lower()}.py"
+    return write_privately([(name, text)]) / name
 
 
 def _collect(value: Any, parts: dict[str, str]) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from prunebench.errors import PrunebenchError, unknown_name
 from prunebench.hooks import files, hookspecs
+from prunebench.runtime.text import clean, error_text
 
 BUILT_IN = (
     *("strategies.plugin", "tasks.plugin", "models.plugin", "pruning.plugin", "execution.executors.plugin"),
@@ -102,8 +103,8 @@ def check_hooks(module: Any) -> None:
 
 
 def error_line(error: BaseException) -> str:
-    """Any exception as one line, with its type if it is not a PrunebenchError."""
+    """Any exception as one clean line, with its type if it is not a PrunebenchError."""
+    text = clean(error_text(error))
     if isinstance(error, PrunebenchError):
-        return str(error)
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+        return text
+    return clean(f"{type(error).__name__}: {text}" if text else type(error).__name__)

@@ -8,6 +8,7 @@ Modules in reading order:
 - `checkpoint`: a pre-trained encoder that a plugin ships
 - `sources`: from the text of `--model` to a folder of files, its digest and its family
 - `loading`: the same with the families and checkpoints of a registry
+- `cards`: what the training of known models may have seen
 - `encoder`: load a checkpoint, and describe its layers
 - `validation`: refuse checkpoints that are damaged or incomplete
 - `initialisation`: draw parameters from a seed, and permute layers

@@ -26,6 +26,15 @@ def model_source(model: str, registry: Registry) -> sources.ModelSource:
     return source
 
 
+def model_of_id(name: str, revision: str, registry: Registry, *, download: bool = False) -> sources.ModelSource:
+    """The model that a stranger names; see `sources.resolve_id`."""
+    checkpoints = [registry.get("checkpoints", each) for each in registry.entries("checkpoints")]
+    source = sources.resolve_id(name, revision, architectures(registry), checkpoints, download=download)
+    check_readable(source.folder)
+    check_tokenizer(source.folder)
+    return source
+
+
 def architectures(registry: Registry) -> list[Architecture]:
     """All families of the registry.
 

@@ -45,6 +45,8 @@ DECODERS = (
 )
 # The classes of decoders in the field `architectures` of a `config.json` end with these.
 DECODER_CLASSES = ("ForCausalLM", "LMHeadModel")
+# The id of a model on the hub, which is never the path of a folder above or outside of this one.
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,42 @@ def resolve(
         name, folder, revision = _locate(name, known)
     family = family_of(read_config(folder), architectures)
     return ModelSource(name, folder, revision, _fingerprint(folder), family.name)
+
+
+def resolve_id(
+    name: str,
+    revision: str,
+    architectures: Sequence[Architecture],
+    checkpoints: Iterable[Checkpoint],
+    *,
+    download: bool = False,
+) -> ModelSource:
+    """Find the model that a stranger names, for example in a bundle.
+
+    It is a checkpoint of a plugin or a model in the hub's cache; `download` also asks the hub. No folder of that name
+    is opened, and without `download` no network is used.
+
+    Raises:
+        PrunebenchError: if there is no such model, or its files are incomplete.
+    """
+    folder = {checkpoint.name: checkpoint.folder for checkpoint in checkpoints}.get(name)
+    if folder is None:
+        if not HUB_ID.fullmatch(name) or not re.fullmatch(r"(\w[\w.-]*)?", revision, re.ASCII):
+            raise PrunebenchError(f"{name!r} is no id of a model on the hub")
+        full_name = f"{name}@{revision}" if revision else name
+        folder = _from_hub(full_name, ()) if download else _from_cache(name, revision)
+    family = family_of(read_config(folder), architectures)
+    return ModelSource(name, folder, revision, _fingerprint(folder), family.name)
+
+
+def _from_cache(name: str, revision: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, revision=revision or None, local_files_only=True))
+    except (HFValidationError, LocalEntryNotFoundError):
+        raise PrunebenchError(f"model {name!r} is not in the hub's cache") from None
 
 
 def family_of(config: dict[str, Any], architectures: Sequence[Architecture]) -> Architecture:

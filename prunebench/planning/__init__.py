@@ -3,6 +3,7 @@
 In reading order:
 
 - `suite`: what a run does, from a TOML file or options
+- `protocol_file`: the values of a protocol by task, and the trials that they were selected from
 - `experiment`: data and model of each task and seed, fingerprinted
 - `methods`: strategies as checked recipes
 - `graph`: the trees of a plan, whose nodes recipes share
@@ -12,5 +13,6 @@ In reading order:
 - `jobs`: what runs together, and what the store already holds
 - `counting`: how much work that is
 - `transfer`: masks of one task, trained on another
+- `calibrate`: dense models under a grid of settings, to select a protocol
 - `suites`: the built-in suites on GLUE
 """

@@ -7,11 +7,13 @@ from typing import Any
 from prunebench.errors import PrunebenchError
 from prunebench.hooks.registry import Registry
 from prunebench.models.loading import model_source
+from prunebench.planning import protocol_file
 from prunebench.planning.compile import compile_plan
 from prunebench.planning.graph import ENGINE, Plan
 from prunebench.planning.suite import Suite
 from prunebench.runtime import devices
 from prunebench.store.schema import Experiment, Location, Model
+from prunebench.tasks.carving import base_name, find_task
 from prunebench.tasks.task import load_data
 
 
@@ -30,17 +32,20 @@ def experiments(suite: Suite, registry: Registry) -> list[Experiment]:
     """One experiment for each task and seed. Reads all data, and digests the model's files."""
     device = devices.resolve_device(suite.device)
     precision = devices.resolve_precision(suite.precision, device) + _compile_suffix(suite.compile, device)
-    tasks = {name: registry.entry("tasks", name) for name in suite.tasks}
+    tasks = [find_task(name, registry) for name in suite.tasks]
+    file = protocol_file.read(suite.protocol) if suite.protocol else None
     source = model_source(suite.model, registry)
     model = Model(name=source.name, revision=source.revision, fingerprint=source.fingerprint, family=source.family)
+    if file is not None:
+        file.check_model(model)
     result: list[Experiment] = []
-    for name, entry in tasks.items():
-        task = entry.value
+    for task in tasks:
         data = load_data(task, suite.glue_dir)
-        protocol = suite.protocol(task.protocol)
+        protocol = suite.with_changes(file.protocol(task, data) if file else task.protocol)
+        code = {"tasks": base_name(task.name), "metrics": task.metric, "models": source.family}
         shared: dict[str, Any] = {
-            "task": name,
-            "code": _code(registry, {"tasks": name, "metrics": task.metric, "models": source.family}),
+            "task": task.name,
+            "code": _code(registry, code),
             "data": data.fingerprint(),
             "sizes": data.limit(protocol.train_limit, protocol.eval_limit).sizes(),
             "model": model,

@@ -38,7 +38,7 @@ class JobSpec(Strict):
 
     `path` leads from θ0 to the anchor, `tree` follows it; `scored` are the keys of nodes that are scored. The store
     has the weights that the job `reads`. It keeps those `weights` that other jobs read, and those `models` that the
-    user asked for.
+    user asked for. `plan` is the commitment of the plan, which records name.
     """
 
     experiment: Experiment
@@ -54,3 +54,5 @@ class JobSpec(Strict):
     plugins: list[PluginFile] = Field(default_factory=list)
     checkpoint_minutes: float | None = None
     strategy_timeout: float | None = None
+    job_minutes: float | None = None
+    plan: str = ""

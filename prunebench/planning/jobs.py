@@ -105,11 +105,13 @@ class Job:
         plugins: Sequence[PluginFile] = (),
         minutes: float | None = None,
         timeout: float | None = None,
+        job_minutes: float | None = None,
+        plan: str = "",
     ) -> JobSpec:
         """All that a worker needs. `plugins` are plugin files with their texts.
 
         `minutes` lie between two checkpoints of a training; None writes none. `timeout` limits the seconds of one call
-        of a strategy.
+        of a strategy, `job_minutes` the whole job. `plan` is the commitment of the plan.
         """
         return JobSpec(
             experiment=self.anchor.experiment,
@@ -125,6 +127,8 @@ class Job:
             plugins=list(plugins),
             checkpoint_minutes=minutes,
             strategy_timeout=timeout,
+            job_minutes=job_minutes,
+            plan=plan,
         )
 
 
@@ -156,15 +160,6 @@ def _part(job: Job, nodes: list[Node], **fields: Any) -> Job:
     keys = {node.key for node in nodes}
     weights = {weights for weights in job.weights if weights.training in keys}
     return Job(job.anchor, nodes, weights=weights, models=job.models & keys, **fields)
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A branch of a job that could not be run: the node where it broke off, and why."""
-
-    key: str
-    reason: str
-    details: str
 
 
 def is_anchor(node: Node) -> bool:
@@ -290,6 +285,12 @@ def describe(node: Node) -> str:
     words = [_word(phase) for phase in phases_of(node.path())][-3:]
     experiment = node.experiment
     return f"{experiment.task}, seed {experiment.seed}, {node.purpose or 'θ0'}: {' '.join(words) or 'untrained'}"
+
+
+def stage(node: Node) -> str:
+    """What a job is at while it applies the phase of that node: `Prune(0.5) of mine`."""
+    word = _word(node.phase) if node.phase else "θ0"
+    return f"{word} of {node.strategy}" if node.strategy else word
 
 
 def _word(phase: Phase) -> str:

@@ -10,11 +10,14 @@ from typing import Any
 
 from prunebench.errors import PrunebenchError, unknown_name
 from prunebench.hooks.registry import Registry
+from prunebench.planning import protocol_file
 from prunebench.planning.methods import Method
 from prunebench.recipes.options import split_list
 from prunebench.recipes.schedules import check_sparsity
 from prunebench.tasks.protocol import Protocol
 
+# As the name of a protocol file: each task's own protocol, although the suite names a file.
+TASKS_OWN = "none"
 # What runs if neither a suite, tasks nor a model are named: it needs no download and takes less than two minutes.
 DEFAULT_SUITE = "quick"
 DEFAULT_STRATEGIES = ("imp", "magnitude", "random-pruning", "random-reinit", "heads")
@@ -29,7 +32,10 @@ CHOICES = {
 
 @dataclass(frozen=True)
 class Suite:
-    """Tasks × strategies × sparsities × seeds × model × protocol. `sparsities` may differ by task."""
+    """Tasks × strategies × sparsities × seeds × model × protocol. `sparsities` may differ by task.
+
+    `protocol` is the path of a protocol file, whose values differ by task; None stands for each task's own protocol.
+    """
 
     name: str = ""
     doc: str = ""
@@ -49,12 +55,13 @@ class Suite:
     max_length: int | None = None
     train_limit: int | None = None
     eval_limit: int | None = None
+    protocol: str | None = None
 
     def levels(self, task: str) -> tuple[float, ...]:
         return self.sparsities[task] if task in self.sparsities else self.sparsities[""]
 
-    def protocol(self, standard: Protocol) -> Protocol:
-        """The standard protocol of a task with this suite's changes."""
+    def with_changes(self, standard: Protocol) -> Protocol:
+        """The protocol of a task with this suite's changes."""
         return standard.override(**{name: getattr(self, name) for name in PROTOCOL_OPTIONS})
 
 
@@ -71,6 +78,8 @@ def load(name: str, registry: Registry) -> Suite:
         raise PrunebenchError(f"cannot read suite {str(path)!r}: {(error.strerror or str(error)).lower()}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise PrunebenchError(f"suite {str(path)!r} is not TOML: {error}") from None
+    if isinstance(data.get("protocol"), str) and data["protocol"] != TASKS_OWN:
+        data["protocol"] = str(path.parent / data["protocol"])
     try:
         return merge(Suite(name=path.stem), data)
     except PrunebenchError as error:
@@ -88,7 +97,7 @@ def merge(suite: Suite, options: Mapping[str, Any]) -> Suite:
         if name in values:
             raise PrunebenchError(f"option {key!r} stands twice", "once with a dash and once with an underscore")
         if value is not None:
-            values[name] = _read(name, value)
+            values[name] = None if name == "protocol" and value == TASKS_OWN else _read(name, value)
     return replace(suite, **values)
 
 
@@ -161,6 +170,7 @@ def resolve(name: str | None, options: Mapping[str, Any], registry: Registry) ->
         raise PrunebenchError("nothing to run: no tasks are given", f"--tasks rte,mrpc or a suite: {suites}")
     for task in (*suite.tasks, *filter(None, suite.sparsities)):
         registry.get("tasks", task)
+    _check_protocol(suite)
     for text in suite.strategies:
         Method(text, registry)
     for task in suite.tasks:
@@ -169,3 +179,18 @@ def resolve(name: str | None, options: Mapping[str, Any], registry: Registry) ->
                 f"suite {suite.name!r} has no sparsities for task {task!r}", "--sparsities names some"
             )
     return suite
+
+
+def _check_protocol(suite: Suite) -> None:
+    """Raise PrunebenchError where a protocol file and an option say two things of the protocol, or the file is bad."""
+    if suite.protocol is None:
+        return
+    changes = [name.replace("_", "-") for name in PROTOCOL_OPTIONS if getattr(suite, name) is not None]
+    if changes:
+        raise PrunebenchError(
+            f"{changes[0]} cannot change a protocol file, {suite.protocol!r}",
+            "leave one of them out; protocol = none takes the tasks' own protocols",
+        )
+    file = protocol_file.read(suite.protocol)
+    for task in suite.tasks:
+        file.check_task(task)

@@ -27,10 +27,14 @@ import safetensors.numpy
 
 @dataclass(frozen=True, eq=False)
 class Bitmask:
-    """A mask in memory: by group, its bits (uint8) and its shape."""
+    """A mask in memory: by group, its bits (uint8) and its shape.
+
+    `seconds` is what strategies took to find it, from θ0 on; None where the file does not say.
+    """
 
     bits: Mapping[str, np.ndarray]
     shapes: Mapping[str, tuple[int, ...]]
+    seconds: float | None = None
 
     @cached_property
     def kept_units(self) -> dict[str, int]:
@@ -46,12 +50,12 @@ class Bitmask:
         return np.unpackbits(self.bits[name], count=self.units(name)).astype(bool).reshape(self.shapes[name])
 
 
-def pack(mask: Mapping[str, np.ndarray]) -> bytes:
-    """A mask of booleans as a file. Its metadata has the shapes and a checksum of the bits."""
+def pack(mask: Mapping[str, np.ndarray], seconds: float | None = None) -> bytes:
+    """A mask of booleans as a file. Its metadata has the shapes, a checksum of the bits, and the `seconds` if known."""
     shapes = {name: list(keep.shape) for name, keep in mask.items()}
     bits = {name: np.packbits(keep.reshape(-1)) for name, keep in mask.items()}
-    about = json.dumps({"shapes": shapes, "sha256": _digest(bits)})
-    return bytes(safetensors.numpy.save(bits, metadata={"mask": about}))
+    about = {"shapes": shapes, "sha256": _digest(bits)} | ({} if seconds is None else {"seconds": seconds})
+    return bytes(safetensors.numpy.save(bits, metadata={"mask": json.dumps(about)}))
 
 
 def unpack(data: bytes) -> Bitmask:
@@ -66,7 +70,7 @@ def unpack(data: bytes) -> Bitmask:
     bits = {name: tensors[name] for name in shapes}
     if _digest(bits) != about["sha256"]:
         raise ValueError("the bits of a mask do not match their checksum")
-    return Bitmask(bits, shapes)
+    return Bitmask(bits, shapes, about.get("seconds"))
 
 
 def summary(data: bytes) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from prunebench.models.architecture import Architecture
 from prunebench.models.encoder import PrunableModel, describe
 from prunebench.pruning.groups import Structure
 from prunebench.pruning.removal import NoHeads as NoHeads
-from prunebench.pruning.removal import units_in
+from prunebench.pruning.removal import fit_linears, units_in
 from prunebench.pruning.structures import gate_points, groups, structure_of
 from prunebench.recipes.strategy import Unit
 
@@ -56,7 +56,8 @@ def save_compacted(model: nn.Module, folder: Path, pm: PrunableModel) -> None:
     """Save a compacted model: its weights, its `config.json`, and the numbers of heads and neurons of each layer left.
 
     `pm` is the model before compaction. Use `load_compacted` to load the folder: transformers cannot, because its
-    configuration has one number of heads for all layers. Units of a plugin's structure are not recorded.
+    configuration has one number of heads for all layers. What a plugin's structure cut out of Linears is in the shapes
+    of the weights.
     """
     from safetensors.torch import save_file
 
@@ -99,6 +100,7 @@ def load_compacted(folder: Path) -> nn.Module:
         model = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32, attn_implementation="sdpa")
     if config.num_hidden_layers:
         _shrink(model, describe(model, architecture), shapes["units"])
+    fit_linears(model, weights)
     model.load_state_dict(weights)
     return model.eval()  # type: ignore[no-any-return]
 

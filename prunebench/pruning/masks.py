@@ -136,9 +136,9 @@ def random_ranks(mask: Mapping[str, Tensor], generator: torch.Generator) -> tupl
     return ranks, full({name: tuple(keep.shape) for name, keep in mask.items()})
 
 
-def pack(mask: Mapping[str, Tensor]) -> bytes:
+def pack(mask: Mapping[str, Tensor], seconds: float | None = None) -> bytes:
     """The mask as a file (see `bitmask`)."""
-    return bitmask.pack({name: keep.numpy() for name, keep in mask.items()})
+    return bitmask.pack({name: keep.numpy() for name, keep in mask.items()}, seconds)
 
 
 def unpack(data: bytes) -> Mask:
@@ -147,5 +147,9 @@ def unpack(data: bytes) -> Mask:
     Raises:
         ValueError: if the bits do not match their checksum.
     """
-    packed = bitmask.unpack(data)
+    return from_bits(bitmask.unpack(data))
+
+
+def from_bits(packed: bitmask.Bitmask) -> Mask:
+    """The mask as booleans by group."""
     return {name: torch.from_numpy(packed.group(name)) for name in packed.shapes}

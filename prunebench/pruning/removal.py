@@ -74,6 +74,17 @@ def keep_layers(model: nn.Module, pm: PrunableModel, stays: Sequence[bool]) -> N
         owner.n_layers = len(remaining)
 
 
+def fit_linears(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Give each Linear the shape of its weight and bias in `weights`; their values are left to be set."""
+    for path, linear in model.named_modules():
+        if not isinstance(linear, nn.Linear) or linear.weight.shape == weights[f"{path}.weight"].shape:
+            continue
+        linear.out_features, linear.in_features = weights[f"{path}.weight"].shape
+        for name, parameter in list(linear.named_parameters()):
+            empty = parameter.new_empty(weights[f"{path}.{name}"].shape)
+            setattr(linear, name, nn.Parameter(empty, requires_grad=parameter.requires_grad))
+
+
 def units_in(model: nn.Module, linear: str, width: int) -> int:
     """The number of units of `width` columns in the input of a Linear."""
     return int(model.get_parameter(f"{linear}.weight").shape[1]) // width

@@ -29,6 +29,9 @@ class Input:
 class Teacher:
     """The dense model of the same seed, after its training: its outputs are learned (Hinton et al. 2015).
 
+    With `weight` and `hidden` at 0 nothing is added to the loss, and the teacher is there for a callback of the method,
+    which asks it by `ctx.teacher(batch)`.
+
     Attributes:
         temperature: T in the divergence of the softened predictions, T²·KL(teacher ‖ student).
         weight: the part of that divergence in the loss; the rest is the loss of the labels. For a regression it is the
@@ -39,6 +42,10 @@ class Teacher:
     temperature: float = 2.0
     weight: float = 0.5
     hidden: float = 0.0
+
+    @property
+    def adds_loss(self) -> bool:
+        return self.weight > 0 or self.hidden > 0
 
     def __post_init__(self) -> None:
         if not 0 < self.temperature < math.inf:

@@ -91,6 +91,11 @@ class Phase:
         return ()
 
     @property
+    def taught_by(self) -> str:
+        """The model whose outputs a training learns too, as pages name it: "dense", or "" for none."""
+        return ""
+
+    @property
     def mask_from(self) -> str:
         """The key of the node, in another tree, whose mask the phase takes; "" if it takes none."""
         return next((each.key for each in self.inputs if each.kind == "mask"), "")
@@ -164,6 +169,11 @@ def final_trainings(phases: Sequence[Phase]) -> float:
     start = last_index(phases, lambda phase: phase.sets_weights) + 1
     # Rounded, so that three trainings of a tenth are 0.3.
     return round(math.fsum(phase.trainings for phase in phases[start:]), 10)
+
+
+def teacher_of(phases: Sequence[Phase]) -> str:
+    """The teacher of some training of these phases, as pages name it, or ""."""
+    return next(filter(None, (phase.taught_by for phase in phases)), "")
 
 
 def trains_from_theta0(phases: Sequence[Phase]) -> bool:

@@ -26,7 +26,8 @@ class Train(Phase):
         sparsity: the model is also pruned during the training, to this sparsity: along a cubic by the strategy's
             scores, or by its callback.
         callback: the strategy's `training(ctx)` is asked for a callback. Without `sparsity`, as many units are pruned
-            after each step as before the training.
+            after each step as before the training, or units of the same cost, if the phase that pruned them had a
+            budget. The pattern and the scope are those of that phase, too.
         scope, pattern, budget: see `Prune`.
         length: the number of steps as a multiple of the protocol's, such as 0.5 or 2.
         teacher: the dense model of the same seed is a teacher.
@@ -75,6 +76,10 @@ class Train(Phase):
     @property
     def inputs(self) -> tuple[Input, ...]:
         return () if self.teacher is None else (Input("weights", recipe=(Train(),)),)
+
+    @property
+    def taught_by(self) -> str:
+        return "" if self.teacher is None else "dense"
 
     def steps(self, protocol: int) -> int:
         """The number of optimiser steps where the protocol has so many; at least one."""

@@ -28,6 +28,10 @@ def required_cost(sparsity: float, total: int) -> int:
     return math.ceil(Fraction(str(sparsity)) * total)
 
 
+# The most rounds of a ladder: a smaller rate would take hours to plan, and more memory than there is.
+MAX_ROUNDS = 1000
+
+
 @dataclass(frozen=True)
 class Cubic:
     """A sparsity that grows during one training (Zhu & Gupta 2017, equation 1).
@@ -78,7 +82,7 @@ def ladder(sparsity: float, rate: float, of: str = "original") -> list[float]:
     >>> ladder(0.25, 0.1)
     [0.1, 0.2, 0.25]
 
-    Raises PrunebenchError if `rate` is not between 0 and 1 or `of` is unknown.
+    Raises PrunebenchError if `rate` is not between 0 and 1, if it takes more than MAX_ROUNDS, or if `of` is unknown.
     """
     if not 0 < rate < 1:
         raise PrunebenchError(f"a ladder needs a rate between 0 and 1, got {rate}")
@@ -89,4 +93,6 @@ def ladder(sparsity: float, rate: float, of: str = "original") -> list[float]:
         level = rate * (len(levels) + 1) if of == "original" else 1 - (1 - rate) ** (len(levels) + 1)
         if level > sparsity - 1e-9:  # 0.1 * 3 is not 0.3
             return [*levels, sparsity] if sparsity > 0 else []
+        if len(levels) == MAX_ROUNDS:
+            raise PrunebenchError(f"a ladder of rate {rate} has more than {MAX_ROUNDS} rounds", "use a larger rate")
         levels.append(round(level, 10))

@@ -1,6 +1,6 @@
 """Pages, tables and figures of stored results.
 
-Each package takes rows of `prunebench.results` or masks of the store, and writes files. In reading order:
+Each part takes rows of `prunebench.results` or masks of the store, and writes files. In reading order:
 
 `render`       shared by all: blocks of a page, their Markdown and LaTeX, number formats, matplotlib helpers
 `leaderboard`  all methods of a benchmark on one page: ranking, scores, cost, a checklist
@@ -8,5 +8,6 @@ Each package takes rows of `prunebench.results` or masks of the store, and write
 `transfer`     masks of one task on other tasks
 `overlap`      how far masks agree
 `attention`    what attention heads look at, with and without pruning
+`calibration`  the trials that a protocol was selected from
 `figures`      a leaderboard or a comparison as figures for a paper
 """

@@ -112,7 +112,12 @@ class Results:
         papers whose tables are shown as reported. `mixed` allows different settings on one page.
         """
         return Leaderboard(
-            leaderboard.build(self.rows, leaderboard.parse_options(rank_by, delta, published, interval), mixed=mixed)
+            leaderboard.build(
+                self.rows,
+                leaderboard.parse_options(rank_by, delta, published, interval),
+                mixed=mixed,
+                verification="" if isinstance(self.source, Store) else self.source.verification,
+            )
         )
 
     def compare(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict
 
 from prunebench.results.rows import Row
+from prunebench.runtime.text import one_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,6 +44,7 @@ class RowEntry(BaseModel):
     label: Annotated[str, "cell.label"]
     control_of: Annotated[str | None, "cell.control_of"]
     source: Annotated[str, "cell.source"]
+    teacher: Annotated[str | None, "outcome.teacher"]
     options: Annotated[dict[str, Any], "cell.options"]
     sparsity: Annotated[float, "cell.sparsity"]
     seed: Annotated[int, "cell.seed"]
@@ -74,6 +76,7 @@ class RowEntry(BaseModel):
     equal_trainings: Annotated[float | None, "equal_trainings"]
     seconds_to_find: Annotated[float | None, "outcome.find.seconds"]
     seconds_to_train: Annotated[float | None, "outcome.train.seconds"]
+    seconds_of_strategy: Annotated[float | None, "outcome.strategy_seconds"]
     examples_per_second: Annotated[float | None, "outcome.speed"]
     from_theta0: Annotated[bool | None, "outcome.from_theta0"]
     failed_checks: Annotated[list[str], "outcome.failed_checks"]
@@ -135,8 +138,14 @@ def to_csv(rows: Sequence[Row]) -> str:
 
 
 def _csv_line(row: Row) -> dict[str, Any]:
-    values = _flatten_to_text(row)
-    return {name: str(value).lower() if isinstance(value, bool) else value for name, value in values.items()}
+    return {name: _csv_value(value) for name, value in _flatten_to_text(row).items()}
+
+
+def _csv_value(value: Any) -> Any:
+    """Booleans in lower case, and text that no terminal obeys."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return one_line(value) if isinstance(value, str) and not value.isprintable() else value
 
 
 def to_json(rows: Sequence[Row]) -> str:

@@ -17,6 +17,7 @@ from prunebench.errors import PrunebenchError, unknown_name
 from prunebench.results.rows import Row
 from prunebench.runtime.progress import plural
 from prunebench.store.schema import Cell, Setting, StoredPlan
+from prunebench.tasks.protocol import family
 
 # For each field of a setting, in the order of messages: the plural of its values, and the option that chooses one.
 _FIELDS = {
@@ -74,7 +75,8 @@ def select(rows: Sequence[Row], selection: Selection) -> list[Row]:
         result, "strategy", selection.strategies, lambda row: {row.cell.label, row.cell.strategy}, with_dense=True
     )
     result = _keep(result, "model", (selection.model,), lambda row: _model_names(row.cell.setting))
-    for field in ("protocol", "precision", "device", "data", "prunable", "code"):
+    result = _keep(result, "protocol", (selection.protocol,), _protocol_names)
+    for field in ("precision", "device", "data", "prunable", "code"):
         result = _keep(result, field, (getattr(selection, field),), partial(_value, field))
     return result
 
@@ -85,6 +87,10 @@ def _value(field: str, row: Row) -> set[str]:
 
 def _model_names(setting: Setting) -> set[str]:
     return {setting.model, Path(setting.model).name, setting.model_revision, setting.model_fingerprint}
+
+
+def _protocol_names(row: Row) -> set[str]:
+    return {row.cell.setting.protocol, family(row.cell.setting.protocol)}
 
 
 def _keep(
@@ -158,13 +164,13 @@ def _with_results(rows: Sequence[Row]) -> list[Row]:
     models = {_model_and_arithmetic(row) for row in done}
     protocols: dict[str, set[str]] = {}
     for row in done:
-        protocols.setdefault(row.cell.benchmark, set()).add(row.cell.setting.protocol)
+        protocols.setdefault(row.cell.benchmark, set()).add(family(row.cell.setting.protocol))
 
     def stays(row: Row) -> bool:
         if row.cell.task in tasks or not done:
             return not done or (row.cell.task, row.cell.setting) in with_results
-        same_protocol = row.cell.setting.protocol in protocols.get(row.cell.benchmark, {row.cell.setting.protocol})
-        return same_protocol and _model_and_arithmetic(row) in models
+        own = family(row.cell.setting.protocol)
+        return own in protocols.get(row.cell.benchmark, {own}) and _model_and_arithmetic(row) in models
 
     return list(filter(stays, rows))
 
@@ -227,7 +233,7 @@ def _mixed_benchmarks(rows: Sequence[Row]) -> Iterator[_Difference]:
     protocols: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for row in rows:
         if row.cell.benchmark:
-            protocols[row.cell.benchmark][row.cell.task].add(row.cell.setting.protocol)
+            protocols[row.cell.benchmark][row.cell.task].add(family(row.cell.setting.protocol))
     for benchmark, by_task in sorted(protocols.items()):
         names = set().union(*by_task.values())
         # A task with several protocols is a difference of its own.

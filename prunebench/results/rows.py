@@ -13,8 +13,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from prunebench.recipes.phase import Phase, final_trainings, last_index, trains_from_theta0
+from prunebench.recipes.phase import Phase, final_trainings, last_index, teacher_of, trains_from_theta0
 from prunebench.results.versions import VersionedCell, versioned_cells
+from prunebench.runtime.text import clean
 from prunebench.store.schema import Cell, Command, Failure, FLOPs, Record, StoredPlan
 
 # For scores from 0 to 1. A Matthews coefficient of 0.01 would be retained ten times by one of 0.1.
@@ -53,8 +54,10 @@ class Outcome:
     zero or removed, before and after the last training. `find` is the cost of finding the last mask, `train` the cost
     of training the scored weights under it. `from_theta0` is True if the scored model is a subnetwork of θ0 that was
     trained, and so may be a winning ticket. `speed` is the number of examples that the scored model predicted per
-    second, if it was measured. `flops` are None in records of earlier versions. `equal_trainings` is how many trainings
-    the scored weights had from θ0 on, and the dense model of equal training has; None if the record does not tell.
+    second, if it was measured. `strategy_seconds` is what the code of strategies took on the whole recipe. `flops` and
+    `strategy_seconds` are None in records of earlier versions. `equal_trainings` is how many trainings the scored
+    weights had from θ0 on, and the dense model of equal training has; None if the record does not tell. `teacher` names
+    the model whose outputs were learned too, "dense", or is "".
     """
 
     units: int
@@ -72,9 +75,11 @@ class Outcome:
     environment: Mapping[str, str]
     failed_checks: tuple[str, ...]
     speed: float | None = None
+    strategy_seconds: float | None = None
     flops: FLOPs | None = None
     equal_trainings: float | None = None
     budget: str = "units"
+    teacher: str = ""
 
     @property
     def hardware(self) -> str | None:
@@ -195,7 +200,7 @@ def _rows(versioned: VersionedCell, fetch: FetchRecord, failure: FetchFailure) -
 def _status(cell: Cell, failure: FetchFailure) -> str:
     """The first failure on the recipe's path, which is the cause of the later ones."""
     first = next(filter(None, map(failure, cell.record_keys)), None)
-    return f"failed: {first.reason}" if first else "missing"
+    return clean(f"failed: {first.reason}") if first else "missing"
 
 
 def _row(cell: Cell, command: Command, outcome: Outcome, record: Record, evaluation: str, metric: str) -> Row:
@@ -235,9 +240,11 @@ def _outcome(cell: Cell, record: Record, fetch: FetchRecord) -> Outcome:
         environment={name: str(value) for name, value in record.environment.items()},
         failed_checks=tuple(sorted(name for name, value in record.checks.items() if value is False)),
         speed=_speed(record),
+        strategy_seconds=record.seconds.get("method"),
         flops=record.flops,
         equal_trainings=_trainings_from_theta0(cell, record.recipe),
         budget=sparsity.budget,
+        teacher=teacher_of(record.recipe),
     )
 
 

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from prunebench.runtime.text import error_text
+
 # Parameters of glibc's mallopt: when free memory is returned to the system, and from which size on a block is
 # requested from the system by itself. 32 MiB is the largest value that glibc allows for the second.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
@@ -81,7 +83,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether `error`, from torch or Python, means that memory ran out, on this machine or on a GPU."""
     import torch
 
-    if isinstance(error, RuntimeError) and "can't allocate memory" in str(error):
+    if isinstance(error, RuntimeError) and "can't allocate memory" in error_text(error):
         return True
     return isinstance(error, MemoryError | torch.OutOfMemoryError)
 

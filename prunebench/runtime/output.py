@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from prunebench.runtime import progress
+from prunebench.runtime.text import clean
 
 
 @contextmanager
@@ -53,7 +54,7 @@ class _Reporter:
         self.is_reporting = False
 
     def report(self, line: str, stream: Any) -> None:
-        text = f"{self.name}: {line}"
+        text = clean(f"{self.name}: {line}")
         self.is_reporting = True
         try:
             if progress.has_listeners():

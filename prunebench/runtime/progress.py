@@ -12,7 +12,8 @@ class Progress:
     """A report from a training: it has done `step` of `steps` steps, with the mean `loss` since the last report.
 
     `job` is the key of the job that trains. `score` is set after an evaluation: `accuracy 93.2`. `text` is set instead
-    where the code of a plugin says something: `mine: 3 layers`.
+    where the code of a plugin says something: `mine: 3 layers`. `stage` is set where the job begins something else:
+    `Prune(0.5) of mine`.
     """
 
     step: int
@@ -21,8 +22,10 @@ class Progress:
     job: str = ""
     score: str = ""
     text: str = ""
+    stage: str = ""
 
 
+_stage = ""
 _listeners: list[Callable[[Progress], None]] = []
 _jobs: list[str] = []
 
@@ -58,11 +61,25 @@ def temporary_listener(listener: Callable[[Progress], None]) -> Iterator[None]:
 @contextmanager
 def job_scope(job: str) -> Iterator[None]:
     """Make `job` the current job until the block ends."""
+    global _stage
     _jobs.append(job)
     try:
         yield
     finally:
         _jobs.pop()
+        _stage = ""
+
+
+def enter_stage(stage: str) -> None:
+    """Report what the current job begins now, in a few words: `Prune(0.5) of mine`."""
+    global _stage
+    _stage = stage
+    emit(Progress(0, 0, 0.0, stage=stage))
+
+
+def current_stage() -> str:
+    """What the current job began last, or "" if it has not said so."""
+    return _stage
 
 
 def duration(seconds: float) -> str:

@@ -4,7 +4,8 @@ In reading order:
 
 - `schema`: experiments, records, cells, plans and jobs as typed classes
 - `store`: results by key: read, add, set aside
-- `serialization`: records, plans and logits as bytes, and how damage is noticed
+- `seals`, `serialization`: files as bytes, bound to their names, and how damage is noticed
+- `files`, `heads`, `snapshot`: the names of files, the format of a store, and what it holds at one moment
 - `backends`, `remote`: files in a folder, or wherever fsspec reaches
 - `claims`: which runs are active, and which jobs they hold
 - `inspection`: whether every file of a store is sound

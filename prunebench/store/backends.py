@@ -21,6 +21,31 @@ PART = ".part-"
 STALE_SECONDS = 24 * 3600
 # To read more files than this, their folders are listed first.
 FEW = 16
+# Why a file cannot be written or read, by the number of the system's error.
+WRITE_REASONS = {
+    errno.ENOSPC: "no space is left on its disk",
+    errno.EDQUOT: "its disk quota is used up",
+    errno.EACCES: "there is no permission to write there",
+    errno.EPERM: "there is no permission to write there",
+    errno.EROFS: "its disk is read-only",
+    errno.EIO: "its disk has an input/output error",
+    errno.ENOTDIR: "a part of its path is a file",
+    errno.EISDIR: "a folder is in the place of a file",
+    errno.ENOTEMPTY: "a folder is in the place of a file",
+    errno.ELOOP: "a link leads to itself",
+    errno.EEXIST: "a file is in its place",
+}
+READ_REASONS = {
+    errno.EACCES: "there is no permission to read",
+    errno.EPERM: "there is no permission to read",
+    errno.EIO: "its disk has an input/output error",
+    errno.ESTALE: "its network disk is gone",
+    errno.ENOTCONN: "its network disk is gone",
+    errno.ENOTDIR: "a part of the path is a file",
+    errno.ELOOP: "a link leads to itself",
+}
+# Errors of file systems that have no hard links.
+NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
 
 
 class FileInfo(NamedTuple):
@@ -56,22 +81,29 @@ class Backend(Protocol):
     def exists(self, name: str) -> bool: ...
 
     def read(self, name: str) -> bytes:
-        """The bytes of a file. Raises FileNotFoundError."""
+        """The bytes of a file; none of a folder in its place. Raises FileNotFoundError."""
 
     def read_all(self, names: Collection[str]) -> dict[str, bytes]:
         """The bytes of those files that exist, by name."""
 
     def write(self, name: str, data: bytes) -> None: ...
 
+    def create(self, name: str, data: bytes) -> bool:
+        """Write a file unless there is one, and return whether it was written. The first of two writers wins."""
+
     def remove(self, name: str) -> None:
         """Remove a file if it exists."""
 
     def set_aside(self, name: str) -> str:
-        """Rename a damaged file, and return its new name."""
+        """Rename a damaged file, and return in words what became of it."""
 
 
 class StoreError(PrunebenchError):
-    """The store cannot be written or reached: no job can go on."""
+    """The store cannot be written, read or reached: no job can go on."""
+
+
+class Damaged(ValueError):
+    """A file is not as it was written; the message says how."""
 
 
 def at(text: str | Path) -> Backend:
@@ -116,39 +148,57 @@ class LocalBackend:
                         part.unlink()
 
     def is_empty(self) -> bool:
-        with self._errors_explained():
+        with self._errors_explained("read"):
             return not self.folder.is_dir() or all(path.name.startswith(PART) for path in self.folder.iterdir())
 
     def names(self, folder: str) -> list[str]:
         return [name for name in self._walk(folder) if not is_temporary(name)]
 
     def _walk(self, folder: str) -> list[str]:
-        names = [
-            Path(above, file).relative_to(self.folder).as_posix()
-            for above, _, files in os.walk(self.folder / folder)
-            for file in files
-        ]
+        """The names of all files, and of folders in the place of files: those whose name has an ending."""
+        names: list[str] = []
+
+        def raise_error(error: OSError) -> None:
+            if not isinstance(error, FileNotFoundError):
+                raise error
+
+        with self._errors_explained("read"):
+            for above, folders, files in os.walk(self.folder / folder, onerror=raise_error):
+                wrong = [name for name in folders if Path(name).suffix]
+                folders[:] = [name for name in folders if name not in wrong]
+                names += [Path(above, name).relative_to(self.folder).as_posix() for name in (*files, *wrong)]
         return sorted(names)
 
     def files(self) -> dict[str, FileInfo]:
         files, now = {}, time.time()
         for name in self._walk(""):
             with contextlib.suppress(FileNotFoundError):
-                stat = (self.folder / name).stat()
-                files[name] = FileInfo(stat.st_size, now - stat.st_mtime)
+                path = self.folder / name
+                # A link may lead to itself.
+                stat = path.stat() if path.exists() else path.lstat()
+                if not path.is_dir():
+                    files[name] = FileInfo(stat.st_size, now - stat.st_mtime)
         return files
 
     def exists(self, name: str) -> bool:
-        with self._errors_explained():
+        with self._errors_explained("read"):
             return (self.folder / name).exists()
 
     def read(self, name: str) -> bytes:
-        return (self.folder / name).read_bytes()
+        with self._errors_explained("read"):
+            try:
+                return (self.folder / name).read_bytes()
+            except OSError as error:
+                if error.errno in (errno.EISDIR, errno.ELOOP):
+                    return b""
+                raise
 
     def read_all(self, names: Collection[str]) -> dict[str, bytes]:
         if len(names) > FEW:
-            folders = {name.rpartition("/")[0] for name in names}
-            there = {f"{folder}/{path.name}" for folder in folders for path in (self.folder / folder).glob("*")}
+            there: set[str] = set()
+            for folder in {name.rpartition("/")[0] for name in names}:
+                with self._errors_explained("read"), contextlib.suppress(FileNotFoundError):
+                    there.update(f"{folder}/{name}" for name in os.listdir(self.folder / folder))
             names = [name for name in names if name in there]
         contents = {}
         for name in names:
@@ -158,21 +208,45 @@ class LocalBackend:
 
     def write(self, name: str, data: bytes) -> None:
         path = self.folder / name
-        with self._errors_explained():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=PART)
+        with self._errors_explained(), self._temporary(path, data) as temporary:
+            if path.is_dir():
+                self.set_aside(name)
+            os.replace(temporary, path)
+
+    def create(self, name: str, data: bytes) -> bool:
+        path = self.folder / name
+        with self._errors_explained(), self._temporary(path, data) as temporary:
+            # A folder, or a link that leads nowhere.
+            if not path.is_file() and os.path.lexists(path):
+                self.set_aside(name)
             try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                # Temporary files are private to their owner; results are for everybody who may read the folder.
-                os.chmod(temporary, 0o644)
+                os.link(temporary, path)
+            except FileExistsError:
+                return False
+            except OSError as error:
+                if error.errno not in NO_LINKS:
+                    raise
+                if path.exists():
+                    return False
                 os.replace(temporary, path)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    os.unlink(temporary)
-                raise
+        return True
+
+    @contextlib.contextmanager
+    def _temporary(self, path: Path, data: bytes) -> Iterator[str]:
+        """A temporary file with `data` beside `path`, which is removed at the end unless it was renamed."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=PART)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            # Temporary files are private to their owner; results are for everybody who may read the folder.
+            os.chmod(temporary, 0o644)
+            yield temporary
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
 
     def remove(self, name: str) -> None:
         with self._errors_explained():
@@ -180,29 +254,31 @@ class LocalBackend:
 
     def set_aside(self, name: str) -> str:
         aside = damaged_name(name)
-        with contextlib.suppress(OSError):
+        try:
             os.replace(self.folder / name, self.folder / aside)
-        return aside
+        except FileNotFoundError:
+            return "it is gone"
+        except OSError as error:
+            return f"it cannot be moved aside: {WRITE_REASONS.get(error.errno or 0, error.strerror)}"
+        return f"moved to {aside.rpartition('/')[2]}"
 
     @contextlib.contextmanager
-    def _errors_explained(self) -> Iterator[None]:
+    def _errors_explained(self, action: str = "write to") -> Iterator[None]:
+        """Turn errors of the system into one line. A file that is not there is for the caller to explain."""
         try:
             yield
+        except FileNotFoundError:
+            raise
         except OSError as error:
-            reasons = {
-                errno.ENOSPC: "no space is left on its disk",
-                errno.EDQUOT: "its disk quota is used up",
-                errno.EACCES: "there is no permission to write there",
-                errno.EPERM: "there is no permission to write there",
-                errno.EROFS: "its disk is read-only",
-                errno.ENOTDIR: "a part of its path is a file",
-                errno.EEXIST: "a file is in its place",
-            }
+            reasons = WRITE_REASONS if action == "write to" else READ_REASONS
             if error.errno not in reasons:
                 raise
+            what = f" at {error.filename!r}" if action == "read" and error.filename else ""
             raise StoreError(
-                f"cannot write to the store {self.url!r}: {reasons[error.errno]}",
-                "what is stored is safe; the same command with --retry-failed goes on from there",
+                f"cannot {action} the store {self.url!r}: {reasons[error.errno]}{what}",
+                "what is stored is safe; the same command with --retry-failed goes on from there"
+                if action == "write to"
+                else "the same command works once its files can be read",
             ) from error
 
 
@@ -212,4 +288,4 @@ def is_temporary(name: str) -> bool:
 
 
 def damaged_name(name: str) -> str:
-    return f"{name.rpartition('.')[0]}.damaged"
+    return f"{name}.damaged"

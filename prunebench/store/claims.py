@@ -43,7 +43,7 @@ class _Run:
 
     @classmethod
     def parse(cls, name: str, data: bytes) -> _Run:
-        """Raises ValueError, KeyError or TypeError for anything that is no such file."""
+        """Raises ValueError, KeyError, TypeError, OverflowError or RecursionError for anything that is no such file."""
         fields = json.loads(data)
         started = str(fields["started"])
         host, pid = str(fields.get("host", "")), int(fields.get("pid", 0))
@@ -157,7 +157,7 @@ class RunClaims:
         self._last = {name: last for name, last in self._last.items() if name in files}
         alive = []
         for name, data in files.items():
-            with contextlib.suppress(ValueError, KeyError, TypeError):
+            with contextlib.suppress(ValueError, KeyError, TypeError, OverflowError, RecursionError):
                 run = _Run.parse(name, data)
                 if self._is_alive(run):
                     alive.append(run)

@@ -6,8 +6,9 @@ from collections import Counter
 from dataclasses import dataclass
 
 from prunebench.store.backends import is_temporary
+from prunebench.store.files import SUFFIX
 from prunebench.store.schema import Cell, StoredPlan
-from prunebench.store.store import SUFFIX, Store
+from prunebench.store.store import Store
 
 DAMAGED = ".damaged"
 WORDS = {

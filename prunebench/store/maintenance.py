@@ -19,9 +19,10 @@ from prunebench.store import serialization
 from prunebench.store.backends import STALE_SECONDS, FileInfo
 from prunebench.store.claims import RunClaims
 from prunebench.store.contents import WORDS, key_of, kind_of, names_of, size_text
+from prunebench.store.files import file_name, logits_file
 from prunebench.store.schema import Cell, Failure, Record, StoredPlan, StrategyCode, WeightsRef, digest
 from prunebench.store.serialization import Damaged
-from prunebench.store.store import Store, file_name, logits_file
+from prunebench.store.store import Store
 
 
 def read_plans(store: Store) -> dict[str, StoredPlan]:
@@ -29,7 +30,7 @@ def read_plans(store: Store) -> dict[str, StoredPlan]:
     plans = {}
     for name, data in store.backend.read_all(names_of(store, "plans")).items():
         try:
-            plans[name] = serialization.parse_plan(data)
+            plans[name] = store.parse_plan(name, data)
         except Damaged as error:
             raise PrunebenchError(
                 f"{store.backend.location(name)} {error}", "nothing is removed while a plan cannot be read"
@@ -220,8 +221,7 @@ def apply(store: Store, removed: Removal, claims: RunClaims) -> None:
     # again.
     for name, plan in removed.plans.items():
         if plan.cells:
-            identifier, data = serialization.encode_plan(plan)
-            store.backend.write(file_name("plans", identifier), data)
+            store.backend.write(*serialization.encode_plan(plan))
         store.backend.remove(name)
     for name in removed.files:
         store.backend.remove(name)

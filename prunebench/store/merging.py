@@ -8,22 +8,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from pydantic import ValidationError
-
 from prunebench.errors import PrunebenchError
 from prunebench.runtime.progress import plural
 from prunebench.store import serialization
 from prunebench.store.backends import LocalBackend
 from prunebench.store.contents import WORDS, key_of, names_of
+from prunebench.store.files import SUFFIX, logits_file
 from prunebench.store.schema import Failure, Record, StoredPlan
-from prunebench.store.serialization import Damaged
-from prunebench.store.store import SUFFIX, Store, file_name, logits_file
+from prunebench.store.serialization import Damaged, RecordFile
+from prunebench.store.store import Store
 
 if TYPE_CHECKING:
     import numpy as np
 
-# What may differ between two records of the same result: cost, the machine, and the names of the same model and data.
-MAY_DIFFER = ("seconds", "peak_memory_mb", "environment", "root")
+# What may differ between two records of the same result: cost, the machine, the names of the same model and data, and
+# the plan that it was made for.
+MAY_DIFFER = ("seconds", "peak_memory_mb", "environment", "root", "plan")
 # Records that are read at a time, with their logits.
 BATCH = 200
 
@@ -61,23 +61,19 @@ def merge_store(store: Store, other: Store) -> Merge:
     if _location(store) == _location(other):
         raise PrunebenchError(f"{other.name!r} is the store itself", "expected another store, or a bundle")
     merge = Merge()
-    for data in other.backend.read_all(names_of(other, "plans")).values():
+    for name, data in other.backend.read_all(names_of(other, "plans")).items():
         try:
-            _add_plan(store, serialization.parse_plan(data), merge)
+            _add_plan(store, other.parse_plan(name, data), merge)
         except Damaged as error:
             merge.damaged.append(f"a plan of {other.name} {error}")
     _copy_records(store, other, merge)
-    present = {*names_of(store, "masks")}
-    for name in names_of(other, "masks"):
-        if name not in present:
-            store.backend.write(name, other.backend.read(name))
-            merge.added["masks"] += 1
+    _copy_masks(store, other, merge)
     failures = []
     for name, data in other.backend.read_all(names_of(other, "failures")).items():
         try:
-            failures.append(Failure.model_validate_json(data))
-        except ValidationError:
-            merge.damaged.append(f"{other.backend.location(name)} is no failure")
+            failures.append(serialization.parse_failure(name, data, needs_seal=other.is_sealed))
+        except Damaged as error:
+            merge.damaged.append(f"{other.backend.location(name)} {error}")
     _add_failures(store, failures, merge)
     return merge
 
@@ -108,40 +104,57 @@ def _location(store: Store) -> str:
 
 def _add_plan(store: Store, plan: StoredPlan, merge: Merge) -> None:
     """Add a plan with the time at which its command was given; `Store.add_plan` would make it the newest."""
-    identifier, data = serialization.encode_plan(plan)
-    name = file_name("plans", identifier)
-    if not store.backend.exists(name):
-        store.backend.write(name, data)
+    if store.backend.create(*serialization.encode_plan(plan)):
         merge.added["plans"] += 1
+
+
+def _copy_masks(store: Store, other: Store, merge: Merge) -> None:
+    from prunebench.pruning import bitmask
+
+    present = {*names_of(store, "masks")}
+    for name in names_of(other, "masks"):
+        if name not in present:
+            data = other.backend.read(name)
+            try:
+                other.check("masks", name, data)
+                bitmask.unpack(data)
+            except Exception as error:
+                merge.damaged.append(f"{other.backend.location(name)} {error}")
+                continue
+            store.add_bytes("masks", key_of(name), data)
+            merge.added["masks"] += 1
 
 
 def _copy_records(store: Store, other: Store, merge: Merge) -> None:
     """Copy the files of records, byte for byte, after checking that they are whole."""
     names = [name for name in other.backend.names("records") if name.endswith(SUFFIX["records"])]
     for start in range(0, len(names), BATCH):
-        records = dict(_parsed(other.backend.read_all(names[start : start + BATCH]), other, merge))
-        present = store.fetch([record.key for record, _ in records.values()])
-        missing = [record.key for record, _ in records.values() if record.key not in present]
+        files = other.backend.read_all(names[start : start + BATCH])
+        parsed = dict(_parsed(files, other, merge))
+        present = store.fetch([file.record.key for file in parsed.values()])
+        missing = [file.record.key for file in parsed.values() if file.record.key not in present]
         logits = other.backend.read_all([logits_file(key) for key in missing])
-        for name, (record, data) in records.items():
-            arrays = logits.get(logits_file(record.key))
+        for name, file in parsed.items():
+            record, arrays = file.record, logits.get(logits_file(file.record.key))
             if record.key in present:
                 _compare(present[record.key], record, merge)
-            elif arrays is not None and not serialization.matches(arrays, data):
+            elif arrays is None and file.logits is not None:
+                merge.damaged.append(f"{other.backend.location(name)} has no logits")
+            elif arrays is not None and not file.matches(arrays):
                 merge.damaged.append(f"{other.backend.location(name)} has logits that were not written with it")
             else:
                 # As `Store.add_record` does: whoever sees the record finds its logits.
                 if arrays is not None:
                     store.backend.write(logits_file(record.key), arrays)
-                store.backend.write(name, data)
+                store.backend.create(name, files[name])
                 store.forget_failure(record.key)
                 merge.added["records"] += 1
 
 
-def _parsed(files: Mapping[str, bytes], other: Store, merge: Merge) -> Iterator[tuple[str, tuple[Record, bytes]]]:
+def _parsed(files: Mapping[str, bytes], other: Store, merge: Merge) -> Iterator[tuple[str, RecordFile]]:
     for name, data in files.items():
         try:
-            yield name, (serialization.parse_record(data, key_of(name)), data)
+            yield name, serialization.parse_record(data, key_of(name))
         except Damaged as error:
             merge.damaged.append(f"{other.backend.location(name)} {error}")
 

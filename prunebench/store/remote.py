@@ -114,16 +114,36 @@ class RemoteBackend:
             except FileNotFoundError as error:
                 raise self._failed(error) from error
 
+    def create(self, name: str, data: bytes) -> bool:
+        if self.exists(name):
+            return False
+        with self._errors_explained():
+            try:
+                self.fs.pipe_file(self._path(name), data, mode="create")
+                return True
+            except FileExistsError:
+                return False
+            except Exception:
+                # Another writer was first, or the service has no such put: then the last writer wins.
+                if self.exists(name):
+                    return False
+        self.write(name, data)
+        return True
+
     def remove(self, name: str) -> None:
         with self._errors_explained(), contextlib.suppress(FileNotFoundError):
             self.fs.rm_file(self._path(name))
 
     def set_aside(self, name: str) -> str:
         aside = damaged_name(name)
-        with contextlib.suppress(FileNotFoundError, StoreError):
+        try:
             self.write(aside, self.read(name))
             self.remove(name)
-        return aside
+        except FileNotFoundError:
+            return "it is gone"
+        except StoreError as error:
+            return f"it cannot be moved aside: {error.message}"
+        return f"moved to {aside.rpartition('/')[2]}"
 
     def _fresh(self) -> Any:
         """The file system without its cached listings, because other processes write here too."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
@@ -19,9 +19,11 @@ from prunebench.recipes.phase import Phase
 from prunebench.recipes.phases import from_record
 from prunebench.recipes.strategy import PATTERN
 
-# The format of records and plans in a store.
-FORMAT = 2
-# Where the seconds of a job went; `predict`, a part of the last, is what prediction alone took.
+# The format of a store and of what is in it. Since 3, every file is bound to its name by a checksum.
+FORMAT = 3
+# Where the seconds of a job went. Records have two more: `predict`, a part of the last, is what prediction alone took,
+# and `method` what the code of strategies took on the whole path from θ0, in earlier jobs too. Seconds of a training
+# that was interrupted are those since it went on.
 SECONDS = ("load", "train", "strategy", "prune", "evaluate")
 # The kind of plan that a leaderboard shows: its cells measure methods, each on its own tasks.
 RUN = "run"
@@ -240,7 +242,11 @@ class FLOPs(Strict):
 
 
 class Record(Strict):
-    """The result of one node of a plan: scores, sizes, checks and cost, all measured on the model itself."""
+    """The result of one node of a plan: scores, sizes, checks and cost, all measured on the model itself.
+
+    `plan` is the commitment of the plan that it was made for, fixed before its first training. Another plan may use the
+    result, too.
+    """
 
     format: Format
     key: Key
@@ -259,6 +265,7 @@ class Record(Strict):
     environment: dict[str, str | int]
     seconds: dict[str, Seconds]
     peak_memory_mb: Seconds
+    plan: Key | None = None
 
     @property
     def recipe(self) -> list[Phase]:
@@ -371,13 +378,39 @@ class Command(Strict):
     written: str = ""
 
 
+class PlannedResult(Strict):
+    """A cell as its plan fixed it before the first training: what it measures, and the key of its record."""
+
+    task: str
+    label: str
+    sparsity: Annotated[float, Field(ge=0, lt=1)]
+    seed: Count
+    key: Key
+
+
 class StoredPlan(Command):
-    """What a command asked for: its cells, and the code of every strategy that their keys hold."""
+    """What a command asked for: its cells, and the code of every strategy that their keys hold.
+
+    `planned` are all cells that it had before its first training, also those that were removed later.
+    """
 
     format: Format = FORMAT
     kind: str = RUN
     strategies: dict[str, StrategyCode] = {}
     cells: list[Cell]
+    planned: list[PlannedResult] = []
+
+    @property
+    def commitment(self) -> str:
+        """A digest of what was planned, whatever the command's words were; "" for plans of earlier versions."""
+        return commitment(self.kind, self.suite, self.planned) if self.planned else ""
+
+
+def commitment(kind: str, suite: str, planned: Iterable[PlannedResult]) -> str:
+    """The digest of a plan of that kind and suite, in which the order of cells does not matter."""
+    return digest(
+        [kind, suite, sorted([cell.task, cell.label, cell.sparsity, cell.seed, cell.key] for cell in planned)]
+    )
 
 
 def text(value: Any) -> bytes:

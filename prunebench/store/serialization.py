@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from prunebench.store.schema import FORMAT, Cell, Record, StoredPlan, text
+from prunebench.store import seals
+from prunebench.store.backends import Damaged as Damaged
+from prunebench.store.files import file_name
+from prunebench.store.schema import FORMAT, Cell, Failure, Record, StoredPlan, text
 
 if TYPE_CHECKING:
     import numpy as np
 
+# The first format whose files all have checksums.
+SEALS_SINCE = 3
 
-class Damaged(ValueError):
-    """A file is not as it was written; the message says how."""
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Newer(Damaged):
+    """A file is of a format that only newer versions read. It must stay as it is."""
 
 
 def compact(value: Any) -> bytes:
@@ -26,12 +34,18 @@ def compact(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
-class _RecordFile(BaseModel):
-    """A record with its checksum and the checksum of its logits, which the oldest files do not have."""
+class RecordFile(BaseModel):
+    """A record with its checksum and the checksum of its logits, which records before format 3 may not have."""
+
+    model_config = ConfigDict(extra="forbid")
 
     checksum: str
     logits: str | None = None
     record: Record
+
+    def matches(self, logits: bytes) -> bool:
+        """Whether these logits were written together with the record, as far as its file says."""
+        return self.logits is None or self.logits == hashlib.sha256(logits).hexdigest()
 
 
 def encode_record(record: Record, logits: bytes = b"") -> bytes:
@@ -40,29 +54,36 @@ def encode_record(record: Record, logits: bytes = b"") -> bytes:
     return text({"checksum": record.checksum, "logits": logits_checksum, "record": record.to_json()})
 
 
-def parse_record(data: bytes, key: str) -> Record:
-    """The record in a file. Raises Damaged where it is torn, foreign, altered or of a newer format."""
+def parse_record(data: bytes, key: str) -> RecordFile:
+    """A record's file. Raises Damaged where it is torn, foreign or altered, and Newer where it is of a newer format."""
     try:
-        file = _RecordFile.model_validate_json(data)
+        file = RecordFile.model_validate_json(data)
         # In this order: the first is enough for every file that `encode_record` wrote.
         whole = file.checksum == _checksum_of_text(data) or file.checksum == file.record.checksum
-    except ValueError:  # no record, or one with a number such as 1e999, which JSON can hold and a record cannot
-        raise Damaged(_complaint(data)) from None
+    except (ValueError, RecursionError):  # no record, or one with a number such as 1e999, which no record can hold
+        raise _newer_record(data) or Damaged("is torn or foreign") from None
     if file.record.key != key:
         raise Damaged(f"holds the record of {file.record.key}")
-    if not whole:
+    if not whole or (file.logits is None and file.record.format >= SEALS_SINCE):
         raise Damaged("does not match its checksum")
-    return file.record
+    return file
 
 
-def _complaint(data: bytes) -> str:
-    try:
-        written = json.loads(data)["record"]["format"]
-        if isinstance(written, int) and written > FORMAT:
-            return f"is of format {written}, newer than {FORMAT}"
-    except (ValueError, KeyError, TypeError, RecursionError):
-        pass
-    return "is torn or foreign"
+def _newer_record(data: bytes) -> Newer | None:
+    """The error for a whole record of a newer format. Without the checksum it could be one whose format is damaged."""
+    with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
+        fields = json.loads(data)
+        if fields["checksum"] == hashlib.sha256(text(fields["record"])).hexdigest():
+            return _newer(fields["record"])
+    return None
+
+
+def _newer(fields: Any) -> Newer | None:
+    """The error for an object of a newer format, if it is one."""
+    written = fields.get("format") if isinstance(fields, dict) else None
+    if isinstance(written, int) and written > FORMAT:
+        return Newer(f"is of format {written}, newer than {FORMAT}")
+    return None
 
 
 def _checksum_of_text(data: bytes) -> str:
@@ -75,31 +96,53 @@ def _checksum_of_text(data: bytes) -> str:
     return hashlib.sha256(record.replace(b"\n ", b"\n") + b"\n").hexdigest()
 
 
-def matches(logits: bytes, record_file: bytes) -> bool:
-    """Whether these logits were written together with a record's file. The oldest files do not say."""
-    checksum = json.loads(record_file).get("logits")
-    return checksum is None or checksum == hashlib.sha256(logits).hexdigest()
-
-
 _CELLS = TypeAdapter(list[Cell])
 
 
 def encode_plan(plan: StoredPlan) -> tuple[str, bytes]:
-    """A plan's identifier and its file. The same cells of the same command have the same identifier."""
+    """A plan's file name and its file. The same cells of the same command have the same name."""
     # Encoded once and apart from the rest: 1 KB a cell, and there may be 100,000.
     cells = _CELLS.dump_json(plan.cells)
     identifier = hashlib.sha256(compact([plan.suite, plan.command]) + cells).hexdigest()[:16]
     head = compact(plan.model_dump(mode="json", exclude={"cells"}))
-    return identifier, head.removesuffix(b"}\n") + b', "cells": ' + cells + b"}\n"
+    file = file_name("plans", identifier)
+    return file, seals.seal_json(file, head.removesuffix(b"}\n") + b', "cells": ' + cells + b"}\n")
 
 
-def parse_plan(data: bytes) -> StoredPlan:
-    """The plan in a file. Raises Damaged where it is none."""
+def parse_plan(file: str, data: bytes, *, needs_seal: bool = True) -> StoredPlan:
+    """The plan in a file of that name. A file of a format before 3 needs no seal.
+
+    Raises Damaged where it is none, and Newer where it is of a newer format.
+    """
+    return _parse(StoredPlan, file, data, needs_seal)
+
+
+def encode_failure(failure: Failure) -> tuple[str, bytes]:
+    """A failure's file name and its file."""
+    file = file_name("failures", failure.key)
+    return file, seals.seal_json(file, text(failure.model_dump()))
+
+
+def parse_failure(file: str, data: bytes, *, needs_seal: bool = True) -> Failure:
+    """The failure in a file of that name. Raises Damaged where it is none."""
+    failure = _parse(Failure, file, data, needs_seal)
+    if file_name("failures", failure.key) != file:
+        raise Damaged(f"holds the failure of {failure.key}")
+    return failure
+
+
+def _parse(kind: type[Model], file: str, data: bytes, needs_seal: bool) -> Model:
+    """The object of that class in a JSON file."""
+    content = seals.unseal_json(file, data) if needs_seal or seals.is_sealed(data) else data
     try:
-        return StoredPlan.model_validate_json(data)
+        return kind.model_validate_json(content)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise Damaged(f"is no plan: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        name = kind.__name__.removeprefix("Stored").lower()
+        newer = None
+        with contextlib.suppress(ValueError, RecursionError):
+            newer = _newer(json.loads(content))
+        raise newer or Damaged(f"is no {name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
 def predictions(logits: np.ndarray) -> np.ndarray:
@@ -132,5 +175,6 @@ def parse_arrays(data: bytes) -> dict[str, np.ndarray]:
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except (EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+    except Exception as error:
+        # zip, zlib, numpy and the parser of its headers raise a dozen kinds of errors for damaged files.
         raise ValueError(str(error)) from None

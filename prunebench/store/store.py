@@ -15,55 +15,42 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import json
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
 
-from pydantic import ValidationError
-
 from prunebench.errors import PrunebenchError
-from prunebench.runtime.environment import version
-from prunebench.store import backends, claims, serialization
-from prunebench.store.backends import Backend
+from prunebench.store import backends, claims, heads, seals, serialization
+from prunebench.store.backends import Backend, Damaged
 from prunebench.store.backends import StoreError as StoreError
-from prunebench.store.schema import FORMAT, RUN, Failure, Record, StoredPlan, WeightsRef, text
-from prunebench.store.serialization import Damaged
+from prunebench.store.files import HEAD, SUFFIX, file_name, logits_file
+from prunebench.store.schema import FORMAT, RUN, Failure, Record, StoredPlan, WeightsRef
+from prunebench.store.serialization import SEALS_SINCE, Newer, RecordFile
+from prunebench.store.snapshot import Snapshot
 
 if TYPE_CHECKING:
     import numpy as np
 
-HEAD = "store.json"
-SUFFIX = {"records": ".json", "failures": ".json", "plans": ".json"} | dict.fromkeys(
-    ("masks", "weights", "models", "checkpoints"), ".safetensors"
-)
-
 T = TypeVar("T")
+# Kinds of files that are only of use for a while. Those of earlier versions are made again.
+PASSING = ("weights", "checkpoints")
 
 
 class InputMissing(PrunebenchError):
     """What a job starts from is no longer in the store: it has to be made again."""
 
 
-def file_name(kind: str, name: str) -> str:
-    """The path of a thing of that kind and name in a store."""
-    folder = f"{kind}/{name[:2]}" if kind == "records" else kind
-    return f"{folder}/{name}{SUFFIX[kind]}"
-
-
-def logits_file(key: str) -> str:
-    return file_name("records", key).removesuffix(SUFFIX["records"]) + ".npz"
-
-
 class Store:
     """Results behind one backend. Use `open`, `create` or `view`."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, written: int = FORMAT) -> None:
         self.backend = backend
+        self.format = written
         self.complaints: list[str] = []
         # Records are immutable: one that was whole once is not read again.
-        self._records: dict[str, Record] = {}
+        self._records: dict[str, RecordFile] = {}
+        # Records of newer versions, which this one can neither read nor replace.
+        self._newer: set[str] = set()
 
     @property
     def name(self) -> str:
@@ -76,35 +63,19 @@ class Store:
         backend = backends.at(name)
         backend.check()
         try:
-            head = json.loads(backend.read(HEAD))
-            written = int(head["format"])
+            return cls(backend, heads.read(backend))
         except FileNotFoundError:
-            raise PrunebenchError(
-                f"no store in {backend.url!r}", "`prunebench run` makes one; --store names it"
-            ) from None
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise PrunebenchError(
-                f"cannot read {backend.location(HEAD)}: {error}", f"expected the {HEAD} of a prunebench store"
-            ) from None
-        if written > FORMAT:
-            raise PrunebenchError(
-                f"the store {backend.url!r} was written by prunebench {head.get('prunebench')} in format {written}",
-                f"this version reads format {FORMAT}: upgrade prunebench, or name another --store",
-            )
-        return cls(backend)
+            raise heads.no_store(backend) from None
 
     @classmethod
     def create(cls, name: str | Path) -> Store:
-        """The store in that folder or at that URL, created if needed."""
+        """The store in that folder or at that URL, created if needed, and raised to the present format."""
         backend = backends.at(name)
         backend.check()
-        if not backend.exists(HEAD):
-            # A run that was killed at this point leaves a temporary file and nothing else; another run may have
-            # created the store since.
-            if not backend.is_empty() and not backend.exists(HEAD):
-                raise PrunebenchError(f"{backend.url!r} is not empty and no store", "name an empty or new folder")
-            backend.write(HEAD, text({"format": FORMAT, "prunebench": version()}))
+        heads.create(backend)
         backend.prepare()
+        if heads.read(backend) < FORMAT:
+            heads.upgrade(backend)
         return cls.open(name)
 
     @classmethod
@@ -113,6 +84,11 @@ class Store:
         backend = backends.at(name)
         backend.check()
         return cls.open(name) if backend.exists(HEAD) else cls(backend)
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether every file has a seal. Files of earlier formats had none."""
+        return self.format >= SEALS_SINCE
 
     @property
     def exists(self) -> bool:
@@ -131,14 +107,14 @@ class Store:
         if key not in self._records:
             with contextlib.suppress(FileNotFoundError):
                 self._parse(key, self.backend.read(file_name("records", key)))
-        return self._records.get(key)
+        return self._records[key].record if key in self._records else None
 
     def fetch(self, keys: Collection[str]) -> dict[str, Record]:
         """The records of these keys that are there and whole, read together."""
         new = {file_name("records", key): key for key in keys if key not in self._records}
         for name, data in self.backend.read_all(new).items():
             self._parse(new[name], data)
-        return {key: self._records[key] for key in keys if key in self._records}
+        return {key: self._records[key].record for key in keys if key in self._records}
 
     def records(self) -> Iterator[Record]:
         """Every record of the store."""
@@ -150,44 +126,64 @@ class Store:
         return [path.stem for path in paths if path.suffix == SUFFIX[kind]]
 
     def _parse(self, key: str, data: bytes) -> None:
+        name = file_name("records", key)
         try:
             self._records[key] = serialization.parse_record(data, key)
+        except Newer as error:
+            if key not in self._newer:
+                self.complaints.append(f"{self.backend.location(name)} {error}: it stays, and counts as absent")
+            self._newer.add(key)
         except Damaged as error:
-            name = file_name("records", key)
-            aside = self.backend.set_aside(name).rpartition("/")[2]
-            self.complaints.append(f"{self.backend.location(name)} {error}: moved to {aside}, to be computed again")
+            self.complaints.append(f"{self._set_aside(name, error)}, to be computed again")
+            if self.backend.exists(logits_file(key)):
+                self.backend.set_aside(logits_file(key))
+
+    def _set_aside(self, name: str, error: object) -> str:
+        """Set a damaged file aside; returns what was wrong with it, and what became of it."""
+        return f"{self.backend.location(name)} {error}: {self.backend.set_aside(name)}"
 
     def add_record(self, record: Record, logits: bytes) -> None:
         """Store a record and its logits, an npz file; the first one to be written stays."""
-        if self.record(record.key) is None:
-            self.backend.write(logits_file(record.key), logits)
-            self.backend.write(file_name("records", record.key), serialization.encode_record(record, logits))
+        if self.record(record.key) is None and record.key not in self._newer:
+            name = logits_file(record.key)
+            # Logits without a record are those of a run that was killed here, or is at this point now.
+            if not self.backend.create(name, logits) and self.backend.read(name) != logits:
+                self.backend.write(name, logits)
+            data = serialization.encode_record(record, logits)
+            if self.backend.create(file_name("records", record.key), data) and self.backend.read(name) != logits:
+                self.backend.write(name, logits)
         self.forget_failure(record.key)
 
     def logits(self, key: str) -> dict[str, np.ndarray]:
-        """The logits of that record by evaluation, shape (examples, labels); empty where there is no file.
+        """The logits of that record by evaluation, shape (examples, labels); empty where there is no record.
 
         A record that came from a bundle has predictions of shape (examples,) in their place.
 
-        Raises PrunebenchError where the file is damaged or belongs to another record; both are then set aside.
+        Raises PrunebenchError where the file is gone, damaged or of another record; both are then set aside.
         """
-        name, record_name = logits_file(key), file_name("records", key)
+        record = self.record(key)
+        if record is None:
+            return {}
+        name = logits_file(key)
         try:
             data = self.backend.read(name)
-            arrays = serialization.parse_arrays(data)
-            if not serialization.matches(data, self.backend.read(record_name)):
+            if not self._records[key].matches(data):
                 raise ValueError("it was not written with its record")
-            return arrays
+            return serialization.parse_arrays(data)
         except FileNotFoundError:
-            return {}
-        except ValueError as error:
-            for file in (name, record_name):
-                self.backend.set_aside(file)
-            self._records.pop(key, None)
-            raise PrunebenchError(
-                f"cannot trust {self.backend.location(name)}: {error}",
-                "it was set aside with its record: `prunebench run` makes both again",
-            ) from None
+            if self._records[key].logits is None:
+                return {}
+            error: Exception = ValueError("it is gone")
+        except ValueError as damage:
+            error = damage
+        del self._records[key]
+        outcomes = [self.backend.set_aside(file) for file in (name, file_name("records", key))]
+        raise PrunebenchError(
+            f"cannot trust {self.backend.location(name)}: {error}",
+            "it was set aside with its record: `prunebench run` makes both again"
+            if outcomes[1].startswith("moved")
+            else outcomes[1],
+        ) from None
 
     def predictions(self, key: str) -> dict[str, np.ndarray]:
         """The predicted class or score of every example, by evaluation."""
@@ -200,16 +196,17 @@ class Store:
 
     def failures(self, keys: Collection[str]) -> dict[str, Failure]:
         """Why the jobs of those keys failed, where they did."""
-        names = {file_name("failures", key): key for key in keys}
         failures = {}
-        for name, data in self.backend.read_all(names).items():
-            with contextlib.suppress(ValidationError):
-                failures[names[name]] = Failure.model_validate_json(data)
+        for name, data in self.backend.read_all([file_name("failures", key) for key in keys]).items():
+            try:
+                failure = serialization.parse_failure(name, data, needs_seal=self.is_sealed)
+                failures[failure.key] = failure
+            except Damaged as error:
+                self.complaints.append(self._set_aside(name, error))
         return failures
 
     def add_failure(self, key: str, reason: str, details: str = "") -> None:
-        failure = Failure(key=key, reason=reason, details=details)
-        self.backend.write(file_name("failures", key), text(failure.model_dump()))
+        self.backend.write(*serialization.encode_failure(Failure(key=key, reason=reason, details=details)))
 
     def forget_failure(self, key: str) -> None:
         self.backend.remove(file_name("failures", key))
@@ -227,18 +224,27 @@ class Store:
         except FileNotFoundError:
             raise InputMissing(f"{self.backend.location(file)} is gone") from None
         try:
+            self.check(kind, file, data)
             return read(data)
+        except MemoryError:
+            raise
         except Exception as error:
-            self.backend.set_aside(file)
-            raise InputMissing(f"{self.backend.location(file)} is damaged and was set aside") from error
+            words = error if isinstance(error, Damaged) else f"is damaged ({error})"
+            raise InputMissing(self._set_aside(file, words)) from error
+
+    def check(self, kind: str, file: str, data: bytes) -> None:
+        """Raise Damaged unless a safetensors file of that kind and name is as it was written."""
+        if self.is_sealed or kind in PASSING or seals.is_sealed(data):
+            seals.check(file, data)
 
     def add_bytes(self, kind: str, name: str, data: bytes) -> None:
-        """Store a file unless there is one of that name."""
-        if not self.backend.exists(file_name(kind, name)):
-            self.backend.write(file_name(kind, name), data)
+        """Store a safetensors file unless there is one of that name."""
+        file = file_name(kind, name)
+        if not self.backend.exists(file):
+            self.backend.create(file, seals.seal_tensors(file, data))
 
     def write_checkpoint(self, key: str, data: bytes) -> None:
-        self.backend.write(file_name("checkpoints", key), data)
+        self.backend.write(file := file_name("checkpoints", key), seals.seal_tensors(file, data))
 
     def discard_checkpoint(self, key: str) -> None:
         self.backend.remove(file_name("checkpoints", key))
@@ -252,23 +258,30 @@ class Store:
         """Remember which cells were asked for, and when; asking again makes them the newest."""
         written = datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
         stored = plan.model_copy(update={"written": written})
-        identifier, data = serialization.encode_plan(stored)
-        self.backend.write(file_name("plans", identifier), data)
+        self.backend.write(*serialization.encode_plan(stored))
         return stored
 
     def plans(self, kind: str | None = RUN) -> list[StoredPlan]:
-        """All plans of that kind, or of every kind if it is None, the newest last."""
+        """All plans of that kind, or of every kind if it is None, the newest last.
+
+        One that cannot be read stays where it is, because results that only it refers to would be garbage without it.
+        """
         plans = []
         names = [name for name in self.backend.names("plans") if name.endswith(SUFFIX["plans"])]
         for name, data in self.backend.read_all(names).items():
             try:
-                plan = serialization.parse_plan(data)
+                plan = self.parse_plan(name, data)
             except Damaged as error:
-                self.complaints.append(f"{self.backend.location(name)} {error}; it is left out")
+                again = "" if isinstance(error, Newer) else "; the same command writes it again"
+                self.complaints.append(f"{self.backend.location(name)} {error}; it is left out{again}")
                 continue
             if kind in (None, plan.kind):
                 plans.append(plan)
         return sorted(plans, key=lambda plan: plan.written)
+
+    def parse_plan(self, name: str, data: bytes) -> StoredPlan:
+        """The plan in a file of this store. Raises Damaged where it is none."""
+        return serialization.parse_plan(name, data, needs_seal=self.is_sealed)
 
     def claims(self) -> contextlib.AbstractContextManager[claims.RunClaims]:
         """Announce an active run, so that other runs on this store skip its jobs."""
@@ -277,18 +290,11 @@ class Store:
     def snapshot(self, keys: Collection[str]) -> Snapshot:
         """The contents at this moment: records and failures of `keys`, and every mask, model and weight file."""
         files = frozenset(name for kind in ("masks", "weights", "models") for name in self.backend.names(kind))
-        failed = {Path(name).stem for name in self.backend.names("failures")}
-        failures = self.failures([*failed.intersection(keys)])
-        return Snapshot(self.fetch(keys), files, {key: failure.reason for key, failure in failures.items()})
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """A store at one moment: whole records, the names of masks, models and weights, and why jobs failed."""
-
-    records: Mapping[str, Record]
-    files: frozenset[str]
-    failures: Mapping[str, str]
-
-    def has(self, kind: str, name: str) -> bool:
-        return name in self.records if kind == "records" else file_name(kind, name) in self.files
+        failures = self.failures([*{*self.keys("failures")}.intersection(keys)])
+        records = self.fetch(keys)
+        if newer := sorted(self._newer.intersection(keys)):
+            raise PrunebenchError(
+                f"the record {newer[0]} in {self.name!r} was written by a newer version of prunebench",
+                f"this version reads format {FORMAT}: upgrade prunebench, or name another --store",
+            )
+        return Snapshot(records, files, {key: failure.reason for key, failure in failures.items()})

@@ -10,6 +10,7 @@ from prunebench import Phase, PrunebenchError, Train, Unit
 
 # `final_trainings` rounds to as many digits.
 DIGITS = 10
+MAX_TRAININGS = 1000
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,10 @@ class Dense:
 
     def __post_init__(self) -> None:
         number = round(self.trainings, DIGITS) if math.isfinite(self.trainings) else 0
-        if not number > 0:
+        if not 0 < number <= MAX_TRAININGS:
             raise PrunebenchError(
-                f"dense has {self.trainings} trainings", "expected a number above 0, such as 2 or 0.5"
+                f"dense has {self.trainings} trainings",
+                f"expected a number above 0 and at most {MAX_TRAININGS}, such as 2 or 0.5",
             )
         # 2.0 is 2, so that both have one label.
         object.__setattr__(self, "trainings", int(number) if number == int(number) else number)

@@ -8,6 +8,20 @@ from typing import Any
 
 from prunebench.errors import PrunebenchError
 
+# The name of protocols that `prunebench calibrate` makes, and the version of its rule, which stands in keys.
+CALIBRATED = "calibrated"
+CALIBRATION_VERSION = 1
+CALIBRATED_VALUES = ("epochs", "lr", "warmup")
+NAMES = ("name", "version")
+
+
+def family(label: str) -> str:
+    """The part of a protocol's label that tasks on one page share.
+
+    It is the whole label, but for calibrated protocols, whose values differ by task: `calibrated-1`.
+    """
+    return label.partition(" with ")[0] if label.startswith(f"{CALIBRATED}-") else label
+
 
 @dataclass(frozen=True)
 class Protocol:
@@ -46,11 +60,15 @@ class Protocol:
         return replace(self, **{name: value for name, value in changes.items() if value is not None})
 
     def label(self, standard: Protocol) -> str:
-        """`glue-1`, or `glue-1 with epochs=1` if it differs from `standard`, the task's own protocol."""
+        """`glue-1`, or `glue-1 with epochs=1` if it differs from `standard`, the task's own protocol.
+
+        A calibrated protocol always names the values that were calibrated.
+        """
+        always, never = (CALIBRATED_VALUES, NAMES) if self.name == CALIBRATED else ((), ())
         changes = [
-            f"{field.name}={getattr(self, field.name)}"
-            for field in fields(self)
-            if getattr(self, field.name) != getattr(standard, field.name)
+            f"{name}={getattr(self, name)}"
+            for name in (field.name for field in fields(self))
+            if name in always or (name not in never and getattr(self, name) != getattr(standard, name))
         ]
         return f"{self.name}-{self.version}" + (f" with {', '.join(changes)}" if changes else "")
 

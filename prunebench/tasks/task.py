@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,7 +26,10 @@ class Split:
         """A random subset of at most `limit` examples, in their order; the same one for every seed and method."""
         if limit is None or limit >= len(self):
             return self
-        indices = sorted(random.Random(f"limit {len(self)}").sample(range(len(self)), limit))
+        return self.choose(sorted(random.Random(f"limit {len(self)}").sample(range(len(self)), limit)))
+
+    def choose(self, indices: Sequence[int]) -> Split:
+        """The examples with these indices, in that order."""
         return Split(tuple([column[i] for i in indices] for column in self.texts), [self.labels[i] for i in indices])
 
 

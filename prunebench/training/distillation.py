@@ -11,32 +11,45 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from prunebench.models import layer_skips
 from prunebench.models.fast import first_token
 from prunebench.recipes.inputs import Teacher
 from prunebench.training.callbacks import TrainingCallback
 
 
-class Distillation(TrainingCallback):
-    """Replaces the loss by (1 − w)·loss + w·T²·KL(teacher ‖ student), for the temperature T (Hinton et al. 2015).
+class TeacherModel:
+    """A copy of `model` with `weights`, in evaluation mode. It must be made while the model is whole.
 
-    The teacher is a copy of `model` with `weights`, in evaluation mode; it must be made while the model is whole. It
-    computes each batch anew, which takes about a third of the time of a step.
+    It computes each batch anew, which takes about a third of the time of a step: logits depend on the batch, so that
+    those of an earlier epoch would give other numbers (`tests/bench/README.md`).
     """
 
-    def __init__(self, model: nn.Module, weights: Mapping[str, Tensor], options: Teacher) -> None:
+    def __init__(self, model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+        self.model: Any = copy.deepcopy(model).eval().requires_grad_(False)
+        with torch.no_grad():
+            for name, parameter in self.model.named_parameters():
+                parameter.copy_(weights[name])
+        # The model may skip layers that are pruned; those of the teacher are not.
+        layer_skips.skip_zero_layers(self.model)
+
+    def __call__(self, batch: Mapping[str, Tensor], hidden_states: bool) -> Any:
+        """The outputs for a batch, whose labels are left out, without a graph."""
+        inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}
+        # Without hidden states it computes what the classifier reads.
+        with torch.no_grad(), contextlib.nullcontext() if hidden_states else first_token.only():
+            return self.model(**inputs, output_hidden_states=hidden_states)
+
+
+class Distillation(TrainingCallback):
+    """Replaces the loss by (1 − w)·loss + w·T²·KL(teacher ‖ student), for the temperature T (Hinton et al. 2015)."""
+
+    def __init__(self, teacher: TeacherModel, options: Teacher) -> None:
         self.options = options
         self.hidden_states = options.hidden > 0
-        self.teacher: Any = copy.deepcopy(model).eval().requires_grad_(False)
-        with torch.no_grad():
-            for name, parameter in self.teacher.named_parameters():
-                parameter.copy_(weights[name])
+        self.teacher = teacher
 
     def loss(self, loss: Tensor, outputs: Any, batch: Mapping[str, Tensor]) -> Tensor:
-        inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}
-        # The teacher is in evaluation mode: without hidden states it computes what the classifier reads.
-        tokens = contextlib.nullcontext() if self.hidden_states else first_token.only()
-        with torch.no_grad(), tokens:
-            expected = self.teacher(**inputs, output_hidden_states=self.hidden_states)
+        expected = self.teacher(batch, self.hidden_states)
         weight = self.options.weight
         result = (1 - weight) * loss + weight * self._divergence(outputs.logits.float(), expected.logits.float())
         if self.hidden_states:

@@ -11,7 +11,10 @@ of steps: the order of batches is drawn from the seed again, and the first ones 
     "sum tail"                        the loss of the last tenth of the steps
     "random cpu"                      the state of a generator
     "mask layer.0.heads"              a group of the mask
-    metadata["about"]                 {"step": 250, "tokens": 81920, "schedule": {…}, "lr": […]}
+    metadata["about"]                 {"step": 250, "tokens": 81920, "schedule": {…}, "lr": […], "order": […]}
+
+The order of the tensors is part of the state, because random masks are drawn group by group. A file keeps another one,
+so that "order" lists their names.
 
 **Bit for bit** holds on the same machine with the same number of threads.
 """
@@ -40,8 +43,14 @@ class Generator(Protocol):
 
 def saved_mask(data: bytes) -> dict[str, Tensor]:
     """The mask that was saved with a state."""
-    tensors = safetensors.torch.load(data)
+    tensors = _load(data)
     return {name.removeprefix("mask "): tensor for name, tensor in tensors.items() if name.startswith("mask ")}
+
+
+def _load(data: bytes) -> dict[str, Tensor]:
+    """The tensors of a state, in the order in which they were packed."""
+    tensors = safetensors.torch.load(data)
+    return {name: tensors[name] for name in json.loads(metadata(data)["about"])["order"]}
 
 
 @dataclass
@@ -76,6 +85,7 @@ class State:
             "tokens": self.tokens,
             "schedule": self.schedule.state_dict(),
             "lr": [group["lr"] for group in self.optimizer.param_groups],
+            "order": list(tensors),
         }
         saved = {
             name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
@@ -85,7 +95,7 @@ class State:
     def unpack(self, data: bytes) -> None:
         """Restore a packed state in place."""
         about = json.loads(metadata(data)["about"])
-        tensors = safetensors.torch.load(data)
+        tensors = _load(data)
         self.step, self.tokens = about["step"], about["tokens"]
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": _moments(tensors)})
         self.schedule.load_state_dict(about["schedule"])

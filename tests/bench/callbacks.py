@@ -23,7 +23,7 @@ from prunebench.pruning import masks, structures
 from prunebench.recipes.inputs import Teacher
 from prunebench.training import loop
 from prunebench.training.callbacks import TrainingCallback
-from prunebench.training.distillation import Distillation
+from prunebench.training.distillation import Distillation, TeacherModel
 
 
 class Everything(TrainingCallback):
@@ -78,6 +78,7 @@ def main() -> None:
             seconds=Stopwatch(),
             kept_weights=lambda state: structures.expand(mask, groups, subject.prunable),
         )
+        session.strategy_time = lambda state: Session.strategy_time(session, state)
         session.fence = lambda *args, **kwargs: Session.fence(session, *args, **kwargs)
         return MethodCallback(strategy, session, context, State(mask), None)
 
@@ -85,7 +86,7 @@ def main() -> None:
         "no callback": training,
         "one that does nothing": lambda: training(Everything()),
         "one of a strategy": lambda: training(of_a_strategy()),
-        "a teacher": lambda: training(Distillation(subject.model, subject.theta0, Teacher())),
+        "a teacher": lambda: training(Distillation(TeacherModel(subject.model, subject.theta0), Teacher())),
     }
     compare(f"a training of {options.steps} steps, {options.model}, {options.task}", ways, options.rounds)
 

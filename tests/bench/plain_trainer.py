@@ -58,7 +58,7 @@ def load(suite: Suite, padding: str) -> Subject:
     disable_progress_bar()
     registry = Registry()
     task = registry.get("tasks", suite.tasks[0])
-    protocol = suite.protocol(task.protocol)
+    protocol = suite.with_changes(task.protocol)
     data = loading.load_data(task, suite.glue_dir).limit(protocol.train_limit, protocol.eval_limit)
     folder = str(loading.model_source(suite.model, registry).folder)
     tokenizer = AutoTokenizer.from_pretrained(folder)

@@ -51,7 +51,7 @@ def test_the_options_of_run_stand_in_groups():
     ]
     assert options["What to run"] == ["--tasks", "--strategies", "--sparsities", "--seeds", "--plugin"]
     assert "--model" in options["Model and data"]
-    assert options["Protocol"] == [f"--{name.replace('_', '-')}" for name in PROTOCOL_OPTIONS]
+    assert options["Protocol"] == ["--protocol", *(f"--{name.replace('_', '-')}" for name in PROTOCOL_OPTIONS)]
     assert options["Arithmetic"] == ["--precision", "--compile"]
     assert {"--jobs", "--executor", "--device"} <= {*options["Where jobs run"]}
     assert options["Results"] == ["--store", "--retry-failed", "--keep-models"]

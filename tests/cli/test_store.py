@@ -54,8 +54,8 @@ def test_ls_names_a_plan_that_cannot_be_read(store):
     (store / "plans" / "0123.json").write_text("{")
     listing = call("store", "ls", "--store", "store")
     assert listing.status == 0
-    assert "plans/0123.json is no plan" in listing.err
-    refused(call("store", "gc", "--store", "store"), "plans/0123.json is no plan", "nothing is removed")
+    assert "plans/0123.json has no checksum" in listing.err
+    refused(call("store", "gc", "--store", "store"), "plans/0123.json has no checksum", "nothing is removed")
 
 
 def test_rm_asks_before_it_removes(store, words, answer):
@@ -138,7 +138,7 @@ def test_gc_says_what_it_collects(store):
     before = contents(store)
     assert call("store", "gc", "--store", "store").out == "Nothing is left over in store\n"
     (store / "masks" / f"{'ab' * 16}.safetensors").write_bytes(b"x" * 2000)
-    (store / "records" / "torn.damaged").write_bytes(b"x")
+    (store / "records" / "torn.json.damaged").write_bytes(b"x")
     assert call("store", "gc", "--dry-run", "--store", "store").out == "Would go: 1 mask, 1 damaged file: 2.0 kB\n"
     assert len(contents(store)) == len(before) + 2
     assert call("store", "gc", "--store", "store").out == "Removed: 1 mask, 1 damaged file: 2.0 kB\n"

@@ -11,14 +11,25 @@ from pathlib import Path
 from types import ModuleType
 
 ROOT = Path(__file__).parents[2]
+PLUGINS = ("gradual", "dask", "obs", "movement", "rigl", "structured", "init", "wanda", "lamp", "platon")
 # In the order in which their marked blocks run: the last one removes results.
 DOCUMENTS = [
     *("README.md", "CONTRIBUTING.md"),
-    *(f"plugins/prunebench-{name}/README.md" for name in ("gradual", "dask", "obs", "movement", "rigl", "structured")),
+    *(f"plugins/prunebench-{name}/README.md" for name in PLUGINS),
     *(
         f"docs/pages/{name}.md"
         for name in (
-            *("index", "getting-started", "comparing", "analysis", "sharing", "clusters", "own-method", "plugins"),
+            *(
+                "index",
+                "getting-started",
+                "comparing",
+                "calibrating",
+                "analysis",
+                "sharing",
+                "clusters",
+                "own-method",
+                "plugins",
+            ),
             *("faq", "reference/built-in", "reference/api", "reference/formats", "concepts"),
         )
     ),

@@ -19,7 +19,7 @@ def test_the_script_runs(tmp_path):
         [sys.executable, EXAMPLES / "own_method.py"], cwd=tmp_path, capture_output=True, text=True, timeout=600
     )
     assert run.returncode == 0, run.stderr
-    assert "wanda[examples=128]" in run.stdout
+    assert "my-wanda[examples=128]" in run.stdout
     assert (tmp_path / "scores.png").stat().st_size > 10_000
     assert (tmp_path / "leaderboard/README.md").exists()
 
@@ -44,7 +44,7 @@ def test_the_notebook_runs_and_shows_its_results(tmp_path, monkeypatch):
     shown = {cell.source.strip().splitlines()[-1]: _outputs(cell) for cell in code}
     assert "| imp " in shown["results"]["text/markdown"]
     assert "Ranking" in shown["mine.leaderboard()"]["text/markdown"]
-    assert "wanda" in shown["mine.leaderboard()"]["text/markdown"]
+    assert "my-wanda" in shown["mine.leaderboard()"]["text/markdown"]
     assert "random-pruning" in shown['results.compare("imp", "random-pruning")']["text/markdown"]
     assert "<table" in shown['results.frame()[["label", "sparsity", "seed", "metric", "value", "dense"]]']["text/html"]
     assert len(shown["results.plot()"]["image/png"]) > 10_000

@@ -34,6 +34,10 @@ CHEATS = {
     "a new module": ("model.extra = torch.nn.Identity()", "a module that was added: extra"),
     "torch's generator": ("torch.rand(1)", "torch's random state; ctx.generator() gives random numbers"),
     "a switch": ("torch.set_grad_enabled(False)", "the switch for gradients"),
+    "a switch by a name that contradicts another": (
+        "torch.backends.mkldnn.matmul.fp32_precision = 'bf16'",
+        "the precision of float32 products",
+    ),
 }
 CODE = """
 import torch

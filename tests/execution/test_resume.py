@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import signal
+from random import Random
 
 import pytest
 from execution.runs import records_of, same, same_records, start_command
+from samples import tensors
 
 from prunebench.errors import PrunebenchError
 from prunebench.execution.checkpoints import Checkpoints
@@ -144,10 +146,51 @@ def test_a_killed_training_goes_on_from_its_checkpoint(words, tmp_path):
         assert [path for path in (tmp_path / store / "checkpoints").iterdir() if ".part-" not in path.name] == []
 
 
+# Every strategy that is built in or stands in plugins/, so that every phase is in a recipe.
+STRATEGIES = [
+    "imp,imp[rewind=0.5],random-pruning,random-reinit,layer-shuffle",
+    "magnitude,magnitude-init,heads,heads-neurons,sparsegpt,gradual",
+    "movement,movement[soft=true],rigl,rigl[grow=random],magnitude[teacher=dense],magnitude[schedule=cubic]",
+]
+
+
+@pytest.mark.parametrize("strategies", STRATEGIES)
+def test_a_run_that_stops_at_random_checkpoints_gives_the_same_bits(run, monkeypatch, strategies):
+    """Each run of one command stops behind a random checkpoint, until one comes to the end."""
+    random = Random(strategies)
+    real = Store.write_checkpoint
+
+    def write_and_stop(store, key, data):
+        real(store, key, data)
+        if random.random() < 0.35:
+            raise KeyboardInterrupt
+
+    whole, plan, _ = run(strategies, store="whole", epochs="1")
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "write_checkpoint", write_and_stop)
+        stops = 0
+        while True:
+            try:
+                stopped, _, _ = run(strategies, store="stopped", epochs="1", dispatch={"checkpoint_minutes": 0})
+                break
+            except KeyboardInterrupt:
+                stops += 1
+    assert stops >= 3
+    records = records_of(stopped, plan)
+    assert None not in records.values()
+    assert same_records(stopped) == same_records(whole)
+    for key in whole.keys("records"):
+        ours, theirs = whole.logits(key), stopped.logits(key)
+        assert all(ours[name].tobytes() == theirs[name].tobytes() for name in ours)
+    masks = {key: whole.load("masks", key, bytes) for key in whole.keys("masks")}
+    assert masks == {key: stopped.load("masks", key, bytes) for key in stopped.keys("masks")}
+    assert stopped.keys("checkpoints") == []
+
+
 @pytest.mark.parametrize(("error", "stays"), [(PrunebenchError("diverged"), False), (StoreError("full"), True)])
 def test_the_checkpoint_of_a_training_that_fails_by_itself_is_discarded(tmp_path, error, stays):
     store = Store.create(tmp_path / "store")
-    store.write_checkpoint("k", b"a state")
+    store.write_checkpoint("k", tensors())
 
     def fail():
         raise error

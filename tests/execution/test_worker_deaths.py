@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import functools
+import signal
+import subprocess
+import sys
 
 import pytest
 from execution.runs import DyingExecutor, records_of, same, same_records
+from samples import tensors
 
 from prunebench.execution import scheduler
 from prunebench.execution.clock import Clock
 from prunebench.execution.display import Lines
 from prunebench.execution.executors.base import Request, WorkersDied
+from prunebench.execution.executors.deaths import describe_death
 from prunebench.execution.executors.local import ProcessExecutor
 from prunebench.execution.scheduler import Dispatch
 from prunebench.planning import jobs
+from prunebench.pruning import bitmask
 from prunebench.store.store import Store
 
 DIES = """
@@ -76,7 +82,7 @@ def test_a_strategy_that_always_kills_its_worker_fails_alone(run, tmp_path, monk
     store, mixed, report = run(f"dies[times=99],{others}", **words, executor=ProcessExecutor(Request(2)))
     assert set(report.failures) == {f"rte, seed {seed}, dies[times=99] 0.2: Train Prune(0.2)" for seed in (0, 1)}
     [reason] = set(report.failures.values())
-    assert reason == "its worker died 3 times: it was killed by SIGKILL"
+    assert reason.startswith("its worker died 3 times: it was killed by SIGKILL (signal 9) (perhaps memory ran out")
     assert (tmp_path / "log").read_text() == "xxxxxx"
     lost = {label for (label, _, _), record in records_of(store, mixed).items() if record is None}
     assert lost == {"dies[times=99]"}
@@ -90,9 +96,10 @@ def test_a_strategy_that_ends_its_worker_is_charged_with_the_exit_status(run, tm
     monkeypatch.setenv("DIES", str(tmp_path / "log"))
     words = {"plugins": [deadly_plugin], "executor": ProcessExecutor(Request(2))}
     store, plan, report = run("dies[times=0,exits=true],magnitude", **words)
-    assert report.failures == {
-        "rte, seed 0, dies[times=0,exits=true] 0.2: Train Prune(0.2)": "its worker died 3 times: it ended with status 7"
-    }
+    [(node, reason)] = report.failures.items()
+    assert node == "rte, seed 0, dies[times=0,exits=true] 0.2: Train Prune(0.2)"
+    assert reason.startswith("its worker died 3 times: it ended with status 7 (")
+    assert "called exit or os._exit" in reason
     assert records_of(store, plan)["magnitude", 0.2, 0] is not None
 
 
@@ -104,6 +111,42 @@ def test_memory_is_named_only_where_the_system_counted_a_kill_for_it(planned, di
     with DyingExecutor(lambda job, times: True, error) as executor:
         report = scheduler.run(todo, executor, store, Lines(todo), Dispatch(plan.where))
     assert set(report.failures.values()) == {f"its worker died 3 times: as told{hint}"}
+
+
+ENDS = {
+    "os._exit(3)": ("it ended with status 3", "called exit or os._exit"),
+    "os._exit(0)": ("it ended with status 0", "called exit or os._exit"),
+    "raise SystemExit('no')": ("it ended with status 1", "its error stands above"),
+    "os.kill(os.getpid(), signal.SIGKILL)": ("it was killed by SIGKILL (signal 9)", "perhaps memory ran out"),
+    "os.kill(os.getpid(), signal.SIGTERM)": ("it was killed by SIGTERM (signal 15)", "batch system"),
+    "import ctypes; ctypes.string_at(0)": (
+        "it was killed by SIGSEGV (signal 11), a segmentation fault",
+        "FAULT",
+    ),
+    "os.abort()": ("it was killed by SIGABRT (signal 6), an abort", "compiled code gave up"),
+    "os.kill(os.getpid(), signal.SIGRTMIN + 3)": ("it was killed by signal", ""),
+}
+
+
+@pytest.mark.parametrize("code", ENDS)
+def test_an_exit_status_is_told_as_what_it_is(code):
+    ended = subprocess.run([sys.executable, "-c", f"import os, signal; {code}"], stderr=subprocess.DEVNULL)
+    reason, hint = ENDS[code]
+    death = describe_death(ended.returncode, out_of_memory=False)
+    assert death.reason.startswith(reason)
+    assert hint in death.hint and bool(hint) == bool(death.hint)
+    assert not death.out_of_memory
+
+
+def test_only_a_kill_is_charged_to_memory():
+    """The system counts what it kills; a segmentation fault at the same time has another cause."""
+    killed = describe_death(-signal.SIGKILL, out_of_memory=True)
+    assert killed == (
+        "it was killed by SIGKILL (signal 9), as the system ran out of memory",
+        "fewer --jobs need less memory",
+        True,
+    )
+    assert not describe_death(-signal.SIGSEGV, out_of_memory=True).out_of_memory
 
 
 LEAF = """
@@ -139,8 +182,11 @@ def test_split_jobs_give_what_whole_jobs_give(run, tmp_path):
     assert executor.scored > 0, "parts that write records"
     assert same_records(store) == same_records(whole)
     for kind in ("masks", "models", "weights", "failures"):
+        # A mask's file also has the seconds that its method took.
+        read = bitmask.summary if kind == "masks" else bytes
         files, expected = (
-            {path.name: path.read_bytes() for path in (tmp_path / name / kind).glob("*")} for name in ("store", "whole")
+            {path.name: read(path.read_bytes()) for path in (tmp_path / name / kind).glob("*")}
+            for name in ("store", "whole")
         )
         assert files == expected
         assert bool(files) == (kind in ("masks", "models"))
@@ -192,6 +238,6 @@ def test_weights_that_a_killed_run_has_left_for_parts_of_a_job_are_discarded(run
     _, plan, _ = run("imp", store="whole")
     dense = next(cell.leaf for cell in plan.cells if not cell.sparsity)
     store = Store.create(tmp_path / "store")
-    store.add_bytes("weights", dense.key, b"as the first part of a split job leaves them")
+    store.add_bytes("weights", dense.key, tensors(b"as the first part of a split job leaves them"))
     run("imp")
     assert not list((tmp_path / "store" / "weights").iterdir())

@@ -83,10 +83,10 @@ def test_options_win_over_the_file_and_absent_ones_change_nothing():
 
 def test_overrides_make_another_protocol():
     standard = Protocol()
-    assert Suite().protocol(standard) == standard
+    assert Suite().with_changes(standard) == standard
     suite = merge(Suite(), {"epochs": "1", "lr": "5e-5"})
-    assert suite.protocol(standard) == Protocol(epochs=1, lr=5e-5)
-    assert suite.protocol(standard).label(standard) == "glue-1 with epochs=1, lr=5e-05"
+    assert suite.with_changes(standard) == Protocol(epochs=1, lr=5e-5)
+    assert suite.with_changes(standard).label(standard) == "glue-1 with epochs=1, lr=5e-05"
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_the_suite_glue_is_all_nine_tasks():
     assert suite.model == "google-bert/bert-base-uncased"
     assert len(suite.seeds) == 5
     assert {"imp", "magnitude", "random-pruning", "random-reinit", "heads"} <= set(suite.strategies)
-    assert suite.protocol(Protocol()) == Protocol()
+    assert suite.with_changes(Protocol()) == Protocol()
 
 
 def test_the_suite_chen2020_is_table_2_of_the_paper():
@@ -188,7 +188,7 @@ def test_the_suite_chen2020_is_table_2_of_the_paper():
     assert suite.model == "google-bert/bert-base-uncased"
     assert suite.prunable == "encoder+pooler"
     assert {"imp", "random-pruning", "random-reinit"} <= set(suite.strategies)
-    protocol = suite.protocol(Protocol())
+    protocol = suite.with_changes(Protocol())
     settings = protocol.lr, protocol.batch_size, protocol.max_length, protocol.epochs, protocol.weight_decay
     assert settings == (2e-5, 32, 128, 3, 0.0)
     assert (protocol.warmup, protocol.clip) == (0.0, 1.0)

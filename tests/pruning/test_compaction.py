@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from prunebench import PrunebenchError
+from prunebench import Group, PrunebenchError, Slice, Structure
 from prunebench.models.encoder import load, load_tokenizer
 from prunebench.models.initialisation import reinitialise
 from prunebench.models.plugin import prunebench_models
@@ -213,6 +213,28 @@ def test_a_layer_without_heads_has_no_attention_maps(tiny_bert):
     with torch.no_grad():
         maps = compacted(**inputs, output_attentions=True).attentions
     assert [tuple(map_.shape[:2]) for map_ in maps] == [(3, 3)]
+
+
+class PoolerNeurons(Structure):
+    """The outputs of BERT's pooler, which the classifier reads: no unit that the core knows."""
+
+    name = "pooled"
+
+    def groups(self, pm):
+        pooler = [Slice(f"bert.pooler.dense.{name}", 0, 1) for name in ("weight", "bias")]
+        return {"pooled": Group((32,), (*pooler, Slice("classifier.weight", 1, 1)))}
+
+
+def test_a_model_without_units_of_a_plugin_is_loaded_again(tiny_bert, tmp_path):
+    pm, inputs, structure = loaded(tiny_bert), batch(tiny_bert), PoolerNeurons()
+    mask = {"pooled": torch.arange(32) % 3 > 0}
+    compacted = compact(pm, mask, structure)
+    save_compacted(compacted, tmp_path, pm)
+    again = load_compacted(tmp_path)
+    assert tuple(again.classifier.weight.shape) == (3, 21) and again.classifier.in_features == 21
+    assert torch.equal(logits(again, inputs), logits(compacted, inputs))
+    zero_out(pm, mask, structure)
+    assert (logits(again, inputs) - logits(pm.model, inputs)).abs().max() <= 1e-5
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def run(tiny_bert, tiny_glue, tmp_path):
 
 def without_costs(record):
     """What two runs of the same training have in common."""
-    return record.model_dump(exclude={"seconds", "peak_memory_mb", "environment"})
+    return record.model_dump(exclude={"seconds", "peak_memory_mb", "environment", "plan"})
 
 
 def adopted_mask(store, cell):

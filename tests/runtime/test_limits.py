@@ -11,7 +11,7 @@ import torch
 
 from prunebench.errors import PrunebenchError
 from prunebench.runtime import limits, progress
-from prunebench.runtime.limits import call_limit, watched_call
+from prunebench.runtime.limits import call_limit, job_limit, watched_call
 
 LIMIT = 0.3
 MESSAGE = "^it took longer than 0.3 s in one call .see --strategy-timeout.$"
@@ -134,3 +134,54 @@ def test_a_long_call_is_reported_ever_more_rarely(monkeypatch):
         with watched_call("short"):
             time.sleep(0.6)
     assert [text.rpartition(" for ")[0] for text in texts] == ["it has been running"] * 2
+
+
+# Jobs
+
+MINUTES = LIMIT / 60
+LATE = "^the job took longer than 0.005 min, and was at Train .see --job-minutes"
+
+
+@pytest.mark.parametrize("call", [loop, wait, catch, catch_everything])
+@pytest.mark.parametrize("is_call", [False, True])
+def test_a_job_ends_at_its_limit(call, is_call):
+    """Also in the middle of a call of a strategy, whose own limit is later."""
+    handler, start = signal.getsignal(signal.SIGALRM), time.monotonic()
+    with progress.job_scope("key"), call_limit(60), pytest.raises(PrunebenchError, match=LATE), job_limit(MINUTES):
+        progress.enter_stage("Train")
+        if is_call:
+            with watched_call("it"):
+                call()
+        call()
+    assert LIMIT <= time.monotonic() - start < 10
+    assert signal.getsignal(signal.SIGALRM) is handler
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0.0
+
+
+def test_calls_leave_the_time_of_their_job_alone():
+    start = time.monotonic()
+    with pytest.raises(PrunebenchError, match="the job took longer"), call_limit(60), job_limit(MINUTES):
+        while time.monotonic() - start < 10:
+            with watched_call("it"):
+                time.sleep(0.01)
+    assert time.monotonic() - start < 5
+
+
+def test_a_call_of_a_job_has_its_own_limit():
+    with job_limit(1):
+        with call_limit(LIMIT), pytest.raises(PrunebenchError, match=MESSAGE), watched_call("it"):
+            wait()
+        assert 55 < signal.getitimer(signal.ITIMER_REAL)[0] <= 60
+
+
+def test_a_process_ends_where_its_job_goes_on_regardless(monkeypatch):
+    """No exception reaches the main thread here, as a call into C does."""
+    monkeypatch.setattr(limits, "GRACE", LIMIT)
+    errors = []
+    monkeypatch.setattr(limits, "_end_process", lambda error, is_job: errors.append((str(error), is_job)))
+    with job_limit(MINUTES):
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
+        start = time.monotonic()
+        while not errors and time.monotonic() - start < 10:
+            time.sleep(0.05)
+    assert errors[0][0].startswith("the job took longer than 0.005 min") and errors[0][1] is True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 import sys
@@ -11,7 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from samples import KEY, record
+from samples import KEY, record, tensors
+from stores import user_without_rights
 
 from prunebench import PrunebenchError
 from prunebench.store import backends
@@ -29,7 +29,7 @@ def test_the_url_of_a_folder_is_that_folder(tmp_path, scheme):
 
 def test_a_file_that_is_being_written_has_no_name_yet(lab):
     """It is a file of the store all the same, so that it can be counted and collected."""
-    Store.create(lab.url).add_bytes("masks", KEY, b"mask")
+    Store.create(lab.url).add_bytes("masks", KEY, tensors())
     lab.write("masks/.part-abc", b"ma")
     backend = Store.open(lab.url).backend
     assert backend.names("masks") == [f"masks/{KEY}.safetensors"]
@@ -40,7 +40,7 @@ def test_a_file_that_is_being_written_has_no_name_yet(lab):
 
 
 def test_files_of_killed_writers_are_removed_after_a_day(tmp_path):
-    Store.create(tmp_path).add_bytes("masks", KEY, b"mask")
+    Store.create(tmp_path).add_bytes("masks", KEY, tensors())
     for name, age in (("old", 25), ("new", 1)):
         part = tmp_path / "masks" / f".part-{name}"
         part.touch()
@@ -79,26 +79,13 @@ def test_a_full_disk_is_reported_in_one_line_and_leaves_no_torn_file(tmp_path):
         "    return os.open('/dev/full', os.O_WRONLY), name\n"
         "store = Store.open(sys.argv[1])\n"
         "tempfile.mkstemp = full\n"
-        "store.add_bytes('masks', 'k', b'0' * 10)\n"
+        "store.add_failure('k', 'a reason')\n"
     )
     Store.create(tmp_path)
     process = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
     assert "StoreError: cannot write to the store" in process.stderr
     assert "no space is left" in process.stderr
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["store.json"]
-
-
-@contextlib.contextmanager
-def user_without_rights():
-    """Run the block as a user without rights, even if root runs the tests."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 def test_missing_permission_is_reported_in_one_line():

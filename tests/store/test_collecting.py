@@ -22,7 +22,7 @@ def test_a_fresh_store_has_no_garbage(store, lab):
 def test_what_no_plan_refers_to_is_collected(store, lab):
     before = sorted(lab.names())
     [plan] = store.plans()
-    waste = [f"records/ab/{FOREIGN}.json", f"records/ab/{FOREIGN}.npz", "records/ab/torn.damaged"]
+    waste = [f"records/ab/{FOREIGN}.json", f"records/ab/{FOREIGN}.npz", "records/ab/torn.json.damaged"]
     waste += [f"{kind}/{FOREIGN}.safetensors" for kind in ("masks", "weights", "models", "checkpoints")]
     waste += [f"weights/{plan.cells[0].key}-at-0.5.safetensors", f"checkpoints/{plan.cells[0].key}.safetensors"]
     waste += [f"failures/{FOREIGN}.json", f"failures/{plan.cells[0].key}.json"]

@@ -91,11 +91,11 @@ def test_damaged_files_of_the_other_store_are_left_out(lab, halves, tmp_path):
     store = Store.create(lab.url)
     merge = merging.merge_store(store, Store.open(other))
     assert contents(other) == untouched
-    assert merge.added["records"] == 7
-    assert len(merge.damaged) == 3
+    assert merge.added["records"] == 6
+    assert len(merge.damaged) == 4
     assert any(str(torn) in line and "torn or foreign" in line for line in merge.damaged)
     assert any(str(mixed) in line and "logits that were not written with it" in line for line in merge.damaged)
-    assert store.record(lone.stem) is not None and store.logits(lone.stem) == {}
+    assert any(str(lone) in line and "has no logits" in line for line in merge.damaged)
 
 
 def test_failures_are_merged_unless_there_is_a_record(lab, words, halves, tmp_path):

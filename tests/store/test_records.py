@@ -8,11 +8,11 @@ import json
 import numpy as np
 import pytest
 import torch
-from samples import KEY, record
+from samples import KEY, content, record, tensors
 
 from prunebench import PrunebenchError
 from prunebench.pruning import masks
-from prunebench.store import backends, serialization
+from prunebench.store import backends, seals, serialization
 from prunebench.store.schema import FORMAT, PhaseEntry, Record
 from prunebench.store.store import InputMissing, Store
 
@@ -43,9 +43,9 @@ def test_the_first_writer_wins(store):
     store.add_record(record(loss=0.5), b"first")
     store.add_record(record(loss=0.7), b"second")
     assert store.record(KEY).loss == 0.5
-    store.add_bytes("masks", KEY, b"first")
-    store.add_bytes("masks", KEY, b"second")
-    assert store.load("masks", KEY, bytes) == b"first"
+    store.add_bytes("masks", KEY, tensors(b"first"))
+    store.add_bytes("masks", KEY, tensors(b"second"))
+    assert store.load("masks", KEY, content) == b"first"
 
 
 # Logits
@@ -81,6 +81,8 @@ def test_logits_of_another_record_are_refused(lab, store):
     assert not store.has("records", KEY), "it is made again"
     fields = json.loads(record_file)
     del fields["logits"]
+    fields["record"]["format"] = 2
+    fields["checksum"] = Record.model_validate(fields["record"]).checksum
     lab.write(f"{name}.json", json.dumps(fields).encode())
     lab.write(f"{name}.npz", npz(validation=np.ones((3, 2))))
     assert (Store.open(store.name).logits(KEY)["validation"] == 1).all()
@@ -114,8 +116,8 @@ def test_many_records_are_read_from_the_working_folder(tmp_path, monkeypatch):
 
 def test_a_snapshot_knows_what_is_there(store):
     store.add_record(record(), b"")
-    store.add_bytes("masks", KEY, b"mask")
-    store.add_bytes("weights", f"{KEY}-at-0.5", b"weights")
+    store.add_bytes("masks", KEY, tensors())
+    store.add_bytes("weights", f"{KEY}-at-0.5", tensors())
     snapshot = Store.open(store.name).snapshot([KEY, "none"])
     for kind, name in (("records", KEY), ("masks", KEY), ("weights", f"{KEY}-at-0.5")):
         assert snapshot.has(kind, name)
@@ -124,14 +126,14 @@ def test_a_snapshot_knows_what_is_there(store):
 
 
 def test_changes_by_other_processes_are_noticed(lab, store):
-    store.add_bytes("weights", "one", b"")
+    store.add_bytes("weights", "one", tensors())
     store.add_record(record(), b"")
     assert not store.snapshot([]).has("weights", "two")
     assert not store.has("weights", "two")
-    lab.write("weights/two.safetensors", b"weights")
+    lab.write("weights/two.safetensors", seals.seal_tensors("weights/two.safetensors", tensors(b"two")))
     assert store.snapshot([]).has("weights", "two")
     assert store.has("weights", "two")
-    assert store.load("weights", "two", bytes) == b"weights"
+    assert store.load("weights", "two", content) == b"two"
     assert len(list(store.records())) == 1
     neighbour = KEY[:-1] + "1"
     lab.write(f"records/ab/{neighbour}.json", lab.read(f"records/ab/{KEY}.json"))
@@ -194,6 +196,24 @@ def raise_the_format(data):
     return serialization.encode_record(newer)
 
 
+def test_a_record_of_a_newer_version_stays(lab, store):
+    """Neither a command that reads nor one that computes the result again touches it, and a run says why it stops."""
+    store.add_record(record(), b"logits")
+    name = f"records/ab/{KEY}.json"
+    newer = raise_the_format(lab.read(name))
+    lab.write(name, newer)
+    reader = Store.open(store.name)
+    assert reader.record(KEY) is None and reader.fetch([KEY]) == {}
+    assert reader.complaints == [
+        f"{reader.backend.location(name)} is of format 99, newer than {FORMAT}: it stays, and counts as absent"
+    ]
+    with pytest.raises(PrunebenchError, match="newer version of prunebench"):
+        reader.snapshot([KEY])
+    reader.add_record(record(), b"others")
+    assert lab.read(name) == newer
+    assert lab.read(f"records/ab/{KEY}.npz") == b"logits"
+
+
 def replace_by_other_json(data):
     return b'{"some": "json"}'
 
@@ -209,7 +229,6 @@ DAMAGE = {
     change_the_status: "is torn or foreign",
     make_a_value_infinite: "is torn or foreign",
     change_the_key: f"holds the record of cd{KEY[2:]}",
-    raise_the_format: f"is of format 99, newer than {FORMAT}",
     replace_by_other_json: "is torn or foreign",
     empty: "is torn or foreign",
 }
@@ -224,7 +243,8 @@ def test_a_damaged_record_is_set_aside_and_named(lab, store, damage, read):
     lab.write(name, damaged)
     assert read(store, KEY) is None
     assert name not in lab.names()
-    assert lab.read(f"records/ab/{KEY}.damaged") == damaged
+    assert lab.read(f"{name}.damaged") == damaged
+    assert lab.read(f"records/ab/{KEY}.npz.damaged") == b"logits", "both halves are kept under their own names"
     assert f"{store.name}/{name} {DAMAGE[damage]}: " in store.complaints[0]
     store.add_record(record(), b"logits")
     assert read(store, KEY) == record()
@@ -239,7 +259,7 @@ def test_a_damaged_mask_is_set_aside_and_missing(lab, store, damage):
     assert torch.equal(store.load("masks", KEY, masks.unpack)["a"], mask["a"])
     name = f"masks/{KEY}.safetensors"
     lab.write(name, damage(lab.read(name)))
-    with pytest.raises(InputMissing, match="damaged"):
+    with pytest.raises(InputMissing, match=r"does not match its checksum|is empty"):
         store.load("masks", KEY, masks.unpack)
     assert not store.has("masks", KEY)
     with pytest.raises(InputMissing, match="gone"):

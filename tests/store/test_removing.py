@@ -9,6 +9,7 @@ import platform
 import pytest
 from commands import call, contents
 from plugin_files import plugin_file
+from samples import tensors
 from stores import collect, remove, result_files, table
 
 from prunebench import PrunebenchError
@@ -60,8 +61,8 @@ def test_a_cell_of_another_plan_keeps_its_files(store, lab, words):
 
 
 def test_everything_goes_with_the_last_cell(store, lab):
-    store.add_bytes("models", store.plans()[0].cells[0].key, b"model")
-    store.add_bytes("weights", WeightsRef(training=store.plans()[0].cells[0].key, at=0.5).name, b"weights")
+    store.add_bytes("models", store.plans()[0].cells[0].key, tensors())
+    store.add_bytes("weights", WeightsRef(training=store.plans()[0].cells[0].key, at=0.5).name, tensors())
     removal = remove(store, lambda cell: True)
     assert str(removal).startswith("1 plan, 18 records, 10 masks, 1 weight file, 1 model: ")
     assert lab.names() == ["store.json"]
@@ -157,6 +158,6 @@ def test_a_plan_that_cannot_be_read_stops_it(store, lab):
     lab.write("plans/0123.json", b"{")
     before = sorted(lab.names())
     for attempt in (lambda: remove(store, lambda cell: True), lambda: collect(store)):
-        with pytest.raises(PrunebenchError, match=r"plans/0123.json is no plan.*nothing is removed"):
+        with pytest.raises(PrunebenchError, match=r"plans/0123.json has no checksum.*nothing is removed"):
             attempt()
     assert sorted(lab.names()) == before

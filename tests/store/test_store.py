@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from samples import KEY, plan, record
+from samples import KEY, plan, record, tensors
 
 from prunebench import PrunebenchError
 from prunebench.store.schema import FORMAT, WeightsRef
@@ -108,7 +108,7 @@ def test_a_record_replaces_its_failure(lab, store):
 
 def test_weights_can_be_discarded_twice(lab, store):
     weights = WeightsRef(training=KEY, at=0.5)
-    store.add_bytes("weights", weights.name, b"weights")
+    store.add_bytes("weights", weights.name, tensors())
     assert f"weights/{KEY}-at-0.5.safetensors" in lab.names()
     store.discard_weights(weights)
     store.discard_weights(weights)

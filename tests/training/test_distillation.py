@@ -8,9 +8,10 @@ import torch
 from torch.nn.functional import softmax
 from training.helpers import train, weights, without_dropout
 
+from prunebench.pruning import structures
 from prunebench.recipes.inputs import Teacher
 from prunebench.training.callbacks import TrainingCallback
-from prunebench.training.distillation import Distillation
+from prunebench.training.distillation import Distillation, TeacherModel
 
 
 class FirstLoss(TrainingCallback):
@@ -37,7 +38,7 @@ def teacher_of(setting, task="rte"):
 @pytest.mark.parametrize("options", [Teacher(), Teacher(4.0, 0.9), Teacher(1.0, 0.25, hidden=3.0)])
 def test_the_loss_is_the_formula_of_the_paper(setting, options):
     pm, data, taught = teacher_of(setting)
-    callback = FirstLoss(Distillation(pm.model, taught, options))
+    callback = FirstLoss(Distillation(TeacherModel(pm.model, taught), options))
     train(pm, data, epochs=1, callbacks=[callback])
     labels, loss, outputs, batch = callback.first
     reference, _ = setting()
@@ -61,10 +62,10 @@ def test_the_loss_is_the_formula_of_the_paper(setting, options):
 
 def test_scores_are_taught_by_their_squared_difference(setting):
     pm, data, taught = teacher_of(setting, "stsb")
-    callback = FirstLoss(Distillation(pm.model, taught, Teacher(weight=1.0)))
+    callback = FirstLoss(Distillation(TeacherModel(pm.model, taught), Teacher(weight=1.0)))
     train(pm, data, epochs=1, callbacks=[callback])
     _, loss, outputs, batch = callback.first
-    teacher = callback.distillation.teacher
+    teacher = callback.distillation.teacher.model
     inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}
     difference = (outputs.logits - teacher(**inputs).logits).detach().numpy()
     assert loss == pytest.approx(float((difference**2).mean()), rel=1e-4)
@@ -72,14 +73,30 @@ def test_scores_are_taught_by_their_squared_difference(setting):
 
 def test_a_student_comes_close_to_its_teacher_and_the_teacher_stays(setting):
     pm, data, taught = teacher_of(setting)
-    distillation = Distillation(pm.model, taught, Teacher(weight=1.0))
+    distillation = Distillation(TeacherModel(pm.model, taught), Teacher(weight=1.0))
     inputs = {name: tensor for name, tensor in data.batch(range(16)).items() if name != "labels"}
 
     def distance():
         with torch.no_grad():
-            return (pm.model.eval()(**inputs).logits - distillation.teacher(**inputs).logits).abs().mean().item()
+            return (pm.model.eval()(**inputs).logits - distillation.teacher.model(**inputs).logits).abs().mean().item()
 
     before = distance()
     train(pm, data, epochs=10, callbacks=[distillation])
     assert distance() < 0.7 * before
-    assert all(torch.equal(tensor, taught[name]) for name, tensor in distillation.teacher.named_parameters())
+    assert all(torch.equal(tensor, taught[name]) for name, tensor in distillation.teacher.model.named_parameters())
+
+
+def test_a_teacher_has_the_layers_that_its_student_lost(setting):
+    """A pruned layer of the model is skipped when the teacher is made from it."""
+    pm, data = setting()
+    inputs = data.batch(range(8))
+    whole = weights(pm)
+    labels = inputs.pop("labels")
+    with torch.no_grad():
+        expected = pm.model.eval()(**inputs).logits
+        layer = pm.layers[0].path
+        structures.apply(pm.model, {name: torch.zeros_like(each, dtype=torch.bool) for name, each in whole.items()
+                                    if name.startswith(f"{layer}.")})  # fmt: skip
+        assert not torch.equal(pm.model(**inputs).logits, expected)
+    taught = TeacherModel(pm.model, whole)({**inputs, "labels": labels}, hidden_states=True)
+    assert torch.equal(taught.logits, expected)

@@ -30,3 +30,13 @@ def test_a_training_resumes_bit_for_bit(setting, at):
     assert len(saved) == 1
     mask = saved_mask(saved[0])
     assert mask.keys() == keep.keys() and all(torch.equal(mask[name], keep[name]) for name in keep)
+
+
+def test_the_order_of_a_mask_is_part_of_the_state(setting):
+    """Random masks are drawn group by group. A safetensors file sorts its tensors by type and name."""
+    saved = []
+    pm, data = setting()
+    keep = dict(reversed(half_masks(pm).items()))
+    assert list(keep) != sorted(keep)
+    train(pm, data, keep, callbacks=[Checkpointing(lambda: not saved, saved.append, mask=lambda: keep)])
+    assert list(saved_mask(saved[0])) == list(keep)

@@ -33,7 +33,7 @@ def receive_sigint():
 
 def records(store):
     """All records, without the fields that differ between two runs of the same jobs."""
-    varying = ("seconds", "peak_memory_mb")
+    varying = ("seconds", "peak_memory_mb", "plan")
     return {
         record.key: {name: value for name, value in record.to_json().items() if name not in varying}
         for record in Store.open(store).records()

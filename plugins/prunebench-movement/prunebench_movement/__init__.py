@@ -12,9 +12,9 @@ from prunebench import Cubic, Phase, PrunebenchError, Train, TrainingCallback, U
 class Movement:
     """Learn while the model trains which weights stay: those that move away from zero (Sanh, Wolf & Rush 2020).
 
-    Hard (equation 5 with the masks of section 4, top v): the highest scores stay, over all matrices, or within the
-    reserved option `scope`. Their number falls along a cubic between the fractions `begin` and `end` of the training;
-    the defaults are the values for SQuAD.
+    Hard (equation 5 with the masks of section 4, top v): the highest scores stay, over all matrices, or as the reserved
+    options `scope` and `pattern` say. Their number falls along a cubic between the fractions `begin` and `end` of the
+    training; the defaults are the values for SQuAD.
 
     With `soft`, a weight stays while σ(score) > τ, and `penalty` · mean σ(score) is added to the loss. As in the
     released code, τ and the penalty grow along the cubic, τ to `threshold`. The penalty alone says how many weights
@@ -26,7 +26,7 @@ class Movement:
     name: ClassVar[str] = "movement"
     unit: ClassVar[Unit] = "weight"
     regrows: ClassVar[bool] = True
-    axes: ClassVar[tuple[str, ...]] = ("scope",)
+    axes: ClassVar[tuple[str, ...]] = ("scope", "pattern")
 
     lr: float = 0.01
     begin: float = 0.1
@@ -56,7 +56,7 @@ class Scores(TrainingCallback):
       its momentum.
     - Scores are not clipped. In the paper, one norm is clipped over weights and scores.
     - Scores are compared over all matrices. The released code compares within each matrix (`scope=layer`).
-    - There is no teacher, and embeddings are trained.
+    - There is no teacher unless `teacher=dense` asks for one, and embeddings are trained.
     """
 
     def __init__(self, ctx: Any, options: Movement) -> None:

@@ -10,6 +10,7 @@ from prunebench_movement import Scores
 
 import prunebench
 from prunebench.hooks.registry import Registry
+from prunebench.planning.methods import Method
 from prunebench.pruning import masks
 from prunebench.training.loop import loss_of
 
@@ -130,6 +131,38 @@ def test_the_sparsity_follows_the_cubic_of_the_paper(run, recorder):
 def test_a_scope_gives_each_matrix_the_same_sparsity(run, recorder):
     run("movement[scope=layer]", "0.75")
     assert {int((~keep).sum()) / keep.numel() for keep in recorder.masks[-1].values()} == {0.75}
+
+
+@pytest.mark.parametrize(("pattern", "sparsity"), [("2:4", "0.5"), ("4x1", "0.75")])
+@pytest.mark.parametrize("soft", ["false", "true"])
+def test_masks_follow_a_pattern(run, recorder, pattern, sparsity, soft):
+    """The hard variant follows it at every step, the soft one in its last mask."""
+    store, cell, record = run(f"movement[pattern={pattern},soft={soft}]", sparsity)
+    assert record.checks["pattern_followed"] and record.checks["count_exact"]
+    assert record.sparsity.pruned == round(float(sparsity) * UNITS)
+    for mask in [store.load("masks", cell.mask, masks.unpack), *(recorder.masks if soft == "false" else [])]:
+        for keep in mask.values():
+            if pattern == "2:4":
+                assert (keep.reshape(-1, 4).sum(dim=1) >= 2).all()
+            else:
+                blocks = keep.reshape(keep.shape[0] // 4, 4, keep.shape[1]).sum(dim=1)
+                assert ((blocks == 0) | (blocks == 4)).all()
+
+
+@pytest.mark.parametrize("soft", ["false", "true"])
+def test_a_teacher_changes_the_outcome(run, soft):
+    logits = []
+    for teacher in ("none", "dense"):
+        store, cell, record = run(f"movement[teacher={teacher},soft={soft}]")
+        assert record.checks["count_exact"]
+        logits.append(store.logits(cell.key)["validation"])
+    assert (logits[0] != logits[1]).any()
+
+
+@pytest.mark.parametrize("option", ["schedule=ladder", "budget=flops"])
+def test_other_options_of_every_method_are_refused_in_a_line(option):
+    with pytest.raises(prunebench.PrunebenchError, match=f"'movement' takes no option '{option.split('=')[0]}'"):
+        Method(f"movement[{option}]", Registry())
 
 
 def test_a_larger_penalty_leaves_fewer_weights(run, recorder):

@@ -1,4 +1,4 @@
-"""Layer-wise optimal brain surgeon as a prunebench plugin: SparseGPT."""
+"""Optimal brain surgeon as a prunebench plugin: SparseGPT here, and the optimal BERT surgeon in `obert`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from prunebench import Phase, Prune, PrunebenchError, Train, Unit, hookimpl
+from prunebench_obs.obert import OBert
 
 
 @dataclass(frozen=True)
@@ -77,5 +78,5 @@ def prune_matrix(weight: Any, products: Any, count: int, damping: float, block: 
 
 
 @hookimpl
-def prunebench_strategies() -> list[type[SparseGPT]]:
-    return [SparseGPT]
+def prunebench_strategies() -> list[type[Any]]:
+    return [SparseGPT, OBert]

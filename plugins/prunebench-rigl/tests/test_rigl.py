@@ -10,6 +10,7 @@ from prunebench_rigl import Updates, update
 
 import prunebench
 from prunebench.hooks.registry import Registry
+from prunebench.planning.methods import Method
 from prunebench.pruning import masks
 
 STEPS = 25
@@ -150,6 +151,21 @@ def test_an_interrupted_training_goes_on_bit_for_bit(check_resume, strategy):
 def test_the_entry_point_provides_the_strategy():
     entry = Registry().entry("strategies", "rigl")
     assert (entry.plugin.distribution, entry.plugin.origin) == ("prunebench-rigl", "entry point prunebench_rigl")
+
+
+def test_a_teacher_changes_the_outcome(run):
+    logits = []
+    for teacher in ("none", "dense"):
+        store, cell, record = run(f"rigl[teacher={teacher}]")
+        assert record.checks["count_exact"]
+        logits.append(store.logits(cell.key)["validation"])
+    assert (logits[0] != logits[1]).any()
+
+
+@pytest.mark.parametrize("option", ["pattern=2:4", "schedule=cubic", "budget=flops"])
+def test_other_options_of_every_method_are_refused_in_a_line(option):
+    with pytest.raises(prunebench.PrunebenchError, match=f"'rigl' takes no option '{option.split('=')[0]}'"):
+        Method(f"rigl[{option}]", Registry())
 
 
 @pytest.mark.parametrize("option", ["grow=momentum", "start=dense", "drop=1.5", "end=0", "updates=0"])

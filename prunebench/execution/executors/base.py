@@ -10,6 +10,8 @@ from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor
 from dataclasses import dataclass
 
+from prunebench.execution.executors.deaths import LESS_MEMORY
+
 # A job whose worker dies is run again; one that kills its worker so many times in a row is a failure.
 ATTEMPTS = 3
 
@@ -45,11 +47,15 @@ class ExecutorSpec:
 
 
 class WorkerDied(BrokenExecutor):
-    """A worker ended in the middle of a job; `out_of_memory` says that the system killed it for want of memory."""
+    """A worker ended in the middle of a job; `out_of_memory` says that the system killed it for want of memory.
 
-    def __init__(self, reason: str, *, out_of_memory: bool = False) -> None:
+    `hint` is advice, on what may have happened and what helps.
+    """
+
+    def __init__(self, reason: str, *, out_of_memory: bool = False, hint: str = "") -> None:
         super().__init__(reason)
         self.out_of_memory = out_of_memory
+        self.hint = hint or (LESS_MEMORY if out_of_memory else "")
 
 
 class WorkersDied(WorkerDied):

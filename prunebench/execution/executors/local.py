@@ -21,12 +21,12 @@ from typing import Any
 
 from prunebench.errors import PrunebenchError
 from prunebench.execution.executors.base import RemoteTraceback, Request, WorkerDied
+from prunebench.execution.executors.deaths import Death, describe_death
+from prunebench.hooks.plugins import error_line
 from prunebench.runtime import progress
 from prunebench.runtime.devices import cores, is_fatal_gpu_error, select_gpu
 from prunebench.runtime.limits import set_process_end
 from prunebench.runtime.memory import oom_kills, without_collection
-
-OUT_OF_MEMORY = "as the system ran out of memory"
 
 
 class SerialExecutor(Executor):
@@ -159,8 +159,8 @@ class _Worker:
         try:
             return method(*arguments)
         except (EOFError, OSError):
-            reason = self._describe_death()
-            raise WorkerDied(reason, out_of_memory=reason.endswith(OUT_OF_MEMORY)) from None
+            death = self._describe_death()
+            raise WorkerDied(death.reason, out_of_memory=death.out_of_memory, hint=death.hint) from None
 
     def _connect(self) -> Connection:
         """The connection to the process, which is started where there is none."""
@@ -176,7 +176,7 @@ class _Worker:
                 worker_end.close()
             return self.connection
 
-    def _describe_death(self) -> str:
+    def _describe_death(self) -> Death:
         """Forget the process that has ended, and say how it did."""
         with self.lock:
             self.process.join()
@@ -184,12 +184,7 @@ class _Worker:
             if self.connection is not None:
                 self.connection.close()
                 self.connection = None
-        if code >= 0:
-            return f"it ended with status {code}"
-        if code == -signal.SIGKILL and oom_kills() > self.oom_kills:
-            return f"it was killed by SIGKILL, {OUT_OF_MEMORY}"
-        name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-        return f"it was killed by {name}"
+        return describe_death(code, oom_kills() > self.oom_kills)
 
     def kill(self) -> None:
         with self.lock:
@@ -225,8 +220,9 @@ def _serve(connection: Connection, number: int, threads: int) -> None:
         with sending:
             connection.send(message)
 
-    def end(error: PrunebenchError) -> None:
-        send(_Answer(error=WorkerDied(str(error)), last=True))
+    def end(error: PrunebenchError, is_final: bool) -> None:
+        # A call that ends its worker costs the job another attempt, in parts; a job at its limit has had its time.
+        send(_Answer(error=error if is_final else WorkerDied(str(error)), last=True))
         os._exit(1)
 
     progress.add_listener(send)
@@ -251,7 +247,7 @@ def _answer(fn: Callable[..., Any], args: Any, kwargs: Any) -> _Answer:
         try:
             pickle.loads(pickle.dumps(error))
         except Exception:
-            error = RuntimeError(f"{type(error).__name__}: {error}")
+            error = RuntimeError(error_line(error))
         return _Answer(error=error, details=details, last=lost)
 
 

@@ -18,7 +18,8 @@ DEFAULT_EXECUTOR = "processes"
 class Resources:
     """Where jobs run: an executor by name, jobs at a time (None: what fits), and the share of each job.
 
-    `strategy_timeout` is the number of seconds that one call of a strategy may take; None sets no limit.
+    `strategy_timeout` is the number of seconds that one call of a strategy may take, `job_minutes` the number of
+    minutes that a whole job may take; None sets no limit.
     """
 
     executor: str | None = None
@@ -27,6 +28,7 @@ class Resources:
     cpus_per_job: int | None = None
     gpus_per_job: float | None = None
     strategy_timeout: float | None = None
+    job_minutes: float | None = None
 
 
 def executor_spec(resources: Resources, registry: Registry) -> ExecutorSpec:

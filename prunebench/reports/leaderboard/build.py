@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from prunebench.models.cards import Card, card_of
 from prunebench.planning.levels import unsupported_levels
 from prunebench.reports.leaderboard.averages import average_sections, rows_by_task
 from prunebench.reports.leaderboard.checklist import checklist
@@ -25,8 +26,8 @@ from prunebench.store.schema import Cell
 FIELDS = ("model", "model_revision", "model_fingerprint", "precision", "device", "prunable")
 
 
-def build(rows: Sequence[Row], options: Options | None = None, *, mixed: bool = False) -> Page:
-    """Build the page of these rows.
+def build(rows: Sequence[Row], options: Options | None = None, *, mixed: bool = False, verification: str = "") -> Page:
+    """Build the page of these rows, which says the `verification` of the bundle that they come from.
 
     Raises `PrunebenchError` if no cell is done, or if the rows have several settings. With `mixed` several settings are
     allowed, and the page says what is mixed.
@@ -55,15 +56,16 @@ def build(rows: Sequence[Row], options: Options | None = None, *, mixed: bool = 
     return Page(
         suites=tuple(sorted({row.command.suite for row in ordered if row.command.suite})),
         setting=tuple(_setting(ordered, sections)),
-        warnings=(*mixtures, *warnings(tasks)),
+        warnings=(*mixtures, *filter(None, (card.warning(tasks) for card in _cards(ordered))), *warnings(tasks)),
         sections=sections,
         averages=averages,
-        methods=_methods(cells),
+        methods=_methods(cells, ordered),
         commands=_commands(ordered),
         rows=tuple(row for group in tasks.values() for row in group),
         rankings=ranked,
         checklist=checklist(ordered, sections),
         options=options,
+        verification=verification,
     )
 
 
@@ -74,6 +76,7 @@ def _setting(rows: Sequence[Row], sections: Sequence[Section]) -> Iterator[tuple
         values = sorted({value for _, setting in settings if (value := getattr(setting, name))})
         if values:
             yield TITLES[name], "; ".join(values)
+    yield from (("training of the model", card.describe()) for card in _cards(rows))
     protocols = {(task, setting.protocol) for task, setting in settings}
     if len({protocol for _, protocol in protocols}) == 1:
         yield "protocol", rows[0].cell.setting.protocol
@@ -87,7 +90,15 @@ def _setting(rows: Sequence[Row], sections: Sequence[Section]) -> Iterator[tuple
         yield name, "; ".join(values_by_name[name])
 
 
-def _methods(cells: Sequence[Cell]) -> tuple[Method, ...]:
+def _cards(rows: Sequence[Row]) -> list[Card]:
+    """The cards of the models of these rows that have one."""
+    models = {(row.cell.setting.model, row.cell.setting.model_fingerprint) for row in rows}
+    return list({card.name: card for model in sorted(models) if (card := card_of(*model))}.values())
+
+
+def _methods(cells: Sequence[Cell], rows: Sequence[Row]) -> tuple[Method, ...]:
+    """The methods of these cells, with the teachers that the rows name."""
+    teachers = {row.cell.label: row.outcome.teacher for row in rows if row.outcome and row.outcome.teacher}
     by_label: dict[str, list[Cell]] = {}
     for cell in cells:
         by_label.setdefault(cell.label, []).append(cell)
@@ -99,7 +110,7 @@ def _methods(cells: Sequence[Cell]) -> tuple[Method, ...]:
         options = dict(sorted(first.options.items()))
         reasons = {level(sparsity): reason for sparsity, reason in unsupported.get(label, {}).items()}
         about = (label, first.unit, first.control_of, first.doc, options, sources, reasons)
-        methods.append(Method(*about, reference=first.is_dense))
+        methods.append(Method(*about, reference=first.is_dense, teacher=teachers.get(label, "")))
     return tuple(methods)
 
 

@@ -26,6 +26,7 @@ def to_json(page: Page) -> str:
     head = {
         "format": FORMAT,
         "suites": page.suites,
+        "verification": page.verification,
         "setting": dict(page.setting),
         "tasks": _settings(page),
         "warnings": page.warnings,
@@ -137,6 +138,7 @@ def _numbers(score: Score) -> dict[str, Any]:
         "values": score.values,
         "degenerate_seeds": sorted(score.degenerate),
         "best": score.best,
+        "close": score.close,
         "difference": _summary_fields(score.difference),
         "difference_interval": _interval(score.difference),
         "difference_equal": _summary_fields(score.difference_equal),

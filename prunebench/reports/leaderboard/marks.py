@@ -32,8 +32,8 @@ def _is_learnt(dense: Score, majority: float | None) -> bool:
 
 
 def dense_estimate(dense: Score) -> Estimate | None:
-    """The mean of the dense runs with its error; None for a single seed."""
-    parts = [over_seeds([*values.values()]) for values, _ in parts_of(dense).values()]
+    """The mean of the dense runs with its error, with a floor as for a difference; None for a single seed."""
+    parts = [over_seeds([*values.values()], floor) for values, floor in parts_of(dense).values()]
     known = [part for part in parts if part is not None]
     return average(known) if known and len(known) == len(parts) else None
 

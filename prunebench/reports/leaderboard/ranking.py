@@ -31,6 +31,7 @@ from prunebench.reports.leaderboard.report import (
     Standing,
     Track,
 )
+from prunebench.reports.leaderboard.task_section import teacher_note
 from prunebench.reports.render.formatting import listing, seeds
 from prunebench.results.statistics import summarise
 from prunebench.results.statistics.best import separate
@@ -107,7 +108,11 @@ def _ranking(section: Section, group: Sequence[Section], track: Track, rule: str
         tasks=tuple(task.name for task in group),
         majority=_majority(included, rule),
         standings=standings,
-        notes=(*_excluded_note(excluded), *_unequal_note(group, standings)),
+        notes=(
+            *_excluded_note(excluded),
+            *_unequal_note(group, standings),
+            *teacher_note(line for own in lines.values() for line in own.values()),
+        ),
         unsupported=track.unsupported,
     )
 
@@ -120,8 +125,13 @@ def _lines(section: Section, track: str) -> dict[tuple[float, str], Line]:
 def _standing(level: Level, lines: Lines, columns: Sequence[Column], rule: str) -> Standing:
     expected = {seed for line in level.lines for score in line.scores for seed in (*score.values, *line.incomplete)}
     placements = [_placement(line, level.sparsity, lines, columns, expected, rule) for line in level.lines]
-    task_scores = {line.label: _task_scores(line.label, level.sparsity, lines) for line in level.lines if not line.gaps}
-    across = rank(task_scores)
+    across = rank(
+        {
+            line.label: _means_by_task(line.label, level.sparsity, lines, columns)
+            for line in level.lines
+            if not line.gaps
+        }
+    )
     if rule == RANK:
         means = {label: summarise([mean]) for label, mean in across.ranks.items()}
         placements = [replace(each, values={}, summary=means.get(each.label)) for each in placements]
@@ -219,15 +229,14 @@ def _means(group: Sequence[Values]) -> Values:
     return {seed: math.fsum(values[seed] for values in group) / len(group) for seed in common}
 
 
-def _task_scores(label: str, sparsity: float, lines: Lines) -> dict[str, float]:
+def _means_by_task(label: str, sparsity: float, lines: Lines, columns: Sequence[Column]) -> dict[str, float]:
     """A method's score on each task: mean over metrics and evaluations, then over the seeds that have them all."""
-    scores = {}
-    for task, own in lines.items():
-        if (sparsity, label) in own:
-            means = _means([dict(score.values) for score in own[sparsity, label].scores])
-            if means:
-                scores[task] = summarise(means.values()).mean
-    return scores
+
+    def values(section: Section, i: int) -> Values:
+        line = lines[section.name].get((sparsity, label))
+        return dict(line.scores[i].values) if line else {}
+
+    return {task: summarise(own.values()).mean for task, own in _by_task(columns, values).items() if own}
 
 
 def _in_order(placements: Sequence[Placement], ranks: Mapping[str, int], rule: str) -> list[Placement]:
@@ -267,8 +276,8 @@ def _excluded_note(columns: Sequence[Column]) -> Iterator[str]:
     if columns:
         names = listing(f"{section.name} {section.columns[i]}" for section, i in columns)
         yield (
-            f"Excluded for all methods: {names}. The dense runs do not beat the majority class there for certain: they "
-            "learnt nothing that pruning could lose."
+            f"Excluded for all methods: {names}. No dense run beats the majority class there for certain, so there is "
+            "nothing that pruning could lose."
         )
 
 

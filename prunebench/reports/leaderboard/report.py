@@ -86,6 +86,11 @@ class Line:
     incomplete: frozenset[int] = frozenset()
     outcomes: tuple[Outcome, ...] = ()
 
+    @property
+    def teacher(self) -> str:
+        """The model whose outputs its trainings learned too, "dense", or ""."""
+        return next((outcome.teacher for outcome in self.outcomes if outcome.teacher), "")
+
 
 @dataclass(frozen=True)
 class Level:
@@ -191,7 +196,7 @@ class Ranking:
 
     rule: RETAINED, RATIO, SCORE or RANK.
     majority: what a model that always predicts the most frequent class would get.
-    notes: what is excluded, and why.
+    notes: what is excluded, and why, and which methods had a teacher.
     unsupported: by method and sparsity, why the method has no model there.
     """
 
@@ -220,6 +225,7 @@ class Method:
 
     unsupported: why the method has no model of some sparsities.
     reference: whether it is a dense run, which methods are compared with.
+    teacher: the model whose outputs its trainings learn too, "dense", or "".
     """
 
     label: str
@@ -230,11 +236,15 @@ class Method:
     sources: tuple[str, ...]
     unsupported: Mapping[str, str] = field(default_factory=dict)
     reference: bool = False
+    teacher: str = ""
 
 
 @dataclass(frozen=True)
 class Page:
-    """Everything that a page prints, and the rows that it is derived from."""
+    """Everything that a page prints, and the rows that it is derived from.
+
+    verification: for the results of a bundle, whether and how it was verified; "" for those of a store.
+    """
 
     suites: tuple[str, ...]
     setting: tuple[tuple[str, str], ...]
@@ -247,6 +257,7 @@ class Page:
     rankings: tuple[Ranking, ...] = ()
     checklist: tuple[Check, ...] = ()
     options: Options = Options()
+    verification: str = ""
 
     @property
     def has_equal_training(self) -> bool:

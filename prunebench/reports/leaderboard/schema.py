@@ -35,6 +35,7 @@ class MethodEntry(_Strict):
     sources: list[str]
     unsupported: dict[str, str]
     reference: bool
+    teacher: str
 
 
 class SummaryEntry(_Strict):
@@ -127,7 +128,8 @@ class CheckEntry(_Strict):
 class ScoreEntry(_Strict):
     """One metric (or the average) of a method at a sparsity: the value of each seed, and statistics of them.
 
-    `difference` is from the dense run of the same seed, `difference_equal` from the one of equal training.
+    `best` marks the highest mean at the sparsity, `close` a mean that cannot be told apart from it and is less than δ
+    behind. `difference` is from the dense run of the same seed, `difference_equal` from the one of equal training.
     """
 
     section: str
@@ -146,6 +148,7 @@ class ScoreEntry(_Strict):
     values: dict[str, float]
     degenerate_seeds: list[int]
     best: bool
+    close: bool
     difference: SummaryEntry | None
     difference_interval: IntervalEntry | None
     difference_equal: SummaryEntry | None
@@ -156,10 +159,11 @@ class ScoreEntry(_Strict):
 
 
 class Results(_Strict):
-    """The whole file."""
+    """The whole file; `verification` says whether the bundle of the results was verified, and is "" for a store."""
 
     format: Literal[4]
     suites: list[str]
+    verification: str
     setting: dict[str, str]
     tasks: dict[str, list[Setting]]
     warnings: list[str]

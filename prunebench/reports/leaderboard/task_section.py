@@ -83,7 +83,20 @@ def _track(name: str, levels: dict[float, list[Line]], methods: dict[MethodKey, 
     rows = [row for (track, _, _), group in methods.items() if track == name for row in group]
     sorted_levels = tuple(make_level(sparsity, levels[sparsity]) for sparsity in sorted(levels))
     unsupported = unsupported_levels((row.cell, row.cell.sparsity) for row in rows)
-    return Track(name, _denominators(rows), sorted_levels, unsupported=unsupported)
+    about = (*_denominators(rows), *teacher_note(line for lines in levels.values() for line in lines))
+    return Track(name, about, sorted_levels, unsupported=unsupported)
+
+
+def teacher_note(lines: Iterable[Line]) -> tuple[str, ...]:
+    """Which of the lines had a teacher, in a sentence; none if none had."""
+    by_teacher: dict[str, set[str]] = {}
+    for line in lines:
+        if line.teacher:
+            by_teacher.setdefault(line.teacher, set()).add(line.label)
+    return tuple(
+        f"Trained with a teacher, the {teacher} model of the same seed: {listing(sorted(labels))}."
+        for teacher, labels in sorted(by_teacher.items())
+    )
 
 
 def method_line(label: str, rows: Sequence[Row], columns: Sequence[Column], expected: Iterable[int]) -> Line:

@@ -32,6 +32,8 @@ def _blocks(page: Page) -> Iterator[Block]:
         yield from _ranking(ranking, page.has_equal_training)
     for section in (*page.averages, *page.sections):
         yield from _section(section)
+    if page.verification:
+        yield Paragraph(page.verification)
     yield from map(Caution, page.warnings)
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from prunebench.runtime.text import one_line as one_line
+
 
 class Bold(str):
     """A table entry that is printed bold."""
@@ -70,13 +72,6 @@ class Details:
 
     summary: str
     blocks: tuple[Block, ...]
-
-
-def one_line(text: str) -> str:
-    """The text without line breaks, tabs and unprintable characters."""
-    if not text.isprintable():
-        text = "".join(character if character.isprintable() else " " for character in text)
-    return " ".join(text.split())
 
 
 Block = Heading | Subtitle | Paragraph | Caution | Commands | Table | Details

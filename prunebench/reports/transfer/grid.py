@@ -69,7 +69,7 @@ class Grid:
     """The whole result.
 
     `scores` is by mask and target, where a mask is named after its task or its control. `delta` is the loss that a
-    non-inferior mask may have, as a fraction of the score.
+    non-inferior mask may have, as a fraction of the score. `verification` says of a bundle whether it was verified.
     """
 
     question: Question
@@ -81,6 +81,7 @@ class Grid:
     scores: Mapping[tuple[str, str], Scores]
     rows: Sequence[Row]
     delta: float = DELTA
+    verification: str = ""
 
     @property
     def masks(self) -> tuple[str, ...]:

@@ -36,6 +36,8 @@ def header_blocks(grid: Grid) -> Iterator[Block]:
     """The page above the picture."""
     yield Heading(1, f"Transfer of masks: {grid.method} at sparsity {level(grid.question.sparsity)}")
     yield Table("Setting", ("setting", "value"), "ll", tuple(_setting(grid)))
+    if grid.verification:
+        yield Paragraph(grid.verification)
     yield from map(Caution, cautions(grid))
     yield Paragraph(ABOUT)
 

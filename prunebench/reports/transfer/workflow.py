@@ -92,4 +92,4 @@ def read_bundle(bundle: Bundle, name: str, question: Question, registry: Registr
             "`prunebench bundle --transfers` puts in those of a store",
         )
     commands = dict.fromkeys(text for _, text in sorted({(row.command.written, row.command.command) for row in rows}))
-    return build(rows, question, delta), "\n".join(commands)
+    return replace(build(rows, question, delta), verification=bundle.verification), "\n".join(commands)

@@ -24,6 +24,8 @@ from prunebench.errors import PrunebenchError
 # Generous: 5 seeds × 9 tasks of GLUE at 10 sparsities take 50 MB unpacked.
 MAX_FILE = 256 * 2**20
 MAX_TOTAL = 1024 * 2**20
+# A bundle of results compresses about 10 times. It may grow to the second number, and as many times its size more.
+MAX_GROWTH, ALWAYS_ALLOWED = 40, 64 * 2**20
 MAX_MEMBERS = 500
 # Deflate compresses at most 1032 times. Small members may reach that, such as constant predictions.
 MAX_RATIO, SMALL = 200, 16 * 2**20
@@ -101,7 +103,7 @@ def read(data: bytes) -> dict[str, bytes]:
     if len(data) > MAX_FILE:
         raise BadBundle(f"the archive has {len(data)} bytes", f"expected at most {MAX_FILE}")
     members = list(_read_directory(data))
-    _check_sizes(members)
+    _check_sizes(members, len(data))
     contents: dict[str, bytes] = {}
     offset = 0
     for member in members:
@@ -173,7 +175,7 @@ def _check_kind(name: str, flags: int, method: int, mode: int) -> None:
         raise BadBundle(f"the member {name!r} is compressed with method {method}", f"expected deflate ({_DEFLATED})")
 
 
-def _check_sizes(members: list[_Member]) -> None:
+def _check_sizes(members: list[_Member], file_size: int) -> None:
     total = sum(member.size for member in members)
     if total > MAX_TOTAL:
         raise BadBundle(f"the archive would unpack to {total} bytes", f"expected at most {MAX_TOTAL}")
@@ -184,6 +186,11 @@ def _check_sizes(members: list[_Member]) -> None:
                 " like a zip bomb",
                 f"expected at most {MAX_RATIO} times for members above {SMALL} bytes",
             )
+    if total > ALWAYS_ALLOWED + MAX_GROWTH * file_size:
+        raise BadBundle(
+            f"the archive would unpack from {file_size} to {total} bytes",
+            f"expected at most {MAX_GROWTH} times as many, and {ALWAYS_ALLOWED}",
+        )
 
 
 def _inflate(compressed: bytes, member: _Member, name: str) -> bytes:

@@ -19,7 +19,7 @@ from prunebench.sharing.bundle.levels import count_fault
 from prunebench.sharing.bundle.reader import Bundle
 from prunebench.sharing.bundle.strict import dumps
 from prunebench.sharing.bundle.trees import Trees
-from prunebench.store.schema import RUN, Cell, Experiment, Record
+from prunebench.store.schema import RUN, Cell, Experiment, PlannedResult, Record
 from prunebench.tasks.protocol import Protocol
 from prunebench.tasks.task import Task
 
@@ -41,7 +41,7 @@ def rebuild_trees(bundle: Bundle, trees: Trees) -> Iterator[str]:
             yield str(error)
 
 
-def cell_name(cell: Cell) -> str:
+def cell_name(cell: Cell | PlannedResult) -> str:
     return f"{cell.label} at {cell.sparsity:g} on {cell.task} with seed {cell.seed}"
 
 
@@ -157,7 +157,10 @@ def check_tasks(bundle: Bundle, trees: Trees, registry: Registry) -> Iterator[st
     """Experiments and cells agree with their task, if it is installed."""
     for root in trees.roots.values():
         experiment, task = root.experiment, installed_task(root.experiment.task, registry)
-        label = _protocol(experiment).label(task.protocol) if task else experiment.protocol_label
+        protocol = _protocol(experiment)
+        label = protocol.label(task.protocol) if task else experiment.protocol_label
+        if not task and not f"{label} ".startswith(f"{protocol.name}-{protocol.version} "):
+            yield f"the protocol {label!r} of {experiment.task} is {protocol.name}-{protocol.version}"
         if label != experiment.protocol_label:
             yield f"the protocol {experiment.protocol_label!r} of {experiment.task} is {label!r}"
     for cell in bundle.cells:
@@ -199,21 +202,6 @@ def check_masks(bundle: Bundle, trees: Trees) -> Iterator[str]:
             yield f"the mask {key} {fault}"
         if units[key] - {mask.units}:
             yield f"the mask {key} has {mask.units} units, but records that use it have {sorted(units[key])}"
-
-
-def find_gaps(bundle: Bundle) -> Iterator[str]:
-    """Sentences about failures, and about methods that lack seeds. Neither makes a bundle wrong."""
-    if bundle.reasons:
-        yield f"{len(bundle.reasons)} failures are part of it; the first: {min(bundle.reasons.values())}"
-    of_method: dict[tuple[str, str, str, float], set[int]] = defaultdict(set)
-    of_task: dict[tuple[str, str], set[int]] = defaultdict(set)
-    for cell in bundle.cells:
-        kind = bundle.manifest.plans[cell.plan].kind
-        of_method[kind, cell.task, cell.label, cell.sparsity].add(cell.seed)
-        of_task[kind, cell.task].add(cell.seed)
-    for (kind, task, label, sparsity), seeds in sorted(of_method.items()):
-        if missing := sorted(of_task[kind, task] - seeds):
-            yield f"{label} at {sparsity:g} on {task} lacks the seeds {', '.join(map(str, missing))}"
 
 
 def find_failed_checks(bundle: Bundle) -> Iterator[str]:

@@ -15,6 +15,7 @@ from prunebench.sharing.bundle.levels import cost_fault, count_fault
 from prunebench.sharing.bundle.reader import Bundle
 from prunebench.sharing.bundle.trees import Trees
 from prunebench.store.schema import Record
+from prunebench.tasks.protocol import Protocol
 
 
 def check_records(bundle: Bundle, trees: Trees) -> Iterator[str]:
@@ -41,6 +42,8 @@ def _shared_values(record: Record, node: Node | None) -> Iterator[tuple[tuple[st
     yield ("encoder and parameters", *model), (sparsity.encoder_weights, parameters.total)
     if sparsity.budget != "units":
         yield (f"{sparsity.budget} of all {plural(sparsity.unit)}", *model), sparsity.cost
+    if record.encoder:
+        yield ("layers and heads", *model), (record.encoder.layers, record.encoder.heads, record.encoder.head_size)
     yield (f"number of {plural(sparsity.unit)}", *model), sparsity.units
     # Only units of one kind have one size.
     if sparsity.pruned and sparsity.unit in UNITS:
@@ -81,6 +84,10 @@ def _check_counts(record: Record, node: Node) -> Iterator[str]:
     steps = node.experiment.steps if node.phase and node.phase.trains else 0
     if record.steps != steps:
         yield f"says {record.steps} steps, but its protocol has {steps}"
+    protocol = Protocol(**record.experiment.protocol)  # type: ignore[arg-type]
+    most = steps * protocol.batch_size * protocol.max_length
+    if not steps <= record.tokens <= most:
+        yield f"says {record.tokens} tokens, but its batches have at most {most}"
 
 
 def _check_flops(record: Record, compact: bool) -> Iterator[str]:

@@ -22,7 +22,7 @@ from prunebench.results.filters import Selection, choose_plans, no_results, one_
 from prunebench.results.rows import Row, load_rows
 from prunebench.runtime.environment import version
 from prunebench.sharing.bundle import archive, predictions, reader, schema, strict
-from prunebench.sharing.bundle.schema import CellLine, MaskLine, PlanHead
+from prunebench.sharing.bundle.schema import CellLine, MaskLine, PlanHead, PlannedLine
 from prunebench.sharing.bundle.trees import Trees
 from prunebench.store.schema import RUN, Cell, Record, StrategyCode
 from prunebench.store.store import InputMissing, Store
@@ -81,6 +81,7 @@ def pack(rows: Mapping[str, Sequence[Row]], store: Store, registry: Registry) ->
             for key, record in sorted(records.items())
         ),
         reader.MASKS: _lines(mask.model_dump() for mask in masks.values()),
+        reader.PLANS: _lines(line.model_dump() for line in _planned_lines(records.values(), store)),
         reader.FAILURES: _lines({"key": key, "reason": reason} for key, reason in sorted(reasons.items())),
         **arrays,
     }
@@ -120,6 +121,17 @@ def _collect_cells(by_kind: Mapping[str, Sequence[Row]]) -> tuple[list[PlanHead]
 
 def _cell_order(cell: CellLine) -> tuple[Any, ...]:
     return cell.task, cell.seed, cell.track, cell.label, cell.sparsity, cell.key, cell.plan
+
+
+def _planned_lines(records: Iterable[Record], store: Store) -> list[PlannedLine]:
+    """All cells of the plans that the records name, as far as the store still has these plans."""
+    names = {record.plan for record in records}
+    plans = {plan.commitment: plan for plan in store.plans(None) if plan.commitment in names}
+    return [
+        PlannedLine(**dict(cell), plan=name, kind=plan.kind, suite=plan.suite)
+        for name, plan in sorted(plans.items())
+        for cell in sorted(plan.planned, key=lambda cell: (cell.task, cell.seed, cell.label, cell.sparsity, cell.key))
+    ]
 
 
 def _read_records(cells: Sequence[Cell], store: Store) -> tuple[dict[str, Record], dict[str, str]]:

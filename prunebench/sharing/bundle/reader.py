@@ -10,18 +10,27 @@ import hashlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from prunebench.sharing.bundle import archive, predictions, schema, strict
+from prunebench.sharing.bundle import archive, bounds, predictions, schema, stamp, strict
 from prunebench.sharing.bundle.archive import BadBundle
 from prunebench.sharing.bundle.predictions import Array
-from prunebench.sharing.bundle.schema import CellLine, FailureLine, Manifest, MaskLine, RecordLine, Summary
-from prunebench.store.schema import RUN, Cell, Failure, Record, StoredPlan
+from prunebench.sharing.bundle.schema import (
+    CellLine,
+    FailureLine,
+    Manifest,
+    MaskLine,
+    PlanHead,
+    PlannedLine,
+    RecordLine,
+    Summary,
+)
+from prunebench.store.schema import RUN, Cell, Failure, PlannedResult, Record, StoredPlan, commitment
 
 MANIFEST, CELLS, RECORDS = "manifest.json", "cells.jsonl", "records.jsonl"
-MASKS, FAILURES = "masks.jsonl", "failures.jsonl"
+MASKS, FAILURES, PLANS = "masks.jsonl", "failures.jsonl", "plans.jsonl"
 _FIXED = {MANIFEST, CELLS, RECORDS, MASKS, FAILURES}
 _ARRAY = re.compile(r"predictions/[0-9]{1,4}\.npy")
 
@@ -39,7 +48,8 @@ class Bundle:
     """The content of a bundle; `plans`, `fetch` and `failures` are those of a store.
 
     `lines`, `masks` and `reasons` (of failures) are by key, `arrays` by the name of their file. `sha256` is the digest
-    of the whole file.
+    of the whole file. `planned` are the cells of the plans that records name, by commitment. `verification` says for
+    pages whether the file was verified.
     """
 
     manifest: Manifest
@@ -50,6 +60,8 @@ class Bundle:
     reasons: Mapping[str, str]
     arrays: Mapping[str, Array]
     sha256: str
+    planned: Mapping[str, Sequence[PlannedLine]] = field(default_factory=dict)
+    verification: str = ""
     complaints: list[str] = field(default_factory=list)
 
     def plans(self, kind: str = RUN) -> list[StoredPlan]:
@@ -58,11 +70,21 @@ class Bundle:
         for line in self.cells:
             cells[line.plan].append(line.cell)
         plans = [
-            StoredPlan(**dict(plan), strategies=self.manifest.strategies, cells=cells[i])
+            StoredPlan(
+                **dict(plan), strategies=self.manifest.strategies, cells=cells[i], planned=self._planned(plan, cells[i])
+            )
             for i, plan in enumerate(self.manifest.plans)
             if plan.kind == kind
         ]
         return sorted(plans, key=lambda plan: plan.written)
+
+    def _planned(self, plan: PlanHead, cells: Sequence[Cell]) -> list[PlannedResult]:
+        """The first plan of that kind and suite that has all these cells."""
+        keys = {cell.key for cell in cells}
+        for lines in self.planned.values():
+            if (lines[0].kind, lines[0].suite) == (plan.kind, plan.suite) and keys <= {line.key for line in lines}:
+                return [line.result for line in lines]
+        return []
 
     def fetch(self, keys: Collection[str]) -> dict[str, Record]:
         """The records of these keys, as far as they exist."""
@@ -80,12 +102,14 @@ class Bundle:
 
 def open_bundle(path: Path) -> Bundle:
     """The bundle in a file. Raises PrunebenchError if there is none, and BadBundle if it is refused."""
-    return load(archive.read_file(path))
+    bundle = load(archive.read_file(path))
+    return replace(bundle, verification=stamp.describe(path, bundle.sha256))
 
 
 def load(data: bytes) -> Bundle:
     """The bundle in these bytes. Raises BadBundle, with the reason, unless it is complete and as `pack` writes it."""
     members = archive.read(data)
+    bounds.check_values(members, len(data))
     manifest = _read_manifest(members)
     lines: dict[str, RecordLine] = {}
     for line in strict.read_lines(members[RECORDS], RecordLine, RECORDS):
@@ -102,7 +126,11 @@ def load(data: bytes) -> Bundle:
         reasons={key: failure.reason for key, failure in failures.items()},
         arrays={name: predictions.unpack(members[name], name) for name in members if _ARRAY.fullmatch(name)},
         sha256=hashlib.sha256(data).hexdigest(),
+        planned=_read_plans(members.get(PLANS, b"")),
     )
+    bounds.check_cells(bundle.cells)
+    bounds.check_planned(line for lines in bundle.planned.values() for line in lines)
+    bounds.check_records(bundle.records.values())
     _check_references(bundle)
     if summarise(bundle.cells, bundle.records, bundle.reasons, bundle.masks) != manifest.summary:
         raise BadBundle("the manifest's summary does not match what the bundle holds")
@@ -114,20 +142,33 @@ def _read_manifest(members: Mapping[str, bytes]) -> Manifest:
     if MANIFEST not in members:
         raise BadBundle(f"the bundle has no {MANIFEST}", "expected a file written by `prunebench bundle`")
     manifest = schema.parse_manifest(members[MANIFEST])
+    bounds.check_manifest(manifest)
+    fixed = _FIXED | ({PLANS} if manifest.schema_ >= schema.WITH_PLANS else set())
     for name, data in members.items():
-        if name not in _FIXED and not _ARRAY.fullmatch(name):
+        if name not in fixed and not _ARRAY.fullmatch(name):
             raise BadBundle(f"the member {name!r} does not belong in a bundle")
         if data[:4] == b"PK\3\4":
             raise BadBundle(f"the member {name!r} is an archive itself")
     declared = {*manifest.members, MANIFEST}
-    if MANIFEST in manifest.members or declared != set(members) or not set(members) >= _FIXED:
-        names = sorted((declared | _FIXED) ^ set(members)) or [MANIFEST]
+    if MANIFEST in manifest.members or declared != set(members) or not set(members) >= fixed:
+        names = sorted((declared | fixed) ^ set(members)) or [MANIFEST]
         raise BadBundle(f"the manifest and the archive disagree about {', '.join(map(repr, names[:3]))}")
     for name, content in manifest.members.items():
         data = members[name]
         if len(data) != content.size or hashlib.sha256(data).hexdigest() != content.sha256:
             raise BadBundle(f"{name} was altered: it does not match its checksum in the manifest")
     return manifest
+
+
+def _read_plans(data: bytes) -> dict[str, list[PlannedLine]]:
+    """The cells of each plan. Raises BadBundle where they are not those that its commitment is a digest of."""
+    plans: dict[str, list[PlannedLine]] = defaultdict(list)
+    for line in strict.read_lines(data, PlannedLine, PLANS):
+        plans[line.plan].append(line)
+    for name, lines in plans.items():
+        if commitment(lines[0].kind, lines[0].suite, lines) != name:
+            raise BadBundle(f"the plan {name} was altered: its cells have another digest")
+    return dict(plans)
 
 
 def _by_key(lines: Iterable[Line]) -> dict[str, Line]:
@@ -154,6 +195,8 @@ def _check_references(bundle: Bundle) -> None:
     for kind, keys_of_kind in {"record": bundle.records.keys(), "failure": bundle.reasons.keys()}.items():
         if unused_keys := sorted(keys_of_kind - used):
             raise BadBundle(f"the {kind} {unused_keys[0]} belongs to no cell")
+    if foreign := sorted(bundle.planned.keys() - {record.plan for record in bundle.records.values()}):
+        raise BadBundle(f"no record names the plan {foreign[0]}")
     if unused_plans := set(range(len(bundle.manifest.plans))) - {cell.plan for cell in bundle.cells}:
         raise BadBundle(f"plan {min(unused_plans)} has no cells")
     _check_predictions(bundle)

@@ -21,17 +21,23 @@ from prunebench.store.schema import Evaluation, Record
 from prunebench.tasks.metrics import Scorer, fill_undefined, majority_scores, undefined_keys
 from prunebench.tasks.task import DataSource, Split, Task, TaskData
 
+# Fewer examples than this may all be right.
+LEAST_EXAMPLES = 10
 # Sums of floating-point numbers may round differently in another build of numpy. Nobody gains from 1e-12.
 ROUNDING = 1e-12
 
 
 @dataclass
 class MetricCheck:
-    """Faults, the number of recomputed records, and for each task without usable data the reason."""
+    """Faults, the number of recomputed records, and for each task without usable data the reason.
+
+    `perfect` are the keys of records whose predictions are the labels.
+    """
 
     faults: list[str] = field(default_factory=list)
     records: int = 0
     without_data: dict[str, str] = field(default_factory=dict)
+    perfect: list[str] = field(default_factory=list)
 
 
 def recompute(bundle: Bundle, registry: Registry, glue_dir: str | None) -> MetricCheck:
@@ -55,6 +61,8 @@ def recompute(bundle: Bundle, registry: Registry, glue_dir: str | None) -> Metri
         for record in records:
             result.records += 1
             result.faults += checker.compare(bundle, record)
+            if checker.is_perfect(bundle, record.key):
+                result.perfect.append(record.key)
     return result
 
 
@@ -96,6 +104,14 @@ class Checker:
                         f"the record {record.key} says {name} {claimed} of {evaluation};"
                         f" its predictions give {computed}"
                     )
+
+    def is_perfect(self, bundle: Bundle, key: str) -> bool:
+        """Whether the predictions of some evaluation are its labels."""
+        return any(
+            len(array) >= LEAST_EXAMPLES and array.tolist() == labels(self.data.evaluations[name])
+            for name, array in bundle.predictions(key).items()
+            if name in self.data.evaluations
+        )
 
     def _pairs(
         self, bundle: Bundle, key: str, evaluation: str, recorded: Evaluation, split: Split

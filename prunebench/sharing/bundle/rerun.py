@@ -1,57 +1,91 @@
-"""Cells of a bundle as a plan that trains them again, and the comparison of the new records with those of the bundle.
-
-On the same processor, with the same number of threads and the same libraries, training is reproducible bit for bit, and
-everything must come out equal. Elsewhere sums round differently and a training drifts. Then the counts must be equal,
-each score must be within a tolerance, and of five or more records half must be within a fifth of it, so that not all
-scores can be raised a little. (Two threads instead of one moved nine of ten scores of each task of leaderboards/quick
-by at most 0.003 to 0.018, and one of its 186 scores by 0.069.)
-"""
+"""Which cells of a bundle are trained again, and the plan that does so. `agreement` compares the results."""
 
 from __future__ import annotations
 
 import functools
+import os
 import random
 import statistics
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-
-import numpy as np
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 from prunebench.errors import PrunebenchError
 from prunebench.hooks.registry import Registry
-from prunebench.planning.graph import ENGINE, Node, Plan
-from prunebench.pruning import bitmask
+from prunebench.planning.graph import Node, Plan
 from prunebench.sharing.bundle import checks
 from prunebench.sharing.bundle.reader import Bundle
 from prunebench.sharing.bundle.schema import CellLine
 from prunebench.sharing.bundle.trees import Trees
-from prunebench.store.schema import Cell, Location, PhaseEntry, Record
-from prunebench.store.store import Store
-
-# Two runs whose environments agree in these do the same arithmetic.
-SAME_ARITHMETIC = ("hardware", "threads", "platform", "torch", "transformers", "numpy")
-# The median distance of fewer records is no reason to refuse a bundle.
-MIN_RECORDS = 5
+from prunebench.store.schema import Cell, Location, Model, PhaseEntry
 
 
-def draw(cells: Sequence[CellLine], number: int, seed: int) -> list[CellLine]:
-    """That many random cells, or all if there are fewer; a seed always gives the same ones."""
+def draw(bundle: Bundle, cells: Sequence[CellLine], number: int, seed: int) -> list[CellLine]:
+    """That many of `cells`, or all if there are fewer, in random order; a seed always gives the same ones.
+
+    The cells of the best method of each task, track and sparsity above 0 come first, because a ranking claims these
+    above all.
+    """
     # A run and a transfer share their dense cells, which only the plan tells apart.
     ordered = sorted(cells, key=lambda cell: (cell.key, cell.label, cell.sparsity, cell.plan))
-    return random.Random(seed).sample(ordered, min(number, len(ordered)))
+    best = _best_methods(bundle)
+    shuffled = random.Random(seed).sample(ordered, len(ordered))
+    return sorted(shuffled, key=lambda cell: cell.label != best.get(_field(cell)))[:number]
+
+
+def _field(cell: CellLine) -> tuple[Any, ...]:
+    return cell.plan, cell.task, cell.track, cell.sparsity
+
+
+def _best_methods(bundle: Bundle) -> dict[tuple[Any, ...], str]:
+    """The method with the highest mean score in each field of cells that a ranking compares."""
+    scores: dict[tuple[Any, ...], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for cell in bundle.cells:
+        record = bundle.records.get(cell.key)
+        if record is not None and cell.sparsity:
+            values = [value for each in record.evaluations.values() for value in each.metrics.values()]
+            scores[_field(cell)][cell.label].append(statistics.fmean(values))
+    means = {
+        field: {label: statistics.fmean(values) for label, values in methods.items()}
+        for field, methods in scores.items()
+    }
+    return {field: max(sorted(methods), key=methods.__getitem__) for field, methods in means.items()}
+
+
+def with_dense(cells: Sequence[CellLine], candidates: Iterable[CellLine]) -> list[CellLine]:
+    """The cells, and the dense runs of the same tasks and seeds, whose drift is the measure of theirs."""
+    groups = {(cell.plan, cell.task, cell.seed, cell.setting) for cell in cells}
+    dense = [
+        cell
+        for cell in candidates
+        if cell.is_plain_dense and (cell.plan, cell.task, cell.seed, cell.setting) in groups and cell not in cells
+    ]
+    return [*cells, *dense]
 
 
 class Obstacles:
-    """Why cells of a bundle cannot be trained here. `model` is the folder of their encoder, by default its name."""
+    """Why cells of a bundle cannot be trained here. `model` is the folder of their encoder.
+
+    Without it the encoder is looked up by its id among the models of plugins and in the hub's cache, or on the hub if
+    `download` is set. `folder` is then where it is.
+    """
 
     def __init__(
-        self, bundle: Bundle, trees: Trees, registry: Registry, without_data: Collection[str], model: str | None
+        self,
+        bundle: Bundle,
+        trees: Trees,
+        registry: Registry,
+        without_data: Collection[str],
+        model: str | None,
+        download: bool = False,
     ) -> None:
         self.bundle = bundle
         self.trees = trees
         self.without_data = without_data
-        self.model_obstacle = functools.cache(functools.partial(_model_obstacle, registry=registry, model=model))
+        self.registry = registry
+        self.folder = model
+        self.download = download
+        self._model_obstacle = functools.cache(self._find_model_obstacle)
         self.is_installed = functools.cache(lambda label: checks.is_installed(bundle, label, registry))
 
     def of(self, cell: Cell) -> str:
@@ -65,22 +99,26 @@ class Obstacles:
                 return f"the data of {node.experiment.task} is not available"
             if node.strategy and not self.is_installed(node.strategy):
                 return f"{node.strategy} is not installed with the code that the bundle declares"
-        return self.model_obstacle(experiment.model.name, experiment.model.fingerprint, experiment.device)
+        return self._model_obstacle(experiment.model, experiment.device)
 
+    def _find_model_obstacle(self, model: Model, device: str) -> str:
+        """Why a model cannot be trained on a device here, or ""."""
+        from prunebench.models.loading import model_of_id, model_source
+        from prunebench.runtime import devices
 
-def _model_obstacle(name: str, fingerprint: str, device: str, *, registry: Registry, model: str | None) -> str:
-    """Why a model cannot be trained on a device here, or ""."""
-    from prunebench.models.loading import model_source
-    from prunebench.runtime import devices
-
-    try:
-        devices.check_device(device)
-        source = model_source(model or name, registry)
-    except PrunebenchError as error:
-        return f"its model or device is not available: {error.message}; --model names the folder of a model"
-    if source.fingerprint != fingerprint:
-        return f"the model {source.name!r} here is {source.fingerprint}, but the bundle's is {fingerprint}"
-    return ""
+        try:
+            devices.check_device(device)
+            if self.folder:
+                source = model_source(self.folder, self.registry)
+            else:
+                source = model_of_id(model.name, model.revision, self.registry, download=self.download)
+        except PrunebenchError as error:
+            hint = "--model names the folder of a model, and --allow-download asks the hub"
+            return f"its model or device is not available: {error.message}; {hint}"
+        if source.fingerprint != model.fingerprint:
+            return f"the model {source.name!r} here is {source.fingerprint}, but the bundle's is {model.fingerprint}"
+        self.folder = self.folder or str(source.folder)
+        return ""
 
 
 def plan(bundle: Bundle, trees: Trees, cells: Sequence[Cell], registry: Registry, where: Location) -> Plan:
@@ -117,84 +155,11 @@ def keys(cells: Sequence[Cell]) -> list[str]:
     return list(dict.fromkeys(key for cell in cells for key in cell.record_keys))
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """A new record against the one of the bundle: what is wrong with it, and the largest distance of a score.
-
-    `exact` tells whether everything had to be equal bit for bit.
-    """
-
-    key: str
-    exact: bool
-    faults: list[str]
-    distance: float
-
-
-def compare(bundle: Bundle, trees: Trees, key: str, store: Store, tolerance: float) -> Comparison:
-    """Compare the record in `store`, which was made again, with the record in the bundle."""
-    old, new = bundle.records[key], store.record(key)
-    if new is None:
-        return Comparison(key, False, [f"the record {key} could not be made again"], 0.0)
-    exact = _does_same_arithmetic(old, new)
-    distance = max(
-        abs(value - new.evaluations[name].metrics[metric])
-        for name, scores in old.evaluations.items()
-        for metric, value in scores.metrics.items()
-    )
-    faults = [*_compare_counts(old, new), *(_compare_bits(bundle, trees, old, new, store) if exact else ())]
-    if distance > (0 if exact else tolerance):
-        faults.append(f"has scores that are {distance:.4f} away")
-    return Comparison(key, exact, [f"the record {key}, made again, {fault}" for fault in faults], distance)
-
-
-def _does_same_arithmetic(old: Record, new: Record) -> bool:
-    """Whether results must be equal. Never on a GPU, which does not always add numbers in the same order."""
-    same = all(str(old.environment.get(name)) == str(new.environment.get(name)) for name in SAME_ARITHMETIC)
-    return same and old.experiment.device == "cpu" and old.experiment.code.partition(",")[0] == f"engine {ENGINE}"
-
-
-def _compare_counts(old: Record, new: Record) -> Iterator[str]:
-    for name in ("steps", "tokens"):
-        if getattr(old, name) != getattr(new, name):
-            yield f"has {getattr(new, name)} {name} instead of {getattr(old, name)}"
-    for name in ("unit", "units", "pruned", "encoder_weights", "budget", "cost_pruned"):
-        if getattr(old.sparsity, name) != getattr(new.sparsity, name):
-            yield f"says {name} {getattr(new.sparsity, name)} instead of {getattr(old.sparsity, name)}"
-    if old.parameters.total != new.parameters.total:
-        yield f"has {new.parameters.total} parameters instead of {old.parameters.total}"
-
-
-def _compare_bits(bundle: Bundle, trees: Trees, old: Record, new: Record, store: Store) -> Iterator[str]:
-    """Compare what is equal bit for bit under the same arithmetic: predictions, sizes and masks."""
-    predictions = bundle.predictions(old.key)
-    for evaluation, array in store.predictions(new.key).items():
-        if not np.array_equal(array, predictions[evaluation]):
-            yield f"has other predictions for {evaluation}"
-    if old.sparsity != new.sparsity or old.parameters != new.parameters:
-        yield "has other sizes"
-    if old.flops not in (None, new.flops):
-        yield "has other FLOPs"
-    for node in trees.nodes[old.key].path():
-        if node.phase is None or not node.phase.finds_mask:
-            continue
-        mask_key = node.phase.mask_from or node.key
-        mask = store.load("masks", mask_key, bitmask.summary)
-        if mask != bundle.masks[mask_key].model_dump(exclude={"key"}):
-            yield f"has another mask {mask_key}"
-
-
-def drift(comparisons: Iterable[Comparison], tolerance: float) -> tuple[float, float, str]:
-    """The largest and the median distance of the records that need not be equal, and what is wrong with it, or ""."""
-    distances = [comparison.distance for comparison in comparisons if not comparison.exact]
-    if not distances:
-        return 0.0, 0.0, ""
-    median, allowed = statistics.median(distances), tolerance / 5
-    fault = f"half of the scores that were made again are at least {median:.4f} away, expected at most {allowed:g}"
-    return max(distances), median, fault if len(distances) >= MIN_RECORDS and median > allowed else ""
-
-
 def threads(bundle: Bundle, cells: Sequence[Cell]) -> int | None:
-    """The number of threads that most of these cells were trained with; the smaller one of a tie."""
+    """The number of threads that most of these cells were trained with; the smaller one of a tie.
+
+    It is at most the number of processors here, because a bundle may claim any.
+    """
     values = [bundle.records[cell.key].environment.get("threads") for cell in cells]
-    counts = Counter(value for value in values if isinstance(value, int))
-    return max(sorted(counts), key=counts.__getitem__) if counts else None
+    counts = Counter(value for value in values if isinstance(value, int) and value > 0)
+    return min(max(sorted(counts), key=counts.__getitem__), os.cpu_count() or 1) if counts else None

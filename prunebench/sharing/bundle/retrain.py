@@ -1,4 +1,4 @@
-"""Train random cells of a bundle again, in a temporary store, and add the result to the verdict."""
+"""Train cells of a bundle again, in a temporary store, and add the result to the verdict."""
 
 from __future__ import annotations
 
@@ -16,36 +16,41 @@ from prunebench.execution.display import Console
 from prunebench.execution.executors.base import Request
 from prunebench.hooks.registry import Registry
 from prunebench.planning.jobs import jobs_to_run
-from prunebench.sharing.bundle import rerun
+from prunebench.sharing.bundle import agreement, rerun
+from prunebench.sharing.bundle.agreement import Agreement
 from prunebench.sharing.bundle.archive import printable
 from prunebench.sharing.bundle.checks import cell_name
 from prunebench.sharing.bundle.reader import Bundle
-from prunebench.sharing.bundle.rerun import Comparison
+from prunebench.sharing.bundle.schema import CellLine
 from prunebench.sharing.bundle.verify import Verdict
-from prunebench.store.schema import Cell, Location
+from prunebench.store.schema import Location
 from prunebench.store.store import Store
 
 
 @dataclass(frozen=True)
 class RetrainOptions:
-    """How many cells to train again, the seed that draws them, where model and data lie, and the allowed distance."""
+    """How many cells to train again, the seed that draws them, where model and data are, and the largest distance.
+
+    `download` allows to ask the hub for the model that the bundle names.
+    """
 
     number: int
     seed: int | None = None
     model: str | None = None
     glue_dir: str | None = None
     tolerance: float = 0.1
+    download: bool = False
 
 
 def retrain(bundle: Bundle, verdict: Verdict, registry: Registry, options: RetrainOptions, console: Console) -> None:
     """Train cells again, and add the result to `verdict`. Raises PrunebenchError if too few cells can be trained."""
-    obstacles = rerun.Obstacles(bundle, verdict.trees, registry, verdict.without_data, options.model)
+    obstacles = rerun.Obstacles(bundle, verdict.trees, registry, verdict.without_data, options.model, options.download)
     reasons = [obstacles.of(cell) for cell in bundle.cells]
     for reason, number in sorted(Counter(filter(None, reasons)).items()):
         console.warn(f"not for a rerun: {number} cells: {printable(reason)}")
     candidates = [cell for cell, reason in zip(bundle.cells, reasons, strict=True) if not reason]
     seed = secrets.randbelow(2**31) if options.seed is None else options.seed
-    cells = rerun.draw(candidates, options.number, seed)
+    cells = rerun.draw(bundle, candidates, options.number, seed)
     if len(cells) < options.number:
         raise PrunebenchError(
             f"cannot train {options.number} cells again: only {len(cells)} can be trained here", "see above"
@@ -53,22 +58,26 @@ def retrain(bundle: Bundle, verdict: Verdict, registry: Registry, options: Retra
     console.say(f"rerun:    {options.number} of {len(candidates)} cells, drawn with --seed {seed}")
     for cell in cells:
         console.say(printable(f"          {cell_name(cell)}"))
-    comparisons = _train(bundle, verdict, registry, cells, options, console)
-    _add_to_verdict(comparisons, verdict, options.tolerance)
+    where = Location(model=obstacles.folder, glue_dir=options.glue_dir)
+    trained = rerun.with_dense(cells, candidates)
+    result = _train(bundle, verdict, registry, trained, where, options.tolerance, console)
+    verdict.wrong += result.wrong
+    verdict.confirmed += result.confirmed
+    verdict.retrained = len(trained)
 
 
 def _train(
     bundle: Bundle,
     verdict: Verdict,
     registry: Registry,
-    cells: Sequence[Cell],
-    options: RetrainOptions,
+    cells: Sequence[CellLine],
+    where: Location,
+    tolerance: float,
     console: Console,
-) -> list[Comparison]:
+) -> Agreement:
     """Run the plan of these cells in a temporary store, and compare each record."""
     with tempfile.TemporaryDirectory(prefix="prunebench-verify-") as folder:
         store = Store.create(Path(folder) / "store")
-        where = Location(model=options.model, glue_dir=options.glue_dir)
         plan = rerun.plan(bundle, verdict.trees, cells, registry, where)
         jobs = jobs_to_run(plan, store.snapshot([]))
         dispatch = scheduler.Dispatch(where, registry.files)
@@ -78,27 +87,16 @@ def _train(
             console.warn(printable(f"failed: {branch}: {reason}"))
         if report.unexpected is not None:
             raise report.unexpected
-        keys = rerun.keys(cells)
-        return [rerun.compare(bundle, verdict.trees, key, store, options.tolerance) for key in keys]
+        comparisons = [agreement.compare(bundle, verdict.trees, key, store) for key in rerun.keys(cells)]
+        dense = [cell.key for cell in cells if cell.is_plain_dense]
+        by_key = {cell.key: cell for cell in cells}
+        gains = [(cell.label, agreement.gain(bundle, cell, store)) for cell in by_key.values()]
+        return agreement.judge(
+            comparisons, dense, [(label, value) for label, value in gains if value is not None], tolerance
+        )
 
 
 def _executor(registry: Registry, threads: int | None) -> Executor:
     """One worker process with as many threads as the records name: with others, sums round differently."""
     executor: Executor = registry.get("executors", "processes").make(Request(1, cpus=threads))
     return executor
-
-
-def _add_to_verdict(comparisons: Sequence[Comparison], verdict: Verdict, tolerance: float) -> None:
-    verdict.wrong += [fault for comparison in comparisons for fault in comparison.faults]
-    largest, median, fault = rerun.drift(comparisons, tolerance)
-    verdict.wrong += [fault] if fault else []
-    exact = sum(comparison.exact for comparison in comparisons)
-    if exact:
-        verdict.confirmed.append(
-            f"{exact} records were made again bit for bit: the same hardware, threads and versions"
-        )
-    if exact < len(comparisons):
-        verdict.confirmed.append(
-            f"{len(comparisons) - exact} records were made again on other hardware, threads or versions: their counts"
-            f" are the same, and their scores at most {largest:.4f} away, half of them at most {median:.4f}"
-        )

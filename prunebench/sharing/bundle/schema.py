@@ -13,10 +13,23 @@ from pydantic import Field
 
 from prunebench.sharing.bundle.archive import BadBundle
 from prunebench.sharing.bundle.strict import parse, validate
-from prunebench.store.schema import Cell, Command, Count, Key, Positive, Record, Source, StrategyCode, Strict
+from prunebench.store.schema import (
+    Cell,
+    Command,
+    Count,
+    Key,
+    PlannedResult,
+    Positive,
+    Record,
+    Source,
+    StrategyCode,
+    Strict,
+)
 
 KIND = "prunebench bundle"
-SCHEMA = 2
+SCHEMA = 3
+# The first schema in which a bundle holds the plans that its records name.
+WITH_PLANS = 3
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Schema = Annotated[int, Field(ge=1, le=SCHEMA)]
@@ -104,6 +117,19 @@ class MaskLine(Strict):
     sha256: Sha256
     units: Positive
     pruned: Count
+
+
+class PlannedLine(PlannedResult):
+    """A cell of a plan as it was fixed before the first training; `plan` is the commitment of the plan."""
+
+    plan: Key
+    kind: str
+    suite: str
+
+    @property
+    def result(self) -> PlannedResult:
+        """The cell as a stored plan has it."""
+        return PlannedResult(**{name: getattr(self, name) for name in PlannedResult.model_fields})
 
 
 class FailureLine(Strict):

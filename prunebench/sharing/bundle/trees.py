@@ -16,9 +16,13 @@ from prunebench.planning.graph import Node, RecipeStep, add_steps, key_below
 from prunebench.recipes.phase import Phase, to_json
 from prunebench.recipes.phases import Prune
 from prunebench.recipes.schedules import Cubic
+from prunebench.sharing.bundle.archive import BadBundle
 from prunebench.sharing.bundle.strict import check_fields
 from prunebench.store.schema import Experiment, PhaseEntry, StrategyCode
 from prunebench.tasks.protocol import Protocol
+
+# The most keys that are computed to find out which recipes make the masks that others take.
+MAX_PRUNINGS = 500_000
 
 
 class Trees:
@@ -31,6 +35,8 @@ class Trees:
         self.nodes: dict[str, Node] = {}
         # For each sparsity: by key, the node that pruning would add, as its parent and its step.
         self._prunings: dict[float, dict[str, tuple[Node, RecipeStep]]] = {}
+        self._number_of_prunings = 0
+        self._steps: dict[tuple[str, bool], RecipeStep] = {}
 
     def add(self, experiment: Experiment, path: Iterable[PhaseEntry], moving: Iterable[str] = ()) -> Node:
         """The node at the end of the phases `path`, as a record lists them. Strategies in `moving` change weights.
@@ -45,6 +51,13 @@ class Trees:
         return end
 
     def _step(self, entry: PhaseEntry, moving: set[str]) -> RecipeStep:
+        """The step of an entry. Most entries of a bundle are equal to another, and checking one is slow."""
+        text = entry.model_dump_json(), entry.strategy in moving
+        if text not in self._steps:
+            self._steps[text] = self._new_step(entry, moving)
+        return self._steps[text]
+
+    def _new_step(self, entry: PhaseEntry, moving: set[str]) -> RecipeStep:
         phase, label = self._phase(entry), entry.strategy
         data = {"phase": entry.phase, **entry.fields}
         if phase.asks_strategy != bool(label):
@@ -71,6 +84,11 @@ class Trees:
             raise PrunebenchError(
                 f"no recipe of the bundle makes the mask {node.phase.mask_from} that another one adopts"
             )
+        # Otherwise the nodes that a recipe results from could double with each mask that it takes.
+        if node.parent is None or node.parent.step is not None:
+            raise PrunebenchError(f"the mask {node.phase.mask_from} is not taken at the start of a recipe")
+        if any(step.phase and step.phase.mask_from for step in source.path()):
+            raise PrunebenchError(f"the mask {node.phase.mask_from} was itself taken from another task")
         node.inputs |= {each: source for each in node.phase.inputs if each.kind == "mask"}
         return source
 
@@ -80,6 +98,9 @@ class Trees:
         if level not in self._prunings:
             prune = to_json(Prune(level))
             steps = [self._step(PhaseEntry(**prune, strategy=label), set()) for label in self.strategies]
+            self._number_of_prunings += len(steps) * len(self.nodes)
+            if self._number_of_prunings > MAX_PRUNINGS:
+                raise BadBundle("it takes the masks of too many recipes at too many levels")
             self._prunings[level] = {
                 key_below(node.key, step.token): (node, step) for node in self.nodes.values() for step in steps
             }

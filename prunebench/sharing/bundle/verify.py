@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from prunebench.errors import PrunebenchError
 from prunebench.hooks.registry import Registry
 from prunebench.planning.graph import ENGINE
-from prunebench.sharing.bundle import checks, counts
+from prunebench.runtime.environment import version
+from prunebench.sharing.bundle import checks, counts, gaps, suspicions
 from prunebench.sharing.bundle.archive import BadBundle
 from prunebench.sharing.bundle.reader import Bundle
 from prunebench.sharing.bundle.recompute import MetricCheck, recompute
+from prunebench.sharing.bundle.stamp import Stamp
 from prunebench.sharing.bundle.trees import Trees
 from prunebench.store.schema import Source
 
 
 @dataclass
 class Verdict:
-    """Sentences about a bundle: what is `wrong` (it is then refused), `notes`, and what was checked and `confirmed`.
+    """Sentences about a bundle.
 
-    `without_data` gives the reason for each task whose metrics were not recomputed. `trees` are those of its plans.
+    They say what is `wrong` (it is then refused), `notes`, and what was computed again and `confirmed`. `retrained` is
+    the number of cells that were trained again. `without_data` gives the reason for each task whose metrics were not
+    recomputed. `trees` are those of its plans.
     """
 
     trees: Trees
@@ -28,6 +33,18 @@ class Verdict:
     notes: list[str] = field(default_factory=list)
     confirmed: list[str] = field(default_factory=list)
     without_data: Mapping[str, str] = field(default_factory=dict)
+    retrained: int = 0
+
+    def unchecked(self, bundle: Bundle) -> Iterator[str]:
+        """What the bundle claims and nobody has checked."""
+        trained = [cell for cell in bundle.cells if cell.key in bundle.records]
+        if self.retrained < len(trained):
+            yield f"that the predictions of {len(trained) - self.retrained} of {len(trained)} cells come from a model"
+        if self.without_data:
+            yield f"the metrics of {', '.join(sorted(self.without_data))}"
+        yield "seconds, memory, speed, dates, hardware and versions, which are those that the bundle says"
+        yield "that tasks, seeds, sparsities and methods were not selected by their results, or other plans left out"
+        yield "that no method read the evaluation data"
 
 
 def verify(bundle: Bundle, registry: Registry, glue_dir: str | None = None) -> Verdict:
@@ -42,6 +59,7 @@ def verify(bundle: Bundle, registry: Registry, glue_dir: str | None = None) -> V
             *checks.check_masks(bundle, trees),
             *checks.check_cells(bundle, trees, registry),
             *checks.check_tasks(bundle, trees, registry),
+            *suspicions.refusals(bundle, registry),
         ]
         # Without its key, a record may claim any data and any limits.
         metrics = MetricCheck() if wrong_keys else recompute(bundle, registry, glue_dir)
@@ -50,12 +68,30 @@ def verify(bundle: Bundle, registry: Registry, glue_dir: str | None = None) -> V
     verdict.wrong += metrics.faults
     verdict.without_data = metrics.without_data
     verdict.notes += [
-        *checks.find_gaps(bundle),
+        *gaps.find_gaps(bundle, registry),
+        *suspicions.notes(bundle, registry),
+        *_perfect_notes(metrics),
         *checks.find_failed_checks(bundle),
         *_version_notes(bundle, registry),
     ]
     verdict.confirmed += _passed_checks(bundle, len(trees.nodes), metrics.records)
     return verdict
+
+
+def make_stamp(bundle: Bundle, verdict: Verdict) -> Stamp:
+    """The stamp of today for a bundle that was accepted."""
+    planned, missing = gaps.count_planned(bundle)
+    return Stamp(
+        kind="prunebench verify",
+        sha256=bundle.sha256,
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        prunebench=version(),
+        cells=sum(cell.key in bundle.records for cell in bundle.cells),
+        retrained=verdict.retrained,
+        without_data=sorted(verdict.without_data),
+        planned=planned,
+        missing=missing,
+    )
 
 
 def _passed_checks(bundle: Bundle, phases: int, recomputed: int) -> Iterator[str]:
@@ -65,6 +101,12 @@ def _passed_checks(bundle: Bundle, phases: int, recomputed: int) -> Iterator[str
     yield f"{summary.records} records match their checksums, with exactly the units pruned that their sparsity gives"
     yield f"{summary.masks} masks are listed, with exactly the units pruned that their sparsity gives"
     yield f"the metrics of {recomputed} of {summary.records} records follow from their predictions"
+
+
+def _perfect_notes(metrics: MetricCheck) -> Iterator[str]:
+    if metrics.perfect:
+        number, first = len(metrics.perfect), metrics.perfect[0]
+        yield f"the predictions of {number} record{'s' * (number > 1)} are the labels themselves, such as {first}"
 
 
 def _version_notes(bundle: Bundle, registry: Registry) -> Iterator[str]:

@@ -43,6 +43,37 @@ def test_settings_never_mix(setting: dict[str, str], message: str, option: str) 
     assert error.value.hint == f"one page shows one of them: choose with {option}, or pass --allow-mixed"
 
 
+def calibrated_rows(*settings: tuple[str, str]) -> list[Row]:
+    """A dense cell for each pair of a task and the values of its protocol."""
+    lab = Lab()
+    for i, (task, values) in enumerate(settings):
+        protocol = {"protocol": f"calibrated-1 with {values}"}
+        lab.done(task, "dense", 0.0, 0, 0.5, setting=protocol, trainings=[f"dense {i}"], key=f"dense {i}")
+    return lab.rows()
+
+
+def test_calibrated_protocols_differ_between_tasks_and_not_within_one() -> None:
+    rows = calibrated_rows(("rte", "epochs=2"), ("wnli", "epochs=4"))
+    setting = dict(build(rows).setting)
+    assert setting["protocols"] == "rte: calibrated-1 with epochs=2; wnli: calibrated-1 with epochs=4"
+    assert build(select(rows, Selection(protocol="calibrated-1"))).sections == build(rows).sections
+    with pytest.raises(PrunebenchError, match="2 protocols for rte"):
+        build(calibrated_rows(("rte", "epochs=2"), ("rte", "epochs=4")))
+
+
+def test_a_page_says_which_tasks_a_model_may_have_seen() -> None:
+    lab = Lab()
+    known = {"model": "all_minilm_l6_v2", "model_fingerprint": "2dfdcbcd51980946"}
+    lab.done("mnli", "dense", 0.0, 0, 0.5, setting=known)
+    rows = lab.rows()
+    seen = "may have seen mnli (MultiNLI), qnli (SQuAD 2.0), qqp (Quora question triplets)"
+    assert dict(build(rows).setting)["training of the model"] == seen
+    (warning,) = build(rows).warnings
+    assert "may have been trained on data of mnli (MultiNLI)." in warning
+    other = golden_lab().rows()
+    assert "training of the model" not in dict(build(other).setting)
+
+
 @pytest.mark.parametrize(
     ("setting", "selection"),
     [

@@ -46,7 +46,7 @@ def describe_criteria(delta: float, equal: bool = False) -> tuple[str, ...]:
         f"On this page δ is {loss(delta)}. Each criterion goes up from the lowest sparsity and stops at the first one "
         "that does not match; a dash means that this is the lowest.",
         f"A {TICKET} matches strictly and was trained from θ0; n/a means that the method does not train from θ0. Rows "
-        "with gaps never match, and nothing matches where the dense runs do not beat the majority class for certain.",
+        "with gaps never match, and nothing matches where no dense run beats the majority class for certain.",
     )
 
 

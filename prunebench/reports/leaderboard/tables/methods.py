@@ -18,6 +18,7 @@ def method_table(methods: Sequence[Method]) -> Table:
     for method in methods:
         role = f"control of {method.control_of}" if method.control_of else f"prunes {plural(method.unit)}"
         role = "reference" if method.reference else role
+        role += f"; teacher: {method.teacher}" if method.teacher else ""
         options = ", ".join(f"{name}={_value(value)}" for name, value in sorted(method.options.items()))
         body.append((method.label, method.doc, role, options, ", ".join(method.sources)))
     return Table("Methods", ("method", "description", "role", "options", "source"), "lplpp", tuple(body))

@@ -21,7 +21,7 @@ BEST = (
 )
 NO_BEST = "Nothing is bold: with fewer than three common seeds no rows can be told apart."
 NOT_LEARNT = (
-    "Nothing is bold: the dense runs do not beat the majority class for certain, so there is nothing to lose here."
+    "Nothing is bold: no dense run beats the majority class for certain, so there is nothing that pruning could lose."
 )
 SPREAD = ("95 %", "min", "median", "max")
 

@@ -16,10 +16,17 @@ FLOPS = (
     "in G (billions). Pruned weights save FLOPs only if they are skipped. Heads and neurons also save some if they "
     "leave the model. Zeros skipped is what would be left if everything that is pruned were skipped."
 )
+# About the column of the methods' own time, which pages of earlier versions lack.
+OWN_SECONDS = (
+    "Own seconds is what the method's own code took from the pre-trained weights on: its scores, masks and callbacks."
+)
 
 
 def size_table(section: Section, track: Track) -> Table:
-    """Size, FLOPs, cost and speed: a row for each sparsity and method. FLOPs are left out where no record has them."""
+    """Size, FLOPs, cost and speed: a row for each sparsity and method.
+
+    FLOPs and own seconds are left out where no record has them.
+    """
     labels = in_ranking_order(track, {line.label for entry in track.levels for line in entry.lines})
     lines = [
         (entry.sparsity, line)
@@ -29,10 +36,13 @@ def size_table(section: Section, track: Track) -> Table:
     rows = [*((0.0, line) for line in (section.dense, *section.references)), *lines]
     lengths = [outcome.flops.length for _, line in rows for outcome in line.outcomes if outcome.flops]
     flops = ("FLOPs", "zeros skipped") if lengths else ()
+    timed = any(outcome.strategy_seconds is not None for _, line in rows for outcome in line.outcomes)
+    own = ("own seconds",) if timed else ()
+    sizes = ("sparsity", "method", "removed", "encoder", "parameters left")
     return Table(
         title=table_title(section, track, "size and cost"),
-        headers=("sparsity", "method", "removed", "encoder", "parameters left", *flops, "trainings", "steps", "speed"),
-        aligns="rlrrr" + "r" * len(flops) + "rrr",
+        headers=(*sizes, *flops, "trainings", "steps", *own, "speed"),
+        aligns="rlrrr" + "r" * len(flops) + "rr" + "r" * len(own) + "r",
         body=tuple(
             (
                 level(sparsity),
@@ -40,11 +50,12 @@ def size_table(section: Section, track: Track) -> Table:
                 *_sizes(line),
                 *(_flops(line) if flops else ()),
                 *_costs(line),
+                *(_own_seconds(line) for _ in own),
                 _speed(section.dense, line),
             )
             for sparsity, line in rows
         ),
-        notes=(FLOPS.format(value_range(lengths, count)),) if lengths else (),
+        notes=(*([FLOPS.format(value_range(lengths, count))] if lengths else ()), *((OWN_SECONDS,) if own else ())),
         rule=1 + len(section.references),
     )
 
@@ -74,6 +85,11 @@ def _costs(line: Line) -> Iterator[str]:
         find = value_range((getattr(outcome.find, amount) for outcome in outcomes), count)
         train = value_range((getattr(outcome.train, amount) for outcome in outcomes), count)
         yield f"{find} + {train}" if outcomes else DASH
+
+
+def _own_seconds(line: Line) -> str:
+    seconds = (outcome.strategy_seconds for outcome in line.outcomes)
+    return value_range(seconds, lambda number: f"{number:,.2f}" if number < 10 else f"{number:,.0f}")
 
 
 def _speed(dense: Line, line: Line) -> str:

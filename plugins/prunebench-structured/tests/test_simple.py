@@ -1,0 +1,81 @@
+"""Layers by position against the lists of the paper, controls against `heads`, and a real run."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from prunebench_structured.simple import HeadControl, LayerDrop, removal_order
+from small_context import small_context
+
+import prunebench
+from prunebench.execution.executors.resources import Resources
+from prunebench.hooks.registry import Registry
+from prunebench.pruning import masks
+
+
+@pytest.mark.parametrize(
+    ("order", "layers"),
+    [
+        ("top", {9, 10, 11, 12}),
+        ("bottom", {1, 2, 3, 4}),
+        ("symmetric", {5, 6, 7, 8}),
+        ("even", {6, 8, 10, 12}),
+        ("odd", {5, 7, 9, 11}),
+    ],
+)
+def test_four_of_twelve_layers_are_those_of_the_paper(order, layers):
+    assert {index + 1 for index in removal_order(12, order)[:4]} == layers
+    for size in (1, 2, 5):
+        assert sorted(removal_order(size, order)) == list(range(size))
+
+
+def test_the_mask_drops_these_layers():
+    ctx = small_context("layer", layers=4)
+    keeps = [bool(keep) for keep in ctx.select(LayerDrop("odd").score(ctx), 0.5).values()]
+    assert keeps == [False, True, False, True]
+
+
+def test_the_worst_order_is_that_of_heads_backwards():
+    ctx = small_context("head", layers=4)
+    for options in ("normalize=true", "normalize=false"):
+        best = Registry().strategy(f"heads[examples=none,{options}]").score(ctx)
+        worst = Registry().strategy(f"head-control[examples=none,{options}]").score(ctx)
+        flat = [torch.cat(list(scores.values())) for scores in (best, worst)]
+        assert torch.equal(flat[0].argsort(), flat[1].argsort(descending=True))
+        assert len(flat[0].unique()) == 8
+
+
+def test_the_random_order_depends_on_the_seed_alone():
+    first, second = (HeadControl("random").score(small_context("head")) for _ in range(2))
+    assert all(torch.equal(first[name], value) for name, value in second.items())
+    assert len(torch.cat(list(first.values())).unique()) == 4
+
+
+def test_they_run(tmp_path):
+    results = prunebench.run(
+        "smoke",
+        strategies="layer-drop[order=even],head-control[examples=16],head-control[order=random,retrain=false]",
+        sparsities="0.5",
+        seeds="1",
+        device="cpu",
+        precision="fp32",
+        train_limit="32",
+        eval_limit="16",
+        store=tmp_path / "store",
+        resources=Resources(executor="here"),
+        progress=False,
+    )
+    assert not results.failures
+    cells = [cell for cell in results.run.plan.cells if not cell.is_dense]
+    assert [len(cell.trainings) for cell in cells] == [1, 2, 1]
+    for cell in cells:
+        record = results.store.record(cell.key)
+        assert all(record.checks[name] for name in ("count_exact", "pruned_weights_zero", "compact_agrees"))
+    mask = results.store.load("masks", cells[0].mask, masks.unpack)
+    assert [bool(keep) for keep in mask.values()] == [True, False, True, False]
+
+
+def test_bad_options_are_errors():
+    for text, match in (("layer-drop[order=left]", "order"), ("head-control[examples=0]", "0 examples")):
+        with pytest.raises(prunebench.PrunebenchError, match=match):
+            Registry().strategy(text)
