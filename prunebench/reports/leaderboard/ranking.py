@@ -37,6 +37,7 @@ from prunebench.results.statistics import summarise
 from prunebench.results.statistics.best import separate
 from prunebench.results.statistics.ranks import rank
 from prunebench.results.statistics.ratio import retained_by_seed
+from prunebench.results.statistics.summary import differences
 
 Values = dict[int, float]
 # A metric: its section, and its column there.
@@ -155,7 +156,15 @@ def _placement(
         )
 
     def share(runs: str) -> dict[str, Values]:
-        return by_task(lambda section, i, score: _share(score, getattr(score, runs), section.majority[i], rule))
+        # A share is one of means over the same seeds everywhere.
+        common = over_tasks(by_task(lambda section, i, score: differences(score.values, getattr(score, runs))))
+        return by_task(
+            lambda section, i, score: retained_by_seed(
+                {seed: score.values[seed] for seed in common},
+                getattr(score, runs),
+                section.majority[i] or 0.0 if rule == RETAINED else 0.0,
+            )
+        )
 
     of_dense, of_equal = (share("dense"), share("equal")) if rule in (RETAINED, RATIO) else ({}, {})
     # A method is never compared with runs of equal training on one task or seed, and with others on the next.
@@ -178,10 +187,6 @@ def _placement(
         of_equal=summarise_tasks(of_equal),
         by_task=values,
     )
-
-
-def _share(score: Score, dense: Mapping[int, float], majority: float | None, rule: str) -> Values:
-    return retained_by_seed(score.values, dense, majority or 0.0 if rule == RETAINED else 0.0)
 
 
 def _is_learnt(column: Column) -> bool:

@@ -17,10 +17,10 @@ from prunebench.results.statistics.summary import TOLERANCE, differences, interv
 STRICT, EACH_SEED, ONE_STD, NON_INFERIOR = "strict", "each-seed", "one-std", "non-inferior"
 
 CRITERIA: dict[str, str] = {
-    STRICT: "The mean over the seeds is at least the mean of the dense runs of the same seeds. A method as good as "
-    "dense passes at every second level.",
-    EACH_SEED: "Every seed is at least as good as the dense run of that seed. A method as good as dense passes at one "
-    "level with a probability of about 1/2 for each seed: 1/8 for three, 1/32 for five.",
+    STRICT: "The mean over the seeds is at least the mean of the dense runs of the same seeds. A method exactly as "
+    "good as dense passes at one level with a probability of about 1/2.",
+    EACH_SEED: "Every seed is at least as good as the dense run of that seed. A method exactly as good as dense passes "
+    "at one level with a probability of about 1/2 for each seed: 1/8 for three, 1/32 for five.",
     ONE_STD: "The mean over the seeds is at least the dense mean minus one sample standard deviation (ddof = 1) of "
     "the dense runs of the same seeds (the relaxation of Chen et al. 2020).",
     NON_INFERIOR: "The lower limit of the paired two-sided 95 % t interval of method − dense lies above −δ. By "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from prunebench.reports.leaderboard.ranking import methods_in_order
 from prunebench.reports.leaderboard.report import RANK, RATIO, RETAINED, Placement, Ranking, Standing
@@ -10,6 +10,7 @@ from prunebench.reports.leaderboard.tables.columns import split_columns
 from prunebench.reports.leaderboard.tables.scores import DENSE, MAJORITY, absence, unsupported_notes
 from prunebench.reports.render.blocks import Bold, Table
 from prunebench.reports.render.formatting import DASH, level, listing, points, spread
+from prunebench.results.statistics.best import MIN_SEEDS
 
 
 def ranking_tables(ranking: Ranking) -> Iterator[Table]:
@@ -33,10 +34,9 @@ def ranking_tables(ranking: Ranking) -> Iterator[Table]:
 def _column(ranking: Ranking, standing: Standing, references: Sequence[str], labels: Sequence[str]) -> list[str]:
     reference_scores = {DENSE: points(1.0), MAJORITY: points(ranking.majority)}
     placements = {placement.label: placement for placement in standing.placements}
-    # A single method has nobody to win against.
-    alone = sum(placement.rank is not None for placement in standing.placements) < 2
+    alone, best = is_alone(standing.placements), leader(standing.placements, ranking.rule)
     entries = [
-        _entry(placements[label], ranking.rule, alone)
+        _entry(placements[label], ranking.rule, alone, label == best)
         if label in placements
         else absence(ranking.unsupported, label, standing.sparsity)
         for label in labels
@@ -44,13 +44,25 @@ def _column(ranking: Ranking, standing: Standing, references: Sequence[str], lab
     return [level(standing.sparsity), *(reference_scores[name] for name in references), *entries]
 
 
-def _entry(placement: Placement, rule: str, alone: bool) -> str:
+def is_alone(placements: Iterable[Placement]) -> bool:
+    """Whether fewer than two methods are ranked: a single one has nobody to win against."""
+    return sum(placement.rank is not None for placement in placements) < 2
+
+
+def leader(placements: Iterable[Placement], rule: str) -> str:
+    """The method that is printed bold: the first one, if there are others and seeds enough to tell methods apart."""
+    ranked = [placement for placement in placements if placement.rank is not None and placement.summary]
+    enough = all(each.summary and (rule == RANK or each.summary.n >= MIN_SEEDS) for each in ranked)
+    return ranked[0].label if len(ranked) > 1 and enough else ""
+
+
+def _entry(placement: Placement, rule: str, alone: bool, best: bool) -> str:
     if placement.rank is None:
         return "not ranked" if placement.summary is None else f"{amount(placement, rule)} (not ranked)"
     if alone:
         return amount(placement, rule)
     text = f"{rank_text(placement)} {amount(placement, rule)}"
-    return Bold(text) if placement.rank == 1 else text
+    return Bold(text) if best else text
 
 
 def rank_text(placement: Placement) -> str:

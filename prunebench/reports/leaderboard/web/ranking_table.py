@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from prunebench.reports.leaderboard.ranking import methods_in_order
 from prunebench.reports.leaderboard.report import RANK, RATIO, RETAINED, Placement, Ranking
-from prunebench.reports.leaderboard.tables.rankings import amount, rank_text, ranking_notes
+from prunebench.reports.leaderboard.tables.rankings import amount, is_alone, leader, rank_text, ranking_notes
 from prunebench.reports.leaderboard.tables.scores import DENSE, MAJORITY, absence
 from prunebench.reports.render.formatting import level, points
 
@@ -16,7 +16,7 @@ class RankingCell:
     """An entry of a ranking.
 
     fill: how far a bar fills the cell, in percent.
-    first: whether the method has rank 1 and is not the only one.
+    first: whether the method is the best one of several.
     position: where the method stands in its column, for sorting.
     """
 
@@ -72,6 +72,6 @@ def _cell(column: dict[str, tuple[int, Placement]], label: str, rule: str) -> Ra
     position, placement = column[label]
     text = amount(placement, rule)
     bar = 0.0 if rule == RANK or placement.summary is None else min(100.0, max(0.0, 100 * placement.summary.mean))
-    alone = sum(other.rank is not None for _, other in column.values()) < 2
-    rank = "not ranked" if placement.rank is None else "" if alone else rank_text(placement)
-    return RankingCell(rank, text, round(bar, 1), placement.rank == 1 and not alone, position)
+    placements = [other for _, other in column.values()]
+    rank = "not ranked" if placement.rank is None else "" if is_alone(placements) else rank_text(placement)
+    return RankingCell(rank, text, round(bar, 1), label == leader(placements, rule), position)
