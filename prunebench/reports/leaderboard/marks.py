@@ -12,28 +12,28 @@ from prunebench.results.statistics.crossed import Estimate, average, over_seeds
 
 def with_marks(section: Section, delta: float) -> Section:
     """The section with its best scores and those close to them, at each sparsity, in the metrics that were learnt."""
-    learnt = tuple(map(_is_learnt, section.dense.scores, section.majority))
+    section = replace(section, learnt=tuple(map(_beats, section.dense.scores, section.majority)))
     tracks = tuple(
-        replace(track, levels=tuple(_marked(entry, learnt, delta) for entry in track.levels))
+        replace(track, levels=tuple(_marked(section, entry, delta) for entry in track.levels))
         for track in section.tracks
     )
-    return replace(section, tracks=tracks, learnt=learnt)
+    return replace(section, tracks=tracks)
 
 
-def _is_learnt(dense: Score, majority: float | None) -> bool:
-    """Whether the dense runs beat the majority class: for certain, as far as there are enough seeds to say so."""
-    summary = dense.summary
+def _beats(score: Score, majority: float | None) -> bool:
+    """Whether a score is above the majority class: for certain, as far as there are enough seeds to say so."""
+    summary = score.summary
     if summary is None or majority is None:
         return summary is not None
-    estimate = dense_estimate(dense)
+    estimate = _estimate(score)
     if summary.n < MIN_SEEDS or estimate is None:
         return summary.mean > majority
     return estimate.interval().low > majority
 
 
-def dense_estimate(dense: Score) -> Estimate | None:
-    """The mean of the dense runs with its error, with a floor as for a difference; None for a single seed."""
-    parts = [over_seeds([*values.values()], floor) for values, floor in parts_of(dense).values()]
+def _estimate(score: Score) -> Estimate | None:
+    """The mean with its error, with a floor as for a difference; None for a single seed."""
+    parts = [over_seeds([*values.values()], floor) for values, floor in parts_of(score).values()]
     known = [part for part in parts if part is not None]
     return average(known) if known and len(known) == len(parts) else None
 
@@ -43,11 +43,11 @@ def parts_of(score: Score) -> Mapping[str, tuple[Mapping[int, float], float]]:
     return score.parts or {"": (score.values, score.floor)}
 
 
-def _marked(entry: Level, learnt: Sequence[bool], delta: float) -> Level:
+def _marked(section: Section, entry: Level, delta: float) -> Level:
     complete = [line for line in entry.lines if not line.gaps]
     marks = [
-        _marks({line.label: line.scores[i] for line in complete}, delta) if known else ("", set[str]())
-        for i, known in enumerate(learnt)
+        _marks({line.label: line.scores[i] for line in complete}, majority, delta) if learnt else ("", set[str]())
+        for i, (majority, learnt) in enumerate(zip(section.majority, section.learnt, strict=True))
     ]
     return replace(entry, lines=tuple(line if line.gaps else _with(line, marks) for line in entry.lines))
 
@@ -60,10 +60,15 @@ def _with(line: Line, marks: Sequence[tuple[str, set[str]]]) -> Line:
     return replace(line, scores=tuple(scores))
 
 
-def _marks(scores: Mapping[str, Score], delta: float) -> tuple[str, set[str]]:
-    """The method with the highest mean, and those that cannot be told apart from it and are less than δ behind."""
+def _marks(scores: Mapping[str, Score], majority: float | None, delta: float) -> tuple[str, set[str]]:
+    """The method with the highest mean, and those that cannot be told apart from it and are less than δ behind.
+
+    None of them where the best is at the majority class.
+    """
     separation = separate(task_scores({label: parts_of(score) for label, score in scores.items()}))
-    return (separation.best, separation.inseparable(delta)) if separation else ("", set())
+    if separation is None or not _beats(scores[separation.best], majority):
+        return "", set()
+    return separation.best, separation.inseparable(delta)
 
 
 def task_scores(parts: Mapping[str, Mapping[str, tuple[Mapping[int, float], float]]]) -> list[TaskScores]:

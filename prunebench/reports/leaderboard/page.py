@@ -31,8 +31,8 @@ SCORES = (
 )
 ABOUT = (
     f"Rows are sorted by the mean of their first metric; rows with gaps come last. {BEST} Nothing is bold with fewer "
-    "than three common seeds, or where no dense run beats the majority class for certain. Dense and majority class are "
-    "shown for reference.",
+    "than three common seeds, or where the dense runs or the best row do not beat the majority class for certain. "
+    "Dense and majority class are shown for reference.",
     "Size and cost: removed is the fraction of the prunable units that were removed. Encoder is the fraction of the "
     "encoder weights that are zero or removed, before → after the last training. Trainings and steps are given as "
     "those that find the mask + those that train the scored model, as if each method ran alone; a benchmark runs "

@@ -39,6 +39,8 @@ from prunebench.results.statistics.ranks import rank
 from prunebench.results.statistics.ratio import retained_by_seed
 from prunebench.results.statistics.summary import differences
 
+NO_METRIC = "no metric to rank by"
+
 Values = dict[int, float]
 # A metric: its section, and its column there.
 Column = tuple[Section, int]
@@ -174,7 +176,7 @@ def _placement(
     gaps = list(line.gaps)
     without_dense = expected - over_tasks(values).keys() - line.incomplete
     if not columns:
-        gaps.append("no metric to rank by")
+        gaps.append(NO_METRIC)
     elif without_dense:
         gaps.append(f"no dense run of {seeds(without_dense)}")
     return Placement(

@@ -27,8 +27,9 @@ EQUAL_RETAINED = (
 )
 TIES = (
     f"The rank is 1 + the number of significantly better methods ({TEST}; no deviation below that of the rounding "
-    "to one example is believed). Methods that cannot be told apart usually share a rank (=); bold is the best. These "
-    "ranks hold for the tasks shown; average ranks over tasks allow conclusions about similar tasks."
+    "to one example is believed). Methods that cannot be told apart usually share a rank (=). Bold is the best one, if "
+    "it beats the majority class for certain. These ranks hold for the tasks shown; average ranks over tasks allow "
+    "conclusions about similar tasks."
 )
 TIES_OF_AVERAGE_RANKS = (
     "The rank is 1 + the number of significantly better methods. Two methods differ significantly if Friedman's test "

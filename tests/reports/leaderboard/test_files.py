@@ -44,7 +44,7 @@ def test_long_table_as_csv(tmp_path: Path) -> None:
     assert json.loads(row["options"]) == {"of": "imp", "counts": "layer"}
     (failed,) = [row for row in table if row["status"].startswith("failed")]
     assert (failed["value"], failed["realised"]) == ("", "")
-    assert failed["status"].endswith("no | heads\nare left")
+    assert failed["status"].endswith("no | heads are left")
 
 
 def test_json_holds_the_same_rows_and_the_summary(tmp_path: Path) -> None:

@@ -60,13 +60,13 @@ def test_bold_is_the_highest_mean_alone_and_close_is_within_delta() -> None:
 
 def test_a_method_that_is_certainly_worse_is_not_close_within_delta() -> None:
     """0.72 points behind on each seed, which is two examples: Tukey's distance of two methods is 6.09·√(MS/3)."""
-    lab = lab_of(dense=DENSE[:3], a=(0.6, 0.7, 0.8), b=tuple(value - 2 * ONE for value in (0.6, 0.7, 0.8)))
+    lab = lab_of(dense=DENSE[:3], a=(0.75, 0.8, 0.85), b=tuple(value - 2 * ONE for value in (0.75, 0.8, 0.85)))
     # MS is the floor: 1/12 of an example squared. 6.09·√(1/36) = 1.01 examples.
     assert marks(lab) == {"a": "best", "b": ""}
 
 
 def test_a_difference_of_one_example_on_every_seed_is_not_certain() -> None:
-    lab = lab_of(dense=DENSE[:3], a=(0.6, 0.7, 0.8), b=tuple(value - ONE for value in (0.6, 0.7, 0.8)))
+    lab = lab_of(dense=DENSE[:3], a=(0.75, 0.8, 0.85), b=tuple(value - ONE for value in (0.75, 0.8, 0.85)))
     assert marks(lab) == {"a": "best", "b": "close"}
     (ranking,) = build(lab.rows()).rankings
     assert [(each.rank, each.tied) for each in ranking.standings[0].placements] == [(1, True), (1, True)]
@@ -92,7 +92,7 @@ def test_a_mark_stands_in_tables_and_in_the_browser() -> None:
     lab = lab_of(dense=DENSE, a=(0.60,) * 4, b=(0.59, 0.62, 0.57, 0.61))
     scores = by_method(tables(page(lab), "rte (dev), unstructured, sparsity 0.5")[0])
     assert (scores["a"]["accuracy"], scores["b"]["accuracy"]) == ("**60.00 ± 0.00 (4)**", "59.75 ± 2.22 (4) ≈")
-    assert "told apart from it with these seeds" in latex(blocks(build(lab.rows())))
+    assert r"$\approx$: a row that cannot be told apart" in latex(blocks(build(lab.rows())))
     assert '"best","close","note"' in html(build(lab.rows()))
 
 
@@ -136,6 +136,17 @@ def test_each_metric_is_judged_alone() -> None:
     assert section.learnt == (True, False)
     lines = {line.label: line.scores for line in section.tracks[0].levels[0].lines}
     assert [score.best for score in lines["imp"]] == [True, False]
+
+
+def test_where_all_rows_are_at_the_majority_class_nothing_is_marked() -> None:
+    """The majority class has 55. The best mean is 56.33, and its interval 56.33 ± 4.303·1.53/√3 reaches 52.5."""
+    lab = lab_of(dense=(0.8, 0.8, 0.8), a=(0.55, 0.55, 0.55), b=(0.55, 0.56, 0.58))
+    assert marks(lab) == {"a": "", "b": ""}
+    text = latex(blocks(build(lab.rows())))
+    assert "Nothing is bold: no row beats the majority class for certain" in text
+    (ranked,) = tables(page(lab), "rte (dev), unstructured, ranking")
+    assert [row["0.5"].startswith("**") for row in ranked] == [False] * 4
+    assert html(build(lab.rows())).count('class="number first"') == 0
 
 
 # --- averages ---

@@ -266,7 +266,7 @@ def test_the_table_has_flops_and_equal_training_where_they_are_known(open_page: 
     page = open_page(sized_lab())
     page.fill("#search", "magnitude")
     assert column(page, "method") == ["magnitude", "magnitude[pattern=2:4]", "magnitude[pattern=2:4]"]
-    assert column(page, "Δ equal [95 %]") == ["−1.00", "−4.00", "—"]
+    assert column(page, "Δ equal [95 %]") == ["−1.00 [−1.37, −0.63]", "−4.00 [−4.37, −3.63]", "—"]
     assert column(page, "retained above chance, %") == ["120.00", "60.00", "—"]
     assert column(page, "retained equal, above chance, %") == ["85.71", "42.86", "—"]
     assert column(page, "FLOPs left, %") == ["100.00", "100.00", "—"]

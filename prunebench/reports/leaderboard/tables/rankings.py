@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from prunebench.reports.leaderboard.ranking import methods_in_order
+from prunebench.reports.leaderboard.ranking import NO_METRIC, methods_in_order
 from prunebench.reports.leaderboard.report import RANK, RATIO, RETAINED, Placement, Ranking, Standing
 from prunebench.reports.leaderboard.tables.columns import split_columns
 from prunebench.reports.leaderboard.tables.scores import DENSE, MAJORITY, absence, unsupported_notes
 from prunebench.reports.render.blocks import Bold, Table
-from prunebench.reports.render.formatting import DASH, level, listing, points, spread
+from prunebench.reports.render.formatting import DASH, level, limits, listing, points, spread
 from prunebench.results.statistics.best import MIN_SEEDS
 
 
@@ -34,7 +34,7 @@ def ranking_tables(ranking: Ranking) -> Iterator[Table]:
 def _column(ranking: Ranking, standing: Standing, references: Sequence[str], labels: Sequence[str]) -> list[str]:
     reference_scores = {DENSE: points(1.0), MAJORITY: points(ranking.majority)}
     placements = {placement.label: placement for placement in standing.placements}
-    alone, best = is_alone(standing.placements), leader(standing.placements, ranking.rule)
+    alone, best = is_alone(standing.placements), leader(standing.placements, ranking)
     entries = [
         _entry(placements[label], ranking.rule, alone, label == best)
         if label in placements
@@ -49,11 +49,19 @@ def is_alone(placements: Iterable[Placement]) -> bool:
     return sum(placement.rank is not None for placement in placements) < 2
 
 
-def leader(placements: Iterable[Placement], rule: str) -> str:
-    """The method that is printed bold: the first one, if there are others and seeds enough to tell methods apart."""
-    ranked = [placement for placement in placements if placement.rank is not None and placement.summary]
-    enough = all(each.summary and (rule == RANK or each.summary.n >= MIN_SEEDS) for each in ranked)
-    return ranked[0].label if len(ranked) > 1 and enough else ""
+def leader(placements: Iterable[Placement], ranking: Ranking) -> str:
+    """The method that is printed bold: the first one, or "" if nothing tells it apart.
+
+    That is so if it is alone, if there are too few seeds, or if it does not beat the majority class for certain.
+    """
+    ranked = [(placement.label, placement.summary) for placement in placements if placement.rank is not None]
+    if len(ranked) < 2 or (ranking.rule != RANK and any(not each or each.n < MIN_SEEDS for _, each in ranked)):
+        return ""
+    label, first = ranked[0]
+    if first is None or ranking.majority is None:
+        return label
+    bounds = limits(first)
+    return label if (bounds.low if bounds else first.mean) > ranking.majority else ""
 
 
 def _entry(placement: Placement, rule: str, alone: bool, best: bool) -> str:
@@ -94,7 +102,9 @@ def _gap_notes(standings: Sequence[Standing]) -> Iterator[str]:
     sparsities: dict[tuple[str, tuple[str, ...]], list[float]] = {}
     for standing in standings:
         for placement in standing.placements:
-            if placement.gaps:
-                sparsities.setdefault((placement.label, placement.gaps), []).append(standing.sparsity)
+            # What is excluded for all methods has a note of its own.
+            gaps = tuple(gap for gap in placement.gaps if gap != NO_METRIC)
+            if gaps:
+                sparsities.setdefault((placement.label, gaps), []).append(standing.sparsity)
     for (label, gaps), levels in sorted(sparsities.items()):
         yield f"{label} at {listing(map(level, levels))} is not ranked: {'; '.join(gaps)}."

@@ -9,7 +9,7 @@ from prunebench.reports.leaderboard.report import Level, Line, Score, Section, T
 from prunebench.reports.leaderboard.tables.columns import split_columns
 from prunebench.reports.render.blocks import Bold, Table
 from prunebench.reports.render.formatting import DASH, confidence, difference_with_interval, level, points, spread
-from prunebench.results.statistics.best import TEST
+from prunebench.results.statistics.best import MIN_SEEDS, TEST
 
 DENSE = "dense"
 MAJORITY = "majority class"
@@ -23,6 +23,7 @@ NO_BEST = "Nothing is bold: with fewer than three common seeds no rows can be to
 NOT_LEARNT = (
     "Nothing is bold: no dense run beats the majority class for certain, so there is nothing that pruning could lose."
 )
+AT_CHANCE = "Nothing is bold: no row beats the majority class for certain."
 SPREAD = ("95 %", "min", "median", "max")
 
 # By method and sparsity, why the method has no model there.
@@ -102,11 +103,15 @@ def _notes(lines: Sequence[Line]) -> tuple[str, ...]:
 
 def _caption(section: Section, entry: Level) -> str:
     """What bold means, or why nothing is bold."""
-    if sum(not line.gaps for line in entry.lines) < 2:
+    complete = [line for line in entry.lines if not line.gaps]
+    if len(complete) < 2:
         return ""
     if not any(section.learnt):
         return NOT_LEARNT
-    return BEST if any(score.best for line in entry.lines for score in line.scores) else NO_BEST
+    if any(score.best for line in complete for score in line.scores):
+        return BEST
+    common = set.intersection(*(set(line.scores[0].values) for line in complete))
+    return NO_BEST if len(common) < MIN_SEEDS else AT_CHANCE
 
 
 def seed_table(section: Section, track: Track, entry: Level) -> Table:

@@ -56,7 +56,7 @@ def ranking_table(ranking: Ranking) -> RankingTable:
             (
                 label,
                 tuple(
-                    _cell(column, label, ranking.rule)
+                    _cell(column, label, ranking)
                     if label in column
                     else RankingCell("", absence(ranking.unsupported, label, sparsity), position=len(column))
                     for sparsity, column in columns.items()
@@ -68,10 +68,12 @@ def ranking_table(ranking: Ranking) -> RankingTable:
     )
 
 
-def _cell(column: dict[str, tuple[int, Placement]], label: str, rule: str) -> RankingCell:
+def _cell(column: dict[str, tuple[int, Placement]], label: str, ranking: Ranking) -> RankingCell:
     position, placement = column[label]
-    text = amount(placement, rule)
-    bar = 0.0 if rule == RANK or placement.summary is None else min(100.0, max(0.0, 100 * placement.summary.mean))
+    text = amount(placement, ranking.rule)
+    bar = (
+        0.0 if ranking.rule == RANK or placement.summary is None else min(100.0, max(0.0, 100 * placement.summary.mean))
+    )
     placements = [other for _, other in column.values()]
     rank = "not ranked" if placement.rank is None else "" if is_alone(placements) else rank_text(placement)
-    return RankingCell(rank, text, round(bar, 1), label == leader(placements, rule), position)
+    return RankingCell(rank, text, round(bar, 1), label == leader(placements, ranking), position)
