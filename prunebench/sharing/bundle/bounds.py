@@ -98,7 +98,7 @@ def _check_scores(name: str, record: Record) -> None:
 
 
 def _check_seconds(name: str, record: Record) -> None:
-    known = {*SECONDS, "predict"}
+    known = {*SECONDS, "predict", "method"}
     if (missing := set(PARTS) - record.seconds.keys()) or (unknown := record.seconds.keys() - known):
         raise BadBundle(
             f"{name} lacks the seconds of {min(missing)}" if missing else f"{name} has seconds of {min(unknown)!r}",
