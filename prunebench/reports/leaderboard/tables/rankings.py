@@ -102,7 +102,7 @@ def _gap_notes(standings: Sequence[Standing]) -> Iterator[str]:
     sparsities: dict[tuple[str, tuple[str, ...]], list[float]] = {}
     for standing in standings:
         for placement in standing.placements:
-            # What is excluded for all methods has a note of its own.
+            # The ranking has a note on metrics that are excluded for all methods.
             gaps = tuple(gap for gap in placement.gaps if gap != NO_METRIC)
             if gaps:
                 sparsities.setdefault((placement.label, gaps), []).append(standing.sparsity)
