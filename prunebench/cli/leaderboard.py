@@ -15,7 +15,9 @@ from prunebench.cli.selecting import load_results, selection_options
 @selection_options
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write to; without it nothing is written.")
 @click.option("--format", "formats", default="md,csv,json,tex,html", show_default=True, help="What to write.")
-@click.option("--rank-by", default="retained", show_default=True, help="Rule of the ranking: retained, score or rank.")
+@click.option(
+    "--rank-by", default="retained", show_default=True, help="Rule of the ranking: retained, ratio, score or rank."
+)
 @click.option("--delta", default=1.0, show_default=True, help="Points that a non-inferior method may lose.")
 @click.option("--interval", default="t", show_default=True, help="How intervals over seeds are made: t, or bootstrap.")
 @click.option("--published", default="", help="Tables of papers to show as reported: chen2020, prasanna2020 or all.")

@@ -53,8 +53,8 @@ class RowEntry(BaseModel):
     dense: Annotated[float | None, "dense"]
     equal_dense: Annotated[float | None, "equal"]
     # Files of earlier versions lack these two.
-    retained: Annotated[float | None, "retained"] = None
-    retained_equal: Annotated[float | None, "retained_equal"] = None
+    ratio: Annotated[float | None, "ratio"] = None
+    ratio_equal: Annotated[float | None, "ratio_equal"] = None
     majority: Annotated[float | None, "majority"]
     degenerate: Annotated[bool, "degenerate"]
     realised: Annotated[float | None, "outcome.realised"]

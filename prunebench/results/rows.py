@@ -117,12 +117,12 @@ class Row:
         return self.outcome.equal_trainings if self.outcome else None
 
     @property
-    def retained(self) -> float | None:
+    def ratio(self) -> float | None:
         """`value` / `dense`; None if either is unknown, or `dense` is below `LEAST_DENSE`."""
         return _ratio(self.value, self.dense)
 
     @property
-    def retained_equal(self) -> float | None:
+    def ratio_equal(self) -> float | None:
         """The same, of the dense run of equal training."""
         return _ratio(self.value, self.equal)
 

@@ -43,7 +43,7 @@ def test_markdown_shows_any_text_as_it_is(text: str) -> None:
 
 COMMANDS = (
     r"\\(?:[&%$#_{}\\]|[`'^~\"vc](?=\{)|(?:textbackslash|textasciitilde|textasciicircum|textemdash|textendash|ldots"
-    r"|pm|times|rightarrow|Delta|theta|leq|geq|textbf|par|noindent|smallskip|small|toprule|midrule|bottomrule"
+    r"|pm|times|rightarrow|Delta|theta|approx|leq|geq|textbf|par|noindent|smallskip|small|toprule|midrule|bottomrule"
     r"|alpha|delta|texttt|begin|end|footnotesize|scriptsize|tiny|tabcolsep|linewidth|centering)(?![a-zA-Z]))"
 )
 

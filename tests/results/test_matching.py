@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from prunebench.recipes.phase import Phase, trains_from_theta0
 from prunebench.recipes.phases import Compact, PermuteLayers, Prune, Reinit, Rewind, Shuffle, Train
 from prunebench.recipes.schedules import Cubic
-from prunebench.results.statistics.matching import CRITERIA, failing_below, is_winning_ticket, largest_matching, matches
+from prunebench.results.statistics.matching import CRITERIA, largest_matching, matches
 
 DENSE = {0: 0.60, 1: 0.62, 2: 0.64}
 
@@ -81,24 +82,40 @@ def test_more_allowed_loss_matches_more(pairs: list[tuple[float, float]], one: f
     assert matches(values, dense, great)["non-inferior"] or not matches(values, dense, small)["non-inferior"]
 
 
-def test_the_largest_sparsity_and_the_smaller_ones_that_fail() -> None:
+def test_the_largest_sparsity_below_the_first_failure() -> None:
     values = {
-        **{0.0: seeds(0.9, 0.9, 0.9), 0.3: seeds(0.61, 0.63, 0.64), 0.5: seeds(0.50, 0.52, 0.54)},
-        **{0.7: seeds(0.60, 0.70, 0.64), 0.8: seeds(0.59, 0.61, 0.63), 0.9: seeds(0.3, 0.4, 0.2)},
+        **{0.0: seeds(0.9, 0.9, 0.9), 0.3: seeds(0.61, 0.63, 0.64), 0.5: seeds(0.60, 0.70, 0.64)},
+        **{0.7: seeds(0.59, 0.61, 0.63), 0.8: seeds(0.60, 0.62, 0.64), 0.9: seeds(0.3, 0.4, 0.2)},
     }
-    levels = {level: (own, DENSE) for level, own in values.items()}
+    # Levels in any order: they are sorted.
+    levels = {level: (values[level], DENSE) for level in (0.8, 0.3, 0.9, 0.0, 0.7, 0.5)}
     # At 0.3 the differences are 0.01, 0.01, 0: the interval 0.0067 ± 0.0143 excludes a loss of a point.
-    # At 0.7 no seed is worse, but the interval of the differences 0, 0.08, 0 does not exclude one.
-    assert largest_matching(levels) == {"strict": 0.7, "each-seed": 0.7, "one-std": 0.8, "non-inferior": 0.3}
-    assert failing_below(levels) == {
-        "strict": (0.5,),
-        "each-seed": (0.5,),
-        "one-std": (0.5,),
-        "non-inferior": (),
+    # At 0.5 no seed is worse, but the interval of the differences 0, 0.08, 0 does not exclude one.
+    # At 0.7 each seed is 0.01 worse, so that 0.8, which is dense itself, comes too late for all but one-std.
+    assert largest_matching(levels) == {"strict": 0.5, "each-seed": 0.5, "one-std": 0.8, "non-inferior": 0.3}
+
+
+def test_without_a_match_at_the_lowest_level_there_is_none() -> None:
+    better = seeds(0.9, 0.9, 0.9)
+    levels = {0.0: (better, DENSE), 0.3: (seeds(0.1, 0.1, 0.1), DENSE), 0.5: (better, DENSE)}
+    assert largest_matching(levels) == dict.fromkeys(CRITERIA)
+    unknown = {0.3: ({}, {}), 0.5: (better, DENSE)}
+    assert largest_matching(unknown) == dict.fromkeys(CRITERIA), "what cannot be computed does not match"
+    assert largest_matching({0.0: (better, DENSE)}) == dict.fromkeys(CRITERIA)
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=6), st.randoms())
+def test_a_failure_hides_every_level_above_it(passes: list[bool], random: random.Random) -> None:
+    """Each level is a point better or a point worse on every seed."""
+    levels = {
+        (i + 1) / 10: ({seed: value + (0.01 if better else -0.01) for seed, value in DENSE.items()}, DENSE)
+        for i, better in enumerate(passes)
     }
-    worse = {0.0: (DENSE, DENSE), 0.9: (seeds(0.1, 0.1, 0.1), DENSE)}
-    assert largest_matching(worse) == dict.fromkeys(CRITERIA)
-    assert failing_below(worse) == dict.fromkeys(CRITERIA, ())
+    shuffled = list(levels.items())
+    random.shuffle(shuffled)
+    streak = passes.index(False) if False in passes else len(passes)
+    expected = streak / 10 if streak else None
+    assert [largest_matching(dict(shuffled))[name] for name in ("strict", "each-seed")] == [expected] * 2
 
 
 def test_each_level_is_compared_with_its_own_dense_runs() -> None:
@@ -107,7 +124,7 @@ def test_each_level_is_compared_with_its_own_dense_runs() -> None:
     assert largest_matching(levels)["each-seed"] == 0.5
 
 
-# --- winning tickets ---
+# --- what is trained from θ0 ---
 
 PRUNED = (Train(), Prune(0.5))
 
@@ -139,11 +156,3 @@ PRUNED = (Train(), Prune(0.5))
 )
 def test_which_recipes_train_a_subnetwork_of_theta0(recipe: tuple[Phase, ...], expected: bool) -> None:
     assert trains_from_theta0(recipe) is expected
-
-
-def test_a_winning_ticket_matches_strictly_and_comes_from_theta0() -> None:
-    better, within_a_std = seeds(0.61, 0.63, 0.65), seeds(0.59, 0.61, 0.63)
-    assert is_winning_ticket(better, DENSE, from_theta0=True)
-    assert not is_winning_ticket(better, DENSE, from_theta0=False)
-    assert not is_winning_ticket(within_a_std, DENSE, from_theta0=True)
-    assert not is_winning_ticket({9: 1.0}, DENSE, from_theta0=True)

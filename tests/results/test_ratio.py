@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from prunebench.results.statistics.bayes import Probabilities, probabilities
 from prunebench.results.statistics.crossed import Estimate
-from prunebench.results.statistics.ratio import retained
+from prunebench.results.statistics.ratio import retained, retained_by_seed
 
 
 def test_by_hand():
@@ -22,22 +22,26 @@ def test_by_hand():
     assert share.degrees == 1
 
 
+def test_the_seeds_of_the_documentation():
+    """71 % + (0.2 − 71 %·0.3) / 0.35 = 67 %, and 71 % + (0.3 − 71 %·0.4) / 0.35 = 76 %."""
+    seeds = retained_by_seed({5: 0.1, 1: 0.8, 0: 0.7}, {0: 0.8, 1: 0.9, 6: 0.2}, majority=0.5)
+    assert list(seeds) == [0, 1]
+    assert seeds == pytest.approx({0: 0.673, 1: 0.755}, abs=5e-4)
+
+
 def test_without_chance_it_is_the_plain_ratio_of_means():
     assert retained({0: 0.3, 1: 0.6}, {0: 0.5, 1: 1.0}).mean == pytest.approx(0.6)
 
 
 def test_nothing_can_be_retained_of_a_dense_model_at_the_majority_class():
-    assert retained({0: 0.6}, {0: 0.55}, majority=0.55) is None
-    assert retained({0: 0.6}, {1: 0.9}) is None
+    assert retained({0: 0.6, 1: 0.6}, {0: 0.54, 1: 0.56}, majority=0.55) is None
+    assert retained_by_seed({0: 0.6}, {0: 0.55}, majority=0.55) == {}
+    assert retained_by_seed({0: 0.6}, {1: 0.9}) == {}
 
 
-def test_one_seed_has_no_error_that_is_known():
-    assert retained({0: 0.6}, {0: 0.8}).error == math.inf
-
-
-def test_a_floor_for_equal_residuals():
-    assert retained({0: 0.4, 1: 0.4}, {0: 0.8, 1: 0.8}).error == 0
-    assert retained({0: 0.4, 1: 0.4}, {0: 0.8, 1: 0.8}, floor=0.01).error == pytest.approx(0.01 / math.sqrt(2) / 0.8)
+def test_one_seed_has_a_share_and_no_error():
+    assert retained_by_seed({0: 0.6}, {0: 0.8}) == {0: pytest.approx(0.75)}
+    assert retained({0: 0.6}, {0: 0.8}) is None
 
 
 def test_the_error_is_that_of_simulated_ratios():

@@ -101,7 +101,7 @@ def retained(points: Sequence[Retention], style: Style) -> Figure:
     entries.append((axes.axhline(100, color="black", linestyle="--", linewidth=1.2), "dense"))
     axes.invert_xaxis()
     axes.set_xlabel("parameters left, % of the model")
-    axes.set_ylabel("score retained, %")
+    axes.set_ylabel("score retained above chance, %")
     _legend(picture, entries)
     return picture
 

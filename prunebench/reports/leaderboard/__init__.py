@@ -6,7 +6,7 @@
 `build`             builds it from rows
 `task_section`      the section of one task
 `averages`          the averages over the tasks of a benchmark
-`significance`      which methods can be told apart: paired t tests with Holm's correction
+`marks`             the best scores, those close to them, and where the dense model learnt anything
 `ranking_rules`     what a page can rank by
 `ranking`           the ranking of each benchmark and track
 `matching`          the largest sparsity that matches the dense model

@@ -10,13 +10,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from prunebench.reports.leaderboard.report import Line, Section, Track
-from prunebench.reports.leaderboard.task_section import make_level, make_score
+from prunebench.reports.leaderboard.report import Line, Score, Section, Track
+from prunebench.reports.leaderboard.task_section import make_level
 from prunebench.reports.render.formatting import level, listing, seeds
 from prunebench.results.rows import Row
+from prunebench.results.statistics import Summary, summarise
+from prunebench.results.statistics.crossed import average, over_seeds
 
 GLUE = ("cola", "sst2", "mrpc", "qqp", "stsb", "mnli", "qnli", "rte", "wnli")
+
+
+# Values by task and seed.
+ByTask = Mapping[str, Mapping[int, float]]
 
 
 def task_order(task: str) -> tuple[int, str]:
@@ -147,22 +154,11 @@ def _unsupported(sections: Sequence[Section], name: str) -> dict[str, dict[float
 
 def _line(label: str, lines_by_task: Mapping[str, Line], names: Sequence[str], expected: set[int]) -> Line:
     """The average of a method's lines. A seed counts if every task has all its values."""
-    values: dict[int, float] = {}
-    dense: dict[int, float] = {}
-    equal: dict[int, float] = {}
-    missing: dict[str, set[int]] = {name: set() for name in names}
-    for seed in expected:
-        means = {name: _seed_mean(lines_by_task.get(name), "values", seed) for name in names}
-        for name in names:
-            if means[name] is None:
-                missing[name].add(seed)
-        mean = _mean(tuple(means.values()))
-        if mean is not None:
-            values[seed] = mean
-        for runs, references in (("dense", dense), ("equal", equal)):
-            reference = _mean([_seed_mean(lines_by_task.get(name), runs, seed) for name in names])
-            if reference is not None:
-                references[seed] = reference
+    values, dense, equal = (
+        {name: _seed_means(lines_by_task.get(name), runs, expected) for name in names}
+        for runs in ("values", "dense", "equal")
+    )
+    missing = {name: expected - values[name].keys() for name in names}
     gaps = [
         f"missing {name}" if len(numbers) == len(expected) else f"missing {name} {seeds(numbers)}"
         for name, numbers in missing.items()
@@ -171,22 +167,71 @@ def _line(label: str, lines_by_task: Mapping[str, Line], names: Sequence[str], e
     checks = [f"check failed on {name}" for name, line in lines_by_task.items() if line.gaps and not missing[name]]
     incomplete = frozenset(seed for numbers in missing.values() for seed in numbers)
     degenerate = {seed for line in lines_by_task.values() for entry in line.scores for seed in entry.degenerate}
-    average = make_score(values, dense, equal, frozenset(degenerate & values.keys()))
-    return Line(label, (average,), (*gaps, *checks), (), incomplete)
+    floors = {name: _floor(lines_by_task.get(name)) for name in names}
+    means = over_tasks(values)
+    score = Score(
+        means,
+        summarise_tasks(values),
+        summarise_tasks(_differences(values, dense), floors),
+        frozenset(degenerate & means.keys()),
+        dense=over_tasks(dense),
+        equal=over_tasks(equal),
+        difference_equal=summarise_tasks(_differences(values, equal), floors),
+        parts={name: (values[name], floors[name]) for name in names},
+    )
+    return Line(label, (score,), (*gaps, *checks), (), incomplete)
+
+
+def over_tasks(by_task: ByTask) -> dict[int, float]:
+    """The mean over the tasks for each seed that all of them have."""
+    common = set.intersection(*map(set, by_task.values())) if by_task else set()
+    return {seed: math.fsum(values[seed] for values in by_task.values()) / len(by_task) for seed in sorted(common)}
+
+
+def summarise_tasks(by_task: ByTask, floors: Mapping[str, float] | None = None) -> Summary | None:
+    """The summary of an average over tasks, over the seeds that all of them have.
+
+    Its spread and its interval are those of the mean of independent tasks. The spread of the averages by seed would be
+    that of chance pairs: seed 0 of one task has nothing in common with seed 0 of another but its number.
+    """
+    means = over_tasks(by_task)
+    if not means:
+        return None
+    summary = summarise(means.values())
+    numbers = {task: [values[seed] for seed in means] for task, values in by_task.items()}
+    estimates = [over_seeds(each, (floors or {}).get(task, 0.0)) for task, each in numbers.items()]
+    known = [estimate for estimate in estimates if estimate is not None]
+    if len(known) < max(2, len(estimates)):
+        return summary
+    deviations = [summarise(each).std or 0.0 for each in numbers.values()]
+    return replace(summary, std=math.hypot(*deviations) / len(deviations), bounds=average(known).interval())
+
+
+def _differences(values: ByTask, reference: ByTask) -> dict[str, dict[int, float]]:
+    """value − reference for each task, over the seeds that every task has of both."""
+    common = over_tasks(values).keys() & over_tasks(reference).keys()
+    return {task: {seed: values[task][seed] - reference[task][seed] for seed in sorted(common)} for task in values}
+
+
+def _floor(line: Line | None) -> float:
+    """The floor of a difference of a task's scores, which are means over its metrics."""
+    floors = [score.floor for score in line.scores] if line else []
+    return math.fsum(floors) / len(floors) if floors else 0.0
 
 
 def _lines(sections: Sequence[Section]) -> Iterator[Line]:
     return (line for section in sections for track in section.tracks for entry in track.levels for line in entry.lines)
 
 
-def _seed_mean(line: Line | None, runs: str, seed: int) -> float | None:
-    """The mean over a task's metrics and evaluations for one seed, or None unless all of them are there.
+def _seed_means(line: Line | None, runs: str, expected: set[int]) -> dict[int, float]:
+    """The mean over a task's metrics and evaluations for each of these seeds that has all of them.
 
     `runs` is "values" for the method's own scores, "dense" or "equal" for those of dense runs.
     """
     if line is None:
-        return None
-    return _mean(tuple(getattr(score, runs).get(seed) for score in line.scores))
+        return {}
+    means = {seed: _mean([getattr(score, runs).get(seed) for score in line.scores]) for seed in sorted(expected)}
+    return {seed: mean for seed, mean in means.items() if mean is not None}
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

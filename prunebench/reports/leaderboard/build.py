@@ -9,6 +9,7 @@ from prunebench.planning.levels import unsupported_levels
 from prunebench.reports.leaderboard.averages import average_sections, rows_by_task
 from prunebench.reports.leaderboard.checklist import checklist
 from prunebench.reports.leaderboard.intervals import with_bootstrap
+from prunebench.reports.leaderboard.marks import with_marks
 from prunebench.reports.leaderboard.matching import with_matching
 from prunebench.reports.leaderboard.ranking import rankings, with_order
 from prunebench.reports.leaderboard.ranking_rules import check_rule
@@ -38,10 +39,14 @@ def build(rows: Sequence[Row], options: Options | None = None, *, mixed: bool = 
     allowed, mixtures = allow_mixed(rows) if mixed else (one_setting(rows), ())
     ordered = sorted(allowed, key=sort_key)
     tasks = rows_by_task(ordered)
-    sections = tuple(with_matching(task_section(task, group), options.delta) for task, group in tasks.items())
-    averages = tuple(with_matching(average, options.delta) for average in average_sections(sections))
+    plain = [task_section(task, group) for task, group in tasks.items()]
+    sections, averages = (
+        tuple(with_matching(with_marks(each, options.delta), options.delta) for each in group)
+        for group in (plain, average_sections(plain))
+    )
     if options.interval == BOOTSTRAP:
-        sections, averages = tuple(map(with_bootstrap, sections)), tuple(map(with_bootstrap, averages))
+        # An average's interval is that of independent tasks, whose seeds cannot be drawn together.
+        sections = tuple(map(with_bootstrap, sections))
     ranked = rankings(sections, averages, rule)
     sections, averages = (tuple(with_order(each, ranked) for each in group) for group in (sections, averages))
     # A label stands for the newest version of its method. One without a cell of that is described by an older version.

@@ -101,7 +101,6 @@ def _matching(section: Section) -> Iterator[dict[str, Any]]:
                 "section": section.title,
                 "track": track.name,
                 **{name: getattr(match, name) for name in ("label", "column", "largest")},
-                "holes": match.failing_below,
                 **{name: getattr(match, name) for name in ("trains_from_theta0", "winning_ticket")},
             }
 
@@ -139,6 +138,7 @@ def _numbers(score: Score) -> dict[str, Any]:
         "values": score.values,
         "degenerate_seeds": sorted(score.degenerate),
         "best": score.best,
+        "close": score.close,
         "difference": _summary_fields(score.difference),
         "difference_interval": _interval(score.difference),
         "difference_equal": _summary_fields(score.difference_equal),

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from prunebench.reports.leaderboard.report import Line, Match, Section, Track
-from prunebench.results.statistics.matching import failing_below, is_winning_ticket, largest_matching
+from prunebench.results.statistics.matching import STRICT, Values, largest_matching
+
+# The scores of a level that cannot match.
+NOTHING: tuple[Values, Values] = {}, {}
 
 
 def with_matching(section: Section, delta: float) -> Section:
@@ -16,27 +19,32 @@ def with_matching(section: Section, delta: float) -> Section:
 
 
 def _matches(section: Section, track: Track, delta: float) -> Iterator[Match]:
-    """A match for each method and metric. Lines with gaps never match: the missing seeds may be the bad ones."""
+    """A match for each method and metric. Lines with gaps never match: the missing seeds may be the bad ones.
+
+    Nothing matches a dense model that has learnt nothing.
+    """
     by_label: dict[str, dict[float, Line]] = {}
     for level in track.levels:
         for line in level.lines:
             by_label.setdefault(line.label, {})[level.sparsity] = line
-    for label in sorted(by_label):
-        complete = {sparsity: line for sparsity, line in by_label[label].items() if not line.gaps}
-        from_theta0 = {sparsity for sparsity, line in complete.items() if _from_theta0(line)}
+    for label, lines in sorted(by_label.items()):
+        from_theta0 = {sparsity for sparsity, line in lines.items() if not line.gaps and _from_theta0(line)}
         for i, column in enumerate(section.columns):
-            scores = {
-                sparsity: (line.scores[i].values, line.scores[i].reference) for sparsity, line in complete.items()
-            }
-            tickets = [level for level in from_theta0 if level and is_winning_ticket(*scores[level], True)]
+            scores = {sparsity: _pair(line, i) if section.learnt[i] else NOTHING for sparsity, line in lines.items()}
+            strict = largest_matching(scores, delta)[STRICT] or 0.0
+            tickets = [sparsity for sparsity in from_theta0 if 0 < sparsity <= strict]
             yield Match(
                 label,
                 column,
                 largest_matching(scores, delta),
-                failing_below(scores, delta),
-                bool(from_theta0) if any(line.outcomes for line in by_label[label].values()) else None,
+                bool(from_theta0) if any(line.outcomes for line in lines.values()) else None,
                 max(tickets, default=None),
             )
+
+
+def _pair(line: Line, column: int) -> tuple[Values, Values]:
+    score = line.scores[column]
+    return NOTHING if line.gaps else (score.values, score.reference)
 
 
 def _from_theta0(line: Line) -> bool:

@@ -24,11 +24,15 @@ INTRODUCTION = ("model", "training of the model", "protocol", "protocols", "spli
 SCORES = (
     "Scores are × 100, as mean ± std (n) over n seeds; std is the sample standard deviation (ddof = 1) and is left out "
     "for a single seed. Δ dense is the mean difference from the dense run of the same seed, over the seeds that both "
-    "have. Brackets hold 95 % {} intervals; there is none if all values are equal."
+    "have. Brackets hold 95 % {} intervals; there is none if all values are equal. The std and the interval of an "
+    "average are those of the mean of independent tasks (Satterthwaite's t interval): seeds of different tasks have "
+    "nothing in common but their number. No deviation of a difference below that of the rounding to one example is "
+    "believed."
 )
 ABOUT = (
     f"Rows are sorted by the mean of their first metric; rows with gaps come last. {BEST} Nothing is bold with fewer "
-    "than three common seeds. Dense and majority class are shown for reference.",
+    "than three common seeds, or where the dense runs or the best row do not beat the majority class for certain. "
+    "Dense and majority class are shown for reference.",
     "Size and cost: removed is the fraction of the prunable units that were removed. Encoder is the fraction of the "
     "encoder weights that are zero or removed, before → after the last training. Trainings and steps are given as "
     "those that find the mask + those that train the scored model, as if each method ran alone; a benchmark runs "

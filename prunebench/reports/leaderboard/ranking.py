@@ -1,12 +1,12 @@
 """The ranking of a page: methods by track and sparsity, with ties where they cannot be told apart.
 
-What methods are ranked by is a function of (task, column) pairs, averaged within each task first and then over tasks,
-seed by seed. By default it is the score retained of the dense run of equal training, or of the plain dense run where
-that is missing. For one seed with RTE accuracy 0.61 (dense: 0.60), MRPC accuracy 0.83
-(dense: 0.84) and MRPC F1 0.88 (dense: 0.88) that is (0.61/0.60 + (0.83/0.84 + 0.88/0.88)/2)/2 = 1.005.
+What methods are ranked by is a function of (task, column) pairs, averaged within each task first and then over tasks.
+By default it is the score retained above the majority class, of the dense run of equal training, or of the plain dense
+run where that is missing. With a mean RTE accuracy of 0.61 (dense: 0.63, majority: 0.53), MRPC accuracy of 0.83 (0.84,
+0.68) and MRPC F1 of 0.88 (0.88, 0.81) that is (0.08/0.10 + (0.15/0.16 + 0.07/0.07)/2)/2 = 0.884.
 
-Metrics in which some dense run scores below `LEAST_DENSE` are excluded for all methods, because ratios to such a score
-are noise.
+Metrics in which the dense model does not beat the majority class for certain are excluded for all methods: nothing was
+learnt there that pruning could lose.
 """
 
 from __future__ import annotations
@@ -16,24 +16,30 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
 
-from prunebench.reports.leaderboard.averages import average_title, benchmark_groups
+from prunebench.reports.leaderboard.averages import average_title, benchmark_groups, over_tasks, summarise_tasks
+from prunebench.reports.leaderboard.marks import task_scores
 from prunebench.reports.leaderboard.report import (
     RANK,
+    RATIO,
     RETAINED,
     Level,
     Line,
     Placement,
     Ranking,
+    Score,
     Section,
     Standing,
     Track,
 )
-from prunebench.reports.leaderboard.significance import tied_ranks
 from prunebench.reports.leaderboard.task_section import teacher_note
-from prunebench.reports.render.formatting import listing, points, seeds
-from prunebench.results.rows import LEAST_DENSE
-from prunebench.results.statistics import Summary, summarise
+from prunebench.reports.render.formatting import listing, seeds
+from prunebench.results.statistics import summarise
+from prunebench.results.statistics.best import separate
 from prunebench.results.statistics.ranks import rank
+from prunebench.results.statistics.ratio import retained_by_seed
+from prunebench.results.statistics.summary import differences
+
+NO_METRIC = "no metric to rank by"
 
 Values = dict[int, float]
 # A metric: its section, and its column there.
@@ -80,7 +86,7 @@ def retained_scores(section: Section, group: Sequence[Section]) -> Iterator[tupl
 
     `group` are the tasks that `section` averages, or the section itself.
     """
-    columns = [column for column in _columns(group) if _has_ratio(column)]
+    columns = [column for column in _columns(group) if _is_learnt(column)]
     for track in section.tracks:
         lines = {task.name: _lines(task, track.name) for task in group}
         for level in track.levels:
@@ -94,8 +100,8 @@ def _columns(group: Sequence[Section]) -> list[Column]:
 
 def _ranking(section: Section, group: Sequence[Section], track: Track, rule: str) -> Ranking:
     columns = _columns(group)
-    excluded = [column for column in columns if rule == RETAINED and not _has_ratio(column)]
-    included = [column for column in columns if rule != RETAINED or _has_ratio(column)]
+    excluded = [column for column in columns if not _is_learnt(column)]
+    included = [column for column in columns if _is_learnt(column)]
     lines = {task.name: _lines(task, track.name) for task in group}
     standings = tuple(_standing(level, lines, included, rule) for level in track.levels)
     return Ranking(
@@ -107,7 +113,6 @@ def _ranking(section: Section, group: Sequence[Section], track: Track, rule: str
         standings=standings,
         notes=(
             *_excluded_note(excluded),
-            *_untrained_note(group),
             *_unequal_note(group, standings),
             *teacher_note(line for own in lines.values() for line in own.values()),
         ),
@@ -123,14 +128,19 @@ def _lines(section: Section, track: str) -> dict[tuple[float, str], Line]:
 def _standing(level: Level, lines: Lines, columns: Sequence[Column], rule: str) -> Standing:
     expected = {seed for line in level.lines for score in line.scores for seed in (*score.values, *line.incomplete)}
     placements = [_placement(line, level.sparsity, lines, columns, expected, rule) for line in level.lines]
-    task_scores = {line.label: _task_scores(line.label, level.sparsity, lines) for line in level.lines if not line.gaps}
-    across = rank(task_scores)
+    across = rank(
+        {
+            line.label: _means_by_task(line.label, level.sparsity, lines, columns)
+            for line in level.lines
+            if not line.gaps
+        }
+    )
     if rule == RANK:
         means = {label: summarise([mean]) for label, mean in across.ranks.items()}
         placements = [replace(each, values={}, summary=means.get(each.label)) for each in placements]
         ranks = dict(across.places)
     else:
-        ranks = tied_ranks({each.label: each.values for each in placements if not each.gaps})
+        ranks = _ranks([each for each in placements if not each.gaps], columns, rule)
     return Standing(level.sparsity, tuple(_in_order(placements, ranks, rule)), across)
 
 
@@ -139,64 +149,86 @@ def _placement(
 ) -> Placement:
     """A method without its rank, which depends on the others. `expected` are the seeds that it should have."""
 
-    def mean(value: Callable[[Line, int], Values]) -> Values:
-        return _mean_by_task(
+    def by_task(value: Callable[[Section, int, Score], Values]) -> dict[str, Values]:
+        return _by_task(
             columns,
-            lambda section, i: value(own, i) if (own := lines[section.name].get((sparsity, line.label))) else {},
+            lambda section, i: (
+                value(section, i, own.scores[i]) if (own := lines[section.name].get((sparsity, line.label))) else {}
+            ),
         )
 
-    of_dense, of_equal = (mean(_of_dense), mean(_of_equal)) if rule == RETAINED else ({}, {})
+    def share(runs: str) -> dict[str, Values]:
+        # A share is one of means over the same seeds everywhere.
+        common = over_tasks(by_task(lambda section, i, score: differences(score.values, getattr(score, runs))))
+        return by_task(
+            lambda section, i, score: retained_by_seed(
+                {seed: score.values[seed] for seed in common},
+                getattr(score, runs),
+                section.majority[i] or 0.0 if rule == RETAINED else 0.0,
+            )
+        )
+
+    of_dense, of_equal = (share("dense"), share("equal")) if rule in (RETAINED, RATIO) else ({}, {})
     # A method is never compared with runs of equal training on one task or seed, and with others on the next.
-    if not of_equal.keys() >= of_dense.keys():
+    if not over_tasks(of_equal).keys() >= over_tasks(of_dense).keys():
         of_equal = {}
-    values = of_equal or of_dense if rule == RETAINED else mean(_plain)
+    values = of_equal or of_dense if rule in (RETAINED, RATIO) else by_task(lambda _, i, score: dict(score.values))
     gaps = list(line.gaps)
-    without_dense = expected - values.keys() - line.incomplete
+    without_dense = expected - over_tasks(values).keys() - line.incomplete
     if not columns:
-        gaps.append("no metric to rank by")
+        gaps.append(NO_METRIC)
     elif without_dense:
         gaps.append(f"no dense run of {seeds(without_dense)}")
     return Placement(
         line.label,
-        values,
-        _summary(values),
+        over_tasks(values),
+        summarise_tasks(values),
         rank=None,
         gaps=tuple(gaps),
-        of_dense=_summary(of_dense),
-        of_equal=_summary(of_equal),
+        of_dense=summarise_tasks(of_dense),
+        of_equal=summarise_tasks(of_equal),
+        by_task=values,
     )
 
 
-def _plain(line: Line, column: int) -> Values:
-    return dict(line.scores[column].values)
-
-
-def _of_dense(line: Line, column: int) -> Values:
-    return _ratios(line.scores[column].values, line.scores[column].dense)
-
-
-def _of_equal(line: Line, column: int) -> Values:
-    return _ratios(line.scores[column].values, line.scores[column].equal)
-
-
-def _ratios(values: Mapping[int, float], dense: Mapping[int, float]) -> Values:
-    return {seed: value / dense[seed] for seed, value in values.items() if seed in dense}
-
-
-def _has_ratio(column: Column) -> bool:
-    """Whether every dense run scores high enough to divide by."""
+def _is_learnt(column: Column) -> bool:
     section, i = column
-    lines = [section.dense, *(line for track in section.tracks for level in track.levels for line in level.lines)]
-    scores = [line.scores[i] for line in lines]
-    return all(value >= LEAST_DENSE for score in scores for value in (*score.dense.values(), *score.equal.values()))
+    return section.learnt[i]
 
 
-def _mean_by_task(columns: Sequence[Column], value: Callable[[Section, int], Values]) -> Values:
-    """The mean within each task first, then over tasks, for each seed that has all of them."""
+def _ranks(placements: Sequence[Placement], columns: Sequence[Column], rule: str) -> dict[str, int]:
+    """1 + the number of methods that are certainly better, by method."""
+    floors = {task: fmean(floors) for task, floors in _floors(columns, rule).items()}
+    separation = separate(
+        task_scores(
+            {each.label: {task: (each.by_task[task], floors[task]) for task in each.by_task} for each in placements}
+        )
+    )
+    return separation.ranks() if separation else {each.label: 1 for each in placements}
+
+
+def _floors(columns: Sequence[Column], rule: str) -> dict[str, list[float]]:
+    """For each task the floors of its metrics, as shares of what the dense model has learnt if the rule has shares."""
+    floors: dict[str, list[float]] = {}
+    for section, i in columns:
+        dense = section.dense.scores[i]
+        least = max((line.scores[i].floor for line in _every_line(section)), default=dense.floor)
+        chance = (section.majority[i] or 0.0) if rule == RETAINED else 0.0
+        learnt = dense.summary.mean - chance if rule in (RETAINED, RATIO) and dense.summary else 1.0
+        floors.setdefault(section.name, []).append(least / learnt)
+    return floors
+
+
+def _every_line(section: Section) -> Iterator[Line]:
+    return (line for track in section.tracks for level in track.levels for line in level.lines)
+
+
+def _by_task(columns: Sequence[Column], value: Callable[[Section, int], Values]) -> dict[str, Values]:
+    """The mean over the metrics of each task, for each seed that has all of them."""
     tasks: dict[str, list[Values]] = {}
     for section, i in columns:
         tasks.setdefault(section.name, []).append(value(section, i))
-    return _means([_means(group) for group in tasks.values()])
+    return {task: _means(group) for task, group in tasks.items()}
 
 
 def _means(group: Sequence[Values]) -> Values:
@@ -204,19 +236,14 @@ def _means(group: Sequence[Values]) -> Values:
     return {seed: math.fsum(values[seed] for values in group) / len(group) for seed in common}
 
 
-def _summary(values: Values) -> Summary | None:
-    return summarise(values.values()) if values else None
-
-
-def _task_scores(label: str, sparsity: float, lines: Lines) -> dict[str, float]:
+def _means_by_task(label: str, sparsity: float, lines: Lines, columns: Sequence[Column]) -> dict[str, float]:
     """A method's score on each task: mean over metrics and evaluations, then over the seeds that have them all."""
-    scores = {}
-    for task, own in lines.items():
-        if (sparsity, label) in own:
-            summary = _summary(_means([dict(score.values) for score in own[sparsity, label].scores]))
-            if summary is not None:
-                scores[task] = summary.mean
-    return scores
+
+    def values(section: Section, i: int) -> Values:
+        line = lines[section.name].get((sparsity, label))
+        return dict(line.scores[i].values) if line else {}
+
+    return {task: summarise(own.values()).mean for task, own in _by_task(columns, values).items() if own}
 
 
 def _in_order(placements: Sequence[Placement], ranks: Mapping[str, int], rule: str) -> list[Placement]:
@@ -238,25 +265,26 @@ def _in_order(placements: Sequence[Placement], ranks: Mapping[str, int], rule: s
 
 
 def _majority(columns: Sequence[Column], rule: str) -> float | None:
-    """What always predicting the most frequent class would get by this rule. Its score is the same for every seed."""
-    if rule == RANK or any(section.majority[i] is None for section, i in columns):
+    """What always predicting the most frequent class would get by this rule."""
+    if rule == RANK or not columns or any(section.majority[i] is None for section, i in columns):
         return None
 
     def value(section: Section, i: int) -> Values:
         score = section.majority[i] or 0.0
-        dense = section.dense.scores[i].values
-        return {seed: score / dense[seed] for seed in dense} if rule == RETAINED else {0: score}
+        if rule == RETAINED:
+            return {0: 0.0}
+        dense = section.dense.scores[i].summary
+        return {0: score / dense.mean if rule == RATIO and dense else score}
 
-    summary = _summary(_mean_by_task(columns, value))
-    return summary.mean if summary else None
+    return over_tasks(_by_task(columns, value))[0]
 
 
 def _excluded_note(columns: Sequence[Column]) -> Iterator[str]:
     if columns:
         names = listing(f"{section.name} {section.columns[i]}" for section, i in columns)
         yield (
-            f"Excluded for all methods: {names}. Some dense run scores below {points(LEAST_DENSE)} there, which is too "
-            "little to divide by."
+            f"Excluded for all methods: {names}. No dense run beats the majority class there for certain, so there is "
+            "nothing that pruning could lose."
         )
 
 
@@ -269,20 +297,4 @@ def _unequal_note(group: Sequence[Section], standings: Sequence[Standing]) -> It
         yield (
             f"Compared with dense: {listing(sorted(labels))}. "
             "Not every task and seed has a dense run of equal training."
-        )
-
-
-def _untrained_note(group: Sequence[Section]) -> Iterator[str]:
-    """A note on tasks where the dense model does not beat the majority class, so that anything retains everything."""
-    names = [
-        section.name
-        for section in group
-        if (score := section.dense.scores[0].summary) is not None
-        and section.majority[0] is not None
-        and score.mean <= section.majority[0]
-    ]
-    if names:
-        yield (
-            f"The dense runs are no better than the majority class on {listing(names)}: they learnt nothing there that "
-            "pruning could lose."
         )

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from prunebench.errors import unknown_name
-from prunebench.reports.leaderboard.report import RANK, RETAINED, SCORE
-from prunebench.reports.leaderboard.significance import TEST
+from prunebench.reports.leaderboard.report import RANK, RATIO, RETAINED, SCORE
+from prunebench.results.statistics.best import TEST
 from prunebench.results.statistics.ranks import MIN_BLOCKS, MIN_METHODS
 
+_AVERAGED = (
+    "averaged over the metrics and evaluations of each task first, then over the tasks; numbers are × 100, mean ± std "
+    "over the seeds of a task (of an average: of independent tasks)"
+)
 RULES = {
-    RETAINED: "Ranked by the score retained: the score divided by the score of the dense run of the same seed. For "
-    "each seed it is averaged over the metrics and evaluations of each task first, then over the tasks. Numbers are "
-    "× 100, mean ± std over the seeds.",
-    SCORE: "Ranked by the score. For each seed it is averaged over the metrics and evaluations of each task first, "
-    "then over the tasks. Numbers are × 100, mean ± std over the seeds.",
+    RETAINED: "Ranked by the score retained above chance: the mean over the seeds less the score of the majority "
+    "class, divided by the same of the dense runs of these seeds. 100 is as good as dense, 0 is the majority class. It "
+    f"is {_AVERAGED}; the deviation is that of the ratio (by the delta method).",
+    RATIO: "Ranked by the plain ratio of scores: the mean over the seeds divided by that of the dense runs of these "
+    f"seeds. The majority class is not 0. It is {_AVERAGED}; the deviation is that of the ratio (by the delta method).",
+    SCORE: f"Ranked by the score, {_AVERAGED}.",
     RANK: "Ranked by the average rank over the tasks. On each task the best score (mean over metrics, evaluations and "
     "seeds) has rank 1; equal scores share the mean of their ranks.",
 }
@@ -21,9 +26,10 @@ EQUAL_RETAINED = (
     "score retained of dense follows in brackets."
 )
 TIES = (
-    f"The rank is 1 + the number of significantly better methods ({TEST} over all pairs; a difference that is the same "
-    "for every seed counts as significant). Methods that cannot be told apart usually share a rank (=). These ranks "
-    "hold for the tasks shown; average ranks over tasks allow conclusions about similar tasks."
+    f"The rank is 1 + the number of significantly better methods ({TEST}; no deviation below that of the rounding "
+    "to one example is believed). Methods that cannot be told apart usually share a rank (=). Bold is the best one, if "
+    "it beats the majority class for certain. These ranks hold for the tasks shown; average ranks over tasks allow "
+    "conclusions about similar tasks."
 )
 TIES_OF_AVERAGE_RANKS = (
     "The rank is 1 + the number of significantly better methods. Two methods differ significantly if Friedman's test "
@@ -49,5 +55,5 @@ def describe_rule(rule: str, equal: bool = False) -> tuple[str, ...]:
 
     `equal` is whether the page has dense runs of equal training.
     """
-    first = f"{RULES[rule]} {EQUAL_RETAINED}" if equal and rule == RETAINED else RULES[rule]
+    first = f"{RULES[rule]} {EQUAL_RETAINED}" if equal and rule in (RETAINED, RATIO) else RULES[rule]
     return first, TIES_OF_AVERAGE_RANKS if rule == RANK else TIES, UNRANKED

@@ -17,14 +17,14 @@ from prunebench.results.statistics import Summary, T
 from prunebench.results.statistics.matching import DELTA
 from prunebench.results.statistics.ranks import Ranking as AverageRanks
 
-RETAINED, SCORE, RANK = "retained", "score", "rank"
+RETAINED, RATIO, SCORE, RANK = "retained", "ratio", "score", "rank"
 
 
 @dataclass(frozen=True)
 class Options:
     """The choices of a page.
 
-    rank_by: the rule of the ranking, RETAINED, SCORE or RANK.
+    rank_by: the rule of the ranking, RETAINED, RATIO, SCORE or RANK.
     delta: the loss that non-inferiority allows, for scores from 0 to 1.
     published: papers whose tables are shown beside the results.
     interval: how confidence intervals of means are computed, a key of `INTERVALS`.
@@ -43,10 +43,13 @@ class Score:
     values: the score of each seed.
     difference: summary of the paired differences from the dense runs.
     degenerate: the seeds whose predictions leave the metric undefined; it counts as 0.
-    best: whether this is the highest mean of the complete lines at this sparsity, or not significantly worse.
+    best: whether this is the highest mean of the complete lines at this sparsity.
+    close: whether it cannot be told apart from the highest, and is less than the δ of the page behind it.
     dense: the scores of the dense runs with the same seeds and the same setting.
     equal: the same, of the dense runs that were trained as long as the line's models.
     difference_equal: summary of the paired differences from these.
+    floor: the least standard deviation of a difference that is believed, by the rounding of one example.
+    parts: for an average over tasks, the values and the floor of each.
     """
 
     values: Mapping[int, float]
@@ -54,9 +57,12 @@ class Score:
     difference: Summary | None
     degenerate: frozenset[int] = frozenset()
     best: bool = False
+    close: bool = False
     dense: Mapping[int, float] = field(default_factory=dict)
     equal: Mapping[int, float] = field(default_factory=dict)
     difference_equal: Summary | None = None
+    floor: float = 0.0
+    parts: Mapping[str, tuple[Mapping[int, float], float]] = field(default_factory=dict)
 
     @property
     def reference(self) -> Mapping[int, float]:
@@ -100,7 +106,6 @@ class Match:
 
     The criteria are those of `results.statistics.matching`.
 
-    failing_below: smaller sparsities that do not match.
     trains_from_theta0: whether the method trains a subnetwork of θ0 at some sparsity; None for an average of tasks.
     winning_ticket: the largest sparsity that is a winning ticket.
     """
@@ -108,7 +113,6 @@ class Match:
     label: str
     column: str
     largest: Mapping[str, float | None]
-    failing_below: Mapping[str, tuple[float, ...]]
     trains_from_theta0: bool | None
     winning_ticket: float | None
 
@@ -134,6 +138,8 @@ class Track:
 class Section:
     """A task, or an average of tasks. Its columns are pairs of an evaluation and a metric.
 
+    learnt: for each column whether the dense model beats the majority class for certain. Where it does not, nothing is
+        ranked, marked or called a match: there is nothing that pruning could lose.
     references: dense runs that were trained more or less than once, for methods of equal training. They are no methods,
         and stand below `dense` in all tables.
     """
@@ -149,6 +155,7 @@ class Section:
     benchmark: str = ""
     split: str = ""
     references: tuple[Line, ...] = ()
+    learnt: tuple[bool, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -156,6 +163,7 @@ class Placement:
     """A method in a ranking at one sparsity.
 
     values: for each seed, the number that methods are ranked by.
+    by_task: the same for each task.
     rank: None if the method is not ranked; `gaps` says why.
     tied: whether another method has the same rank.
     of_dense: the score retained of the dense runs; None for other rules.
@@ -170,6 +178,7 @@ class Placement:
     gaps: tuple[str, ...] = ()
     of_dense: Summary | None = None
     of_equal: Summary | None = None
+    by_task: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -185,7 +194,7 @@ class Standing:
 class Ranking:
     """The methods of a track, ranked over the tasks of one benchmark.
 
-    rule: RETAINED, SCORE or RANK.
+    rule: RETAINED, RATIO, SCORE or RANK.
     majority: what a model that always predicts the most frequent class would get.
     notes: what is excluded, and why, and which methods had a teacher.
     unsupported: by method and sparsity, why the method has no model there.

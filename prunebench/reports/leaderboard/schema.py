@@ -105,7 +105,7 @@ class RankingEntry(_Strict):
 class MatchEntry(_Strict):
     """The largest matching sparsity by criterion, and the largest winning ticket.
 
-    `holes` lists smaller sparsities that do not match. `trains_from_theta0` is null for an average over tasks.
+    `trains_from_theta0` is null for an average over tasks.
     """
 
     section: str
@@ -113,7 +113,6 @@ class MatchEntry(_Strict):
     label: str
     column: str
     largest: dict[str, float | None]
-    holes: dict[str, list[float]]
     trains_from_theta0: bool | None
     winning_ticket: float | None
 
@@ -129,7 +128,8 @@ class CheckEntry(_Strict):
 class ScoreEntry(_Strict):
     """One metric (or the average) of a method at a sparsity: the value of each seed, and statistics of them.
 
-    `difference` is from the dense run of the same seed, `difference_equal` from the one of equal training.
+    `best` marks the highest mean at the sparsity, `close` a mean that cannot be told apart from it and is less than δ
+    behind. `difference` is from the dense run of the same seed, `difference_equal` from the one of equal training.
     """
 
     section: str
@@ -148,6 +148,7 @@ class ScoreEntry(_Strict):
     values: dict[str, float]
     degenerate_seeds: list[int]
     best: bool
+    close: bool
     difference: SummaryEntry | None
     difference_interval: IntervalEntry | None
     difference_equal: SummaryEntry | None

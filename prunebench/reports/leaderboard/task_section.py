@@ -8,10 +8,11 @@ from dataclasses import replace
 from prunebench.planning.levels import unsupported_levels
 from prunebench.recipes.strategy import denominator, plural
 from prunebench.reports.leaderboard.report import Level, Line, Score, Section, Track
-from prunebench.reports.leaderboard.significance import as_good_as_best
 from prunebench.reports.render.formatting import count, listing, metric_name, percent, seeds, value_range
 from prunebench.results.rows import Outcome, Row
-from prunebench.results.statistics import paired_difference, summarise
+from prunebench.results.statistics import Summary, paired_difference, summarise
+from prunebench.results.statistics.crossed import over_seeds, rounding_floor
+from prunebench.results.statistics.summary import differences
 from prunebench.store.schema import Cell
 
 TRACKS = ("unstructured", "structured")
@@ -129,45 +130,39 @@ def _score(rows: Sequence[Row]) -> Score:
     values = {row.cell.seed: row.value for row in rows if row.value is not None}
     dense = {row.cell.seed: row.dense for row in rows if row.dense is not None}
     equal = {row.cell.seed: row.equal for row in rows if row.equal is not None}
-    return make_score(values, dense, equal, frozenset(row.cell.seed for row in rows if row.degenerate))
-
-
-def make_score(
-    values: dict[int, float], dense: dict[int, float], equal: dict[int, float], degenerate: frozenset[int]
-) -> Score:
-    """A score from its values, the dense values and those of equal training, all by seed."""
+    examples = min((row.examples for row in rows if row.examples), default=0)
     by_seed = dict(sorted(values.items()))
-    summary = summarise(by_seed.values()) if by_seed else None
+    floor = rounding_floor(examples) if examples else 0.0
     return Score(
         by_seed,
-        summary,
-        paired_difference(by_seed, dense),
-        degenerate,
+        summarise(by_seed.values()) if by_seed else None,
+        _difference(by_seed, dense, floor),
+        frozenset(row.cell.seed for row in rows if row.degenerate),
         dense=dense,
         equal=equal,
-        difference_equal=paired_difference(by_seed, equal),
+        difference_equal=_difference(by_seed, equal, floor),
+        floor=floor,
     )
 
 
+def _difference(values: dict[int, float], reference: dict[int, float], floor: float) -> Summary | None:
+    """The summary of value − reference, whose interval believes no spread below the floor."""
+    summary = paired_difference(values, reference)
+    if summary is None or summary.std is None or summary.std >= floor:
+        return summary
+    estimate = over_seeds([*differences(values, reference).values()], floor)
+    return replace(summary, bounds=estimate.interval()) if estimate else summary
+
+
 def make_level(sparsity: float, lines: Iterable[Line]) -> Level:
-    """Sort lines by the mean of their first score, lines with gaps last, and mark the best complete ones."""
+    """Sort lines by the mean of their first score, lines with gaps last."""
     ordered = sorted(lines, key=lambda line: (bool(line.gaps), -_first_mean(line), line.label))
-    complete = [line for line in ordered if not line.gaps]
-    if len(complete) < 2:
-        return Level(sparsity, tuple(ordered))
-    columns = range(len(complete[0].scores))
-    best = [as_good_as_best({line.label: line.scores[i].values for line in complete}) for i in columns]
-    return Level(sparsity, tuple(line if line.gaps else _mark_best(line, best) for line in ordered))
+    return Level(sparsity, tuple(ordered))
 
 
 def _first_mean(line: Line) -> float:
     summary = line.scores[0].summary
     return float("-inf") if summary is None else summary.mean
-
-
-def _mark_best(line: Line, best: Sequence[set[str]]) -> Line:
-    scores = (replace(line.scores[i], best=line.label in labels) for i, labels in enumerate(best))
-    return replace(line, scores=tuple(scores))
 
 
 def _majority(rows: Sequence[Row], column: Column) -> float | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from prunebench.reports.leaderboard.ranking_rules import EQUAL_RETAINED
-from prunebench.reports.leaderboard.report import RETAINED, Page, Ranking, Section
+from prunebench.reports.leaderboard.report import RATIO, RETAINED, Page, Ranking, Section
 from prunebench.reports.leaderboard.tables.rankings import ranking_tables
 from prunebench.reports.leaderboard.tables.scores import DEGENERATE, overview_tables
 from prunebench.reports.render.blocks import Block, Caution, Paragraph, Subtitle, one_line
@@ -15,7 +15,8 @@ from prunebench.reports.render.formatting import level, listing
 from prunebench.reports.render.terminal import render
 
 RANKED_BY = {
-    "retained": "% of the dense score that is retained; rank in brackets, = for a shared rank",
+    "retained": "% of what dense learned above chance that is retained; # is the rank, = a shared one",
+    "ratio": "% of the dense score; # is the rank, = a shared one",
     "score": "score × 100; rank in brackets, = for a shared rank",
     "rank": "average rank over tasks",
 }
@@ -38,7 +39,7 @@ def _blocks(page: Page) -> Iterator[Block]:
 
 def _ranking(ranking: Ranking, equal: bool) -> Iterator[Block]:
     yield Subtitle(f"Ranking, {ranking.track}: {ranking.title}, {RANKED_BY[ranking.rule]}")
-    if equal and ranking.rule == RETAINED:
+    if equal and ranking.rule in (RETAINED, RATIO):
         yield Paragraph(EQUAL_RETAINED)
     yield from ranking_tables(ranking)
 

@@ -39,11 +39,10 @@ def spread(summary: Summary | None, n: bool = True) -> str:
 def limits(summary: Summary | None) -> Interval | None:
     """The 95 % interval of the mean: `summary.bounds`, or the t interval if there are none.
 
-    None if all numbers are equal, because their interval would be a point, which claims certainty.
+    None where it would be a point, which claims certainty.
     """
-    if summary is None or summary.minimum == summary.maximum:
-        return None
-    return summary.bounds or interval(summary)
+    bounds = summary and (summary.bounds or interval(summary))
+    return bounds if bounds and bounds.low < bounds.high else None
 
 
 def confidence(summary: Summary | None) -> str:

@@ -38,6 +38,7 @@ _SYMBOLS = {
         "—": r"\textemdash{}",
         "–": r"\textendash{}",
         "…": r"\ldots{}",
+        "≈": r"$\approx$",
         "≤": r"$\leq$",
         "≥": r"$\geq$",
         "′": "$'$",

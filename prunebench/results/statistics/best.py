@@ -6,20 +6,34 @@ does: two means of n seeds differ if they are q·√(MS/n) apart. q is the stude
 left of the scores without the means of methods and of seeds, with (methods − 1)·(seeds − 1) degrees of freedom. Methods
 share that spread, so that three seeds tell more than in separate t tests.
 
-An example: three methods and three seeds, MS = 1. Two means differ if they are 5.04·√(1/3) = 2.91 apart.
+An average over tasks has the variance Σ MS/n / T² and the degrees of freedom of Satterthwaite, because seeds of
+different tasks have nothing in common but their number.
+
+An example: three methods and three seeds of one task, MS = 1. Two means differ if they are 5.04·√(1/3) = 2.91 apart.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from prunebench.results.statistics.crossed import Estimate, average
 
 Values = Mapping[int, float]
 ALPHA = 0.05
 # Fewer common seeds tell nothing apart.
 MIN_SEEDS = 3
+TEST = f"Tukey's test over all pairs of methods, with seeds as blocks, at {ALPHA}"
+
+
+@dataclass(frozen=True)
+class TaskScores:
+    """The scores of methods on one task by seed, greater is better, and the least deviation of one that is believed."""
+
+    values: Mapping[str, Values]
+    floor: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -43,32 +57,44 @@ class Separation:
 
     def inseparable(self, delta: float = math.inf) -> set[str]:
         """The methods that are not certainly worse than the best one, and less than `delta` behind it."""
-        limit = min(self.distance, delta)
         top = self.means[self.best]
+        limit = min(self.distance, delta)
         return {method for method, mean in self.means.items() if mean == top or top - mean < limit}
 
 
-def separate(values: Mapping[str, Values], floor: float = 0.0, alpha: float = ALPHA) -> Separation | None:
-    """Compare methods by `values[method][seed]`, greater is better, over the seeds that all of them have.
+def separate(tasks: Sequence[TaskScores], alpha: float = ALPHA) -> Separation | None:
+    """Compare methods by their scores on each task, over the seeds that all methods have there.
 
-    `floor` is the least standard deviation of a score that is believed, as by the rounding of one example. None for
-    fewer than two methods or three common seeds.
+    Each task has the same methods. None for fewer than two methods, or three common seeds of a task.
     """
+    estimates = [_residual(task) for task in tasks]
+    parts = [estimate for estimate in estimates if estimate is not None]
+    if not parts or len(parts) < len(estimates):
+        return None
+    methods = list(tasks[0].values)
+    means = {method: math.fsum(part[0][method] for part in parts) / len(parts) for method in methods}
+    error = average(Estimate(0.0, error, degrees) for _, error, degrees in parts)
+    return Separation(means, studentized_range(len(methods), error.degrees, alpha) * error.error)
+
+
+def _residual(task: TaskScores) -> tuple[dict[str, float], float, float] | None:
+    """The means of methods, the standard error of one, and its degrees of freedom."""
     import numpy as np
 
+    values = task.values
     seeds = sorted(set.intersection(*map(set, values.values()))) if values else []
     if len(values) < 2 or len(seeds) < MIN_SEEDS:
         return None
     table = np.array([[by_seed[seed] for seed in seeds] for by_seed in values.values()])
     residual = table - table.mean(axis=1, keepdims=True) - table.mean(axis=0, keepdims=True) + table.mean()
     degrees = (len(values) - 1) * (len(seeds) - 1)
-    spread = max(float((residual**2).sum()) / degrees, floor**2)
+    spread = max(float((residual**2).sum()) / degrees, task.floor**2)
     means = {method: math.fsum(by_seed[seed] for seed in seeds) / len(seeds) for method, by_seed in values.items()}
-    return Separation(means, studentized_range(len(values), degrees, alpha) * math.sqrt(spread / len(seeds)))
+    return means, math.sqrt(spread / len(seeds)), float(degrees)
 
 
 @functools.cache
-def studentized_range(methods: int, degrees: int, alpha: float = ALPHA) -> float:
+def studentized_range(methods: int, degrees: float, alpha: float = ALPHA) -> float:
     """The 1 − α quantile of the range of so many normal values over an independent estimate of their deviation."""
     from scipy import stats
 

@@ -1,7 +1,7 @@
 """Is a pruned model as good as the dense one? Four criteria under their own names, because papers mix them up.
 
 A "winning ticket" needs more than a matching score: a model that matches by the `strict` criterion and was trained
-from θ0 (Frankle & Carbin 2019, Chen et al. 2020). See `is_winning_ticket`.
+from θ0 (Frankle & Carbin 2019, Chen et al. 2020).
 
 An example with three seeds. The dense model scores 0.60, 0.62 and 0.64 (mean 0.62, std 0.02). A pruned model that
 scores 0.595, 0.615 and 0.635 is 0.005 worse on every seed. It is neither `strict` nor `each-seed`; it is `one-std`,
@@ -17,8 +17,10 @@ from prunebench.results.statistics.summary import TOLERANCE, differences, interv
 STRICT, EACH_SEED, ONE_STD, NON_INFERIOR = "strict", "each-seed", "one-std", "non-inferior"
 
 CRITERIA: dict[str, str] = {
-    STRICT: "The mean over the seeds is at least the mean of the dense runs of the same seeds.",
-    EACH_SEED: "Every seed is at least as good as the dense run of that seed.",
+    STRICT: "The mean over the seeds is at least the mean of the dense runs of the same seeds. A method exactly as "
+    "good as dense passes at one level with a probability of about 1/2.",
+    EACH_SEED: "Every seed is at least as good as the dense run of that seed. A method exactly as good as dense passes "
+    "at one level with a probability of about 1/2 for each seed: 1/8 for three, 1/32 for five.",
     ONE_STD: "The mean over the seeds is at least the dense mean minus one sample standard deviation (ddof = 1) of "
     "the dense runs of the same seeds (the relaxation of Chen et al. 2020).",
     NON_INFERIOR: "The lower limit of the paired two-sided 95 % t interval of method − dense lies above −δ. By "
@@ -53,33 +55,19 @@ def matches(values: Values, dense: Values, delta: float = DELTA) -> dict[str, bo
 
 
 def largest_matching(levels: Levels, delta: float = DELTA) -> dict[str, float | None]:
-    """The largest sparsity in `levels` that matches by each criterion, or None if none does.
+    """The largest sparsity up to which every level matches, by criterion, or None if the lowest one does not.
 
-    `levels` holds the arguments `values` and `dense` of `matches` for each sparsity. Smaller sparsities need not match,
-    as in the papers; `failing_below` lists those that do not. A level whose criterion cannot be computed does not
-    match, and neither does sparsity 0, which prunes nothing.
+    `levels` holds the arguments `values` and `dense` of `matches` for each sparsity. Going up and stopping at the first
+    failure gives a method one chance to fail at each level; the largest of all levels that match would give a method
+    that is worse everywhere a chance to be lucky once at each. A level whose criterion cannot be computed does not
+    match. Sparsity 0, which prunes nothing, is left out.
     """
-    by_level = _by_level(levels, delta)
-    return {name: max((level for level in by_level if by_level[level][name]), default=None) for name in CRITERIA}
-
-
-def failing_below(levels: Levels, delta: float = DELTA) -> dict[str, tuple[float, ...]]:
-    """The sparsities below `largest_matching` that do not match, by criterion: exceptions to the claim."""
-    by_level = _by_level(levels, delta)
-    largest = largest_matching(levels, delta)
-    return {
-        name: tuple(level for level in sorted(by_level) if level < (largest[name] or 0) and not by_level[level][name])
-        for name in CRITERIA
-    }
-
-
-def _by_level(levels: Levels, delta: float) -> dict[float, dict[str, bool | None]]:
-    return {level: matches(values, dense, delta) for level, (values, dense) in levels.items() if level > 0}
-
-
-def is_winning_ticket(values: Values, dense: Values, from_theta0: bool) -> bool:
-    """Whether a pruned model is a winning ticket: it matches strictly, and was trained from θ0 under a fixed mask.
-
-    `from_theta0` comes from `phases.trains_from_theta0` for a recipe, or `Outcome.from_theta0` for a record.
-    """
-    return from_theta0 and bool(matches(values, dense)[STRICT])
+    by_level = {level: matches(*levels[level], delta) for level in sorted(levels) if level > 0}
+    largest: dict[str, float | None] = {}
+    for name in CRITERIA:
+        largest[name] = None
+        for level, matched in by_level.items():
+            if not matched[name]:
+                break
+            largest[name] = level
+    return largest

@@ -2,10 +2,14 @@
 
 (score − majority) / (dense − majority): the majority class has learnt nothing, and retains nothing. A mean of ratios by
 seed would be dominated by the seeds whose dense run is weak; a ratio of means is not. Its variance is that of a linear
-function of both means (the delta method): Var((m − r·d)) / (dense − majority)², where r is the ratio, and m and d are
-paired by seed.
+function of both means (the delta method), so it can be had from a value for each seed,
 
-An example: scores 0.7 and 0.8, dense 0.8 and 0.9, majority 0.5. The ratio is 0.25 / 0.35 = 71 %.
+    r + ((score_s − majority) − r·(dense_s − majority)) / (dense − majority)
+
+whose mean is the ratio r, and whose spread is its uncertainty.
+
+An example: scores 0.7 and 0.8, dense 0.8 and 0.9, majority 0.5. The ratio is 0.25 / 0.35 = 71 %, and the seeds have
+71 % + (0.2 − 71 %·0.3) / 0.35 = 67 % and 76 %.
 """
 
 from __future__ import annotations
@@ -13,27 +17,27 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from prunebench.results.statistics.crossed import Estimate
-from prunebench.results.statistics.summary import summarise
+from prunebench.results.statistics.crossed import Estimate, over_seeds
 
 Values = Mapping[int, float]
 
 
-def retained(values: Values, dense: Values, majority: float = 0.0, floor: float = 0.0) -> Estimate | None:
-    """The share of `dense` above `majority` that `values` retain, over the seeds in both.
+def retained_by_seed(values: Values, dense: Values, majority: float = 0.0) -> dict[int, float]:
+    """The value of each seed in both, sorted by seed; their mean is the share of `dense` above `majority` retained.
 
-    `floor` is the least standard deviation of a score that is believed. The error is infinite for a single seed. None
-    without a common seed, or where the dense mean is not above the majority class: there is nothing to retain.
+    Empty where the dense mean is not above the majority class: there is nothing to retain.
     """
     seeds = sorted(values.keys() & dense.keys())
     if not seeds:
-        return None
-    n = len(seeds)
-    reference = math.fsum(dense[seed] for seed in seeds) / n - majority
+        return {}
+    reference = math.fsum(dense[seed] - majority for seed in seeds) / len(seeds)
     if reference <= 0:
-        return None
-    ratio = (math.fsum(values[seed] for seed in seeds) / n - majority) / reference
-    residuals = summarise(values[seed] - ratio * dense[seed] for seed in seeds)
-    if residuals.std is None:
-        return Estimate(ratio, math.inf, 1.0)
-    return Estimate(ratio, max(residuals.std, floor) / math.sqrt(n) / reference, float(n - 1))
+        return {}
+    ratio = math.fsum(values[seed] - majority for seed in seeds) / len(seeds) / reference
+    return {seed: ratio + (values[seed] - majority - ratio * (dense[seed] - majority)) / reference for seed in seeds}
+
+
+def retained(values: Values, dense: Values, majority: float = 0.0) -> Estimate | None:
+    """The share retained with its error over seeds. None for fewer than two common seeds, or if nothing was learnt."""
+    by_seed = retained_by_seed(values, dense, majority)
+    return over_seeds([*by_seed.values()]) if by_seed else None

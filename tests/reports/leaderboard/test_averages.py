@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
+import scipy.stats
 from lab import Lab, golden_lab
 from pages import by_method, page, tables
 
@@ -16,8 +19,12 @@ def test_average_is_over_metrics_first_and_then_over_tasks() -> None:
     scores, seeds = tables(text, "Average of 2 GLUE tasks (dev), unstructured, sparsity 0.3")
     # Seed 0: MRPC (83 + 88)/2 = 85.5 and RTE 61, so 73.25; a mean of all three metrics would be 77.33.
     assert [by_method(seeds)["imp"][f"seed {seed}"] for seed in range(3)] == ["73.25", "74.00", "76.25"]
-    # Dense: 73, 74.5, 76. Differences: 0.25, −0.5, 0.25. Their mean is 0, with 4.303·√(0.375/2)/√3 to both sides.
-    assert by_method(scores)["imp"][DELTA] == "0.00 [−1.08, +1.08]"
+    # The deviations of MRPC (85.5, 86, 86.5) and RTE (61, 62, 66) are 0.5 and √7.
+    assert by_method(scores)["imp"]["average"] == f"**74.50 ± {math.sqrt(0.25 + 7) / 2:.2f} (3)**"
+    # Differences from dense of MRPC: −0.5, −1, −1.5, and of RTE: 1, 0, 2. Their variances are 0.25 and 1; the degrees
+    # of freedom (Satterthwaite): (1.25/3)² / ((0.25/3)²/2 + (1/3)²/2) = 2.94.
+    half = scipy.stats.t.ppf(0.975, 2.5**2 / (0.5**2 + 2**2) * 2) * math.sqrt(1.25 / 3) / 2
+    assert by_method(scores)["imp"][DELTA] == f"0.00 [−{half:.2f}, +{half:.2f}]"
     missing = by_method(tables(text, "Average of 2 GLUE tasks (dev), unstructured, sparsity 0.5")[0])
     assert missing["random-pruning"]["note"] == "missing mrpc seed 2"
 

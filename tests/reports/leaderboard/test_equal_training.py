@@ -110,24 +110,24 @@ def test_the_share_retained_is_of_both_in_exports() -> None:
     page = page_of(equal_lab())
     rows = {(row["label"], row["seed"]): row for row in csv.DictReader(io.StringIO(to_csv(page)))}
     magnitude, rewound = rows["magnitude", "0"], rows["rewound", "0"]
-    assert float(magnitude["retained"]) == pytest.approx(0.61 / 0.60)
-    assert float(magnitude["retained_equal"]) == pytest.approx(0.61 / 0.62)
-    assert rewound["retained"] == rewound["retained_equal"] == str(0.58 / 0.60)
+    assert float(magnitude["ratio"]) == pytest.approx(0.61 / 0.60)
+    assert float(magnitude["ratio_equal"]) == pytest.approx(0.61 / 0.62)
+    assert rewound["ratio"] == rewound["ratio_equal"] == str(0.58 / 0.60)
     data = json.loads(to_json(page))
     [places] = [standing["places"] for ranking in data["ranking"] for standing in ranking["standings"]]
     means = {each["label"]: [each[name]["mean"] for name in ("summary", "of_dense", "of_equal")] for each in places}
-    of_dense, of_equal = (61 / 60 + 63 / 62 + 65 / 64) / 3, (61 / 62 + 63 / 64 + 65 / 66) / 3
-    assert means["magnitude"] == pytest.approx([of_equal, of_dense, of_equal])
-    assert means["rewound"] == pytest.approx([(58 / 60 + 61 / 62 + 64 / 64) / 3] * 3)
+    # The majority class has 55. Above it, magnitude has 8 points, rewound 6, dense 7, and dense of equal training 9.
+    assert means["magnitude"] == pytest.approx([8 / 9, 8 / 7, 8 / 9])
+    assert means["rewound"] == pytest.approx([6 / 7] * 3)
 
 
 def test_files_without_the_share_retained_can_be_read() -> None:
     data = json.loads(to_json(page_of(equal_lab())))
     for row in data["rows"]:
-        del row["retained"], row["retained_equal"]
+        del row["ratio"], row["ratio_equal"]
     for place in (place for ranking in data["ranking"] for each in ranking["standings"] for place in each["places"]):
         del place["of_dense"], place["of_equal"]
-    assert Results.model_validate(data).rows[0].retained_equal is None
+    assert Results.model_validate(data).rows[0].ratio_equal is None
 
 
 def test_a_score_of_nearly_zero_is_retained_by_nobody() -> None:
@@ -135,7 +135,7 @@ def test_a_score_of_nearly_zero_is_retained_by_nobody() -> None:
     lab.done("rte", "dense", 0.0, 0, 0.04)
     lab.done("rte", "rewound", 0.5, 0, 0.4)["phases"].insert(-1, {"phase": "Rewind", "to": 0, "strategy": ""})
     [row] = rows_of(lab.rows(), "rewound")
-    assert (row.dense, row.equal, row.retained, row.retained_equal) == (0.04, 0.04, None, None)
+    assert (row.dense, row.equal, row.ratio, row.ratio_equal) == (0.04, 0.04, None, None)
 
 
 def test_the_ranking_compares_with_the_run_of_equal_training() -> None:
@@ -143,12 +143,13 @@ def test_the_ranking_compares_with_the_run_of_equal_training() -> None:
     page = page_of(equal_lab())
     text = markdown(blocks(page))
     ranking = {row["unstructured"]: row["0.5"] for row in tables(text, "rte (dev), unstructured, ranking")[0]}
-    # 61/62, 63/64, 65/66 and 61/60, 63/62, 65/64; then 58/60, 61/62, 64/64.
-    assert ranking["magnitude"] == r"**\#1= 98.44 ± 0.05 (dense: 101.61)**"
-    assert ranking["rewound"] == r"**\#1= 98.35 ± 1.67**"
+    # r = 8/9 of equal training; the residuals m − r·d are 2·(1 − r) apart, so their deviation is that / 9 points.
+    # Magnitude is 8/7 of dense. Rewound is 6/7 of dense, with residuals 3 − 2·6/7 apart, of 7 points.
+    assert ranking["magnitude"] == rf"**\#1= 88.89 ± {100 * 2 * (1 - 8 / 9) / 9:.2f} (dense: 114.29)**"
+    assert ranking["rewound"] == rf"\#1= 85.71 ± {100 * (3 - 2 * 6 / 7) / 7:.2f}"
     assert EQUAL_RETAINED in text and EQUAL_RETAINED in " ".join(summary(page).split())
-    assert "98.44 ± 0.05 (dense: 101.61)" in summary(page)
-    assert "98.44 ± 0.05 (dense: 101.61)" in html(page)
+    assert "88.89 ± 2.47 (dense: 114.29)" in summary(page)
+    assert "88.89 ± 2.47 (dense: 114.29)" in html(page)
     score = markdown(blocks(build(equal_lab().rows(), parse_options(rank_by="score"))))
     assert EQUAL_RETAINED not in score and "(dense:" not in score
 
@@ -175,7 +176,7 @@ def test_one_seed_without_such_a_run_means_dense_for_the_whole_row() -> None:
     places = {placement.label: placement for placement in ranking.standings[0].placements}
     magnitude = places["magnitude"]
     assert magnitude.of_equal is None and magnitude.summary == magnitude.of_dense is not None
-    assert magnitude.summary.mean == pytest.approx((61 / 60 + 63 / 62 + 65 / 64) / 3)
+    assert magnitude.summary.mean == pytest.approx(8 / 7)
     note = "Compared with dense: magnitude. Not every task and seed has a dense run of equal training."
     assert note in ranking.notes
     # RTE alone has them all.
@@ -189,8 +190,12 @@ def test_the_score_table_compares_with_both() -> None:
     assert [row["method"] for row in seeds] == ["dense", TWICE, "majority class", "magnitude", "rewound"]
     lines = by_method(scores)
     assert lines["dense"] == {"method": "dense", "accuracy": "62.00 ± 2.00 (3)", DENSE: DASH, EQUALLY: DASH}
-    assert lines[TWICE] == {"method": TWICE, "accuracy": "64.00 ± 2.00 (3)", DENSE: "+2.00", EQUALLY: DASH}
-    assert (lines["magnitude"][DENSE], lines["magnitude"][EQUALLY]) == ("+1.00", "−1.00")
+    # The differences are the same for each seed. The deviation of the rounding to one of 277 examples is 100/(277·√6),
+    # so that the interval reaches 4.303·100/(277·√6·√3) = 0.37 to both sides.
+    twice = {"method": TWICE, "accuracy": "64.00 ± 2.00 (3)", DENSE: "+2.00 [+1.63, +2.37]", EQUALLY: DASH}
+    assert lines[TWICE] == twice
+    assert lines["magnitude"][DENSE] == "+1.00 [+0.63, +1.37]"
+    assert lines["magnitude"][EQUALLY] == "−1.00 [−1.37, −0.63]"
     # −2, −1, 0: −1 ± 4.303·1/√3, from both, because it trains once.
     assert lines["rewound"][DENSE] == lines["rewound"][EQUALLY] == "−1.00 [−3.48, +1.48]"
     assert by_method(seeds)[TWICE]["seed 2"] == "66.00"

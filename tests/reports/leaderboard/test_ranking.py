@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 from lab import Lab, golden_lab
 from pages import page, tables
@@ -31,20 +32,37 @@ def at(ranking: Ranking, sparsity: float) -> dict[str, Placement]:
 # --- the rules ---
 
 
-def test_retained_is_the_ratio_to_the_same_seed_inside_a_task_first() -> None:
+def by_seed(values: tuple[float, ...], dense: tuple[float, ...], majority: float) -> list[float]:
+    """The ratio of means above the majority class, plus the residual of each seed as a share of what dense learned."""
+    learnt = sum(dense) / len(dense) - majority
+    ratio = (sum(values) / len(values) - majority) / learnt
+    return [ratio + (m - majority - ratio * (d - majority)) / learnt for m, d in zip(values, dense, strict=True)]
+
+
+def test_retained_is_a_ratio_of_means_above_chance_inside_a_task_first() -> None:
     imp = at(ranking(golden_lab()), 0.3)["imp"]
-    # Seed 0: RTE 61/60, MRPC the mean of 83/84 and 88/88, then their mean. It is not 73.25/73, the ratio of averages.
-    assert imp.values[0] == pytest.approx((61 / 60 + (83 / 84 + 88 / 88) / 2) / 2)
-    assert imp.values[2] == pytest.approx((66 / 64 + (85 / 86 + 88 / 90) / 2) / 2)
+    # RTE 63 of 62, MRPC 84 of 85 and 88 of 89; the majority class has 55, 55 and 70.
     assert imp.summary is not None and imp.summary.n == 3
+    assert imp.summary.mean == pytest.approx((8 / 7 + (29 / 30 + 18 / 19) / 2) / 2)
+    rte = by_seed((0.61, 0.62, 0.66), (0.60, 0.62, 0.64), 0.55)
+    accuracy = by_seed((0.83, 0.84, 0.85), (0.84, 0.85, 0.86), 0.55)
+    f1 = by_seed((0.88, 0.88, 0.88), (0.88, 0.89, 0.90), 0.70)
+    mrpc = [(one + other) / 2 for one, other in zip(accuracy, f1, strict=True)]
+    assert list(imp.values.values()) == pytest.approx([(one + other) / 2 for one, other in zip(rte, mrpc, strict=True)])
+    # The seeds of two tasks are independent.
+    assert imp.summary.std == pytest.approx(np.hypot(np.std(rte, ddof=1), np.std(mrpc, ddof=1)) / 2)
 
 
-def test_score_retained_by_the_majority_class() -> None:
-    # Accuracy 0.55, F1 0.7 on every seed.
-    expected = []
-    for rte, accuracy, f1 in ((0.60, 0.84, 0.88), (0.62, 0.85, 0.89), (0.64, 0.86, 0.90)):
-        expected.append((0.55 / rte + (0.55 / accuracy + 0.7 / f1) / 2) / 2)
-    assert ranking(golden_lab()).majority == pytest.approx(sum(expected) / 3)
+def test_the_plain_ratio_of_means() -> None:
+    imp = at(ranking(golden_lab(), "ratio"), 0.3)["imp"]
+    assert imp.summary is not None
+    assert imp.summary.mean == pytest.approx((63 / 62 + (84 / 85 + 88 / 89) / 2) / 2)
+
+
+def test_what_the_majority_class_has() -> None:
+    # Accuracy 55, F1 70 on every seed; dense has 62 on RTE, 85 and 89 on MRPC.
+    assert ranking(golden_lab()).majority == 0
+    assert ranking(golden_lab(), "ratio").majority == pytest.approx((55 / 62 + (55 / 85 + 70 / 89) / 2) / 2)
     assert ranking(golden_lab(), "score").majority == pytest.approx((0.55 + (0.55 + 0.7) / 2) / 2)
     assert ranking(golden_lab(), "rank").majority is None
 
@@ -53,19 +71,22 @@ def test_score_ranks_by_the_average_score() -> None:
     assert at(ranking(golden_lab(), "score"), 0.3)["imp"].values == pytest.approx({0: 0.7325, 1: 0.74, 2: 0.7625})
 
 
-def test_a_ratio_and_a_score_may_rank_differently() -> None:
-    """A task with low scores weighs more in the score retained than in the average score."""
+def test_rules_may_rank_differently() -> None:
+    """A task on which dense learned little weighs more in the score retained than in ratio and score."""
     lab = Lab()
     for seed in range(5):
         noise = seed / 1e4
-        lab.done("rte", "dense", 0.0, seed, 0.8)
-        lab.done("wnli", "dense", 0.0, seed, 0.2)
-        lab.done("rte", "imp", 0.5, seed, 0.8 + noise)
-        lab.done("wnli", "imp", 0.5, seed, 0.1)
-        lab.done("rte", "magnitude", 0.5, seed, 0.65 + noise)
-        lab.done("wnli", "magnitude", 0.5, seed, 0.2 + noise)
+        lab.done("rte", "dense", 0.0, seed, 0.95)
+        lab.done("wnli", "dense", 0.0, seed, 0.60)
+        # Retained: 40 and 2.5 points of 40 and 5. Ratio: 1 and 0.958.
+        lab.done("rte", "imp", 0.5, seed, 0.95 + noise)
+        lab.done("wnli", "imp", 0.5, seed, 0.575)
+        # Retained: 30 and 5 points of 40 and 5. Ratio: 0.895 and 1.
+        lab.done("rte", "magnitude", 0.5, seed, 0.85 + noise)
+        lab.done("wnli", "magnitude", 0.5, seed, 0.60 + noise)
     with_wnli = {rule: build(lab.rows(), Options(rank_by=rule)).rankings[0] for rule in RULES}
     assert [each.label for each in with_wnli["retained"].standings[0].placements] == ["magnitude", "imp"]
+    assert [each.label for each in with_wnli["ratio"].standings[0].placements] == ["imp", "magnitude"]
     assert [each.label for each in with_wnli["score"].standings[0].placements] == ["imp", "magnitude"]
     # The second ranking leaves WNLI out, as GLUE's second average does.
     assert [each.tasks for each in build(lab.rows()).rankings] == [("rte", "wnli"), ("rte",)]
@@ -106,25 +127,46 @@ def test_two_tasks_are_too_few_for_ranks() -> None:
 # --- excluded metrics ---
 
 
-@pytest.mark.parametrize("value", [0.0, -0.1, 0.0499])
-def test_a_metric_with_a_dense_run_near_zero_is_excluded_for_all_methods(value: float) -> None:
+@pytest.mark.parametrize(
+    "dense",
+    [
+        pytest.param((0.55, 0.55, 0.55), id="the majority class"),
+        pytest.param((0.30, 0.31, 0.29), id="below it"),
+        # 60 ± 4.303·4/√3 begins at 50.
+        pytest.param((0.56, 0.60, 0.64), id="above it, but not for certain"),
+        # One example more on each seed: the rounding leaves ± 4.303/(277·√6·√3), which is 1.01 examples.
+        pytest.param((0.55 + 1 / 277,) * 3, id="above it by one example"),
+    ],
+)
+def test_a_metric_that_dense_did_not_learn_is_excluded_for_all_methods(dense: tuple[float, ...]) -> None:
     lab = golden_lab()
-    for seed, dense in enumerate((0.5, value, 0.5)):
-        lab.done("wnli", "dense", 0.0, seed, dense)
-        lab.done("wnli", "imp", 0.3, seed, 0.9)
+    for seed, value in enumerate(dense):
+        lab.done("wnli", "dense", 0.0, seed, value)
+        lab.done("wnli", "imp", 0.3, seed, 0.1)
         lab.done("wnli", "random-pruning", 0.3, seed, 0.8)
     page = build(lab.rows())
     first = page.rankings[0]
     assert first.tasks == ("mrpc", "rte", "wnli")
-    assert at(first, 0.3)["imp"].values == at(ranking(golden_lab()), 0.3)["imp"].values
     note = (
-        "Excluded for all methods: wnli accuracy. Some dense run scores below 5.00 there, "
-        "which is too little to divide by."
+        "Excluded for all methods: wnli accuracy. No dense run beats the majority class there for certain, "
+        "so there is nothing that pruning could lose."
     )
     assert note in first.notes
     assert note in markdown(blocks(page))
-    # Ranking by score needs no ratio, so the metric counts.
-    assert at(build(lab.rows(), Options(rank_by="score")).rankings[0], 0.3)["imp"].values[0] != pytest.approx(0.7325)
+    for rule in RULES:
+        placements, without = (
+            at(build(each.rows(), Options(rank_by=rule)).rankings[0], 0.3) for each in (lab, golden_lab())
+        )
+        assert placements == without, rule
+
+
+def test_two_examples_more_on_every_seed_are_learnt() -> None:
+    lab = Lab()
+    for seed in range(3):
+        lab.done("rte", "dense", 0.0, seed, 0.55 + 2 / 277)
+        lab.done("rte", "imp", 0.5, seed, 0.55 + 1 / 277)
+    imp = at(ranking(lab), 0.5)["imp"]
+    assert imp.summary is not None and imp.summary.mean == pytest.approx(0.5)
 
 
 def test_without_any_metric_nothing_is_ranked() -> None:
@@ -136,20 +178,12 @@ def test_without_any_metric_nothing_is_ranked() -> None:
     assert (placement.rank, placement.gaps) == (None, ("no metric to rank by",))
 
 
-def test_a_negative_score_gives_a_negative_score_retained() -> None:
+def test_below_the_majority_class_the_score_retained_is_negative() -> None:
     lab = Lab()
     for seed in range(3):
-        lab.done("rte", "dense", 0.0, seed, 0.5)
-        lab.done("rte", "imp", 0.5, seed, -0.1)
-    assert at(ranking(lab), 0.5)["imp"].values == pytest.approx({0: -0.2, 1: -0.2, 2: -0.2})
-
-
-def test_a_dense_model_that_learnt_nothing_is_named() -> None:
-    lab = Lab()
-    for seed in range(3):
-        lab.done("rte", "dense", 0.0, seed, 0.55)
-        lab.done("rte", "imp", 0.5, seed, 0.55)
-    assert "no better than the majority class on rte" in ranking(lab).notes[0]
+        lab.done("rte", "dense", 0.0, seed, 0.75)
+        lab.done("rte", "imp", 0.5, seed, 0.45)
+    assert at(ranking(lab), 0.5)["imp"].values == pytest.approx({0: -0.5, 1: -0.5, 2: -0.5})
 
 
 # --- methods without a rank ---
@@ -160,7 +194,9 @@ def test_rows_with_gaps_are_shown_without_a_rank() -> None:
     assert (placements["imp"].rank, placements["random-pruning"].rank) == (1, None)
     assert placements["random-pruning"].gaps == ("missing mrpc seed 2",)
     text = markdown(blocks(build(golden_lab().rows())))
-    assert "68.82 ± 25.12 (not ranked)" in text
+    # MRPC lacks seed 2. Over seeds 0 and 1: RTE −3 of 6 points; accuracy 49.5 − 55 of 29.5, F1 40.5 − 70 of 18.5.
+    share = 100 * (-3 / 6 + (-5.5 / 29.5 - 29.5 / 18.5) / 2) / 2
+    assert re.search(rf"−{-share:.2f} ± [0-9.]+ \(not ranked\)", text)
     assert "- random-pruning at 0.5 is not ranked: missing mrpc seed 2." in text
 
 
@@ -191,6 +227,21 @@ def test_structured_and_unstructured_methods_are_ranked_separately() -> None:
         ("unstructured", ["imp", "random-pruning"]),
         ("structured", ["heads"]),
     ]
+
+
+def test_bold_is_the_best_one_alone() -> None:
+    """Two methods share the first rank; with two seeds nothing can be told apart, and nothing is bold."""
+    for seeds, best in ((3, r"**\#1= 100.00 ± 0.00**"), (2, r"\#1= 100.00 ± 0.00")):
+        lab = Lab()
+        for seed in range(seeds):
+            lab.done("rte", "dense", 0.0, seed, 0.6 + seed / 100)
+            lab.done("rte", "imp", 0.5, seed, 0.6 + seed / 100)
+            lab.done("rte", "magnitude", 0.5, seed, 0.6 + seed / 100 - 1 / 277)
+        (ranked,) = tables(page(lab), "rte (dev), unstructured, ranking")
+        entries = {row["unstructured"]: row["0.5"] for row in ranked}
+        assert entries["imp"] == best
+        assert entries["magnitude"].startswith(r"\#1= ")
+        assert html(build(lab.rows())).count('class="number first"') == (1 if seeds == 3 else 0)
 
 
 # --- the order of other tables ---

@@ -254,9 +254,9 @@ def test_the_size_is_drawn_in_flops_on_request(open_page: OpenPage) -> None:
     assert page.evaluate(f"{traces}.map((trace) => trace.x)") == [[85, 75], [75], [75]]
     texts = page.evaluate(f"{traces}.flatMap((trace) => trace.hovertext)")
     assert "FLOPs left: 100.00 %, zeros skipped: 75.00 %" in texts[1]
-    # 61 of 62 and of 60.
+    # 61 of 62 and of 60, above the majority class: 6 of 7 points, and of 5.
     (magnitude,) = [text for text in texts if "<b>magnitude</b>" in text]
-    assert "98.39 ± 0.00 % retained of equal training<br>101.67 % of dense" in magnitude
+    assert "85.71 ± 0.00 % retained above chance of equal training<br>120.00 % of dense" in magnitude
     page.select_option("#size", label="FLOPs left")
     assert page.evaluate(f"{traces}.map((trace) => trace.x)") == [[100, 100], [100], [100]]
     assert page.locator("#parameters-caption").inner_text().startswith("Score retained against the FLOPs left: rte")
@@ -266,13 +266,14 @@ def test_the_table_has_flops_and_equal_training_where_they_are_known(open_page: 
     page = open_page(sized_lab())
     page.fill("#search", "magnitude")
     assert column(page, "method") == ["magnitude", "magnitude[pattern=2:4]", "magnitude[pattern=2:4]"]
-    assert column(page, "Δ equal [95 %]") == ["−1.00", "−4.00", "—"]
-    assert column(page, "retained, %") == ["101.67", "96.67", "—"]
-    assert column(page, "retained equal, %") == ["98.39", "93.55", "—"]
+    assert column(page, "Δ equal [95 %]") == ["−1.00 [−1.37, −0.63]", "−4.00 [−4.37, −3.63]", "—"]
+    assert column(page, "retained above chance, %") == ["120.00", "60.00", "—"]
+    assert column(page, "retained equal, above chance, %") == ["85.71", "42.86", "—"]
     assert column(page, "FLOPs left, %") == ["100.00", "100.00", "—"]
     assert column(page, "zeros skipped, %") == ["75.00", "75.00", "—"]
     titles = open_page(golden_lab()).locator("#results thead th").all_inner_texts()
-    assert not {"Δ equal [95 %]", "retained equal, %", "FLOPs left, %"} & set(titles) and "retained, %" in titles
+    assert not {"Δ equal [95 %]", "retained equal, above chance, %", "FLOPs left, %"} & set(titles)
+    assert "retained above chance, %" in titles
 
 
 def test_a_level_that_a_method_lacks_is_shown_with_its_reason(open_page: OpenPage) -> None:
@@ -393,7 +394,7 @@ def test_all_controls_have_accessible_names(open_page: OpenPage) -> None:
 
 def test_the_ranking_needs_no_javascript(open_page: OpenPage) -> None:
     page = open_page(golden_lab(), java_script_enabled=False)
-    assert "100.23 ± 0.70" in page.locator("#ranking").inner_text()
+    assert "104.99 ± 6.49" in page.locator("#ranking").inner_text()
     assert "need JavaScript" in page.locator("noscript").inner_text()
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from prunebench.reports.leaderboard.report import Match, Section, Track
 from prunebench.reports.leaderboard.tables.scores import in_ranking_order
 from prunebench.reports.render.blocks import Table
-from prunebench.reports.render.formatting import DASH, level, listing, loss
+from prunebench.reports.render.formatting import DASH, level, loss
 from prunebench.results.statistics.matching import CRITERIA
 
 TICKET = "winning ticket"
@@ -23,7 +21,7 @@ def matching_table(section: Section, track: Track) -> Table:
         (
             match.label,
             *(match.column,) * several,
-            *(_largest(match.largest[name], match.failing_below[name]) for name in CRITERIA),
+            *(_largest(match.largest[name]) for name in CRITERIA),
             *(_ticket(match),) * tickets,
         )
         for match in sorted(track.matching, key=lambda match: labels.index(match.label))
@@ -45,17 +43,15 @@ def describe_criteria(delta: float, equal: bool = False) -> tuple[str, ...]:
     return (
         *sentences,
         *(EQUAL,) * equal,
-        f"On this page δ is {loss(delta)}. A dash means that no sparsity matches; brackets list smaller sparsities "
-        "that do not match.",
+        f"On this page δ is {loss(delta)}. Each criterion goes up from the lowest sparsity and stops at the first one "
+        "that does not match; a dash means that this is the lowest.",
         f"A {TICKET} matches strictly and was trained from θ0; n/a means that the method does not train from θ0. Rows "
-        "with gaps never match.",
+        "with gaps never match, and nothing matches where no dense run beats the majority class for certain.",
     )
 
 
-def _largest(sparsity: float | None, failing_below: Sequence[float]) -> str:
-    if sparsity is None:
-        return DASH
-    return f"{level(sparsity)} (not {listing(map(level, failing_below))})" if failing_below else level(sparsity)
+def _largest(sparsity: float | None) -> str:
+    return DASH if sparsity is None else level(sparsity)
 
 
 def _ticket(match: Match) -> str:

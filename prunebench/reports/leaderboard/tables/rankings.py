@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from prunebench.reports.leaderboard.ranking import methods_in_order
-from prunebench.reports.leaderboard.report import RANK, RETAINED, Placement, Ranking, Standing
+from prunebench.reports.leaderboard.ranking import NO_METRIC, methods_in_order
+from prunebench.reports.leaderboard.report import RANK, RATIO, RETAINED, Placement, Ranking, Standing
 from prunebench.reports.leaderboard.tables.columns import split_columns
 from prunebench.reports.leaderboard.tables.scores import DENSE, MAJORITY, absence, unsupported_notes
 from prunebench.reports.render.blocks import Bold, Table
-from prunebench.reports.render.formatting import DASH, level, listing, points, spread
+from prunebench.reports.render.formatting import DASH, level, limits, listing, points, spread
+from prunebench.results.statistics.best import MIN_SEEDS
 
 
 def ranking_tables(ranking: Ranking) -> Iterator[Table]:
     """A row for each method, a column for each sparsity, in as many tables as fit the width."""
     labels = methods_in_order(ranking)
-    references = [] if ranking.rule == RANK else [DENSE, MAJORITY] if ranking.rule == RETAINED else [MAJORITY]
+    references = [] if ranking.rule == RANK else [DENSE, MAJORITY] if ranking.rule in (RETAINED, RATIO) else [MAJORITY]
     names = [*references, *labels]
     columns = [_column(ranking, standing, references, labels) for standing in ranking.standings]
     parts = list(split_columns(names, columns))
@@ -33,10 +34,9 @@ def ranking_tables(ranking: Ranking) -> Iterator[Table]:
 def _column(ranking: Ranking, standing: Standing, references: Sequence[str], labels: Sequence[str]) -> list[str]:
     reference_scores = {DENSE: points(1.0), MAJORITY: points(ranking.majority)}
     placements = {placement.label: placement for placement in standing.placements}
-    # A single method has nobody to win against.
-    alone = sum(placement.rank is not None for placement in standing.placements) < 2
+    alone, best = is_alone(standing.placements), leader(standing.placements, ranking)
     entries = [
-        _entry(placements[label], ranking.rule, alone)
+        _entry(placements[label], ranking.rule, alone, label == best)
         if label in placements
         else absence(ranking.unsupported, label, standing.sparsity)
         for label in labels
@@ -44,13 +44,33 @@ def _column(ranking: Ranking, standing: Standing, references: Sequence[str], lab
     return [level(standing.sparsity), *(reference_scores[name] for name in references), *entries]
 
 
-def _entry(placement: Placement, rule: str, alone: bool) -> str:
+def is_alone(placements: Iterable[Placement]) -> bool:
+    """Whether fewer than two methods are ranked: a single one has nobody to win against."""
+    return sum(placement.rank is not None for placement in placements) < 2
+
+
+def leader(placements: Iterable[Placement], ranking: Ranking) -> str:
+    """The method that is printed bold: the first one, or "" if nothing tells it apart.
+
+    That is so if it is alone, if there are too few seeds, or if it does not beat the majority class for certain.
+    """
+    ranked = [(placement.label, placement.summary) for placement in placements if placement.rank is not None]
+    if len(ranked) < 2 or (ranking.rule != RANK and any(not each or each.n < MIN_SEEDS for _, each in ranked)):
+        return ""
+    label, first = ranked[0]
+    if first is None or ranking.majority is None:
+        return label
+    bounds = limits(first)
+    return label if (bounds.low if bounds else first.mean) > ranking.majority else ""
+
+
+def _entry(placement: Placement, rule: str, alone: bool, best: bool) -> str:
     if placement.rank is None:
         return "not ranked" if placement.summary is None else f"{amount(placement, rule)} (not ranked)"
     if alone:
         return amount(placement, rule)
     text = f"{rank_text(placement)} {amount(placement, rule)}"
-    return Bold(text) if placement.rank == 1 else text
+    return Bold(text) if best else text
 
 
 def rank_text(placement: Placement) -> str:
@@ -82,7 +102,9 @@ def _gap_notes(standings: Sequence[Standing]) -> Iterator[str]:
     sparsities: dict[tuple[str, tuple[str, ...]], list[float]] = {}
     for standing in standings:
         for placement in standing.placements:
-            if placement.gaps:
-                sparsities.setdefault((placement.label, placement.gaps), []).append(standing.sparsity)
+            # The ranking has a note on metrics that are excluded for all methods.
+            gaps = tuple(gap for gap in placement.gaps if gap != NO_METRIC)
+            if gaps:
+                sparsities.setdefault((placement.label, gaps), []).append(standing.sparsity)
     for (label, gaps), levels in sorted(sparsities.items()):
         yield f"{label} at {listing(map(level, levels))} is not ranked: {'; '.join(gaps)}."

@@ -6,16 +6,24 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from prunebench.planning.levels import describe_unsupported
 from prunebench.reports.leaderboard.report import Level, Line, Score, Section, Track
-from prunebench.reports.leaderboard.significance import TEST
 from prunebench.reports.leaderboard.tables.columns import split_columns
 from prunebench.reports.render.blocks import Bold, Table
 from prunebench.reports.render.formatting import DASH, confidence, difference_with_interval, level, points, spread
+from prunebench.results.statistics.best import MIN_SEEDS, TEST
 
 DENSE = "dense"
 MAJORITY = "majority class"
 DEGENERATE = "* For some seed the metric is undefined for the predictions (for example, all one class) and counts as 0."
-BEST = f"Bold: the highest mean of the complete rows, and every row that cannot be told apart from it ({TEST})."
+CLOSE = "≈"
+BEST = (
+    f"Bold: the highest mean of the complete rows. {CLOSE}: a row that cannot be told apart from it with these seeds "
+    f"({TEST}) and is less than δ behind it."
+)
 NO_BEST = "Nothing is bold: with fewer than three common seeds no rows can be told apart."
+NOT_LEARNT = (
+    "Nothing is bold: no dense run beats the majority class for certain, so there is nothing that pruning could lose."
+)
+AT_CHANCE = "Nothing is bold: no row beats the majority class for certain."
 SPREAD = ("95 %", "min", "median", "max")
 
 # By method and sparsity, why the method has no model there.
@@ -51,7 +59,7 @@ def score_table(section: Section, track: Track, entry: Level) -> Table:
         body=tuple(map(tuple, body)),
         notes=_notes(lines),
         rule=2 + len(section.references),
-        caption=_caption(entry),
+        caption=_caption(section, entry),
     )
 
 
@@ -71,7 +79,7 @@ def _lines(section: Section, entry: Level) -> tuple[Line, ...]:
 
 def _score(score: Score) -> tuple[str, str, str]:
     """The score, its difference from dense, and its difference from dense of equal training."""
-    text = spread(score.summary) + _star(score)
+    text = spread(score.summary) + _star(score) + _close(score)
     n = score.summary.n if score.summary else 0
     difference, equal = (difference_with_interval(each, n) for each in (score.difference, score.difference_equal))
     return Bold(text) if score.best else text, difference, equal
@@ -79,6 +87,10 @@ def _score(score: Score) -> tuple[str, str, str]:
 
 def _star(score: Score) -> str:
     return "*" if score.degenerate else ""
+
+
+def _close(score: Score) -> str:
+    return f" {CLOSE}" if score.close else ""
 
 
 def _notes(lines: Sequence[Line]) -> tuple[str, ...]:
@@ -89,11 +101,17 @@ def _notes(lines: Sequence[Line]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _caption(entry: Level) -> str:
+def _caption(section: Section, entry: Level) -> str:
     """What bold means, or why nothing is bold."""
-    if sum(not line.gaps for line in entry.lines) < 2:
+    complete = [line for line in entry.lines if not line.gaps]
+    if len(complete) < 2:
         return ""
-    return BEST if any(score.best for line in entry.lines for score in line.scores) else NO_BEST
+    if not any(section.learnt):
+        return NOT_LEARNT
+    if any(score.best for line in complete for score in line.scores):
+        return BEST
+    common = set.intersection(*(set(line.scores[0].values) for line in complete))
+    return NO_BEST if len(common) < MIN_SEEDS else AT_CHANCE
 
 
 def seed_table(section: Section, track: Track, entry: Level) -> Table:
@@ -165,5 +183,5 @@ def _short(line: Line, metric: int) -> str:
         return "failed" if line.reasons else "missing"
     n, expected = score.summary.n, score.summary.n + len(line.incomplete - score.values.keys())
     seeds = "" if n == expected else f" ({n} of {expected})"
-    text = spread(score.summary, n=False) + _star(score) + seeds
+    text = spread(score.summary, n=False) + _star(score) + seeds + _close(score)
     return Bold(text) if score.best else text

@@ -18,7 +18,19 @@ from prunebench.results.statistics import Summary
 # The fields of the lists of numbers, in order. `page.js` turns each list into an object with these names.
 ENTRY = (
     *("section", "column", "track", "sparsity", "method", "mean", "std", "n", "low", "high"),
-    *("delta", "deltaLow", "deltaHigh", "equal", "equalLow", "equalHigh", "best", "note", "values", "degenerate"),
+    *(
+        "delta",
+        "deltaLow",
+        "deltaHigh",
+        "equal",
+        "equalLow",
+        "equalHigh",
+        "best",
+        "close",
+        "note",
+        "values",
+        "degenerate",
+    ),
 )
 RETENTION = (
     *("section", "track", "sparsity", "method", "mean", "std", "values", "ofDense", "ofEqual"),
@@ -92,7 +104,7 @@ def _entries(number: int, section: Section, methods: Indices, tracks: Indices) -
         note = "; ".join((*line.gaps, *map(one_line, line.reasons)))
         for column, score in enumerate(line.scores):
             head = (number, column, tracks[track], sparsity, methods[line.label])
-            yield [*head, *_numbers(score), int(score.best), note, *_seeds(section.seeds, score)]
+            yield [*head, *_numbers(score), int(score.best), int(score.close), note, *_seeds(section.seeds, score)]
 
 
 def _numbers(score: Score) -> Iterator[float | int | None]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from prunebench.reports.leaderboard.ranking import methods_in_order
-from prunebench.reports.leaderboard.report import RANK, RETAINED, Placement, Ranking
-from prunebench.reports.leaderboard.tables.rankings import amount, rank_text, ranking_notes
+from prunebench.reports.leaderboard.report import RANK, RATIO, RETAINED, Placement, Ranking
+from prunebench.reports.leaderboard.tables.rankings import amount, is_alone, leader, rank_text, ranking_notes
 from prunebench.reports.leaderboard.tables.scores import DENSE, MAJORITY, absence
 from prunebench.reports.render.formatting import level, points
 
@@ -16,7 +16,7 @@ class RankingCell:
     """An entry of a ranking.
 
     fill: how far a bar fills the cell, in percent.
-    first: whether the method has rank 1 and is not the only one.
+    first: whether the method is the best one of several.
     position: where the method stands in its column, for sorting.
     """
 
@@ -44,7 +44,7 @@ def ranking_table(ranking: Ranking) -> RankingTable:
         standing.sparsity: {each.label: (i, each) for i, each in enumerate(standing.placements)}
         for standing in ranking.standings
     }
-    references = [(DENSE, points(1.0))] if ranking.rule == RETAINED else []
+    references = [(DENSE, points(1.0))] if ranking.rule in (RETAINED, RATIO) else []
     if ranking.majority is not None:
         references.append((MAJORITY, points(ranking.majority)))
     return RankingTable(
@@ -56,7 +56,7 @@ def ranking_table(ranking: Ranking) -> RankingTable:
             (
                 label,
                 tuple(
-                    _cell(column, label, ranking.rule)
+                    _cell(column, label, ranking)
                     if label in column
                     else RankingCell("", absence(ranking.unsupported, label, sparsity), position=len(column))
                     for sparsity, column in columns.items()
@@ -68,10 +68,12 @@ def ranking_table(ranking: Ranking) -> RankingTable:
     )
 
 
-def _cell(column: dict[str, tuple[int, Placement]], label: str, rule: str) -> RankingCell:
+def _cell(column: dict[str, tuple[int, Placement]], label: str, ranking: Ranking) -> RankingCell:
     position, placement = column[label]
-    text = amount(placement, rule)
-    bar = 0.0 if rule == RANK or placement.summary is None else min(100.0, max(0.0, 100 * placement.summary.mean))
-    alone = sum(other.rank is not None for _, other in column.values()) < 2
-    rank = "not ranked" if placement.rank is None else "" if alone else rank_text(placement)
-    return RankingCell(rank, text, round(bar, 1), placement.rank == 1 and not alone, position)
+    text = amount(placement, ranking.rule)
+    bar = (
+        0.0 if ranking.rule == RANK or placement.summary is None else min(100.0, max(0.0, 100 * placement.summary.mean))
+    )
+    placements = [other for _, other in column.values()]
+    rank = "not ranked" if placement.rank is None else "" if is_alone(placements) else rank_text(placement)
+    return RankingCell(rank, text, round(bar, 1), label == leader(placements, ranking), position)

@@ -284,7 +284,7 @@ function retentionText(entry) {
   const equal = data.equalTraining && entry.ofEqual !== null;
   return [
     `${bold(entry.method)} at sparsity ${entry.sparsity}`,
-    `${spread(entry.mean, entry.std)} % retained${equal ? " of equal training" : ""}`,
+    `${spread(entry.mean, entry.std)} % retained above chance${equal ? " of equal training" : ""}`,
     equal && entry.ofEqual !== entry.ofDense ? `${decimals(entry.ofDense)} % of dense` : "",
     seedLines(entry.section, entry.values),
     `${grouped(entry.parameters)} parameters left (${decimals(entry.share)} %)`,
@@ -306,7 +306,7 @@ function retentionChart(state, amount, subject, x) {
   });
   const line = { color: theme.fg, width: 1.5, dash: "dash" };
   const shapes = [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: 100, y1: 100, line }];
-  return { traces, layout: layout(x, { title: "score retained, %" }, { shapes }) };
+  return { traces, layout: layout(x, { title: "score retained above chance, %" }, { shapes }) };
 }
 
 function parametersChart(state) {

@@ -9,6 +9,9 @@ const signed = (value) => (value > 0 ? "+" : "") + decimals(value);
 const brackets = (low, high, show = decimals) => (low === null ? "" : `[${show(low)}, ${show(high)}]`);
 const difference = (mean, low, high) => (mean === null ? "—" : `${signed(mean)} ${brackets(low, high, signed)}`);
 
+// ≈ stands for a mean that cannot be told apart from the best and is less than δ behind it.
+const meanText = (row) => (row.unsupported ? "n/a" : `${spread(row.mean, row.std)}${row.close ? " ≈" : ""}`);
+
 // A column is sorted by `value` and shows `text`, or `value` if there is none. Optional columns are left out if no row
 // has a value.
 const ALL_COLUMNS = [
@@ -17,15 +20,15 @@ const ALL_COLUMNS = [
   { title: "metric", value: (row) => row.metric },
   { title: "track", value: (row) => row.track },
   { title: "sparsity", value: (row) => row.sparsity, text: (row) => row.sparsity ?? "—", number: true },
-  { title: "mean ± std", value: (row) => row.mean, text: (row) => (row.unsupported ? "n/a" : spread(row.mean, row.std)), number: true, best: true },
+  { title: "mean ± std", value: (row) => row.mean, text: meanText, number: true, best: true },
   { title: "n", value: (row) => row.n, number: true },
   { title: "95 %", value: (row) => row.low, text: (row) => brackets(row.low, row.high), number: true },
   { title: "Δ dense [95 %]", value: (row) => row.delta, text: (row) => difference(row.delta, row.deltaLow, row.deltaHigh),
     number: true },
   { title: "Δ equal [95 %]", value: (row) => row.equal, text: (row) => difference(row.equal, row.equalLow, row.equalHigh),
     number: true, optional: true },
-  { title: "retained, %", value: (row) => row.retained, text: (row) => decimals(row.retained), number: true },
-  { title: "retained equal, %", value: (row) => row.retainedEqual, text: (row) => decimals(row.retainedEqual),
+  { title: "retained above chance, %", value: (row) => row.retained, text: (row) => decimals(row.retained), number: true },
+  { title: "retained equal, above chance, %", value: (row) => row.retainedEqual, text: (row) => decimals(row.retainedEqual),
     number: true, optional: true },
   { title: "parameters left", value: (row) => row.parameters, text: (row) => grouped(row.parameters), number: true },
   { title: "FLOPs left, %", value: (row) => row.flops, text: (row) => decimals(row.flops), number: true, optional: true },
@@ -90,7 +93,7 @@ function unsupportedRows(entry) {
     sparsity: entry.sparsity,
     unsupported: true,
     seeds: "",
-    best: 0,
+    best: 0, close: 0,
     note: `n/a: ${entry.reason}`,
   }));
 }
@@ -101,7 +104,7 @@ function reportedRow(entry) {
     ...entry,
     reported: true,
     seeds: "",
-    best: 0,
+    best: 0, close: 0,
     track: `${entry.track}, reported`,
     note: `reported: ${entry.source}; ${entry.setting}`,
   };
