@@ -53,6 +53,14 @@ def test_gradients_of_attention_with_dropout():
     assert not torch.equal(attention(*inputs), attend(nn.Module(), *inputs, mask, dropout=0.4)[0])
 
 
+def test_a_second_derivative_is_refused_rather_than_wrong():
+    query, key, value = (torch.randn(1, 2, 5, 4, requires_grad=True) for _ in range(3))
+    output, _ = attend(nn.Module().eval(), query, key, value, None)
+    (slope,) = torch.autograd.grad(output.square().sum(), query, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        torch.autograd.grad(slope.sum(), key)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_dropout_drops_at_its_rate_and_scales_the_rest(dtype):
     """Counts are within five standard deviations of the binomial distribution, and the mean is preserved."""

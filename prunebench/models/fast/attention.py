@@ -31,6 +31,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from prunebench.models.fast.dropout import GENERATOR, select
 
@@ -55,7 +56,9 @@ class _Attention(torch.autograd.Function):
             return torch.bmm(weights, value)
         return torch.bmm(select(weights, keep), value).mul_(ctx.scale)
 
+    # The softmax is saved as a number, so that a second derivative would lack its share: better none than a wrong one.
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> Any:
         query, key, value, weights, keep = ctx.saved_tensors
         grad = grads[0] if keep is None else grads[0] * ctx.scale
