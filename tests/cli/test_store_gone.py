@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from commands import call, contents, refused
 from plugin_files import plugin_file
+from samples import tensors
 
 from prunebench.store.backends import StoreError
 from prunebench.store.store import Store
@@ -71,10 +72,10 @@ def test_a_store_that_is_left_alone_is_confirmed(tmp_path):
     from prunebench.execution.same_store import confirm_store, same_store
 
     store = same_store(Store.create(tmp_path / "store"))
-    store.add_bytes("masks", "a", b"x")
+    store.add_bytes("masks", "a", tensors(b"x"))
     confirm_store(store, [])
     (tmp_path / "store").rename(tmp_path / "other")
-    for act in (lambda: store.add_bytes("masks", "b", b"x"), lambda: store.load("masks", "a", bytes)):
+    for act in (lambda: store.add_bytes("masks", "b", tensors(b"x")), lambda: store.load("masks", "a", bytes)):
         with pytest.raises(StoreError, match="is gone"):
             act()
     with pytest.raises(StoreError, match=r"gone.*; one and 1 more was running"):

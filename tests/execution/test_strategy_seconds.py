@@ -96,7 +96,8 @@ def test_seconds_are_unknown_behind_a_mask_of_an_earlier_version(own_seconds, ru
     store, plan, _ = run("mine", "0.2", plugins=[tmp_path / "mine.py"])
     [cell] = [each.to_cell() for each in plan.cells if each.sparsity]
     mask = store.load("masks", cell.mask, masks.unpack)
-    store.backend.write(file_name("masks", cell.mask), masks.pack(mask))
+    store.backend.remove(file_name("masks", cell.mask))
+    store.add_bytes("masks", cell.mask, masks.pack(mask))
     store.backend.remove(file_name("records", cell.key))
     again, _, report = run("mine", "0.2", plugins=[tmp_path / "mine.py"])
     assert not report.failures
