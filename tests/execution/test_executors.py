@@ -75,11 +75,34 @@ class _Broken(SerialExecutor):
 # Worker processes
 
 
-def test_the_last_output_of_a_worker_is_flushed(capfd, monkeypatch):
+def test_the_last_output_of_a_worker_is_flushed(monkeypatch):
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
-    with ProcessExecutor(Request(1, cpus=1)) as pool:
-        pool.submit(exec, "print('half a line', end='')").result()
-    assert capfd.readouterr().out == "half a line"
+    code = (
+        "from prunebench.execution.executors.base import Request\n"
+        "from prunebench.execution.executors.local import ProcessExecutor\n"
+        "with ProcessExecutor(Request(1, cpus=1)) as pool:\n"
+        "    pool.submit(exec, \"print('half a line', end='')\").result()"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ended.stdout, ended.stderr) == ("half a line", "")
+
+
+def test_a_worker_has_the_environment_of_its_start(monkeypatch):
+    """Workers are copies of a process that may have started when the environment was another one."""
+    for value in ("one", "two"):
+        monkeypatch.setenv("PRUNEBENCH_TEST", value)
+        with ProcessExecutor(Request(1, cpus=1)) as pool:
+            assert pool.submit(os.getenv, "PRUNEBENCH_TEST").result() == value
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are spawned")
+def test_workers_are_copies_of_one_process_that_computes_nothing():
+    with ProcessExecutor(Request(2, cpus=1)) as pool:
+        parents = {future.result() for future in [pool.submit(os.getppid) for _ in range(4)]}
+        [server] = parents
+        assert server != os.getpid()
+        [task] = Path(f"/proc/{server}/task").iterdir()
+        assert task.name == str(server), "a thread would be lost in a copy"
 
 
 STARTING = """

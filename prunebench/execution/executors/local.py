@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
@@ -168,9 +168,10 @@ class _Worker:
             if self.closed:
                 raise WorkerDied("it was told to end")
             if self.connection is None:
-                context = multiprocessing.get_context("spawn")
+                context = _context()
                 self.connection, worker_end = context.Pipe()
-                self.process = context.Process(target=_serve, args=(worker_end, self.number, self.threads))
+                arguments = worker_end, self.number, self.threads, dict(os.environ)
+                self.process = context.Process(target=_serve, args=arguments)
                 with _without_main():
                     self.process.start()
                 worker_end.close()
@@ -202,8 +203,24 @@ class _Worker:
             self.process.join()
 
 
-def _serve(connection: Connection, number: int, threads: int) -> None:
+def _context() -> Any:
+    """How worker processes start: as copies of one process that has imported what they need, where that is safe.
+
+    An import of torch and transformers takes 2.5 s and 300 MB, which the copies share. The process that is copied has
+    never computed anything: no thread of it and no GPU is in use.
+    """
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["prunebench.execution.preload"])
+    return context
+
+
+def _serve(connection: Connection, number: int, threads: int, environment: Mapping[str, str]) -> None:
     """What a worker process does: listen, call, answer, until the other end is closed."""
+    # The process that it is a copy of may have started when the environment was another one.
+    os.environ.clear()
+    os.environ.update(environment)
     # Ctrl-C reaches the whole group of processes; the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
