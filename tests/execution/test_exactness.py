@@ -26,6 +26,7 @@ from prunebench.models.loading import model_source
 from prunebench.pruning import masks, structures
 from prunebench.pruning.budgets import budget_of
 from prunebench.pruning.selection import satisfies, select
+from prunebench.recipes.phase import final_selection
 from prunebench.recipes.schedules import required_cost
 from prunebench.training.evaluation import predict
 
@@ -139,7 +140,7 @@ class Twin:
 
     def shuffle(self, node):
         before, self.mask = self.mask, self.observer.shuffled[node.key]
-        pattern, name = node.phase.pattern, next(n.phase.budget for n in node.path() if hasattr(n.phase, "budget"))
+        pattern, name = node.phase.pattern, final_selection([each.phase for each in node.path()]).budget
         budget = self.budget(name)
         if node.phase.counts == "layer" and (budget is None or not budget.containers):
             assert counts(self.mask) == counts(before)
@@ -223,6 +224,7 @@ def test_recipes_of_weights(runs, tiny_bert, data, word, ending, axis, percent):
 
 
 @FEW
+@example("TPTSTGTPC", "units", "flops", 33)
 @given(
     words("TTPRrILSG", "C"),
     st.sampled_from(["units", "everything"]),

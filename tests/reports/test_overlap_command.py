@@ -12,12 +12,12 @@ import sys
 
 import pytest
 from commands import call
+from stores import edit_plans
 
 from prunebench.hooks.registry import Registry
 from prunebench.reports.overlap import build, chance, load_masks
 from prunebench.reports.overlap.files import write
 from prunebench.results.rows import load_rows
-from prunebench.store.schema import StoredPlan
 from prunebench.store.store import Store
 
 
@@ -90,15 +90,12 @@ def test_files_do_not_depend_on_any_order(store, tmp_path, seed):
     generator = random.Random(seed)
     kinds = "md,csv,svg"
     shutil.copytree(store, tmp_path / "store")
-    [path] = (tmp_path / "store" / "plans").iterdir()
-    plan = json.loads(path.read_text())
-    generator.shuffle(plan["cells"])
-    path.write_text(json.dumps(plan))
+    edit_plans(tmp_path / "store", lambda plan: generator.shuffle(plan["cells"]))
     for name, folder in (("original", store), ("shuffled", tmp_path / "store")):
         assert call("masks", "--store", folder, "--format", kinds, "--out", tmp_path / name)[0] == 0
     assert contents(tmp_path / "shuffled") == contents(tmp_path / "original")
     reopened = Store.open(store)
-    rows = load_rows([StoredPlan.model_validate_json(path.read_text())], reopened)
+    rows = load_rows(Store.open(tmp_path / "store").plans(), reopened)
     for name in ("sorted", "unsorted"):
         result = build(load_masks(rows, 0.5, reopened, Registry()), 0.5, rows)
         write(result, tmp_path / name, kinds.split(","), "a command")
@@ -126,12 +123,13 @@ def test_missing_masks_are_counted(store, tmp_path):
 
 def test_mixed_settings_stand_on_top_of_the_page(store, tmp_path):
     shutil.copytree(store, tmp_path / "store")
-    [path] = (tmp_path / "store" / "plans").iterdir()
-    plan = json.loads(path.read_text())
-    for cell in plan["cells"]:
-        if cell["seed"] == 1:
-            cell["setting"]["precision"] = "bf16"
-    path.write_text(json.dumps(plan))
+
+    def change(plan):
+        for cell in plan["cells"]:
+            if cell["seed"] == 1:
+                cell["setting"]["precision"] = "bf16"
+
+    edit_plans(tmp_path / "store", change)
     arguments = ["masks", "--store", tmp_path / "store", "--tasks", "rte", "--out", tmp_path / "out", "--format", "md"]
     status, _, err = call(*arguments)
     assert status == 2 and "2 precisions for rte: 'bf16', 'fp32'" in err and "pass --allow-mixed" in err
@@ -144,10 +142,6 @@ def test_mixed_settings_stand_on_top_of_the_page(store, tmp_path):
 
 def test_plans_of_an_earlier_version_name_no_masks(store, tmp_path):
     shutil.copytree(store, tmp_path / "store")
-    for path in (tmp_path / "store" / "plans").iterdir():
-        plan = json.loads(path.read_text())
-        for cell in plan["cells"]:
-            del cell["mask"]
-        path.write_text(json.dumps(plan))
+    edit_plans(tmp_path / "store", lambda plan: [cell.pop("mask") for cell in plan["cells"]])
     status, _, err = call("masks", "--store", tmp_path / "store")
     assert status == 2 and "there are no masks to compare" in err and "give its command once more" in err

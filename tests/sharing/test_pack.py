@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from commands import call
 from sharing.forgery import REGISTRY, alter, members, pack_store, what_is_wrong
+from stores import edit_plans
 
 from prunebench.results.rows import load_rows
 from prunebench.sharing.bundle import reader
@@ -143,7 +144,7 @@ def test_what_has_failed_is_bundled_as_failed(store, tmp_path, tiny_glue):
     assert {row.status for row in rows if row.cell.key == key} == {"failed: it ran out of memory"}
 
 
-@pytest.mark.parametrize(("kind", "part"), [("masks", "is gone"), ("npz", "the predictions of the record")])
+@pytest.mark.parametrize(("kind", "part"), [("masks", "is gone"), ("npz", "it is gone")])
 def test_missing_files_of_the_store_are_an_error(store, tmp_path, kind, part):
     copy = shutil.copytree(store, tmp_path / "store")
     path = next(copy.rglob("*.npz") if kind == "npz" else (copy / "masks").iterdir())
@@ -169,9 +170,7 @@ def test_a_store_is_bundled_after_its_strategies_were_edited(run_words, tmp_path
     status, _, err = call("verify", after, "--glue-dir", tiny_glue, "--plugin", plugin)
     assert status == 0 and "mine comes from mine.py" in err and "its recipe is not checked" in err
     # Plans of earlier versions lack the code of their strategies.
-    for path in (tmp_path / "store/plans").iterdir():
-        plan = json.loads(path.read_text())
-        path.write_text(json.dumps({**plan, "strategies": {}}))
+    edit_plans(tmp_path / "store", lambda plan: plan.update(strategies={}))
     status, _, err = call("bundle", "--store", tmp_path / "store", "--plugin", plugin, "--out", after)
     assert status == 2 and "was made by a version of mine that is not installed" in err
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import fsspec
 import moto.settings
 import pytest
@@ -14,6 +16,8 @@ from samples import record, tensors
 from prunebench import PrunebenchError
 from prunebench.execution.executors import local
 from prunebench.pruning import bitmask
+from prunebench.store import seals
+from prunebench.store.backends import Damaged
 from prunebench.store.schema import WeightsRef
 from prunebench.store.store import Store, StoreError
 
@@ -222,9 +226,16 @@ def test_a_whole_run_on_object_storage(bucket, lab_at, words, tmp_path):
     name = f"records/{damaged[:2]}/{damaged}.json"
     files.write(name, files.read(name).replace(b'"task": "rte"', b'"task": "rtf"'))
     for mask in masks:
-        files.write(mask, masks[mask][:-1])
+        files.write(mask, files.read(mask)[:-1])
     complaints = succeed("run", *words, "--executor", "here", "--store", url).err
     assert f"{url}/{name} does not match its checksum" in complaints
     assert "planning again" in complaints
     assert reproducible(Store.open(url).records()) == expected
-    assert sum(files.read(mask) == masks[mask] for mask in masks) == 2, "those that imp trains under"
+    assert sum(_is_sound(mask, files.read(mask)) for mask in masks) == 2, "those that imp trains under"
+
+
+def _is_sound(file, data):
+    with contextlib.suppress(Damaged):
+        seals.check(file, data)
+        return True
+    return False

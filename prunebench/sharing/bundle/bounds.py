@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Iterable, Mapping, Sequence, Sized
+from typing import Any
 
+from prunebench.errors import PrunebenchError
 from prunebench.sharing.bundle.archive import BadBundle
 from prunebench.sharing.bundle.schema import Manifest, PlannedLine
 from prunebench.sharing.bundle.strict import count_values
 from prunebench.store.schema import SECONDS, Cell, Record
+from prunebench.tasks.protocol import Protocol
 
 # Phases of one record, and of all: IMP to 0.99 in steps of 0.1 of the remaining weights has 140.
 MAX_PHASES, MAX_ALL_PHASES = 500, 300_000
@@ -84,8 +88,26 @@ def check_records(records: Iterable[Record]) -> None:
             _check_number(f"entries in {name}", entries, MAX_ENTRIES)
             _check_texts(name, entries)
         _check_texts(name, (value for value in record.environment.values() if isinstance(value, str)))
+        _check_protocol(name, record)
         _check_scores(name, record)
         _check_seconds(name, record)
+
+
+def _check_protocol(name: str, record: Record) -> None:
+    try:
+        # The types of its fields are those of the defaults, or None where that is one.
+        protocol = Protocol(**record.experiment.protocol)  # type: ignore[arg-type]
+        types = typing.get_type_hints(Protocol)
+        wrong = [field for field, kind in types.items() if not _is_a(getattr(protocol, field), kind)]
+    except (TypeError, PrunebenchError):
+        wrong = ["fields"]
+    if wrong:
+        raise BadBundle(f"{name} has a protocol that no run has: {', '.join(wrong)}")
+
+
+def _is_a(value: object, kind: Any) -> bool:
+    """Whether a value has a type; whole numbers are numbers too, and True is none."""
+    return isinstance(value, kind | int if kind is float else kind) and not isinstance(value, bool)
 
 
 def _check_scores(name: str, record: Record) -> None:
