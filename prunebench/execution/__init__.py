@@ -5,6 +5,7 @@ In reading order:
 - `runner`: count a plan, ask the store, run what is left, report failures
 - `scheduler`: hand out jobs in order, retry dead workers, isolate failures
 - `worker`: one job from start to end; `session` is what its parts share
+- `preload`: what worker processes have imported before their first job
 - `replay`, `trainer`, `pruner`, `measurements`: the parts of a job
 - `workspace`: the model and the data of a job
 - `context`, `strategy_calls`: what a strategy sees, and how it is called

@@ -34,6 +34,13 @@ def test_the_distance_is_that_of_an_analysis_of_variance():
     assert separation.means == pytest.approx({f"m{i}": mean for i, mean in enumerate(table.mean(axis=1))})
 
 
+@pytest.mark.parametrize(("methods", "degrees"), [(2, 1.0), (2, 4), (4, 1.5), (6, 10), (8, 3.7), (30, 58), (50, 200)])
+@pytest.mark.parametrize("alpha", [0.01, 0.05, 0.1])
+def test_quantiles_are_those_of_scipy(methods, degrees, alpha):
+    expected = scipy.stats.studentized_range.isf(alpha, methods, degrees)
+    assert studentized_range(methods, degrees, alpha) == pytest.approx(expected, rel=5e-4)
+
+
 def test_the_example_of_the_documentation():
     assert studentized_range(3, 4) * math.sqrt(1 / 3) == pytest.approx(2.91, abs=0.005)
 
@@ -86,7 +93,7 @@ def test_an_average_adds_the_variances_of_its_tasks():
     degrees = sum(squares) ** 2 / (squares[0] ** 2 / 6 + squares[1] ** 2 / 10)
     quantile = scipy.stats.studentized_range.ppf(0.95, 3, degrees)
     separation = of_tasks(*tables)
-    assert separation.distance == pytest.approx(quantile * math.sqrt(sum(squares)) / 2)
+    assert separation.distance == pytest.approx(quantile * math.sqrt(sum(squares)) / 2, rel=1e-4)
     means = (tables[0].mean(axis=1) + tables[1].mean(axis=1)) / 2
     assert separation.means == pytest.approx({f"m{i}": mean for i, mean in enumerate(means)})
 
