@@ -37,6 +37,7 @@ from prunebench.results.statistics import summarise
 from prunebench.results.statistics.best import separate
 from prunebench.results.statistics.ranks import rank
 from prunebench.results.statistics.ratio import retained_by_seed
+from prunebench.results.statistics.summary import TOLERANCE
 from prunebench.results.statistics.summary import differences
 
 NO_METRIC = "no metric to rank by"
@@ -140,8 +141,17 @@ def _standing(level: Level, lines: Lines, columns: Sequence[Column], rule: str) 
         placements = [replace(each, values={}, summary=means.get(each.label)) for each in placements]
         ranks = dict(across.places)
     else:
+        placements = [_above_chance(each, _majority(columns, rule)) for each in placements]
         ranks = _ranks([each for each in placements if not each.gaps], columns, rule)
     return Standing(level.sparsity, tuple(_in_order(placements, ranks, rule)), across)
+
+
+def _above_chance(placement: Placement, majority: float | None) -> Placement:
+    """The placement, which is not ranked at the majority class: its spread would hide the differences of others."""
+    summary = placement.summary
+    if placement.gaps or summary is None or majority is None or summary.mean > majority + TOLERANCE:
+        return placement
+    return replace(placement, gaps=("no better than the majority class",))
 
 
 def _placement(

@@ -33,8 +33,8 @@ def level_lab(with_pattern: bool = True) -> Lab:
         lab.done(task, "dense", 0.0, seed, 0.6)
         for sparsity in (0.3, 0.5, 0.7):
             lab.done(task, "imp", sparsity, seed, 0.6 - sparsity / 10 + seed / 1000)
-        lab.done(task, "magnitude", 0.3, seed, 0.5)
-        lab.done(task, "magnitude", 0.5, seed, 0.5)
+        lab.done(task, "magnitude", 0.3, seed, 0.56)
+        lab.done(task, "magnitude", 0.5, seed, 0.555)
         if with_pattern:
             lab.done(task, PATTERN, 0.5, seed, 0.59 + seed / 500, unsupported=REASONS)
     return lab

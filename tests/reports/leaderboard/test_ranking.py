@@ -205,10 +205,25 @@ def test_a_score_retained_needs_a_dense_run_of_every_seed() -> None:
     for seed in range(4):
         if seed:
             lab.done("rte", "dense", 0.0, seed, 0.6)
-        lab.done("rte", "imp", 0.5, seed, 0.5)
-        lab.done("rte", "magnitude", 0.5, seed, 0.4)
+        lab.done("rte", "imp", 0.5, seed, 0.59)
+        lab.done("rte", "magnitude", 0.5, seed, 0.57)
     assert at(ranking(lab), 0.5)["imp"].gaps == ("no dense run of seed 0",)
     assert at(ranking(lab, "score"), 0.5)["imp"].rank == 1
+
+
+@pytest.mark.parametrize("rule", ["retained", "ratio", "score"])
+def test_a_method_at_the_majority_class_is_not_ranked_and_hides_no_difference_of_others(rule: str) -> None:
+    """Its spread over seeds would be in that of all methods; the majority class has 0.55."""
+    lab = Lab()
+    for seed in range(3):
+        lab.done("rte", "dense", 0.0, seed, 0.8 + seed / 1000)
+        lab.done("rte", "imp", 0.5, seed, 0.79 + seed / 1000)
+        lab.done("rte", "magnitude", 0.5, seed, 0.70 - seed / 1000)
+        lab.done("rte", "erratic", 0.5, seed, (0.8, 0.4, 0.3)[seed])
+        lab.done("rte", "collapsed", 0.5, seed, 0.55)
+    ranks = {label: each.rank for label, each in at(ranking(lab, rule), 0.5).items()}
+    assert ranks == {"imp": 1, "magnitude": 2, "erratic": None, "collapsed": None}
+    assert at(ranking(lab, rule), 0.5)["collapsed"].gaps == ("no better than the majority class",)
 
 
 def test_a_method_with_a_failed_check_is_not_ranked() -> None:
