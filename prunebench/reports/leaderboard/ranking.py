@@ -37,8 +37,7 @@ from prunebench.results.statistics import summarise
 from prunebench.results.statistics.best import separate
 from prunebench.results.statistics.ranks import rank
 from prunebench.results.statistics.ratio import retained_by_seed
-from prunebench.results.statistics.summary import TOLERANCE
-from prunebench.results.statistics.summary import differences
+from prunebench.results.statistics.summary import TOLERANCE, differences
 
 NO_METRIC = "no metric to rank by"
 
