@@ -87,6 +87,30 @@ def run(run_methods):
 
 
 @pytest.fixture
+def run_smoke(tmp_path):
+    """A function that runs methods on `quick-bert` with 32 training examples; returns the store and their cells."""
+
+    def run(strategies, sparsity):
+        results = prunebench.run(
+            "smoke",
+            strategies=strategies,
+            sparsities=sparsity,
+            seeds="1",
+            device="cpu",
+            precision="fp32",
+            train_limit="32",
+            eval_limit="16",
+            store=tmp_path / "store",
+            resources=Resources(executor="here"),
+            progress=False,
+        )
+        assert not results.failures
+        return results.store, [cell for cell in results.run.plan.cells if not cell.is_dense]
+
+    return run
+
+
+@pytest.fixture
 def check_resume(run, monkeypatch, tmp_path):
     """A function that interrupts a method at a step, continues it, and compares all bits with an undisturbed run."""
 

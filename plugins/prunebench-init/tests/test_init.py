@@ -9,7 +9,6 @@ from prunebench_init import SNIP, GraSP, SynFlow, flows
 from small_context import small_context
 
 import prunebench
-from prunebench.execution.executors.resources import Resources
 from prunebench.hooks.registry import Registry
 from prunebench.pruning import masks
 
@@ -114,26 +113,12 @@ def test_synflow_has_exact_counts(ctx, sparsity):
     assert masks.pruned(SynFlow(5).prune(ctx, sparsity)) == ctx.count(sparsity)
 
 
-def test_they_run_and_train_once(tmp_path):
-    results = prunebench.run(
-        "smoke",
-        strategies="snip[examples=16],grasp[examples=16],synflow[iterations=2,pattern=2:4]",
-        sparsities="0.5",
-        seeds="1",
-        device="cpu",
-        precision="fp32",
-        train_limit="32",
-        eval_limit="16",
-        store=tmp_path / "store",
-        resources=Resources(executor="here"),
-        progress=False,
-    )
-    assert not results.failures
-    cells = [cell for cell in results.run.plan.cells if not cell.is_dense]
+def test_they_run_and_train_once(run_smoke):
+    store, cells = run_smoke("snip[examples=16],grasp[examples=16],synflow[iterations=2,pattern=2:4]", "0.5")
     assert len(cells) == 3
     for cell in cells:
         assert len(cell.trainings) == 1
-        sparsity = results.store.record(cell.key).sparsity
+        sparsity = store.record(cell.key).sparsity
         assert sparsity.pruned == masks.pruned_count(0.5, sparsity.units)
 
 

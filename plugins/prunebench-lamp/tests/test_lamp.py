@@ -8,7 +8,6 @@ from prunebench_lamp import lamp_scores
 from small_context import small_context
 
 import prunebench
-from prunebench.execution.executors.resources import Resources
 from prunebench.hooks.registry import Registry
 from prunebench.pruning import masks
 
@@ -58,25 +57,11 @@ def test_recipes_are_those_of_imp(own, other):
     assert own.recipe(0.7) == other.recipe(0.7)
 
 
-def test_they_run(tmp_path):
-    results = prunebench.run(
-        "smoke",
-        strategies="lamp[rate=0.3],lr-rewinding[rate=0.3]",
-        sparsities="0.51",
-        seeds="1",
-        device="cpu",
-        precision="fp32",
-        train_limit="32",
-        eval_limit="16",
-        store=tmp_path / "store",
-        resources=Resources(executor="here"),
-        progress=False,
-    )
-    assert not results.failures
-    cells = [cell for cell in results.run.plan.cells if not cell.is_dense]
+def test_they_run(run_smoke):
+    store, cells = run_smoke("lamp[rate=0.3],lr-rewinding[rate=0.3]", "0.51")
     assert len(cells) == 2
     for cell in cells:
-        sparsity = results.store.record(cell.key).sparsity
+        sparsity = store.record(cell.key).sparsity
         # 0.3 and 0.51 = 1 − 0.7²: two rounds.
         assert (len(cell.trainings), sparsity.pruned) == (3, masks.pruned_count(0.51, sparsity.units))
 

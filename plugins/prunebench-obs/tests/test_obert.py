@@ -10,7 +10,6 @@ from small_context import small_context
 
 import prunebench
 from prunebench import Prune, Train
-from prunebench.execution.executors.resources import Resources
 from prunebench.hooks.registry import Registry
 from prunebench.pruning import masks
 
@@ -92,23 +91,9 @@ def test_steps_prune_gradually():
     assert Registry().strategy("obert[retrain=false]").recipe(0.8) == [Train(), Prune(0.8)]
 
 
-def test_it_runs_with_a_teacher(tmp_path):
-    results = prunebench.run(
-        "smoke",
-        strategies="obert[examples=4,block=16,steps=2,teacher=dense]",
-        sparsities="0.6",
-        seeds="1",
-        device="cpu",
-        precision="fp32",
-        train_limit="32",
-        eval_limit="16",
-        store=tmp_path / "store",
-        resources=Resources(executor="here"),
-        progress=False,
-    )
-    assert not results.failures
-    (cell,) = [cell for cell in results.run.plan.cells if not cell.is_dense]
-    record = results.store.record(cell.key)
+def test_it_runs_with_a_teacher(run_smoke):
+    store, (cell,) = run_smoke("obert[examples=4,block=16,steps=2,teacher=dense]", "0.6")
+    record = store.record(cell.key)
     assert record.sparsity.pruned == masks.pruned_count(0.6, record.sparsity.units)
     assert record.checks["pruned_weights_zero"]
 

@@ -10,7 +10,6 @@ from prunebench_structured.kwon import Kwon, rearrange, search
 from small_context import small_context
 
 import prunebench
-from prunebench.execution.executors.resources import Resources
 from prunebench.hooks.registry import Registry
 from prunebench.pruning import masks
 
@@ -83,28 +82,14 @@ def test_the_mask_reaches_the_budget_with_the_counts_of_the_search():
     }
 
 
-def test_it_runs_without_a_second_training(tmp_path):
-    results = prunebench.run(
-        "smoke",
-        strategies="kwon[examples=16],kwon[examples=16,budget=parameters]",
-        sparsities="0.4",
-        seeds="1",
-        device="cpu",
-        precision="fp32",
-        train_limit="32",
-        eval_limit="16",
-        store=tmp_path / "store",
-        resources=Resources(executor="here"),
-        progress=False,
-    )
-    assert not results.failures
-    cells = [cell for cell in results.run.plan.cells if not cell.is_dense]
+def test_it_runs_without_a_second_training(run_smoke):
+    store, cells = run_smoke("kwon[examples=16],kwon[examples=16,budget=parameters]", "0.4")
     assert len(cells) == 2
     for cell in cells:
-        record = results.store.record(cell.key)
+        record = store.record(cell.key)
         assert len(cell.trainings) == 1
         assert all(record.checks[name] for name in ("count_exact", "pruned_weights_zero", "compact_agrees"))
-        assert masks.pruned(results.store.load("masks", cell.mask, masks.unpack))
+        assert masks.pruned(store.load("masks", cell.mask, masks.unpack))
 
 
 def test_an_unknown_budget_is_an_error():

@@ -8,7 +8,6 @@ from prunebench_structured.simple import HeadControl, LayerDrop, removal_order
 from small_context import small_context
 
 import prunebench
-from prunebench.execution.executors.resources import Resources
 from prunebench.hooks.registry import Registry
 from prunebench.pruning import masks
 
@@ -51,27 +50,15 @@ def test_the_random_order_depends_on_the_seed_alone():
     assert len(torch.cat(list(first.values())).unique()) == 4
 
 
-def test_they_run(tmp_path):
-    results = prunebench.run(
-        "smoke",
-        strategies="layer-drop[order=even],head-control[examples=16],head-control[order=random,retrain=false]",
-        sparsities="0.5",
-        seeds="1",
-        device="cpu",
-        precision="fp32",
-        train_limit="32",
-        eval_limit="16",
-        store=tmp_path / "store",
-        resources=Resources(executor="here"),
-        progress=False,
+def test_they_run(run_smoke):
+    store, cells = run_smoke(
+        "layer-drop[order=even],head-control[examples=16],head-control[order=random,retrain=false]", "0.5"
     )
-    assert not results.failures
-    cells = [cell for cell in results.run.plan.cells if not cell.is_dense]
     assert [len(cell.trainings) for cell in cells] == [1, 2, 1]
     for cell in cells:
-        record = results.store.record(cell.key)
+        record = store.record(cell.key)
         assert all(record.checks[name] for name in ("count_exact", "pruned_weights_zero", "compact_agrees"))
-    mask = results.store.load("masks", cells[0].mask, masks.unpack)
+    mask = store.load("masks", cells[0].mask, masks.unpack)
     assert [bool(keep) for keep in mask.values()] == [True, False, True, False]
 
 

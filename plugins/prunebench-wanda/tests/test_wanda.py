@@ -9,7 +9,6 @@ from prunebench_wanda import OWL, Fisher, Wanda, allocation
 from small_context import small_context
 
 import prunebench
-from prunebench.execution.executors.resources import Resources
 from prunebench.hooks.registry import Registry
 from prunebench.pruning import masks
 
@@ -81,30 +80,19 @@ def test_owl_gives_each_layer_its_share_and_prunes_the_lowest_of_each_row(ctx, s
                     assert values[~keeps].max() <= values[keeps].min()
 
 
-def test_they_run(tmp_path):
-    results = prunebench.run(
-        "smoke",
-        strategies="wanda[examples=16],"
+def test_they_run(run_smoke):
+    store, cells = run_smoke(
+        "wanda[examples=16],"
         "wanda[examples=16,scope=global,pattern=2:4,retrain=false],owl[examples=16,retrain=false],"
         "fisher[examples=16,retrain=false]",
-        sparsities="0.5",
-        seeds="1",
-        device="cpu",
-        precision="fp32",
-        train_limit="32",
-        eval_limit="16",
-        store=tmp_path / "store",
-        resources=Resources(executor="here"),
-        progress=False,
+        "0.5",
     )
-    assert not results.failures
-    cells = [cell for cell in results.run.plan.cells if not cell.is_dense]
     assert len(cells) == 4
     for cell in cells:
-        sparsity = results.store.record(cell.key).sparsity
+        sparsity = store.record(cell.key).sparsity
         assert sparsity.pruned == masks.pruned_count(0.5, sparsity.units)
         assert len(cell.trainings) == (1 if "retrain=false" in cell.label else 2)
-        keeps = results.store.load("masks", cell.mask, masks.unpack).values()
+        keeps = store.load("masks", cell.mask, masks.unpack).values()
         if cell.label.startswith("wanda"):
             # Half of each row, by row or by pattern.
             assert all((keep.sum(dim=1) == keep.shape[1] // 2).all() for keep in keeps)
