@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import signal
-
 import numpy as np
 import pytest
-import torch
 from prunebench_platon import Importance
 
 import prunebench
@@ -17,10 +14,10 @@ from prunebench.pruning import masks
 STEPS = 12
 
 
-def run(store, strategy="platon[beta1=0.6,beta2=0.7]", **options):
+def run(store):
     results = prunebench.run(
         "smoke",
-        strategies=strategy,
+        strategies="platon[beta1=0.6,beta2=0.7]",
         sparsities="0.8",
         seeds="1",
         device="cpu",
@@ -32,7 +29,6 @@ def run(store, strategy="platon[beta1=0.6,beta2=0.7]", **options):
         store=store,
         resources=Resources(executor="here"),
         progress=False,
-        **options,
     )
     assert not results.failures
     (cell,) = [cell for cell in results.run.plan.cells if not cell.is_dense]
@@ -95,22 +91,8 @@ def test_the_record_holds_its_checks(whole):
     assert (len(cell.trainings), record.steps) == (1, STEPS)
 
 
-def test_an_interrupted_training_goes_on_bit_for_bit(whole, tmp_path, monkeypatch):
-    _, _, store, cell = whole
-    real = Importance.after_step
-
-    def interrupt(callback, step):
-        if step == 6:
-            signal.raise_signal(signal.SIGINT)
-        return real(callback, step)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Importance, "after_step", interrupt)
-        run(tmp_path / "store", checkpoint_minutes=0)
-    other, _ = run(tmp_path / "store", checkpoint_minutes=0)
-    expected, mask = (each.load("masks", cell.mask, masks.unpack) for each in (store, other))
-    assert all(torch.equal(mask[name], keep) for name, keep in expected.items())
-    assert (store.logits(cell.key)["validation"] == other.logits(cell.key)["validation"]).all()
+def test_an_interrupted_training_goes_on_bit_for_bit(check_resume):
+    check_resume(Importance, "platon[beta1=0.6,beta2=0.7]", 6)
 
 
 def test_the_entry_point_provides_the_strategy():
