@@ -1,15 +1,10 @@
-"""The share retained and its error, and the probabilities of a difference: by hand, and against scipy."""
+"""The share retained and its error: by hand, and against simulation."""
 
 import math
 
 import numpy as np
 import pytest
-import scipy.stats
-from hypothesis import given
-from hypothesis import strategies as st
 
-from prunebench.results.statistics.bayes import Probabilities, probabilities
-from prunebench.results.statistics.crossed import Estimate
 from prunebench.results.statistics.ratio import retained, retained_by_seed
 
 
@@ -51,17 +46,3 @@ def test_the_error_is_that_of_simulated_ratios():
     assert np.std([share.mean for share in shares]) == pytest.approx(
         np.sqrt(np.mean([share.error**2 for share in shares])), rel=0.05
     )
-
-
-@given(st.floats(-1, 1), st.floats(0.01, 1), st.integers(1, 30), st.floats(0, 0.5))
-def test_probabilities_are_areas_of_the_t_distribution(mean, error, degrees, rope):
-    posterior = scipy.stats.t(degrees, mean, error)
-    answer = probabilities(Estimate(mean, error, degrees), rope)
-    assert answer.worse == pytest.approx(posterior.cdf(-rope), abs=1e-9)
-    assert answer.better == pytest.approx(posterior.sf(rope), abs=1e-9)
-    assert answer.worse + answer.same + answer.better == pytest.approx(1)
-
-
-def test_a_difference_without_error():
-    assert probabilities(Estimate(0.02, 0.0, 2), 0.01) == Probabilities(0, 0, 1)
-    assert probabilities(Estimate(0.01, 0.0, 2), 0.01) == Probabilities(0, 1, 0)

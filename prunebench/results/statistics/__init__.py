@@ -8,7 +8,6 @@ Functions take and return plain numbers and know nothing about records or pages.
 `crossed`     how certain is a score for other seeds and other examples? Averages over tasks
 `ratio`       what share of the dense score is retained, above chance
 `best`        which methods cannot be told apart from the best? Tukey's test with seeds as blocks
-`bayes`       how probable is it that one method is better, worse or practically the same?
 `ranks`       which of several methods can be told apart over several tasks? Friedman's and Nemenyi's tests
 """
 
