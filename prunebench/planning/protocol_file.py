@@ -11,7 +11,6 @@ import json
 import math
 import re
 import statistics
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -19,6 +18,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from prunebench.errors import PrunebenchError
+from prunebench.planning.toml_file import read_toml
 from prunebench.store.schema import Model, Positive, Strict
 from prunebench.tasks.protocol import CALIBRATED, CALIBRATION_VERSION, Protocol
 from prunebench.tasks.task import Task, TaskData
@@ -200,14 +200,7 @@ def train_fingerprint(data: TaskData) -> str:
 
 def read(path: str) -> ProtocolFile:
     """The protocol file at that path. Raises PrunebenchError if it cannot be read or does not fit the format."""
-    try:
-        data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise PrunebenchError(f"no protocol file {path!r}", "`prunebench calibrate` makes one") from None
-    except OSError as error:
-        raise PrunebenchError(f"cannot read protocol file {path!r}: {(error.strerror or str(error)).lower()}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise PrunebenchError(f"protocol file {path!r} is not TOML: {error}") from None
+    data = read_toml(Path(path), "protocol file", "no protocol file", "`prunebench calibrate` makes one")
     if data.get("format") != FORMAT:
         raise PrunebenchError(f"protocol file {path!r} has format {data.get('format')}", f"expected {FORMAT}")
     try:

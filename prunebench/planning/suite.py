@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from prunebench.errors import PrunebenchError, unknown_name
 from prunebench.hooks.registry import Registry
 from prunebench.planning import protocol_file
 from prunebench.planning.methods import Method
+from prunebench.planning.toml_file import read_toml
 from prunebench.recipes.options import split_list
 from prunebench.recipes.schedules import check_sparsity
 from prunebench.tasks.protocol import Protocol
@@ -70,14 +70,7 @@ def load(name: str, registry: Registry) -> Suite:
     path = Path(name)
     if path.suffix != ".toml":
         path = registry.get("suites", name)
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise PrunebenchError(f"no suite file {str(path)!r}", "expected the path of a TOML file") from None
-    except OSError as error:
-        raise PrunebenchError(f"cannot read suite {str(path)!r}: {(error.strerror or str(error)).lower()}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise PrunebenchError(f"suite {str(path)!r} is not TOML: {error}") from None
+    data = read_toml(path, "suite", "no suite file", "expected the path of a TOML file")
     if isinstance(data.get("protocol"), str) and data["protocol"] != TASKS_OWN:
         data["protocol"] = str(path.parent / data["protocol"])
     try:
