@@ -9,9 +9,11 @@ In reading order:
 - `replay`, `trainer`, `pruner`, `measurements`: the parts of a job
 - `workspace`: the model and the data of a job
 - `context`, `strategy_calls`: what a strategy sees, and how it is called
+- `fence`, `process_state`: what a strategy may not change, in the model and in the process
 - `checkpoints`: long trainings resume
 - `trained_models`: models that a store keeps
 - `executors`: processes of this machine, Ray, and what plugins add
-- `clock`, `display`: estimates, and what a user sees
+- `same_store`: a run ends if its store is removed or replaced
+- `clock`, `watch`, `display`: estimates, jobs without a sign of life, and what a user sees
 - `diagnostics`: what this installation can use
 """

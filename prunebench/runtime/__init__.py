@@ -7,5 +7,6 @@
 - `signals`: signals that end a run, told apart from exceptions that code raises itself
 - `limits`: how long single calls of plugins may take, and reports on those that take long
 - `output`: lines and warnings of plugins, as progress reports under their names
+- `text`: text of plugins, stores and bundles, made safe to print and to store
 - `seeds`: independent random streams from one seed
 """
