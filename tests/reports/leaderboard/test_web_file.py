@@ -128,5 +128,5 @@ def test_flops_are_a_share_of_the_dense_model_or_unknown() -> None:
 
 def test_reported_rows_are_not_among_the_entries() -> None:
     data = chart_data(build(golden_lab().rows(), parse_options(published="chen2020")))
-    assert {row["setting"] for row in data["reported"]} == {"bert-base-uncased, dev, n = 5"}
+    assert {row["setting"] for row in data["reported"]} == {"bert-base-uncased, dev, 5 seeds"}
     assert len(data["entries"]) == len(chart_data(build(golden_lab().rows()))["entries"])
