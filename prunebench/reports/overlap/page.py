@@ -28,16 +28,10 @@ ABOUT = (
     "Controls are left out, because they have their method's mask or a random one that is not stored."
 )
 MAGNITUDES = (
-    'All methods prefer the weights that are large in θ0, and so share much by that alone. "Given θ0\'s magnitudes" is '
-    "the expected value for two random masks that have as many units in each matrix as these, and as many of them in "
-    "common with the mask of `magnitude-init`: with m of n units kept by that mask, of which the two keep a and b, they "
-    "share a·b/m inside it and (k−a)·(l−b)/(n−m) outside. What is above it is not due to θ0's magnitudes."
-)
-NO_MAGNITUDES = (
     "Most methods prefer weights that are large in θ0, and so share much by that alone. “Given θ0's magnitudes” is the "
-    "expected value for two random masks that keep as many units in each matrix as these, and as many of those that the "
-    "mask of `magnitude-init` keeps: if that keeps m of n units, and the two keep a and b of these, they share a·b/m "
-    "inside it and (k−a)·(l−b)/(n−m) outside. What is above it is not due to θ0's magnitudes."
+    "expected value for two random masks that keep as many units in each matrix as these, and as many of those that "
+    "the mask of `magnitude-init` keeps: if that keeps m of n units, and the two keep a and b of these, they share "
+    "a·b/m inside it and (k−a)·(l−b)/(n−m) outside. What is above it is not due to θ0's magnitudes."
 )
 NO_MAGNITUDES = (
     "Most methods prefer weights that are large in θ0, and so share much by that alone. With the strategy "
