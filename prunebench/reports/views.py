@@ -18,8 +18,9 @@ from prunebench.reports.render.files import write_file
 from prunebench.reports.render.markdown import markdown
 from prunebench.reports.render.terminal import render
 from prunebench.results import export
-from prunebench.results.filters import Selection, allow_mixed, no_results, older_versions, one_setting, select
+from prunebench.results.filters import Selection, allow_mixed, no_results, one_setting, select
 from prunebench.results.rows import Row
+from prunebench.results.warnings import older_versions
 from prunebench.store.store import Store
 
 if TYPE_CHECKING:

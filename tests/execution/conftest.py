@@ -45,7 +45,7 @@ def run(tiny_bert, tiny_glue, tmp_path):
         results = Store.create(tmp_path / store)
         plan = experiment.plan(suite, registry)
         todo = jobs.jobs_to_run(plan, results, keep=[cell.leaf for cell in plan.cells] if keep else ())
-        settings = Dispatch(plan.where, registry.files, slots=2 if executor else 1, **dispatch or {})
+        settings = Dispatch(plan.location, registry.files, slots=2 if executor else 1, **dispatch or {})
         with executor or SerialExecutor() as pool:
             report = scheduler.run(todo, pool, results, Lines(todo), settings)
         if report.unexpected:
@@ -69,7 +69,7 @@ def planned(tiny_bert, tiny_glue, tmp_path):
         def finish():
             todo = jobs.jobs_to_run(plan, store)
             with SerialExecutor() as pool:
-                return scheduler.run(todo, pool, store, Lines(todo), Dispatch(plan.where, registry.files))
+                return scheduler.run(todo, pool, store, Lines(todo), Dispatch(plan.location, registry.files))
 
         return plan, store, finish
 

@@ -19,7 +19,7 @@ from prunebench.store.store import Store
 def run_jobs(todo, plan, store, display=None):
     """The report of a run of these jobs in this process."""
     with SerialExecutor() as pool:
-        return scheduler.run(todo, pool, store, display or Lines(todo), Dispatch(plan.where))
+        return scheduler.run(todo, pool, store, display or Lines(todo), Dispatch(plan.location))
 
 
 def run_elsewhere(job, plan, store):

@@ -15,11 +15,11 @@ from prunebench.reports.comparison.scores import Scores, value
 from prunebench.reports.comparison.setting import setting
 from prunebench.reports.leaderboard.averages import rows_by_task
 from prunebench.reports.render.formatting import level, listing
-from prunebench.results.filters import warnings
 from prunebench.results.rows import Row
 from prunebench.results.statistics.comparison import Comparison, compare, family
 from prunebench.results.statistics.ranks import rank
 from prunebench.results.statistics.summary import BOOTSTRAP, T, bootstrap, summarise
+from prunebench.results.warnings import warnings
 
 Pair = tuple[str, str]
 
