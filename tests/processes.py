@@ -6,9 +6,11 @@ than the run of a tiny model.
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import tempfile
+import warnings
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -83,6 +85,10 @@ def _serve(words: list[str], err: Connection, out: str, folder: str, environment
     err.close()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    warnings.simplefilter("ignore")
     from prunebench.cli import main
 
-    main(words)
+    try:
+        main(words)
+    finally:
+        atexit._run_exitfuncs()  # which a copy would leave out
