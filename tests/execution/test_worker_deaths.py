@@ -76,7 +76,7 @@ def test_a_killed_worker_costs_no_result(run, tmp_path, monkeypatch, capsys, dea
 def test_a_strategy_that_always_kills_its_worker_fails_alone(run, tmp_path, monkeypatch, capsys, deadly_plugin):
     """The third attempt runs in parts: the shared training, other branches of the job and what follows them succeed."""
     words = {"plugins": [deadly_plugin], "seeds": "2"}
-    others = "imp,magnitude,random-pruning,random-pruning[of=heads],heads"
+    others = "imp,magnitude,random-pruning[of=heads],heads"
     whole, plan, _ = run(others, **words, store="whole", executor=ProcessExecutor(Request(2)))
     monkeypatch.setenv("DIES", str(tmp_path / "log"))
     store, mixed, report = run(f"dies[times=99],{others}", **words, executor=ProcessExecutor(Request(2)))
