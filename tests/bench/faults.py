@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import csv
-import functools
 import io
 import os
 import shutil
@@ -22,14 +21,16 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from importlib import metadata
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import safetensors
+import torch
+from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from prunebench import cli
+from prunebench.hooks import registry
 from prunebench.pruning import bitmask
 from prunebench.store.store import Store
 
@@ -146,8 +147,8 @@ FAULTS: dict[str, dict[str, Fault]] = {
 TIMES = {"flipped bit: weights": 10, "flipped bit: plans": 20, "swapped masks": 5}
 
 
-# A look at all installed packages takes half of the time of a short command, and they stay the same.
-metadata.entry_points = functools.cache(metadata.entry_points)
+# Loading them takes most of the time of a short command, and no method of theirs is used in this process.
+registry.installed_plugins = lambda: iter(())
 
 
 def call(*words: object) -> tuple[int, str, str]:
@@ -241,38 +242,57 @@ def trial(whole: Whole, store: Path, fault: Fault, random: Random) -> Counter[st
         return counts
 
 
-def killed(whole: Whole, seconds: float, random: Random) -> Counter[str]:
-    """A run with checkpoints that is killed at a random moment, and then goes on.
+def start(words: list[str], folder: Path, executor: str) -> subprocess.Popen[str]:
+    """Start a run with checkpoints in a process of its own, and wait until it has made its store."""
+    options = ("--checkpoint-minutes", "0", "--executor", executor, "--jobs", "1", "--store", folder)
+    command = [sys.executable, "-m", "prunebench", "run", *words, *options]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    while not (folder / "store.json").exists() and process.poll() is None:
+        time.sleep(0.02)
+    return process
+
+
+def killed(whole: Whole, executor: str, seconds: float, random: Random) -> Counter[str]:
+    """A run that is killed at a random moment within `seconds`, and then goes on.
 
     Workers of a run that is killed end by themselves; the next run does not wait for that.
     """
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name) / "store"
-        executor = random.choice(("here", "processes"))
-        options = ("--checkpoint-minutes", "0", "--executor", executor, "--jobs", "1", "--store", folder)
-        command = [sys.executable, "-m", "prunebench", "run", *whole.words, *options]
-        with open(os.devnull, "w") as nowhere:
-            process = subprocess.Popen(command, stdout=nowhere, stderr=nowhere)
-        deadline = time.monotonic() + 60
-        while not (folder / "store.json").exists() and time.monotonic() < deadline and process.poll() is None:
-            time.sleep(0.02)
+        process = start(whole.words, folder, executor)
         time.sleep(random.uniform(0, seconds))
         process.send_signal(signal.SIGKILL)
         process.wait()
-        stored = len(list(folder.glob(KINDS["records"])))
-        result = subprocess.run(command, capture_output=True, text=True)
-        equal = result.returncode == 0 and whole.equals(folder)
-        print(f"killed with {stored} of {len(whole.records)} records, {executor}", file=sys.stderr, flush=True)
+        stored, checkpoints = (len(list(folder.glob(KINDS[kind]))) for kind in ("records", "checkpoints"))
+        print(f"{executor}: {stored} of {len(whole.records)} records, {checkpoints} checkpoints", file=sys.stderr)
+        process = start(whole.words, folder, executor)
+        _, err = process.communicate()
+        equal = process.returncode == 0 and whole.equals(folder)
         if not equal:
-            print(result.stdout, result.stderr, file=sys.stderr, flush=True)
+            print(err, file=sys.stderr, flush=True)
         return Counter(
             {
                 "tries": 1,
-                "silently wrong": int(result.returncode == 0 and not equal),
-                "tracebacks": int("Traceback" in result.stderr),
+                "silently wrong": int(process.returncode == 0 and not equal),
+                "tracebacks": int("Traceback" in err),
                 "healed": int(equal),
             }
         )
+
+
+def kill_often(whole: Whole, number: int, random: Random) -> Counter[str]:
+    """So many kills of runs, every other one of a run with a worker process."""
+    total: Counter[str] = Counter()
+    for executor in ("here", "processes"):
+        with tempfile.TemporaryDirectory() as name:
+            process = start(whole.words, Path(name) / "store", executor)
+            begin = time.monotonic()
+            process.communicate()
+            seconds = time.monotonic() - begin
+            assert process.returncode == 0 and whole.equals(Path(name) / "store")
+        for _ in range(number // 2):
+            total += killed(whole, executor, seconds, random)
+    return total
 
 
 def make_stores(folder: Path, words: list[str]) -> tuple[Whole, dict[str, Path]]:
@@ -299,11 +319,26 @@ def make_stores(folder: Path, words: list[str]) -> tuple[Whole, dict[str, Path]]
     return whole, {kind: stopped if kind in ("weights", "checkpoints") else finished for kind in KINDS}
 
 
-SMALL = (
-    *("--tasks", "sentiment", "--model", "quick-bert", "--sparsities", "0.2", "--seeds", "1", "--train-limit", "64"),
-    *("--eval-limit", "16", "--epochs", "1", "--device", "cpu", "--precision", "fp32", "--cpus-per-job", "1"),
-    "--keep-models",
-)
+def make_words(folder: Path) -> list[str]:
+    """The options of a small run: a random BERT of 2 layers of width 16, and 40 texts to train on."""
+    words = ("the", "a", "dog", "cat", "bird", "king", "ship", "song", "sees", "finds", "likes", "old", "young")
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]
+    sizes = {"num_hidden_layers": 2, "num_attention_heads": 2, "hidden_size": 16, "intermediate_size": 32}
+    torch.manual_seed(0)
+    BertModel(BertConfig(vocab_size=len(vocabulary), **sizes)).save_pretrained(folder / "model")
+    BertTokenizerFast(vocab={word: i for i, word in enumerate(vocabulary)}).save_pretrained(folder / "model")
+    random = Random(0)
+    (folder / "glue" / "SST-2").mkdir(parents=True)
+    for split, rows in (("train", 40), ("dev", 16)):
+        lines = ["sentence\tlabel", *(f"{' '.join(random.choices(words, k=5))}\t{i % 2}" for i in range(rows))]
+        (folder / "glue" / "SST-2" / f"{split}.tsv").write_text("\n".join(lines) + "\n")
+    return [
+        *("--model", str(folder / "model"), "--glue-dir", str(folder / "glue"), "--tasks", "sst2", "--seeds", "1"),
+        *("--sparsities", "0.2", "--epochs", "2", "--batch-size", "8", "--device", "cpu", "--precision", "fp32"),
+        *("--cpus-per-job", "1", "--keep-models"),
+    ]
+
+
 FAULT_STRATEGIES = "imp,magnitude"
 KILL_STRATEGIES = "imp,random-reinit,magnitude,magnitude[teacher=dense],magnitude[schedule=cubic],heads"
 
@@ -324,9 +359,10 @@ def main() -> None:
     print("| class | " + " | ".join(COLUMNS) + " |")
     print("|---|" + "---:|" * len(COLUMNS))
     with tempfile.TemporaryDirectory() as name:
+        small = make_words(Path(name))
         classes = {label: faults for label, faults in FAULTS.items() if options.only in label}
         if classes:
-            words = [*SMALL, "--strategies", FAULT_STRATEGIES, "--executor", "here", "--checkpoint-minutes", "60"]
+            words = [*small, "--strategies", FAULT_STRATEGIES, "--executor", "here", "--checkpoint-minutes", "60"]
             whole, stores = make_stores(Path(name), words)
         for label, faults in classes.items():
             random, total = Random(f"{label} {options.seed}"), Counter()
@@ -338,13 +374,9 @@ def main() -> None:
                     total += counts
             show(label, total)
         if options.only in "kill" and options.kills:
-            words = [*SMALL, "--strategies", KILL_STRATEGIES]
-            start = time.monotonic()
+            words = [*small, "--strategies", KILL_STRATEGIES, "--epochs", "12"]
             whole = Whole.of([*words, "--executor", "here"], Path(name) / "killed/store")
-            seconds = time.monotonic() - start
-            whole = replace(whole, words=words)
-            random = Random(options.seed)
-            show("kill -9", sum((killed(whole, seconds, random) for _ in range(options.kills)), Counter()))
+            show("kill -9", kill_often(replace(whole, words=words), options.kills, Random(options.seed)))
 
 
 if __name__ == "__main__":

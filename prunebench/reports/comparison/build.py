@@ -38,7 +38,7 @@ def build(
 
     `sparsities` restricts the comparison; empty means all. `interval` is `T`, or `BOOTSTRAP` for intervals over seeds
     that assume no distribution. With `mixed`, different settings and units are compared, and the report warns of it.
-    `verification` is that of the bundle that the rows come from.
+    `verification` is the sentence about the bundle of the rows.
 
     Raises PrunebenchError for an unknown name or sparsity, for mixed settings or units without `mixed`, and if no two
     methods share a score.
