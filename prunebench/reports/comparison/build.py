@@ -32,11 +32,13 @@ def build(
     *,
     interval: str = T,
     mixed: bool = False,
+    verification: str = "",
 ) -> Report:
     """Compare every two of `methods`, and each of them with `reference`.
 
     `sparsities` restricts the comparison; empty means all. `interval` is `T`, or `BOOTSTRAP` for intervals over seeds
     that assume no distribution. With `mixed`, different settings and units are compared, and the report warns of it.
+    `verification` is the sentence about the bundle of the rows.
 
     Raises PrunebenchError for an unknown name or sparsity, for mixed settings or units without `mixed`, and if no two
     methods share a score.
@@ -66,6 +68,7 @@ def build(
             scores, dict.fromkeys((entry.a, entry.b, entry.condition.sparsity) for entry in over_seeds)
         ),
         rankings=tuple(_rankings(scores, labels)) if len(labels) > 2 else (),
+        verification=verification,
     )
 
 
