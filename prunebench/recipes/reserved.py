@@ -7,8 +7,8 @@ The core writes them into the phases of the recipe; a strategy need not know of 
 - `budget`: what a level of sparsity is a fraction of (see `axes`)
 - `schedule`: how the sparsity grows where a recipe prunes: in one step ("one-shot"), in steps of a tenth with new
   scores before each ("ladder"), or during the training that follows ("cubic", Zhu & Gupta 2017)
-- `rewind`: a pruned model is reset before the training that follows, "init" to θ0, or to a step (100) or a fraction (0.1)
-  of the first training, as `imp` does; by default ("none") it is trained on
+- `rewind`: a pruned model is reset before the training that follows: to θ0 ("init"), or to a step (100) or a fraction
+  (0.1) of the first training, as `imp` does; by default ("none") it is trained on
 - `teacher`: every training of a pruned model learns the outputs of the "dense" model of the same seed as well, with
   `teacher_temperature`, `teacher_weight` and `teacher_hidden` (see `inputs.Teacher`)
 """
