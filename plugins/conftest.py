@@ -114,8 +114,8 @@ def run_smoke(tmp_path):
 def check_resume(run, monkeypatch, tmp_path):
     """A function that interrupts a method at a step, continues it, and compares all bits with an undisturbed run."""
 
-    def check(callback, strategy, step):
-        store, cell, whole = run(strategy)
+    def check(callback, strategy, step, sparsity="0.8"):
+        store, cell, whole = run(strategy, sparsity)
         real = callback.after_step
 
         def interrupt(self, number):
@@ -125,10 +125,10 @@ def check_resume(run, monkeypatch, tmp_path):
 
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             patch.setattr(callback, "after_step", interrupt)
-            run(strategy, store=tmp_path / "cut", checkpoint_minutes=0)
+            run(strategy, sparsity, store=tmp_path / "cut", checkpoint_minutes=0)
         steps = []
         monkeypatch.setattr(callback, "after_step", lambda self, number: steps.append(number) or real(self, number))
-        other, _, cut = run(strategy, store=tmp_path / "cut", checkpoint_minutes=0)
+        other, _, cut = run(strategy, sparsity, store=tmp_path / "cut", checkpoint_minutes=0)
         assert steps == list(range(step, whole.steps + 1))
         assert cut.evaluations == whole.evaluations and cut.loss == whole.loss
         expected, mask = (each.load("masks", cell.mask, masks.unpack) for each in (store, other))

@@ -21,7 +21,7 @@ from typing import Any
 from prunebench.errors import PrunebenchError, unknown_name
 
 # The options that every method has (see `reserved`), for the error of an unknown one.
-RESERVED = ("scope", "pattern", "budget", "schedule", "teacher")
+RESERVED = ("scope", "pattern", "budget", "schedule", "rewind", "teacher")
 
 _SPEC = re.compile(r"(?P<name>[^\[\]=,\s]+)(\[(?P<options>.*)\])?")
 

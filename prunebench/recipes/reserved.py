@@ -7,6 +7,8 @@ The core writes them into the phases of the recipe; a strategy need not know of 
 - `budget`: what a level of sparsity is a fraction of (see `axes`)
 - `schedule`: how the sparsity grows where a recipe prunes: in one step ("one-shot"), in steps of a tenth with new
   scores before each ("ladder"), or during the training that follows ("cubic", Zhu & Gupta 2017)
+- `rewind`: a pruned model is reset before the training that follows: to θ0 ("init"), or to a step (100) or a fraction
+  (0.1) of the first training, as `imp` does; by default ("none") it is trained on
 - `teacher`: every training of a pruned model learns the outputs of the "dense" model of the same seed as well, with
   `teacher_temperature`, `teacher_weight` and `teacher_hidden` (see `inputs.Teacher`)
 """
@@ -22,7 +24,7 @@ from prunebench.recipes.axes import Pattern, Selection
 from prunebench.recipes.inputs import Teacher
 from prunebench.recipes.options import parameters, parse_spec
 from prunebench.recipes.phase import AXIS, Phase
-from prunebench.recipes.phases import Prune, Train
+from prunebench.recipes.phases import Prune, Rewind, Train
 from prunebench.recipes.schedules import Cubic, ladder
 
 # The options that are axes of phases of the same name.
@@ -37,6 +39,7 @@ DEFAULTS = {
     "pattern": "",
     "budget": "units",
     "schedule": ONE_SHOT,
+    "rewind": "none",
     "teacher": "none",
     **{f"teacher_{field.name}": f"{field.default:g}" for field in fields(Teacher)},
 }
@@ -45,16 +48,16 @@ DEFAULTS = {
 def taken_by(kind: type) -> tuple[str, ...]:
     """The reserved options that a strategy of this class takes.
 
-    Controls take none, all others a teacher. A strategy that only scores takes everything else too; one that makes
-    masks itself, or acts while the model trains, has to follow `ctx.selection`, and lists in its attribute `axes` which
-    of `scope`, `pattern`, `budget` and `schedule` it takes.
+    Controls take none, all others a rewind and a teacher. A strategy that only scores takes everything else too; one
+    that makes masks itself, or acts while the model trains, has to follow `ctx.selection`, and lists in its attribute
+    `axes` which of `scope`, `pattern`, `budget` and `schedule` it takes.
     """
     if hasattr(kind, "tail"):
         return ()
-    teacher = [name for name in DEFAULTS if name.startswith("teacher")]
-    selection = [name for name in DEFAULTS if name not in teacher]
+    always = [name for name in DEFAULTS if name.startswith(("rewind", "teacher"))]
+    selection = [name for name in DEFAULTS if name not in always]
     scores = hasattr(kind, "score") and not hasattr(kind, "prune") and not hasattr(kind, "training")
-    return (*getattr(kind, "axes", selection if scores else ()), *teacher)
+    return (*getattr(kind, "axes", selection if scores else ()), *always)
 
 
 def split_options(kind: type, options: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
@@ -75,9 +78,22 @@ def split_options(kind: type, options: Mapping[str, str]) -> tuple[dict[str, str
     for option, known in (("schedule", SCHEDULES), ("teacher", TEACHERS)):
         if values[option] not in known:
             raise unknown_name(option, values[option], known)
+    _rewind(values)
     _teacher(values)
     rest = {name: value for name, value in options.items() if name not in reserved}
     return rest, {name: reserved[name] for name in DEFAULTS if reserved.get(name, DEFAULTS[name]) != DEFAULTS[name]}
+
+
+def _rewind(values: Mapping[str, str]) -> Rewind | None:
+    """The rewind that this option names. Raises PrunebenchError for a bad one."""
+    text = values.get("rewind", DEFAULTS["rewind"])
+    if text in ("init", "none"):
+        return Rewind() if text == "init" else None
+    try:
+        return Rewind(int(text) if text.isdecimal() else float(text))
+    except ValueError:
+        hint = "expected none, init, a step such as 100, or a fraction such as 0.1"
+        raise PrunebenchError(f"bad rewind {text!r}", hint) from None
 
 
 def _teacher(values: Mapping[str, str]) -> Teacher | None:
@@ -102,13 +118,19 @@ def add_options(label: str, options: Mapping[str, str]) -> str:
     return f"{label[:-1]},{text}]" if label.endswith("]") else f"{label}[{text}]"
 
 
-def remove_options(label: str) -> str:
-    """The label of the strategy of a method, without reserved options; "" stays "". The inverse of `add_options`."""
-    if not label:
-        return label
+def strategy_labels(label: str) -> list[str]:
+    """The labels that the strategy of a method may have: `label`, and without its last options while they are reserved.
+
+    A reserved option stands behind those of the strategy, but the strategy may have one of the same name.
+    """
+    labels = [label]
     name, options = parse_spec(label)
-    text = ",".join(f"{option}={value}" for option, value in options.items() if option not in DEFAULTS)
-    return f"{name}[{text}]" if text else name
+    for option in reversed(list(options)):
+        if option not in DEFAULTS:
+            break
+        del options[option]
+        labels.append(add_options(name, options))
+    return labels
 
 
 def apply_options(phases: Sequence[Phase], options: Mapping[str, str]) -> list[Phase]:
@@ -124,9 +146,13 @@ def apply_options(phases: Sequence[Phase], options: Mapping[str, str]) -> list[P
             result = [_with_axis(phase, name, options[name]) for phase in result]
             if not any(getattr(phase, name, None) == options[name] for phase in result):
                 raise PrunebenchError(f"no phase of the recipe takes {name}={options[name]}", "it prunes by no scores")
+    if (rewind := _rewind(options)) is not None:
+        before, result = result, list(_rewind_pruned(result, rewind))
+        if result == before:
+            raise PrunebenchError("no training of the recipe follows a pruning of a trained model", "leave out rewind")
     if (teacher := _teacher(options)) is not None:
-        result = list(_teach(result, teacher))
-        if result == list(phases):
+        before, result = result, list(_teach(result, teacher))
+        if result == before:
             raise PrunebenchError("teacher=dense teaches pruned models, and no training of the recipe has one")
     return result
 
@@ -137,6 +163,18 @@ def follow_pattern(phases: Sequence[Phase], pattern: Pattern | None) -> list[Pha
         return list(phases)
     changes: dict[str, Any] = {"pattern": str(pattern)}
     return [replace(each, **changes) if each.draws_mask and _axis(each, "pattern") else each for each in phases]
+
+
+def _rewind_pruned(phases: Sequence[Phase], rewind: Rewind) -> Iterator[Phase]:
+    """A rewind before every training that is the first one after a pruning, unless weights are θ0 or set there."""
+    trained = pruned = False
+    for phase in phases:
+        if phase.trains and trained and pruned:
+            yield rewind
+        yield phase
+        if phase.trains or phase.sets_weights:
+            trained, pruned = phase.trains, False
+        pruned = pruned or phase.changes_mask
 
 
 def _teach(phases: Sequence[Phase], teacher: Teacher) -> Iterator[Phase]:

@@ -75,7 +75,8 @@ class TrainingCallback:
         """Groups of parameters that are trained too, such as scores or gates, as `torch.optim.AdamW` takes them.
 
         A group is `{"params": [tensors that require gradients]}`, and may have its own `lr`, which decays as the one of
-        the model does. They are not clipped. They are saved in checkpoints.
+        the model does. With `"clip": True` its gradients are clipped together with those of the model, under one norm;
+        otherwise they are not clipped. Parameters are saved in checkpoints.
         """
         return ()
 

@@ -69,6 +69,7 @@ def train(
         callbacks = [stack.enter_context(callback) for callback in callbacks]
         named = dict(model.named_parameters())
         optimizer = _adamw(named, protocol, callbacks)
+        clipped = [each for group in optimizer.param_groups if group.get("clip") for each in group["params"]]
         schedule = get_linear_schedule_with_warmup(optimizer, round(protocol.warmup * total), total)
         meter = _Meter(total, device)
         state = State(model, optimizer, schedule, meter.sums, acceleration.generators, callbacks, device)
@@ -98,7 +99,7 @@ def train(
             for callback in callbacks:
                 callback.after_backward(step)
             masks.mask_gradients()
-            nn.utils.clip_grad_norm_(named.values(), protocol.clip)
+            nn.utils.clip_grad_norm_(clipped, protocol.clip)
             optimizer.step()
             schedule.step()
             optimizer.zero_grad()
@@ -149,7 +150,7 @@ def _adamw(
     """The optimiser of the model's parameters, the first group, and of those that the callbacks learn."""
     learned = [dict(group) for callback in callbacks for group in callback.parameters()]
     return torch.optim.AdamW(
-        [{"params": list(named.values())}, *learned],
+        [{"params": list(named.values()), "clip": True}, *learned],
         lr=protocol.lr,
         betas=(protocol.beta1, protocol.beta2),
         eps=protocol.epsilon,

@@ -13,6 +13,7 @@ from prunebench.models.loading import model_source
 from prunebench.planning import experiment
 from prunebench.planning.suite import Suite, merge
 from prunebench.pruning import masks
+from prunebench.recipes.phase import trains_from_theta0
 
 EMBEDDINGS = "bert.embeddings.word_embeddings.weight"
 
@@ -52,6 +53,30 @@ def test_rewinding_to_the_last_step_is_no_rewinding(run, weights_of_trainings):
             stays = weight != 0
             assert torch.equal(weight[stays], trained[name][stays])
     assert len(rest) == 3, "IMP twice, and dense[trainings=2]"
+
+
+def test_a_structured_ticket_is_theta0_without_its_heads(run, weights_of_trainings):
+    """So may its random control be a ticket. The mask is that of `heads` without a rewind."""
+    store, plan, report = run("heads,heads[rewind=init],random-pruning[of=heads[rewind=init]]", "0.5")
+    assert not report.failures
+    theta0 = weights_of_trainings[0][0]
+    records = {cell.method.label: store.record(cell.leaf.key) for cell in plan.cells}
+    rewound = 0
+    for before, _ in weights_of_trainings[1:]:
+        changes = {name for name, weight in before.items() if not torch.equal(weight, theta0[name])}
+        rewound += "bert.pooler.dense.bias" not in changes
+        if "bert.pooler.dense.bias" not in changes:
+            assert {name.split(".")[4] for name in changes} == {"attention"}
+            assert all(
+                torch.equal(before[name][before[name] != 0], theta0[name][before[name] != 0]) for name in changes
+            )
+    assert rewound == 2
+    for label, is_ticket in (("heads", False), ("heads[rewind=init]", True)):
+        record = records[label]
+        assert trains_from_theta0(record.recipe) is is_ticket
+        assert record.checks["rewound_exactly"] is (True if is_ticket else None)
+        assert record.checks["compact_agrees"] and record.checks["count_exact"]
+    assert trains_from_theta0(records["random-pruning[of=heads[rewind=init]]"].recipe)
 
 
 # Controls

@@ -6,11 +6,12 @@ import pytest
 from plugin_files import plugin_file
 from samples import EXPERIMENT
 
-from prunebench import Cubic, Prune, PrunebenchError, Reinit, Rewind, Shuffle, Train
+from prunebench import Compact, Cubic, Prune, PrunebenchError, Reinit, Rewind, Shuffle, Train
 from prunebench.hooks.registry import Registry
 from prunebench.planning.compile import compile_plan
 from prunebench.planning.levels import describe_unsupported, unsupported_levels
 from prunebench.planning.methods import Method
+from prunebench.recipes.reserved import strategy_labels
 from prunebench.store.schema import Location
 
 PRUNING = "    def prune(self, ctx, sparsity):\n        return ctx.mask\n\n@hookimpl"
@@ -124,6 +125,43 @@ def test_a_control_prunes_as_its_method_does(registry):
     ]
 
 
+def test_a_rewind_resets_a_pruned_model_before_it_is_trained(registry):
+    assert recipe("heads[rewind=init]", 0.5, registry) == [Train(), Prune(0.5), Rewind(), Train(), Compact()]
+    assert recipe("magnitude[rewind=0.1,schedule=ladder]", 0.2, registry) == [
+        *(Train(), Prune(0.1), Prune(0.2), Rewind(0.1), Train())
+    ]
+    assert recipe("random-pruning[of=heads[rewind=init]]", 0.5, registry) == [
+        *(Train(), Prune(0.5), Shuffle(), Rewind(), Train(), Compact())
+    ]
+    learned, *rest = recipe("heads[rewind=3,teacher=dense]", 0.5, registry)[2:4]
+    assert (learned, [phase.taught_by for phase in rest]) == (Rewind(3), ["dense"])
+    # `imp` has an option of that name itself, and rewinds once.
+    assert recipe("imp[rewind=0.1]", 0.1, registry) == [Train(), Prune(0.1), Rewind(0.1), Train()]
+
+
+def test_every_round_is_rewound_and_a_second_training_is_not(mine):
+    rounds = mine(recipe="[Train(), Prune(0.2), Train(), Train(), Prune(sparsity), Train()]")
+    assert recipe("mine[rewind=init]", 0.5, rounds) == [
+        *(Train(), Prune(0.2), Rewind(), Train(), Train(), Prune(0.5), Rewind(), Train())
+    ]
+    learned = mine(TRAINING, recipe="[Train(sparsity, callback=True), Train()]")
+    assert recipe("mine[rewind=init]", 0.5, learned) == [Train(0.5, callback=True), Rewind(), Train()]
+
+
+@pytest.mark.parametrize("text", ["magnitude-init[rewind=init]", "magnitude[schedule=cubic,rewind=init]"])
+def test_a_recipe_that_never_trains_a_pruned_model_again_takes_no_rewind(text, registry):
+    with pytest.raises(PrunebenchError, match="no training of the recipe follows a pruning of a trained model"):
+        Method(text, registry).steps(0.5)
+
+
+def test_the_labels_of_the_strategy_of_a_method():
+    assert strategy_labels("imp[rate=0.2,rewind=0.1,scope=row]") == [
+        *("imp[rate=0.2,rewind=0.1,scope=row]", "imp[rate=0.2,rewind=0.1]", "imp[rate=0.2]")
+    ]
+    assert strategy_labels("random-pruning[of=imp[rewind=1]]") == ["random-pruning[of=imp[rewind=1]]"]
+    assert strategy_labels("heads[rewind=init]") == ["heads[rewind=init]", "heads"]
+
+
 # --- keys ---
 
 
@@ -140,7 +178,7 @@ def test_an_option_at_its_default_changes_no_key(registry):
 def test_every_option_changes_the_key(registry):
     texts = ["magnitude", "magnitude[scope=row]", "magnitude[scope=layer]", "magnitude[scope=erk]",
              "magnitude[pattern=2:4]", "magnitude[pattern=4x1]", "magnitude[schedule=ladder]",
-             "magnitude[schedule=cubic]"]  # fmt: skip
+             "magnitude[schedule=cubic]", "magnitude[rewind=init]", "magnitude[rewind=1]"]  # fmt: skip
     assert len(set(keys(registry, *texts))) == len(texts)
 
 
@@ -163,6 +201,9 @@ def test_scopes_share_the_training_and_the_strategy_that_is_asked_for_scores(reg
         ("magnitude[pattern=2-4]", "cannot read pattern '2-4'"),
         ("magnitude[pattern=4:2]", "a pattern n:m needs 0 < n < m, got 4:2"),
         ("magnitude[pattern=2:4,scope=row]", "pattern 2:4 leaves no choice to scope 'row'"),
+        ("heads[rewind=inti]", "bad rewind 'inti'"),
+        ("heads[rewind=1.5]", "cannot rewind to 1.5"),
+        ("heads[rewind=-1]", "cannot rewind to -1"),
         ("magnitude[scop=row]", "unknown option of magnitude: 'scop' (did you mean 'scope'?)"),
         ("random-pruning[scope=row]", "strategy 'random-pruning' takes no option 'scope'"),
         ("dense[scope=row]", "strategy 'dense'"),

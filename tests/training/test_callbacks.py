@@ -16,14 +16,15 @@ from prunebench.training.resume import Checkpointing, saved_mask
 class Learned(TrainingCallback):
     """Learns a factor of the loss and a penalty, counts steps, and moves its mask at random at every step."""
 
-    def __init__(self, pm):
+    def __init__(self, pm, clip=False):
         self.pm = pm
+        self.clip = clip
         self.factor = torch.nn.Parameter(torch.tensor(1.0))
         self.steps = torch.zeros((), dtype=torch.int64)
         self.calls = []
 
     def parameters(self):
-        yield {"params": [self.factor], "lr": 0.1}
+        yield {"params": [self.factor], "lr": 0.1} | ({"clip": True} if self.clip else {})
 
     def loss(self, loss, outputs, batch):
         assert batch["labels"].shape == outputs.logits.shape[:1]
@@ -43,14 +44,15 @@ class Learned(TrainingCallback):
         self.steps.copy_(state["steps"])
 
 
-def test_learned_parameters_and_losses_are_those_of_a_plain_loop(setting):
-    """Batches are computed in parts, whose penalties add up to one."""
+@pytest.mark.parametrize("clip", [False, True])
+def test_learned_parameters_and_losses_are_those_of_a_plain_loop(setting, clip):
+    """Batches are computed in parts, whose penalties add up to one. Under one norm, the factor takes most of it."""
     pm, data = setting()
     reference, _ = setting()
     data = ragged(data)
     for each in (pm, reference):
         without_dropout(each.model)
-    learned = Learned(pm)
+    learned = Learned(pm, clip)
     learned.after_step = lambda step: None
     train(pm, data, epochs=1, callbacks=[learned])
 
@@ -68,7 +70,7 @@ def test_learned_parameters_and_losses_are_those_of_a_plain_loop(setting):
         loss = torch.nn.functional.cross_entropy(model(**batch).logits, labels) * factor**2 + factor / 2
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), PROTOCOL.clip)
+        torch.nn.utils.clip_grad_norm_([*model.parameters(), *([factor] if clip else [])], PROTOCOL.clip)
         optimizer.step()
     assert factor.item() != 1
     torch.testing.assert_close(learned.factor, factor, rtol=1e-4, atol=1e-5)

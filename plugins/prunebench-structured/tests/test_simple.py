@@ -8,7 +8,9 @@ from prunebench_structured.simple import HeadControl, LayerDrop, removal_order
 from small_context import small_context
 
 import prunebench
+from prunebench import Compact, Prune, Rewind, Train
 from prunebench.hooks.registry import Registry
+from prunebench.planning.methods import Method
 from prunebench.pruning import masks
 
 
@@ -50,14 +52,27 @@ def test_the_random_order_depends_on_the_seed_alone():
     assert len(torch.cat(list(first.values())).unique()) == 4
 
 
+@pytest.mark.parametrize("order", ["worst", "random"])
+def test_the_controls_of_a_structured_ticket_differ_from_it_in_their_scores_alone(order):
+    registry = Registry()
+    ticket, control = (
+        [step.phase for step in Method(text, registry).steps(0.5)]
+        for text in ("heads[rewind=init]", f"head-control[order={order},rewind=init]")
+    )
+    assert ticket == control == [Train(), Prune(0.5), Rewind(), Train(), Compact()]
+    with pytest.raises(prunebench.PrunebenchError, match="follows a pruning"):
+        Method(f"head-control[order={order},retrain=false,rewind=init]", registry).steps(0.5)
+
+
 def test_they_run(run_smoke):
     store, cells = run_smoke(
-        "layer-drop[order=even],head-control[examples=16],head-control[order=random,retrain=false]", "0.5"
+        "layer-drop[order=even],head-control[examples=16,rewind=init],head-control[order=random,retrain=false]", "0.5"
     )
     assert [len(cell.trainings) for cell in cells] == [1, 2, 1]
     for cell in cells:
         record = store.record(cell.key)
         assert all(record.checks[name] for name in ("count_exact", "pruned_weights_zero", "compact_agrees"))
+    assert store.record(cells[1].key).checks["rewound_exactly"]
     mask = store.load("masks", cells[0].mask, masks.unpack)
     assert [bool(keep) for keep in mask.values()] == [True, False, True, False]
 

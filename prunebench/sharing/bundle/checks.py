@@ -13,7 +13,7 @@ from prunebench.hooks.registry import Registry
 from prunebench.planning.graph import Node, mask_key, phases_of
 from prunebench.planning.methods import Method
 from prunebench.recipes.phase import final_sparsity
-from prunebench.recipes.reserved import remove_options
+from prunebench.recipes.reserved import strategy_labels
 from prunebench.recipes.strategy import plural, track
 from prunebench.sharing.bundle.levels import count_fault
 from prunebench.sharing.bundle.reader import Bundle
@@ -100,7 +100,7 @@ def _compare_cell(cell: Cell, record: Record, node: Node, has_masks: bool) -> It
     for field, (claimed, actual) in pairs.items():
         if claimed != actual:
             yield f"the cell of {cell_name(cell)} says {field} {claimed}, and its record {actual}"
-    own = {label for each in (cell.label, cell.control_of or "") for label in (each, remove_options(each))}
+    own = {label for each in (cell.label, cell.control_of) if each for label in strategy_labels(each)}
     others = {step.strategy for step in lineage} - own - {""}
     if others and not cell.mask_from:
         yield f"the record of {cell_name(cell)} was pruned by {', '.join(sorted(others))}"
