@@ -7,6 +7,7 @@ import click
 from prunebench.cli.attention import attention
 from prunebench.cli.bundle import bundle
 from prunebench.cli.calibrate import calibrate
+from prunebench.cli.check import check
 from prunebench.cli.compare import compare
 from prunebench.cli.completion import completion
 from prunebench.cli.doctor import doctor
@@ -28,6 +29,6 @@ from prunebench.hooks.hookspecs import hookimpl
 @hookimpl
 def prunebench_commands() -> list[click.Command]:
     return [
-        *(attention, bundle, calibrate, compare, completion, doctor, figures, glue_submission, help_, leaderboard),
-        *(list_, masks, plan, results, run, store, transfer, verify),
+        *(attention, bundle, calibrate, check, compare, completion, doctor, figures, glue_submission, help_),
+        *(leaderboard, list_, masks, plan, results, run, store, transfer, verify),
     ]
