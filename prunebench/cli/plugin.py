@@ -17,6 +17,7 @@ from prunebench.cli.help import help_
 from prunebench.cli.leaderboard import leaderboard
 from prunebench.cli.list import list_
 from prunebench.cli.masks import masks
+from prunebench.cli.new import new
 from prunebench.cli.plan import plan
 from prunebench.cli.results import results
 from prunebench.cli.run import run
@@ -30,5 +31,5 @@ from prunebench.hooks.hookspecs import hookimpl
 def prunebench_commands() -> list[click.Command]:
     return [
         *(attention, bundle, calibrate, check, compare, completion, doctor, figures, glue_submission, help_),
-        *(leaderboard, list_, masks, plan, results, run, store, transfer, verify),
+        *(leaderboard, list_, masks, new, plan, results, run, store, transfer, verify),
     ]
