@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_iter
 
 from prunebench.errors import PrunebenchError
 from prunebench.execution.context import Context
+from prunebench.execution.profiling import PeakBytes
 from prunebench.hooks.plugins import error_line
 from prunebench.pruning import masks
 from prunebench.runtime import progress
@@ -41,37 +39,6 @@ class Watched(Context):
         answer = super().batches(examples, stream)
         self.purposes = before
         return answer
-
-
-class PeakBytes(TorchDispatchMode):
-    """A context that counts the bytes of the tensors that are made in it: those that live now, and the most so far."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = self.peak = 0
-        self._alive: set[int] = set()
-
-    def __torch_dispatch__(
-        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        answer = function(*args, **(kwargs or {}))
-        for value in tree_iter(answer):
-            if isinstance(value, Tensor):
-                self._add(value.untyped_storage())
-        return answer
-
-    def _add(self, storage: torch.UntypedStorage) -> None:
-        key, size = storage._cdata, storage.nbytes()
-        if key in self._alive:
-            return
-        self._alive.add(key)
-        self.now += size
-        self.peak = max(self.peak, self.now)
-        weakref.finalize(storage, self._remove, key, size)
-
-    def _remove(self, key: int, size: int) -> None:
-        self._alive.discard(key)
-        self.now -= size
 
 
 def _not_called(subject: Subject) -> str:

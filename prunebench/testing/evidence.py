@@ -8,7 +8,6 @@ processes come first: a strategy that ends its process is not called in this one
 from __future__ import annotations
 
 import functools
-import random
 import shutil
 import tempfile
 import weakref
@@ -33,7 +32,7 @@ from prunebench.store.schema import Record
 from prunebench.testing.check import Inapplicable
 from prunebench.testing.models import write_tiny_model
 from prunebench.testing.runs import run_tiny
-from prunebench.testing.state import changed_state, module_state
+from prunebench.testing.state import changed_state, module_state, watched_generators
 from prunebench.testing.tasks import write_tiny_task
 
 # The grid of the runs: the unpruned model, the level of all comparisons, and a high one.
@@ -137,7 +136,7 @@ class Evidence:
             # The next job imports the plugin's file anew, so that its module is the one that is looked at here.
             forget_plugins()
             state, lines = module_state(type(method.strategy)), list[str]()
-            with progress.temporary_listener(lambda report: lines.append(report.text)), _watched_generators() as used:
+            with progress.temporary_listener(lambda report: lines.append(report.text)), watched_generators() as used:
                 cells = self._run([method], self.levels(method))
             self._own[method.label] = OwnRun(
                 {level: cell for (_, level, _), cell in cells.items()},
@@ -291,23 +290,3 @@ def _unchanged_threads() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-@contextmanager
-def _watched_generators() -> Iterator[list[str]]:
-    """A context for code whose use of the generators of `random` and numpy is named afterwards.
-
-    The engine leaves these to others. Their state is a new one inside, so that a fixed seed shows too.
-    """
-    before, used = (random.getstate(), np.random.get_state()), list[str]()
-    random.seed()
-    np.random.seed()
-    start = random.getstate(), str(np.random.get_state())
-    try:
-        yield used
-    finally:
-        end = random.getstate(), str(np.random.get_state())
-        names = ("random", "numpy.random")
-        used += [name for name, one, other in zip(names, start, end, strict=True) if one != other]
-        random.setstate(before[0])
-        np.random.set_state(before[1])

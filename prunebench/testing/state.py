@@ -1,10 +1,12 @@
-"""The state that a method keeps outside of its callback: on its class, and in the modules of its plugin."""
+"""The state that a method keeps outside of its callback: on its class, in its modules, and in generators of Python."""
 
 from __future__ import annotations
 
+import random
 import sys
 import types
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -77,3 +79,23 @@ def _content(value: Any, depth: int) -> Any:
     if depth and hasattr(value, "__dict__"):
         return type(value).__qualname__, _content(vars(value), depth - 1)
     return type(value).__qualname__
+
+
+@contextmanager
+def watched_generators() -> Iterator[list[str]]:
+    """A context for code whose use of the generators of `random` and numpy is named afterwards.
+
+    The engine leaves these to others. Their state is a new one inside, so that a fixed seed shows too.
+    """
+    before, used = (random.getstate(), np.random.get_state()), list[str]()
+    random.seed()
+    np.random.seed()
+    start = random.getstate(), str(np.random.get_state())
+    try:
+        yield used
+    finally:
+        end = random.getstate(), str(np.random.get_state())
+        names = ("random", "numpy.random")
+        used += [name for name, one, other in zip(names, start, end, strict=True) if one != other]
+        random.setstate(before[0])
+        np.random.set_state(before[1])
