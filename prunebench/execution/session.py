@@ -169,6 +169,11 @@ class Session:
         return self.store.load("weights", reference.name, safetensors.torch.load)
 
 
+def forget_plugins() -> None:
+    """Import plugin files anew for the next job of this process."""
+    _registry.cache_clear()
+
+
 @functools.lru_cache(maxsize=1)
 def _registry(plugins: tuple[PluginFile, ...]) -> Registry:
     return Registry([local_copy(Path(plugin.path), plugin.text, plugin.siblings) for plugin in plugins])
