@@ -6,6 +6,8 @@ Functions take and return plain numbers and know nothing about records or pages.
 `matching`    is a pruned model as good as the dense one? Four criteria
 `comparison`  is one method better than another? Paired tests, effect sizes, corrections, McNemar's test
 `crossed`     how certain is a score for other seeds and other examples? Averages over tasks
+`jackknife`   what each example contributes to a score that is no mean
+`examples`    the values of examples over seeds, metrics and evaluations
 `ratio`       what share of the dense score is retained, above chance
 `best`        which methods cannot be told apart from the best? Tukey's test with seeds as blocks
 `ranks`       which of several methods can be told apart over several tasks? Friedman's and Nemenyi's tests
