@@ -14,7 +14,7 @@ from prunebench.hooks.registry import Registry
 from prunebench.reports.labels import Labels
 from prunebench.results.rows import Row
 from prunebench.results.statistics import jackknife
-from prunebench.results.statistics.crossed import group_values, pseudo_values
+from prunebench.results.statistics.crossed import GROUPS, group_values, pseudo_values
 from prunebench.store.schema import Record
 from prunebench.tasks.metrics import MetricSpec, Scores
 
@@ -67,6 +67,19 @@ class Examples:
         # The score of a constant is undefined in correlations, and counts as the same number for all examples.
         return np.full(len(values), row.majority, dtype=np.float32)
 
+    def entropy(self, row: Row) -> float | None:
+        """The entropy of the labels on which a row is scored, in nats; None for scores, and where they are not known.
+
+        A model that has learnt nothing but how frequent the classes are has this loss.
+        """
+        if self.values(row) is None:
+            return None
+        gold = self._gold(row)
+        if gold.dtype.kind != "i":
+            return None
+        shares = np.unique(gold, return_counts=True)[1] / len(gold)
+        return float(-(shares * np.log(shares)).sum())
+
     def _compute(self, row: Row) -> np.ndarray | None:
         if row.value is None:
             return None
@@ -81,7 +94,7 @@ class Examples:
         scored = self._score(row, predicted, gold)
         if scored is None and row.degenerate:
             # An undefined score counts as the same number whichever examples there are.
-            size = len(jackknife.grouped(np.zeros(len(gold)))) if gold.dtype.kind == "i" else jackknife.GROUPS
+            size = len(jackknife.grouped(np.zeros(len(gold)))) if gold.dtype.kind == "i" else GROUPS
             return np.full(min(size, len(gold)), row.value, dtype=np.float32)
         if scored is None:
             raise PrunebenchError(f"{row.metric} has no values of single examples")

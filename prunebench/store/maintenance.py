@@ -1,9 +1,9 @@
 """What goes from a store with cells that are removed, and what nothing in it refers to.
 
 Plans are the roots. A cell of a plan refers to the records of its trainings and its own, to the labels of its data, to
-its mask, and to the masks on its path. No plan lists those on the path. They follow from the phases of a record, because the key of each phase is
-a digest of the key before it and of the phase itself. Only a part of the path is known of a cell that is not done, so
-that `garbage` leaves masks alone which may belong to it.
+its mask, and to the masks on its path. No plan lists those on the path. They follow from the phases of a record,
+because the key of each phase is a digest of the key before it and of the phase itself. Only a part of the path is known
+of a cell that is not done, so that `garbage` leaves masks alone which may belong to it.
 """
 
 from __future__ import annotations

@@ -44,7 +44,9 @@ MIN_SEEDS = 3
 QUANTILES = 5_000
 # Studentized ranges are computed for degrees of freedom that are this factor apart, up to LARGEST, and interpolated.
 STEP, LARGEST = 1.1, 5_000.0
-TEST = f"Tukey's test over all pairs of methods at {ALPHA}, with an error for each pair that pairs share if alike"
+TEST = (
+    f"Tukey's test over all pairs of methods at {ALPHA}, with an error for each pair, shared as far as pairs are alike"
+)
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ def _average(parts: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
     total = variances.sum(axis=0)
     spread = (variances**2 / degrees).sum(axis=0)
     freedom = np.divide(total**2, spread, out=degrees.sum(axis=0), where=spread > 0)
-    return total / len(parts) ** 2, freedom
+    return np.asarray(total / len(parts) ** 2), np.asarray(freedom)
 
 
 def _errors(task: TaskScores) -> _Errors | None:
@@ -167,7 +169,9 @@ def _errors(task: TaskScores) -> _Errors | None:
         return _Errors(scores.mean(axis=1), *((variance / len(seeds), each) for variance, each in (shared, own)))
     examples = together.shape[2]
     by_example = together.mean(axis=1)
-    residual = together - together.mean(axis=2, keepdims=True) - by_example[:, None] + together.mean((1, 2))[:, None, None]
+    residual = (
+        together - together.mean(axis=2, keepdims=True) - by_example[:, None] + together.mean((1, 2))[:, None, None]
+    )
     # Mean squares as those of a seed's mean.
     over_examples = _pair_squares(by_example) * len(seeds) / (examples - 1) / examples
     rest_degrees = (len(seeds) - 1) * (examples - 1)
@@ -189,10 +193,10 @@ def _pair_squares(table: Array, centre: bool = True) -> Array:
     import numpy as np
 
     centred = table - table.mean(axis=1, keepdims=True) if centre else table
-    products = centred @ centred.T
+    products: Array = centred @ centred.T
     one, other = np.triu_indices(len(table), 1)
     squares = np.diag(products)
-    return np.maximum(squares[one] + squares[other] - 2 * products[one, other], 0.0)
+    return np.asarray(np.maximum(squares[one] + squares[other] - 2 * products[one, other], 0.0))
 
 
 def _studentized_ranges(methods: int, degrees: Array, alpha: float) -> Array:

@@ -1,8 +1,8 @@
 """The value of each example in a score, for each seed: what errors over examples are computed from.
 
-In accuracy the value is 1 for a right prediction, or else 0; in other metrics it is the jackknife's pseudo-value. Values
-of several metrics of one evaluation are averaged example by example. Several evaluations, such as MNLI's two, are put
-one after the other, each weighted so that the mean of all values is the mean of the evaluations' means.
+In accuracy the value is 1 for a right prediction, or else 0; in other metrics it is the jackknife's pseudo-value.
+Values of several metrics of one evaluation are averaged example by example. Several evaluations, such as MNLI's two,
+are put one after the other, each weighted so that the mean of all values is the mean of the evaluations' means.
 """
 
 from __future__ import annotations
