@@ -13,7 +13,8 @@ from prunebench.reports.comparison.report import ExampleComparison, Report
 from prunebench.reports.examples import Source
 from prunebench.reports.labels import Labels
 from prunebench.results.rows import Row
-from prunebench.results.statistics.comparison import holm, mcnemar
+from prunebench.results.statistics.comparison import holm
+from prunebench.results.statistics.mcnemar import mcnemar
 from prunebench.store.schema import Cell
 
 
@@ -41,7 +42,8 @@ def _over_examples(report: Report, answers: Answers) -> Iterator[ExampleComparis
                 continue
             tested.add(runs)
             counts = mcnemar(answers.right(a), answers.right(b))
-            yield ExampleComparison(entry.a, entry.b, entry.condition, a.cell.seed, counts, counts.p)
+            condition = replace(entry.condition, split=a.split, evaluation=a.evaluation, metric=a.metric)
+            yield ExampleComparison(entry.a, entry.b, condition, a.cell.seed, counts, counts.p)
 
 
 class Answers:
