@@ -30,7 +30,14 @@ from prunebench.errors import PrunebenchError, unknown_name
 @click.option("--sparsities", default="", help="Only at these: what is not asked for needs no correction.")
 @click.option("--interval", default="t", show_default=True, help="How intervals over seeds are made: t, or bootstrap.")
 @click.option("--mcnemar", is_flag=True, help="Also compare the stored predictions, example by example.")
-@click.option("--glue-dir", help="GLUE from this folder, for --mcnemar; else from the hub.")
+@click.option("--each-metric", is_flag=True, help="Compare every metric of a task, instead of their mean.")
+@click.option(
+    "--bayes",
+    type=float,
+    metavar="POINTS",
+    help="Also the probabilities of worse, same (within so many points) and better.",
+)
+@click.option("--glue-dir", metavar="DIR", help="GLUE from this folder, for errors over examples and --mcnemar.")
 @click.option("--format", "name", help="md (the default of a file), csv or json; svg, png or pdf draw ranks.")
 @click.option("--out", type=click.Path(path_type=Path), help="File to write to, instead of the standard output.")
 def compare(
@@ -39,6 +46,8 @@ def compare(
     sparsities: str,
     interval: str,
     mcnemar: bool,
+    each_metric: bool,
+    bayes: float | None,
     glue_dir: str | None,
     name: str | None,
     out: Path | None,
@@ -69,6 +78,8 @@ def compare(
         sparsities=_levels(sparsities),
         interval=interval,
         mcnemar=mcnemar,
+        each_metric=each_metric,
+        bayes=bayes,
         glue_dir=glue_dir,
         mixed=mixed,
     )

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 def doctor(ctx: click.Context, store: str, plugins: tuple[str, ...]) -> None:
     """Show versions, hardware and plugins, and check a store.
 
-    Every file of the store is read, and plans, records, logits, masks and weights are compared with one another.
-    Damaged files are set aside, and computed again by the next run that needs them; a lost store.json is written anew.
-    The exit status is 1 if anything is wrong.
+    Every file of the store is read, and plans, records, logits, labels, masks and weights are compared with one
+    another. Damaged files are set aside, and computed again by the next run that needs them; a lost store.json is
+    written anew. The exit status is 1 if anything is wrong.
     """
     from prunebench.execution import diagnostics
 

@@ -7,14 +7,15 @@ from typing import Any
 
 import click
 
-from prunebench.cli.selecting import load_results, selection_options
+from prunebench.cli.selecting import glue_dir_option, load_results, selection_options
 
 
 @click.command()
 @selection_options
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write to.")
 @click.option("--format", "formats", default="pdf", show_default=True, help="What to write: pdf, png, svg.")
-def figures(out: Path, formats: str, mixed: bool, **selection: Any) -> None:
+@glue_dir_option
+def figures(out: Path, formats: str, mixed: bool, glue_dir: str | None, **selection: Any) -> None:
     """Draw results for papers.
 
     Takes SUITE, or the last run of the store. For each task, metric and track the scores against sparsity and every
@@ -26,7 +27,7 @@ def figures(out: Path, formats: str, mixed: bool, **selection: Any) -> None:
     from prunebench.reports.render.plots import parse_formats
 
     kinds = parse_formats(formats, ())
-    page = load_results(**selection).leaderboard(mixed=mixed).page
+    page = load_results(**selection).leaderboard(mixed=mixed, glue_dir=glue_dir).page
     # In a picture only the names of methods say what is mixed.
     for warning in page.warnings:
         click.echo(f"warning: {one_line(warning)}", err=True)

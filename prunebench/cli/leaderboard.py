@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from prunebench.cli.options import wants_colour
-from prunebench.cli.selecting import load_results, selection_options
+from prunebench.cli.selecting import glue_dir_option, load_results, selection_options
 
 
 @click.command()
@@ -20,6 +20,7 @@ from prunebench.cli.selecting import load_results, selection_options
 )
 @click.option("--delta", default=1.0, show_default=True, help="Points that a non-inferior method may lose.")
 @click.option("--interval", default="t", show_default=True, help="How intervals over seeds are made: t, or bootstrap.")
+@glue_dir_option
 @click.option("--published", default="", help="Published tables to show as reported: chen2020, sanh2020, …, or all.")
 def leaderboard(
     out: Path | None,
@@ -28,6 +29,7 @@ def leaderboard(
     delta: float,
     interval: str,
     published: str,
+    glue_dir: str | None,
     mixed: bool,
     **selection: Any,
 ) -> None:
@@ -40,7 +42,7 @@ def leaderboard(
 
     names = parse_formats(formats)
     view = load_results(**selection).leaderboard(
-        rank_by=rank_by, delta=delta, interval=interval, published=published, mixed=mixed
+        rank_by=rank_by, delta=delta, interval=interval, published=published, mixed=mixed, glue_dir=glue_dir
     )
     if out is not None:
         click.echo(f"Written: {', '.join(map(str, view.write(out, names)))}")

@@ -45,6 +45,11 @@ _FILTERS = [
     click.option("--prunable", default="", help="Only results with these prunable weights."),
     click.option("--code", default="", help="Only results of this version of the engine, as the pages name it."),
 ]
+glue_dir_option = click.option(
+    "--glue-dir",
+    metavar="DIR",
+    help="GLUE from this folder, for errors over examples where the results have no labels.",
+)
 mixed_option = click.option(
     "--allow-mixed", "mixed", is_flag=True, help="Put different settings on one page, and name them."
 )

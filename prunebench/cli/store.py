@@ -87,8 +87,8 @@ def rm(suite: str | None, store: str, everything: bool, yes: bool, dry_run: bool
 def gc(store: str, dry_run: bool) -> None:
     """Remove files that no run refers to.
 
-    Records, masks, weights, models, checkpoints and failures that no plan of the store needs, damaged files that were
-    set aside, and temporary files that are older than a day.
+    Records, masks, weights, models, checkpoints, labels and failures that no plan of the store needs, damaged files
+    that were set aside, and temporary files that are older than a day.
     """
     from prunebench.store import maintenance
     from prunebench.store.store import Store
@@ -115,8 +115,9 @@ def gc(store: str, dry_run: bool) -> None:
 def merge(other: str, store: str) -> None:
     """Add the results of OTHER, a store or a bundle.
 
-    Runs, records with their logits, masks and failures. Where both have a record of one result, that of this store
-    stays, and a difference is reported. A bundle has predictions in place of logits, and neither masks nor weights.
+    Runs, records with their logits, masks, labels and failures. Where both have a record of one result, that of this
+    store stays, and a difference is reported. A bundle has predictions in place of logits, and neither masks nor
+    weights nor labels.
     """
     from prunebench import api
     from prunebench.store import merging

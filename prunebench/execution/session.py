@@ -24,6 +24,7 @@ from prunebench.pruning import bitmask, masks, structures
 from prunebench.pruning.groups import Structure
 from prunebench.recipes.strategy import Unit
 from prunebench.runtime import devices, memory
+from prunebench.store.labels import encode_labels, labels_name
 from prunebench.store.schema import Experiment, WeightsRef
 from prunebench.store.store import Store
 
@@ -145,6 +146,12 @@ class Session:
                 yield
         finally:
             state.add_strategy_seconds(self.seconds.strategy - before)
+
+    def store_labels(self) -> None:
+        """Store the labels of the evaluations, by which pages know which examples a prediction gets right."""
+        name = labels_name(self.experiment.data, self.workspace.protocol.eval_limit)
+        if not self.store.has("labels", name):
+            self.store.add_bytes("labels", name, encode_labels(self.workspace.labels.read()))
 
     def store_mask(self, key: str, state: State) -> None:
         """Store the mask of `state`, with the seconds that strategies took to find it."""

@@ -197,6 +197,8 @@ class Worker:
         peak = round(memory.peak_memory_mb(self.session.experiment.device), 1)
         seconds = self.session.seconds.to_json() | record.seconds
         plan = {"plan": self.session.job.plan} if self.session.job.plan else {}
+        # Before the record: whoever sees that finds them.
+        self.session.store_labels()
         complete = record.model_copy(update={"seconds": seconds, "peak_memory_mb": peak, **plan})
         self.session.store.add_record(complete, logits)
         progress.emit(progress.Progress(record.steps, record.steps, record.loss or 0.0, score=_headline(record)))

@@ -3,6 +3,8 @@
 Each part takes rows of `prunebench.results` or masks of the store, and writes files. In reading order:
 
 `render`       shared by all: blocks of a page, their Markdown and LaTeX, number formats, matplotlib helpers
+`labels`       the labels of evaluations, from a store or the data of a task
+`examples`     which examples stored runs get right
 `leaderboard`  all methods of a benchmark on one page: ranking, scores, cost, a checklist
 `comparison`   two or more methods, paired by seed, with tests
 `transfer`     masks of one task on other tasks

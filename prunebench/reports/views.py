@@ -11,6 +11,8 @@ from prunebench.execution.runner import RunResult
 from prunebench.hooks.registry import Registry
 from prunebench.recipes.options import split_list
 from prunebench.reports import comparison, leaderboard
+from prunebench.reports.examples import Examples
+from prunebench.reports.labels import Labels
 from prunebench.reports.leaderboard.page import blocks
 from prunebench.reports.leaderboard.report import Page
 from prunebench.reports.render.blocks import Details
@@ -63,7 +65,9 @@ class Results:
 
     def to_text(self, *, colour: bool = False) -> str:
         """The ranking and the scores of every task, for a terminal."""
-        return leaderboard.summarise_rows(self.rows, colour=colour)
+        if not any(row.status == "done" for row in self.rows):
+            return str(no_results(self.rows))
+        return self.leaderboard().to_text(colour=colour)
 
     def _repr_markdown_(self) -> str:
         if not any(row.status == "done" for row in self.rows):
@@ -92,6 +96,10 @@ class Results:
         rows, mixtures = allow_mixed(self.rows) if mixed else (one_setting(self.rows), ())
         return rows, (*mixtures, *older_versions(rows))
 
+    def examples(self, glue_dir: str | None = None) -> Examples:
+        """The value of each example in the scores, by the labels of the source, of `glue_dir` or of the tasks."""
+        return Examples(self.source, Labels(self.source, self.registry, glue_dir), self.registry)
+
     def frame(self) -> pd.DataFrame:
         """The long table as a DataFrame. Scores are fractions from 0 to 1; what is not known is missing."""
         return export.frame(self.rows)
@@ -111,11 +119,13 @@ class Results:
         interval: str = "t",
         published: str = "",
         mixed: bool = False,
+        glue_dir: str | None = None,
     ) -> Leaderboard:
         """Methods ranked by what they retain of dense (or by `score` or `rank`), with all tables.
 
         `delta` are the points that a non-inferior method may lose, `interval` is "t" or "bootstrap", `published` names
-        papers whose tables are shown as reported. `mixed` allows different settings on one page.
+        papers whose tables are shown as reported. `mixed` allows different settings on one page. `glue_dir` is a folder
+        with GLUE, whose labels make errors over examples where the source has no labels.
         """
         return Leaderboard(
             leaderboard.build(
@@ -123,6 +133,7 @@ class Results:
                 leaderboard.parse_options(rank_by, delta, published, interval),
                 mixed=mixed,
                 verification=self.verification,
+                examples=self.examples(glue_dir),
             )
         )
 
@@ -135,10 +146,19 @@ class Results:
         mcnemar: bool = False,
         glue_dir: str | None = None,
         mixed: bool = False,
+        each_metric: bool = False,
+        bayes: float | None = None,
     ) -> Comparison:
-        """Paired differences of methods with intervals, effect sizes and corrected p, seed by seed and over tasks."""
+        """Paired differences of methods with intervals, effect sizes and corrected p, seed by seed and over tasks.
+
+        Errors are over seeds and examples where the source, `glue_dir` or the tasks have labels. Several metrics of a
+        task count as their mean, or with `each_metric` each by itself. With `bayes`, the points within which two
+        methods count as practically the same, there are probabilities of the three cases.
+        """
         if interval not in comparison.INTERVALS:
             raise unknown_name("interval", interval, comparison.INTERVALS)
+        if bayes is not None and not 0 <= bayes < 100:
+            raise PrunebenchError(f"--bayes is {bayes:g} points", "expected at least 0 and less than 100")
         report = comparison.build(
             self.rows,
             methods,
@@ -147,6 +167,9 @@ class Results:
             interval=interval,
             mixed=mixed,
             verification=self.verification,
+            examples=self.examples(glue_dir),
+            each_metric=each_metric,
+            rope=None if bayes is None else bayes / 100,
         )
         if mcnemar:
             from prunebench.reports.comparison.predictions import add_example_comparisons

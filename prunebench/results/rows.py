@@ -57,7 +57,7 @@ class Outcome:
     second, if it was measured. `strategy_seconds` is what the code of strategies took on the whole recipe. `flops` and
     `strategy_seconds` are None in records of earlier versions. `equal_trainings` is how many trainings the scored
     weights had from θ0 on, and the dense model of equal training has; None if the record does not tell. `teacher` names
-    the model whose outputs were learned too, "dense", or is "".
+    the model whose outputs were learned too, "dense", or is "". `loss` is the final loss of the last training.
     """
 
     units: int
@@ -80,6 +80,7 @@ class Outcome:
     equal_trainings: float | None = None
     budget: str = "units"
     teacher: str = ""
+    loss: float | None = None
 
     @property
     def hardware(self) -> str | None:
@@ -245,6 +246,7 @@ def _outcome(cell: Cell, record: Record, fetch: FetchRecord) -> Outcome:
         equal_trainings=_trainings_from_theta0(cell, record.recipe),
         budget=sparsity.budget,
         teacher=teacher_of(record.recipe),
+        loss=record.loss,
     )
 
 

@@ -18,6 +18,7 @@ WORDS = {
     "weights": "weight file",
     "models": "model",
     "checkpoints": "checkpoint",
+    "labels": "label file",
     "failures": "failure",
     "damaged": "damaged file",
     "temporary": "temporary file",

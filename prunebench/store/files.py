@@ -4,7 +4,7 @@ from __future__ import annotations
 
 HEAD = "store.json"
 SUFFIX = {"records": ".json", "failures": ".json", "plans": ".json"} | dict.fromkeys(
-    ("masks", "weights", "models", "checkpoints"), ".safetensors"
+    ("masks", "weights", "models", "checkpoints", "labels"), ".safetensors"
 )
 
 

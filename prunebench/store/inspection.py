@@ -15,6 +15,7 @@ from typing import Any
 from prunebench.errors import PrunebenchError
 from prunebench.runtime.progress import plural
 from prunebench.store.backends import StoreError
+from prunebench.store.labels import labels_name, read_labels
 from prunebench.store.schema import Cell, Record
 from prunebench.store.store import InputMissing, Store
 
@@ -24,6 +25,7 @@ NAMES = {
     "weights": "weight file",
     "models": "model",
     "checkpoints": "checkpoint",
+    "labels": "label file",
 }
 
 
@@ -41,7 +43,8 @@ class Inspection:
 
 @dataclass
 class _Contents:
-    """What could be read of a store: records, shapes of logits by record and evaluation, summaries of masks.
+    """What could be read of a store: records, shapes of logits by record and evaluation, summaries of masks, and the
+    numbers of labels by evaluation.
 
     `unreadable` are the kinds of files that could not be listed.
     """
@@ -49,6 +52,7 @@ class _Contents:
     records: dict[str, Record] = field(default_factory=dict)
     shapes: dict[str, dict[str, tuple[int, ...]]] = field(default_factory=dict)
     masks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    labels: dict[str, dict[str, int]] = field(default_factory=dict)
     unreadable: set[str] = field(default_factory=set)
 
 
@@ -63,7 +67,7 @@ def inspect(store: Store) -> Inspection:
     for key in files["records"]:
         with _noted(store):
             _read_record(store, key, contents)
-    for kind in ("masks", "weights", "models", "checkpoints"):
+    for kind in ("masks", "weights", "models", "checkpoints", "labels"):
         for key in files[kind]:
             with _noted(store):
                 _read_tensors(store, kind, key, contents)
@@ -125,6 +129,8 @@ def _read_tensors(store: Store, kind: str, key: str, contents: _Contents) -> Non
 
     if kind == "masks":
         contents.masks[key] = store.load(kind, key, bitmask.summary)
+    elif kind == "labels":
+        contents.labels[key] = {name: len(labels) for name, labels in (read_labels(store, key) or {}).items()}
     else:
         store.load(kind, key, safetensors.deserialize)
 
@@ -139,6 +145,11 @@ def _faults(store: Store, cell: Cell, contents: _Contents) -> Iterator[str]:
         yield f"{what}: its record {cell.key} is of {record.experiment.task} with seed {record.experiment.seed}"
     if missing := set(cell.evaluations) - record.evaluations.keys():
         yield f"{what}: its record {cell.key} has no scores of {', '.join(sorted(missing))}"
+    # Records of earlier versions have no labels beside them.
+    numbers = contents.labels.get(labels_name(record.experiment.data, record.eval_limit), {})
+    expected = {name: scores.examples for name, scores in record.evaluations.items()}
+    if numbers and numbers != expected:
+        yield f"{what}: its labels are of {_counts(numbers)} (expected {_counts(expected)})"
     # A bundle gives no masks, and predictions in place of logits.
     if not cell.mask or any(len(shape) == 1 for shape in contents.shapes[cell.key].values()):
         return

@@ -1,9 +1,9 @@
 """What goes from a store with cells that are removed, and what nothing in it refers to.
 
-Plans are the roots. A cell of a plan refers to the records of its trainings and its own, to its mask, and to the masks
-on its path. No plan lists those on the path. They follow from the phases of a record, because the key of each phase is
-a digest of the key before it and of the phase itself. Only a part of the path is known of a cell that is not done, so
-that `garbage` leaves masks alone which may belong to it.
+Plans are the roots. A cell of a plan refers to the records of its trainings and its own, to the labels of its data, to
+its mask, and to the masks on its path. No plan lists those on the path. They follow from the phases of a record,
+because the key of each phase is a digest of the key before it and of the phase itself. Only a part of the path is known
+of a cell that is not done, so that `garbage` leaves masks alone which may belong to it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from prunebench.store.backends import STALE_SECONDS, FileInfo
 from prunebench.store.claims import RunClaims
 from prunebench.store.contents import WORDS, key_of, kind_of, names_of, size_text
 from prunebench.store.files import file_name, logits_file
+from prunebench.store.labels import data_of_labels
 from prunebench.store.schema import Cell, Failure, Record, StoredPlan, StrategyCode, WeightsRef, digest
 from prunebench.store.serialization import Damaged
 from prunebench.store.store import Store
@@ -43,7 +44,8 @@ def read_plans(store: Store) -> dict[str, StoredPlan]:
 
 @dataclass
 class References:
-    """The keys that the cells of some plans refer to: records, masks, kept models, and unfinished trainings.
+    """The keys that the cells of some plans refer to: records, masks, kept models, and unfinished trainings, and the
+    fingerprints of their `data`.
 
     `complete` says whether all masks are known. Some are unknown if a cell is not done, or if the key of a record
     cannot be computed from its phases and the strategies of its plan.
@@ -53,6 +55,7 @@ class References:
     masks: set[str] = field(default_factory=set)
     models: set[str] = field(default_factory=set)
     unfinished: set[str] = field(default_factory=set)
+    data: set[str] = field(default_factory=set)
     complete: bool = True
 
 
@@ -68,6 +71,7 @@ def references(store: Store, plans: Iterable[StoredPlan]) -> References:
         for cell in plan.cells:
             result.records.update(cell.record_keys)
             result.models.add(cell.key)
+            result.data.add(cell.setting.data)
             result.masks |= {cell.mask} - {""}
             if cell.key not in records:
                 result.unfinished.update(cell.record_keys)
@@ -144,6 +148,8 @@ def removal(store: Store, plans: Mapping[str, StoredPlan], cells: Iterable[Cell]
     names |= {file_name("failures", key) for key in keys | masks | alike}
     files = store.backend.files()
     names |= {name for name in files if kind_of(name) == "weights" and _training(name) in keys}
+    data = before.data - after.data
+    names |= {name for name in files if kind_of(name) == "labels" and data_of_labels(key_of(name)) in data}
     changed = {name: plan for name, plan in rest.items() if len(plan.cells) < len(plans[name].cells)}
     return Removal(frozenset(plans), {name: files[name] for name in sorted(names & files.keys())}, changed)
 
@@ -194,6 +200,8 @@ def _is_garbage(name: str, files: Mapping[str, FileInfo], needed: References) ->
     if kind in ("weights", "checkpoints"):
         training = _training(name)
         return training not in needed.unfinished and (training in needed.records or unlisted)
+    if kind == "labels":
+        return data_of_labels(key) not in needed.data
     if kind == "failures":
         return file_name("records", key) in files or (key not in needed.records and unlisted)
     return False

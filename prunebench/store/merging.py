@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,6 +14,7 @@ from prunebench.store import serialization
 from prunebench.store.backends import LocalBackend
 from prunebench.store.contents import WORDS, key_of, names_of
 from prunebench.store.files import SUFFIX, logits_file
+from prunebench.store.labels import parse_labels
 from prunebench.store.schema import Failure, Record, StoredPlan
 from prunebench.store.serialization import Damaged, RecordFile
 from prunebench.store.store import Store
@@ -57,7 +58,9 @@ class Merge:
 
 
 def merge_store(store: Store, other: Store) -> Merge:
-    """Copy plans, records with their logits, masks and failures of `other` that `store` lacks."""
+    """Copy plans, records with their logits, masks, labels and failures of `other` that `store` lacks."""
+    from prunebench.pruning import bitmask
+
     if _location(store) == _location(other):
         raise PrunebenchError(f"{other.name!r} is the store itself", "expected another store, or a bundle")
     merge = Merge()
@@ -67,7 +70,8 @@ def merge_store(store: Store, other: Store) -> Merge:
         except Damaged as error:
             merge.damaged.append(f"a plan of {other.name} {error}")
     _copy_records(store, other, merge)
-    _copy_masks(store, other, merge)
+    _copy_tensors(store, other, merge, "masks", bitmask.unpack)
+    _copy_tensors(store, other, merge, "labels", parse_labels)
     failures = []
     for name, data in other.backend.read_all(names_of(other, "failures")).items():
         try:
@@ -81,7 +85,8 @@ def merge_store(store: Store, other: Store) -> Merge:
 def merge_bundle(store: Store, bundle: Bundle, plans: Iterable[StoredPlan]) -> Merge:
     """Add the records of a bundle with their predictions, its failures, and `plans`.
 
-    Predictions take the place of logits: comparisons of examples need no more. A bundle has no masks.
+    Predictions take the place of logits: comparisons of examples need no more. A bundle has neither masks nor
+    labels.
     """
     merge = Merge()
     for plan in plans:
@@ -108,21 +113,19 @@ def _add_plan(store: Store, plan: StoredPlan, merge: Merge) -> None:
         merge.added["plans"] += 1
 
 
-def _copy_masks(store: Store, other: Store, merge: Merge) -> None:
-    from prunebench.pruning import bitmask
-
-    present = {*names_of(store, "masks")}
-    for name in names_of(other, "masks"):
+def _copy_tensors(store: Store, other: Store, merge: Merge, kind: str, parse: Callable[[bytes], object]) -> None:
+    present = {*names_of(store, kind)}
+    for name in names_of(other, kind):
         if name not in present:
             data = other.backend.read(name)
             try:
-                other.check("masks", name, data)
-                bitmask.unpack(data)
+                other.check(kind, name, data)
+                parse(data)
             except Exception as error:
                 merge.damaged.append(f"{other.backend.location(name)} {error}")
                 continue
-            store.add_bytes("masks", key_of(name), data)
-            merge.added["masks"] += 1
+            store.add_bytes(kind, key_of(name), data)
+            merge.added[kind] += 1
 
 
 def _copy_records(store: Store, other: Store, merge: Merge) -> None:

@@ -5,6 +5,7 @@ records/<2>/<key>.json, .npz      a result, and the logits of every example besi
 masks/<key>.safetensors           one bit a unit
 weights/<name>.safetensors        only while another job trains on from them
 models/<key>.safetensors          the trained weights of a result, by parameter, where a user asked for them
+labels/<data>-<limit>.safetensors the labels of a task's evaluations, which bundles do not have
 checkpoints/<key>.safetensors     the middle of a training; the one kind of file that is overwritten
 failures/<key>.json               why a job failed; tried again on request
 plans/<id>.json                   which cells were asked for, and what their records are called

@@ -64,9 +64,13 @@ class TaskData:
 
 @dataclass(frozen=True)
 class DataSource:
-    """Where to read data from: a folder with GLUE's files, or the Hugging Face hub (or its cache) if it is None."""
+    """Where to read data from: a folder with GLUE's files, or the Hugging Face hub (or its cache) if it is None.
+
+    If it is `offline`, nothing is fetched from a network.
+    """
 
     glue_dir: Path | None = None
+    offline: bool = False
 
 
 @dataclass(frozen=True)

@@ -27,11 +27,11 @@ from prunebench.results.statistics.comparison import (
     detectable_effect,
     family,
     holm,
-    mcnemar,
     permutation_p,
     smallest_p,
     wilcoxon_p,
 )
+from prunebench.results.statistics.mcnemar import mcnemar
 from prunebench.results.statistics.summary import summarise
 
 

@@ -18,7 +18,7 @@ from prunebench.store.files import SUFFIX
 from prunebench.store.schema import FORMAT, Failure, text
 from prunebench.store.store import InputMissing, Store
 
-KINDS = ("masks", "weights", "models", "checkpoints")
+KINDS = ("masks", "weights", "models", "checkpoints", "labels")
 FLIPS = 60
 
 

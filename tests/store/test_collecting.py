@@ -24,6 +24,7 @@ def test_what_no_plan_refers_to_is_collected(store, lab):
     [plan] = store.plans()
     waste = [f"records/ab/{FOREIGN}.json", f"records/ab/{FOREIGN}.npz", "records/ab/torn.json.damaged"]
     waste += [f"{kind}/{FOREIGN}.safetensors" for kind in ("masks", "weights", "models", "checkpoints")]
+    waste += [f"labels/{FOREIGN}-all.safetensors", f"labels/{FOREIGN}-8.safetensors"]
     waste += [f"weights/{plan.cells[0].key}-at-0.5.safetensors", f"checkpoints/{plan.cells[0].key}.safetensors"]
     waste += [f"failures/{FOREIGN}.json", f"failures/{plan.cells[0].key}.json"]
     kept = [f"models/{plan.cells[0].key}.safetensors", "notes.txt", "masks/README"]
@@ -32,7 +33,7 @@ def test_what_no_plan_refers_to_is_collected(store, lab):
     removal = collect(store)
     assert sorted(removal.files) == sorted(waste)
     assert str(removal) == (
-        "1 record, 1 mask, 2 weight files, 1 model, 2 checkpoints, 2 failures, 1 damaged file: 11 bytes"
+        "1 record, 1 mask, 2 weight files, 1 model, 2 checkpoints, 2 label files, 2 failures, 1 damaged file: 13 bytes"
     )
     assert sorted(lab.names()) == sorted(before + kept)
 

@@ -22,7 +22,7 @@ def test_an_overview_counts_plans_cells_and_bytes(store, lab):
         names = [name for name in lab.names() if name.startswith(f"{kind}/")]
         assert size == sum(len(lab.read(name)) for name in names) > 0
         assert number == len(names) / (2 if kind == "records" else 1)
-    assert set(result.files) == {"plans", "records", "masks"}
+    assert set(result.files) == {"plans", "records", "masks", "labels"}
 
 
 def test_sizes_are_shown_with_three_digits_or_so():

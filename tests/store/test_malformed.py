@@ -70,7 +70,7 @@ def test_no_command_ends_in_a_traceback(finished, form):
     for pattern in ("records/*/*.json", "masks/*", "plans/*"):
         FORMS[form](first(finished, pattern))
     FORMS[form](sorted(finished.glob("records/*/*.npz"))[-1])
-    for kind in ("failures", "weights", "models", "checkpoints", "runs"):
+    for kind in ("failures", "weights", "models", "checkpoints", "labels", "runs"):
         (finished / kind).mkdir(exist_ok=True)
         ending = ".json" if kind in ("failures", "runs") else ".safetensors"
         FORMS[form](finished / kind / f"{'0' * 32}{ending}")

@@ -40,7 +40,7 @@ def test_a_merged_store_gives_the_leaderboard_of_a_single_run(lab, template, hal
 def test_merging_again_adds_nothing(lab, halves):
     store = Store.create(lab.url)
     first = merging.merge_store(store, Store.open(halves[0]))
-    assert str(first) == "1 plan, 9 records, 5 masks"
+    assert str(first) == "1 plan, 9 records, 5 masks, 1 label file"
     before = {name: lab.read(name) for name in lab.names()}
     again = merging.merge_store(store, Store.open(halves[0]))
     assert str(again) == "nothing new; 9 records here already"

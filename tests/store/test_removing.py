@@ -64,7 +64,7 @@ def test_everything_goes_with_the_last_cell(store, lab):
     store.add_bytes("models", store.plans()[0].cells[0].key, tensors())
     store.add_bytes("weights", WeightsRef(training=store.plans()[0].cells[0].key, at=0.5).name, tensors())
     removal = remove(store, lambda cell: True)
-    assert str(removal).startswith("1 plan, 18 records, 10 masks, 1 weight file, 1 model: ")
+    assert str(removal).startswith("1 plan, 18 records, 10 masks, 1 weight file, 1 model, 1 label file: ")
     assert lab.names() == ["store.json"]
 
 

@@ -7,6 +7,7 @@ In reading order:
 - `report`: the data classes of a comparison
 - `methods`: which methods and rows are compared
 - `scores`: the scores by method, task, sparsity, metric and seed
+- `differences`: A − B on each task, and of the average over tasks
 - `build`: from rows to a `Report`
 - `notes`: what was left out, and what may make a score wrong
 - `setting`: the setting as a page prints it

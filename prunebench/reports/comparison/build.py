@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import itertools
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from prunebench.errors import PrunebenchError
+from prunebench.reports.comparison.differences import averages, over_seeds
 from prunebench.reports.comparison.methods import check_sparsities, select_methods
-from prunebench.reports.comparison.notes import doubts, missing_levels, omissions, unequal_training
-from prunebench.reports.comparison.report import Condition, Report, SeedComparison, TaskComparison, TaskRanking
-from prunebench.reports.comparison.scores import Scores, value
+from prunebench.reports.comparison.notes import doubts, missing_levels, omissions, unequal_training, without_examples
+from prunebench.reports.comparison.report import Report, TaskComparison, TaskRanking
+from prunebench.reports.comparison.scores import Scores
 from prunebench.reports.comparison.setting import setting
+from prunebench.reports.examples import Examples
 from prunebench.reports.leaderboard.averages import rows_by_task
 from prunebench.reports.render.formatting import level, listing
 from prunebench.results.rows import Row
 from prunebench.results.statistics.comparison import Comparison, compare, family
 from prunebench.results.statistics.ranks import rank
-from prunebench.results.statistics.summary import BOOTSTRAP, T, bootstrap, summarise
+from prunebench.results.statistics.summary import BOOTSTRAP, T, bootstrap
 from prunebench.results.warnings import warnings
-
-Pair = tuple[str, str]
 
 
 def build(
@@ -33,12 +32,18 @@ def build(
     interval: str = T,
     mixed: bool = False,
     verification: str = "",
+    examples: Examples | None = None,
+    each_metric: bool = False,
+    rope: float | None = None,
 ) -> Report:
     """Compare every two of `methods`, and each of them with `reference`.
 
     `sparsities` restricts the comparison; empty means all. `interval` is `T`, or `BOOTSTRAP` for intervals over seeds
     that assume no distribution. With `mixed`, different settings and units are compared, and the report warns of it.
     `verification` is the sentence about the bundle of the rows.
+    With `examples`, verdicts are over seeds and examples wherever predictions and labels are known. A task has one
+    score, the mean over metrics and evaluations, or with `each_metric` several. With `rope`, a fraction, the report has
+    the probabilities that A is worse, practically the same (within ± `rope`) and better.
 
     Raises PrunebenchError for an unknown name or sparsity, for mixed settings or units without `mixed`, and if no two
     methods share a score.
@@ -48,24 +53,30 @@ def build(
     check_sparsities(selected, sparsities)
     scores = Scores(selected, sparsities)
     pairs = [*itertools.combinations(compared, 2), *itertools.product(compared, base)]
-    candidates = list(_over_seeds(scores, pairs))
-    over_seeds = [entry for entry in candidates if entry.comparison.n and not entry.same_trainings]
-    if not over_seeds:
+    candidates = list(over_seeds(scores, pairs, examples, each_metric))
+    compared_pairs = [entry for entry in candidates if entry.comparison.n and not entry.same_trainings]
+    if not compared_pairs:
         raise _nothing_shared(selected)
-    corrected = family([INTERVALS[interval](entry.comparison) for entry in over_seeds])
+    corrected = family([INTERVALS[interval](entry.comparison) for entry in compared_pairs])
+    # An average takes the mean of a task's metrics.
+    joint = over_seeds(scores, pairs, examples, each_metric=False) if each_metric else compared_pairs
+    means = averages([entry for entry in joint if not entry.same_trainings])
     return Report(
         interval=interval,
         methods=tuple(compared),
         reference=base[0] if base else None,
         setting=tuple(setting(selected)),
-        warnings=(*mixtures, *warnings(rows_by_task(selected)), *doubts(over_seeds)),
+        warnings=(*mixtures, *warnings(rows_by_task(selected)), *doubts(compared_pairs)),
         notes=(
-            *dict.fromkeys((*omissions(candidates), *unequal_training(over_seeds))),
+            *dict.fromkeys((*omissions(candidates), *unequal_training(compared_pairs))),
             *missing_levels(selected),
+            *without_examples(compared_pairs, examples),
         ),
-        over_seeds=tuple(replace(entry, comparison=c) for entry, c in zip(over_seeds, corrected, strict=True)),
+        over_seeds=tuple(replace(entry, comparison=c) for entry, c in zip(compared_pairs, corrected, strict=True)),
+        averages=means,
+        rope=rope,
         over_tasks=_over_tasks(
-            scores, dict.fromkeys((entry.a, entry.b, entry.condition.sparsity) for entry in over_seeds)
+            scores, dict.fromkeys((entry.a, entry.b, entry.condition.sparsity) for entry in compared_pairs)
         ),
         rankings=tuple(_rankings(scores, labels)) if len(labels) > 2 else (),
         verification=verification,
@@ -82,34 +93,6 @@ INTERVALS: dict[str, Callable[[Comparison], Comparison]] = {
     T: lambda comparison: comparison,
     BOOTSTRAP: _with_bootstrap,
 }
-
-
-def _over_seeds(scores: Scores, pairs: Iterable[Pair]) -> Iterator[SeedComparison]:
-    for (a, b), task in itertools.product(pairs, scores.tasks):
-        for sparsity in scores.sparsities((a, b), task):
-            rows_a, rows_b = scores.rows(a, task, sparsity), scores.rows(b, task, sparsity)
-            for column in dict.fromkeys((*rows_a, *rows_b)):
-                yield _compare_seeds(a, b, sparsity, rows_a.get(column, {}), rows_b.get(column, {}))
-
-
-def _compare_seeds(
-    a: str, b: str, sparsity: float, rows_a: Mapping[int, Row], rows_b: Mapping[int, Row]
-) -> SeedComparison:
-    """A − B in one column. `sparsity` is the pruned method's: a dense row's own would be 0."""
-    first = next(iter((*rows_a.values(), *rows_b.values())))
-    cell = first.cell
-    seeds = sorted(rows_a.keys() & rows_b.keys())
-    values_a, values_b = ({seed: value(rows[seed]) for seed in seeds} for rows in (rows_a, rows_b))
-    return SeedComparison(
-        a,
-        b,
-        Condition(cell.task, cell.benchmark, first.split, first.evaluation, first.metric, sparsity),
-        mean_a=summarise(values_a.values()).mean if seeds else math.nan,
-        mean_b=summarise(values_b.values()).mean if seeds else math.nan,
-        comparison=compare(values_a, values_b),
-        unpaired_seeds=tuple(sorted(rows_a.keys() ^ rows_b.keys())),
-        pairs=tuple((rows_a[seed], rows_b[seed]) for seed in seeds),
-    )
 
 
 def _over_tasks(scores: Scores, pairs: Iterable[tuple[str, str, float]]) -> tuple[TaskComparison, ...]:

@@ -6,13 +6,21 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from prunebench.reports.comparison.report import ExampleComparison, Report, SeedComparison, TaskComparison
+from prunebench.reports.comparison.report import (
+    AverageComparison,
+    ExampleComparison,
+    Report,
+    SeedComparison,
+    TaskComparison,
+)
 from prunebench.reports.render.files import csv_table
-from prunebench.reports.render.formatting import listing
+from prunebench.reports.render.formatting import listing, round_digits
 from prunebench.results.export import dumps
+from prunebench.results.statistics.bayes import probabilities
 from prunebench.results.statistics.comparison import ALPHA, Comparison
+from prunebench.results.statistics.crossed import Estimate
 
-FORMAT = 1
+FORMAT = 2
 
 
 def to_csv(report: Report) -> str:
@@ -34,7 +42,10 @@ def to_json(report: Report) -> str:
         "alpha": ALPHA,
     }
     lists = {
-        "comparisons": [_over_seeds(entry) | _differences(entry.comparison) for entry in report.over_seeds],
+        "comparisons": [
+            _over_seeds(entry, report.rope) | _differences(entry.comparison) for entry in report.over_seeds
+        ],
+        "averages": [_average(entry, report.rope) for entry in report.averages],
         "across_tasks": [_over_tasks(entry) | _differences(entry.comparison) for entry in report.over_tasks],
         "ranks": [
             {"split": listing(entry.splits), "sparsity": entry.sparsity} | dataclasses.asdict(entry.ranking)
@@ -50,15 +61,46 @@ def to_json(report: Report) -> str:
 
 
 def _lines(report: Report) -> Iterator[dict[str, Any]]:
-    yield from map(_over_seeds, report.over_seeds)
+    yield from (_over_seeds(entry, report.rope) for entry in report.over_seeds)
+    yield from (_average(entry, report.rope) for entry in report.averages)
     yield from map(_over_tasks, report.over_tasks)
     yield from map(_over_examples, report.over_examples)
 
 
-def _over_seeds(entry: SeedComparison) -> dict[str, Any]:
+def _over_seeds(entry: SeedComparison, rope: float | None) -> dict[str, Any]:
     line = {"over": "seeds", "a": entry.a, "b": entry.b, **dataclasses.asdict(entry.condition)}
     line |= {"mean_a": entry.mean_a, "mean_b": entry.mean_b}
-    return line | _numbers(entry.comparison, entry.comparison.verdict())
+    posterior = _probabilities(entry.comparison.error, rope)
+    return line | _numbers(entry.comparison, entry.comparison.verdict()) | posterior
+
+
+def _average(entry: AverageComparison, rope: float | None) -> dict[str, Any]:
+    names = ("a", "b", "benchmark", "sparsity")
+    line = {"over": "average", **{name: getattr(entry, name) for name in names}, "tasks": listing(entry.tasks)}
+    line |= {"n": len(entry.tasks), "difference": entry.error.mean, "crossed": entry.crossed}
+    line |= _error(entry.error) | {"p_crossed": entry.p, "holm_crossed": entry.holm}
+    return line | _probabilities(entry.error, rope)
+
+
+def _error(error: Estimate | None) -> dict[str, Any]:
+    """The error that verdicts use, with its interval."""
+    bounds = error.interval() if error else None
+    return {
+        "error": round_digits(error.error) if error else None,
+        "degrees": round_digits(error.degrees) if error else None,
+        "error_low": round_digits(bounds.low) if bounds else None,
+        "error_high": round_digits(bounds.high) if bounds else None,
+    }
+
+
+def _probabilities(error: Estimate | None, rope: float | None) -> dict[str, Any]:
+    if rope is None:
+        return {}
+    answer = probabilities(error, rope) if error else None
+    return {
+        f"probability_{name}": round_digits(getattr(answer, name)) if answer else None
+        for name in ("worse", "same", "better")
+    }
 
 
 def _over_tasks(entry: TaskComparison) -> dict[str, Any]:
@@ -84,6 +126,8 @@ def _numbers(comparison: Comparison, verdict: str) -> dict[str, Any]:
         "d_z": comparison.effect,
         **{f"p_{name}": p for name, p in dataclasses.asdict(comparison.p).items()},
         **{f"holm_{name}": p for name, p in dataclasses.asdict(comparison.holm).items()},
+        "crossed": comparison.crossed,
+        **_error(comparison.error),
         "detectable": comparison.detectable,
         "verdict": verdict,
     }

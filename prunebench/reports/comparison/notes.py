@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from prunebench.planning.levels import describe_unsupported, unsupported_levels
 from prunebench.reports.comparison.report import SeedComparison
+from prunebench.reports.examples import Examples
 from prunebench.reports.render.formatting import METRICS, level, listing, seeds
 from prunebench.results.rows import Row
 
@@ -44,6 +45,19 @@ def unequal_training(comparisons: Iterable[SeedComparison]) -> Iterator[str]:
                 f"{label} was trained {row.equal_trainings:g} times from θ0 and dense once; "
                 f"dense[trainings={row.equal_trainings:g}] is the dense model of equal training."
             )
+
+
+def without_examples(comparisons: Iterable[SeedComparison], examples: Examples | None) -> Iterator[str]:
+    """A sentence on the tasks whose errors are over seeds alone, with the reason where it is known."""
+    tasks: dict[str, list[str]] = {}
+    for name in dict.fromkeys(entry.condition.task for entry in comparisons if not entry.comparison.crossed):
+        tasks.setdefault(examples.reasons.get(name, "") if examples else "", []).append(name)
+    for reason, names in tasks.items():
+        because = f": {reason}" if reason else ""
+        yield (
+            f"Errors on {listing(names)} are over seeds alone{because}. With predictions and the labels of the task, "
+            "which --glue-dir FOLDER gives for GLUE, they are over seeds and examples."
+        )
 
 
 def doubts(comparisons: Iterable[SeedComparison]) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from prunebench.reports.comparison import sentences
 from prunebench.reports.comparison.report import (
+    AverageComparison,
     ExampleComparison,
     Report,
     SeedComparison,
@@ -13,8 +14,10 @@ from prunebench.reports.comparison.report import (
     TaskRanking,
 )
 from prunebench.reports.render.blocks import Block, Caution, Heading, Paragraph, Table
-from prunebench.reports.render.formatting import DASH, level, listing, points, signed
+from prunebench.reports.render.formatting import DASH, level, listing, percent, points, signed
+from prunebench.results.statistics.bayes import probabilities
 from prunebench.results.statistics.comparison import Comparison
+from prunebench.results.statistics.crossed import Estimate
 from prunebench.results.statistics.ranks import Ranking
 
 MCNEMAR = (
@@ -49,15 +52,18 @@ def _pair(a: str, b: str, report: Report) -> Iterator[Block]:
     over_seeds = [entry for entry in report.over_seeds if (entry.a, entry.b) == (a, b)]
     over_examples = [entry for entry in report.over_examples if (entry.a, entry.b) == (a, b)]
     for task in dict.fromkeys(entry.condition.task for entry in over_seeds):
-        yield from _seeds([entry for entry in over_seeds if entry.condition.task == task], report.tests)
+        yield from _seeds([entry for entry in over_seeds if entry.condition.task == task], report)
         yield from _examples([entry for entry in over_examples if entry.condition.task == task])
+    averages = [entry for entry in report.averages if (entry.a, entry.b) == (a, b)]
+    yield from _averages(averages, report)
     over_tasks = [entry for entry in report.over_tasks if (entry.a, entry.b) == (a, b)]
     yield from _tasks(over_tasks, len(report.over_tasks))
 
 
-def _seeds(entries: Sequence[SeedComparison], tests: int) -> Iterator[Block]:
+def _seeds(entries: Sequence[SeedComparison], report: Report) -> Iterator[Block]:
     """Two methods on one task."""
     first = entries[0]
+    crossed = any(entry.comparison.crossed for entry in report.over_seeds)
     benchmark, split = first.condition.benchmark, first.pairs[0][0].cell.split
     where = split if benchmark in ("", "GLUE") else f"{benchmark}, {split}"
     title = f"{first.a} − {first.b}: {first.condition.task} ({where})"
@@ -65,19 +71,73 @@ def _seeds(entries: Sequence[SeedComparison], tests: int) -> Iterator[Block]:
     yield Table(
         title=title,
         headers=(
-            *("sparsity", "metric", "seeds", first.a, first.b, "difference", "95 % interval", "d_z", "p (t)"),
-            *("p (Wilcoxon)", "p (sign flips)", "p (t, Holm)", "detectable"),
+            *("sparsity", "metric", "seeds", first.a, first.b, "difference"),
+            *(("95 %, seeds", "95 %, seeds and examples") if crossed else ("95 % interval",)),
+            *("d_z", "p (t)", *("p (t, examples)",) * crossed, "p (Wilcoxon)", "p (sign flips)"),
+            *("p (t, examples, Holm)" if crossed else "p (t, Holm)", "detectable"),
         ),
-        aligns="rl" + "r" * 11,
-        body=tuple(map(_seed_row, entries)),
-        notes=tuple(sentences.seed_verdict(entry, tests) for entry in entries),
+        aligns="rl" + "r" * (11 + 2 * crossed),
+        body=tuple(_seed_row(entry, crossed) for entry in entries),
+        notes=tuple(sentences.seed_verdict(entry, report.tests) for entry in entries),
+    )
+    if report.rope is not None:
+        errors = [
+            ((level(entry.condition.sparsity), sentences.metric_name(entry)), entry.comparison.error)
+            for entry in entries
+        ]
+        yield from _probabilities(title, ("sparsity", "metric"), errors, report.rope)
+
+
+def _probabilities(
+    title: str, heads: tuple[str, ...], errors: Sequence[tuple[tuple[str, ...], Estimate | None]], rope: float
+) -> Iterator[Block]:
+    """The posterior of each difference."""
+    body = []
+    for names, error in errors:
+        answer = probabilities(error, rope) if error else None
+        shares = (answer.worse, answer.same, answer.better) if answer else (None, None, None)
+        body.append((*names, *(DASH if share is None else percent(share) for share in shares)))
+    yield Table(
+        title=f"{title}, probabilities",
+        headers=(*heads, "worse", f"same (± {points(rope)})", "better"),
+        aligns="r" + "l" * (len(heads) - 1) + "rrr",
+        body=tuple(body),
     )
 
 
-def _seed_row(entry: SeedComparison) -> tuple[str, ...]:
+def _averages(entries: Sequence[AverageComparison], report: Report) -> Iterator[Block]:
+    """Two methods on the average over the tasks of each benchmark."""
+    for benchmark in dict.fromkeys(entry.benchmark for entry in entries):
+        group = [entry for entry in entries if entry.benchmark == benchmark]
+        title = f"{group[0].a} − {group[0].b}: average over tasks ({benchmark})"
+        yield Heading(3, title)
+        yield Table(
+            title=title,
+            headers=("sparsity", "tasks", "difference", "95 % interval", "p (t)", "p (t, Holm)"),
+            aligns="r" * 6,
+            body=tuple(
+                (
+                    level(entry.sparsity),
+                    str(len(entry.tasks)),
+                    signed(entry.error.mean),
+                    sentences.limits(entry.error.interval()),
+                    sentences.probability(entry.p),
+                    sentences.probability(entry.holm),
+                )
+                for entry in group
+            ),
+            notes=tuple(sentences.average_verdict(entry, len(report.averages)) for entry in group),
+        )
+        if report.rope is not None:
+            errors = [((level(entry.sparsity),), entry.error) for entry in group]
+            yield from _probabilities(title, ("sparsity",), errors, report.rope)
+
+
+def _seed_row(entry: SeedComparison, crossed: bool) -> tuple[str, ...]:
     comparison = entry.comparison
     assert comparison.summary is not None
     p = comparison.p
+    own = comparison.error.interval() if comparison.crossed and comparison.error else None
     return (
         level(entry.condition.sparsity),
         sentences.metric_name(entry),
@@ -86,8 +146,10 @@ def _seed_row(entry: SeedComparison) -> tuple[str, ...]:
         points(entry.mean_b),
         signed(comparison.summary.mean),
         sentences.limits(comparison.interval),
+        *(sentences.limits(own),) * crossed,
         _effect(comparison),
-        *map(sentences.probability, (p.t, p.wilcoxon, p.permutation, comparison.holm.t)),
+        *map(sentences.probability, (p.t, *(p.crossed,) * crossed, p.wilcoxon, p.permutation)),
+        sentences.probability(comparison.holm.crossed),
         points(comparison.detectable),
     )
 

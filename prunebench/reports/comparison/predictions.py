@@ -2,73 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from prunebench.errors import PrunebenchError
 from prunebench.hooks.registry import Registry
 from prunebench.reports.comparison.report import ExampleComparison, Report
+from prunebench.reports.examples import Source
+from prunebench.reports.labels import Labels
 from prunebench.results.rows import Row
-from prunebench.results.statistics.comparison import holm, mcnemar
-from prunebench.store.schema import Record
-from prunebench.tasks.task import DataSource, Task, TaskData
+from prunebench.results.statistics.comparison import holm
+from prunebench.results.statistics.mcnemar import mcnemar
+from prunebench.store.schema import Cell
 
 
-class Store(Protocol):
-    """A source of records and predictions: a store or a bundle."""
-
-    def fetch(self, keys: Collection[str]) -> Mapping[str, Record]: ...
-    def predictions(self, key: str) -> Mapping[str, np.ndarray]: ...
-
-
-def add_example_comparisons(report: Report, store: Store, registry: Registry, glue_dir: str | None) -> Report:
+def add_example_comparisons(report: Report, source: Source, registry: Registry, glue_dir: str | None) -> Report:
     """The report with McNemar's test of every pair of runs, once per evaluation.
 
     Regression tasks are left out, with a note. Raises PrunebenchError if predictions are missing, or if they do not
     give the accuracy of their record.
     """
-    labels = Labels(store, registry, glue_dir)
-    entries = list(_over_examples(report, labels))
+    answers = Answers(source, Labels(source, registry, glue_dir, online=True))
+    entries = list(_over_examples(report, answers))
     corrected = holm([entry.counts.p for entry in entries])
     over_examples = tuple(replace(entry, holm=p) for entry, p in zip(entries, corrected, strict=True) if p is not None)
-    notes = [f"McNemar's test needs right and wrong, and {name} has scores." for name in sorted(labels.regressions)]
+    notes = [f"McNemar's test needs right and wrong, and {name} has scores." for name in sorted(answers.regressions)]
     return replace(report, over_examples=over_examples, notes=(*report.notes, *notes))
 
 
-def _over_examples(report: Report, labels: Labels) -> Iterator[ExampleComparison]:
+def _over_examples(report: Report, answers: Answers) -> Iterator[ExampleComparison]:
     """A test for each pair of runs and evaluation. Two metrics of one evaluation have the same predictions."""
     tested = set()
     for entry in report.over_seeds:
         for a, b in entry.pairs:
             runs = (a.cell.key, b.cell.key, a.evaluation)
-            if runs in tested or labels.is_regression(a.cell.task):
+            if runs in tested or answers.is_regression(a.cell):
                 continue
             tested.add(runs)
-            counts = mcnemar(labels.right(a), labels.right(b))
-            yield ExampleComparison(entry.a, entry.b, entry.condition, a.cell.seed, counts, counts.p)
+            counts = mcnemar(answers.right(a), answers.right(b))
+            condition = replace(entry.condition, split=a.split, evaluation=a.evaluation, metric=a.metric)
+            yield ExampleComparison(entry.a, entry.b, condition, a.cell.seed, counts, counts.p)
 
 
-class Labels:
-    """Which examples a run got right. The labels of each task are read once."""
+class Answers:
+    """Which examples a run got right."""
 
-    def __init__(self, store: Store, registry: Registry, glue_dir: str | None) -> None:
-        self._store = store
-        self._registry = registry
-        self._source = DataSource(Path(glue_dir) if glue_dir else None)
-        self._data: dict[str, TaskData] = {}
-        self._gold: dict[tuple[str, int | None, str], np.ndarray] = {}
+    def __init__(self, source: Source, labels: Labels) -> None:
+        self._source = source
+        self._labels = labels
         self._right: dict[tuple[str, str], list[bool]] = {}
         self.regressions: set[str] = set()
 
-    def is_regression(self, task: str) -> bool:
-        definition: Task = self._registry.get("tasks", task)
-        if definition.is_regression:
-            self.regressions.add(task)
-        return definition.is_regression
+    def is_regression(self, cell: Cell) -> bool:
+        regression = self._labels.task(cell).is_regression
+        if regression:
+            self.regressions.add(cell.task)
+        return regression
 
     def right(self, row: Row) -> list[bool]:
         """Whether the run of this row got each example of its evaluation right."""
@@ -78,12 +69,12 @@ class Labels:
         return self._right[key]
 
     def _decide(self, row: Row) -> np.ndarray:
-        predictions = self._store.predictions(row.cell.key).get(row.evaluation)
+        predictions = self._source.predictions(row.cell.key).get(row.evaluation)
         where = f"of {row.cell.label} at {row.cell.sparsity:g} on {row.cell.task}, seed {row.cell.seed}"
-        record = self._store.fetch([row.cell.key]).get(row.cell.key)
+        record = self._source.fetch([row.cell.key]).get(row.cell.key)
         if predictions is None or record is None:
             raise PrunebenchError(f"the predictions {where} are not in the store", "leave out --mcnemar")
-        gold = self._labels(row, record.eval_limit)
+        gold = self._labels.of(row.cell, record.eval_limit)[row.evaluation]
         if len(predictions) != len(gold):
             raise PrunebenchError(
                 f"the predictions {where} are {len(predictions)}, and the data has {len(gold)} examples"
@@ -94,19 +85,3 @@ class Labels:
             difference = f"have an accuracy of {right.mean():.4f}, and their record says {accuracy:.4f}"
             raise PrunebenchError(f"the predictions {where} {difference}", "one of both was changed")
         return right
-
-    def _labels(self, row: Row, limit: int | None) -> np.ndarray:
-        task = row.cell.task
-        key = (task, limit, row.evaluation)
-        if key not in self._gold:
-            data = self._load(task)
-            if data.fingerprint() != row.cell.setting.data:
-                hint = f"expected fingerprint {row.cell.setting.data}; --glue-dir says where GLUE lies"
-                raise PrunebenchError(f"the data of {task!r} is not what these results were made with", hint)
-            self._gold[key] = np.array(data.limit(None, limit).evaluations[row.evaluation].labels)
-        return self._gold[key]
-
-    def _load(self, task: str) -> TaskData:
-        if task not in self._data:
-            self._data[task] = self._registry.get("tasks", task).load(self._source)
-        return self._data[task]

@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from prunebench.results.rows import Row
-from prunebench.results.statistics.comparison import Comparison, McNemar
+from prunebench.results.statistics.comparison import Comparison
+from prunebench.results.statistics.crossed import Estimate
+from prunebench.results.statistics.mcnemar import McNemar
 from prunebench.results.statistics.ranks import Ranking
 
 
@@ -61,6 +63,25 @@ class TaskComparison:
 
 
 @dataclass(frozen=True)
+class AverageComparison:
+    """A − B of the average over the tasks of a benchmark at one sparsity.
+
+    `error` is the mean with its error, over seeds and examples if `crossed`, or else over seeds alone. `p` is that of a
+    t test, and `holm` the same corrected over all averages.
+    """
+
+    a: str
+    b: str
+    benchmark: str
+    sparsity: float
+    tasks: tuple[str, ...]
+    error: Estimate
+    crossed: bool
+    p: float | None
+    holm: float | None = None
+
+
+@dataclass(frozen=True)
 class TaskRanking:
     """All methods ranked over tasks at one sparsity. `splits` is as in `TaskComparison`."""
 
@@ -87,7 +108,8 @@ class Report:
 
     `interval` is the kind of the intervals over seeds, `T` or `BOOTSTRAP`. `warnings` lists what may make a number
     wrong, `notes` what was left out and why. `verification` says of the results of a bundle whether and how they were
-    verified; it is "" for those of a store.
+    verified; it is "" for those of a store. `rope` is half the width of the region of practical equivalence, where
+    probabilities are asked for.
     """
 
     methods: tuple[str, ...]
@@ -101,8 +123,10 @@ class Report:
     rankings: tuple[TaskRanking, ...]
     over_examples: tuple[ExampleComparison, ...] = ()
     verification: str = ""
+    averages: tuple[AverageComparison, ...] = ()
+    rope: float | None = None
 
     @property
     def tests(self) -> int:
         """The number of comparisons over seeds that have a t test; Holm's correction is for all of them."""
-        return sum(entry.comparison.p.t is not None for entry in self.over_seeds)
+        return sum(entry.comparison.p.crossed is not None for entry in self.over_seeds)

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prunebench.reports.comparison.report import Report, SeedComparison, TaskComparison, TaskRanking
-from prunebench.reports.render.formatting import DASH, METRICS, level, listing, points, signed
+from prunebench.reports.comparison.differences import metric_names
+from prunebench.reports.comparison.report import (
+    AverageComparison,
+    Report,
+    SeedComparison,
+    TaskComparison,
+    TaskRanking,
+)
+from prunebench.reports.render.formatting import DASH, level, listing, points, signed
 from prunebench.results.statistics.comparison import (
     ALPHA,
     BETTER,
@@ -40,8 +47,8 @@ def limits(interval: Interval | None) -> str:
 def metric_name(entry: SeedComparison) -> str:
     """The metric as pages print it, with the evaluation if the task has several."""
     condition = entry.condition
-    suffix = entry.pairs[0][0].cell.suffix(condition.evaluation)
-    return f"{METRICS.get(condition.metric, condition.metric)} {suffix}".strip()
+    suffixes = (entry.pairs[0][0].cell.suffix(name) for name in condition.evaluation.split(" and "))
+    return f"{metric_names(condition.metric)} {' and '.join(suffixes)}".strip()
 
 
 def seed_verdict(entry: SeedComparison, tests: int) -> str:
@@ -49,7 +56,7 @@ def seed_verdict(entry: SeedComparison, tests: int) -> str:
     where = f"At {level(entry.condition.sparsity)}, {metric_name(entry)}"
     comparison, a, b = entry.comparison, entry.a, entry.b
     assert comparison.summary is not None
-    mean, n, interval = comparison.summary.mean, comparison.n, f"95 % interval {limits(comparison.interval)}"
+    mean, n, interval = comparison.summary.mean, comparison.n, interval_text(comparison)
     verdict = comparison.verdict()
     if verdict == TOO_FEW:
         return f"{where}: no verdict from {n} seed{'' if n == 1 else 's'}; at least {MIN_PAIRS} are needed."
@@ -60,9 +67,9 @@ def seed_verdict(entry: SeedComparison, tests: int) -> str:
             "that vary."
         )
     if verdict in (BETTER, WORSE):
-        p = _corrected(comparison.holm.t, tests)
+        p = _corrected(comparison.holm.crossed, tests)
         return f"{where}: {a} is {verdict} than {b} by {points(abs(mean))} points ({interval}, {p})."
-    if comparison.effect is None:
+    if not any(comparison.differences):
         return f"{where}: {a} and {b} have the same score on each of {n} seeds."
     return (
         f"{where}: no significant difference ({a} − {b}: {signed(mean)}, {interval}); "
@@ -72,9 +79,18 @@ def seed_verdict(entry: SeedComparison, tests: int) -> str:
 
 def _why_undecided(comparison: Comparison, tests: int) -> str:
     """The reason for no verdict: the correction, or too few seeds for such a small difference."""
-    if comparison.p.t is not None and comparison.p.t < ALPHA:
-        return f"it is significant on its own (p = {probability(comparison.p.t)}), but not among {tests} comparisons"
-    return f"{comparison.n} seeds with this spread can detect about {points(comparison.detectable)} points"
+    p = comparison.p.crossed
+    if p is not None and p < ALPHA:
+        return f"it is significant on its own (p = {probability(p)}), but not among {tests} comparisons"
+    among = f" among {tests} comparisons" if tests > 1 else ""
+    return f"{comparison.n} seeds with this error can detect about {points(comparison.detectable)} points{among}"
+
+
+def interval_text(comparison: Comparison) -> str:
+    """`95 % interval +0.45 to +4.55`: that of the error that verdicts use."""
+    if comparison.crossed and comparison.error:
+        return f"95 % interval over seeds and examples {limits(comparison.error.interval())}"
+    return f"95 % interval {limits(comparison.interval)}"
 
 
 def _corrected(p: float | None, tests: int) -> str:
@@ -94,10 +110,27 @@ def task_verdict(entry: TaskComparison, tests: int) -> str:
     if verdict in (BETTER, WORSE):
         p = _corrected(comparison.holm.wilcoxon, tests)
         return f"{where}: {entry.a} is {verdict} than {entry.b} ({mean}; Wilcoxon's {p})."
+    p = f"{mean}; Wilcoxon's p = {probability(comparison.p.wilcoxon)}"
     least = smallest_p(comparison.n)
-    limit = f", and cannot be below {probability(least)} with {comparison.n} tasks" if least > ALPHA else ""
-    p = probability(comparison.p.wilcoxon)
-    return f"{where}: no significant difference ({mean}; Wilcoxon's p = {p}{limit})."
+    if least * tests > ALPHA:
+        among = f" among {tests} comparisons" if tests > 1 and least <= ALPHA else ""
+        return (
+            f"{where}: this test cannot show any difference with {comparison.n} tasks{among}, because p cannot be "
+            f"below {probability(least)} ({p})."
+        )
+    return f"{where}: no significant difference ({p})."
+
+
+def average_verdict(entry: AverageComparison, tests: int) -> str:
+    """What the average over tasks shows at one sparsity; `tests` is the number of averages that p is corrected for."""
+    over = "seeds and examples" if entry.crossed else "seeds"
+    mean, interval = entry.error.mean, f"95 % interval over {over} {limits(entry.error.interval())}"
+    where = f"At {level(entry.sparsity)}, the average of {len(entry.tasks)} tasks ({listing(entry.tasks)})"
+    if entry.holm is not None and entry.holm < ALPHA:
+        verdict, p = BETTER if mean > 0 else WORSE, _corrected(entry.holm, tests)
+        return f"{where}: {entry.a} is {verdict} than {entry.b} by {points(abs(mean))} points ({interval}, {p})."
+    p = f"p = {probability(entry.p)}"
+    return f"{where}: no significant difference ({entry.a} − {entry.b}: {signed(mean)}, {interval}, {p})."
 
 
 def rank_verdict(entry: TaskRanking) -> str:
@@ -130,12 +163,37 @@ def introduction(report: Report) -> Iterator[str]:
     yield (
         "All p values are two-sided: for the paired t test, for Wilcoxon's signed-rank test, and for the permutation "
         "test that flips the signs of the differences in all possible ways. A method is called better or worse by the "
-        f"t test at {ALPHA}{corrected}. The last column is the smallest difference that a t test with this number of "
-        "seeds and this spread detects four times in five, before any correction."
+        f"t test at {ALPHA}{corrected}{_over_examples(report)}. No deviation below that of the rounding to one example "
+        "is believed. The last column is the smallest difference that this test detects four times in five, at the "
+        "level that is left to each comparison by the correction."
     )
+    if report.rope is not None:
+        yield _bayes(report.rope)
     for n in sorted({entry.comparison.n for entry in report.over_seeds}):
-        if n >= MIN_PAIRS and smallest_p(n) > ALPHA:
+        if n >= MIN_PAIRS and smallest_p(n) * report.tests > ALPHA:
+            among = f" and {report.tests} comparisons" if smallest_p(n) <= ALPHA else ""
             yield (
                 f"With {n} seeds, Wilcoxon's test and the sign flips cannot give a p below "
-                f"{probability(smallest_p(n))}, however large the difference is, so neither can be significant."
+                f"{probability(smallest_p(n))}, however large the difference is. With {n} seeds{among}, these tests "
+                "cannot show any difference."
             )
+
+
+def _bayes(rope: float) -> str:
+    """What the probabilities are, with their prior."""
+    return (
+        "Probabilities that the first method is worse, practically the same (within "
+        f"± {points(rope)} points) and better are an alternative to p values. The prior is flat in the mean "
+        "difference and in the logarithm of the deviation, so that the mean has Student's t distribution around what was "
+        "observed, with the error and degrees of freedom that verdicts use. There is no correction for the number of comparisons."
+    )
+
+
+def _over_examples(report: Report) -> str:
+    """How verdicts use examples, if they do."""
+    if not any(entry.comparison.crossed for entry in report.over_seeds):
+        return ""
+    return (
+        ", with the error over seeds and examples (of a two-way layout with Satterthwaite's degrees of freedom) "
+        "wherever predictions and labels are known"
+    )

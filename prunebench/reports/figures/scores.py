@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from prunebench.reports.figures.style import GREY, WIDTH, Look, Style, name
 from prunebench.reports.leaderboard.report import Level, Line, Section, Track
 from prunebench.reports.leaderboard.retention import Retention
-from prunebench.reports.render.formatting import level, limits
+from prunebench.reports.render.formatting import level
 from prunebench.reports.render.plots import new_figure
 from prunebench.results.statistics import Summary
 
@@ -157,7 +157,7 @@ def _strip(axes: Axes, row: int, line: Line, column: int, look: Look) -> None:
     score = line.scores[column]
     if score.summary is None:
         return
-    interval = limits(score.summary)
+    interval = score.crossed_bounds or score.bounds
     if interval is not None:
         axes.plot([100 * interval.low, 100 * interval.high], [row, row], color=look.colour, alpha=0.35, linewidth=3.5)
     values = [100 * value for value in score.values.values()]

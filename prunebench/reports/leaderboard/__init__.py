@@ -2,13 +2,17 @@
 
 `build` turns rows into a `Page`, and every format is rendered from that. In reading order:
 
-`report`            the data of a page: sections, tracks, levels, lines, scores
+`score`, `report`   the data of a page: sections, tracks, levels, lines, scores
 `build`             builds it from rows
 `task_section`      the section of one task
 `averages`          the averages over the tasks of a benchmark
+`crossed_scores`    errors of scores over seeds and examples
 `marks`             the best scores, those close to them, and where the dense model learnt anything
 `ranking_rules`     what a page can rank by
 `ranking`           the ranking of each benchmark and track
+`ranking_examples`  the values of examples in what methods are ranked by
+`baselines`         how strong the dense models are
+`error_notes`       what a page says about its errors
 `matching`          the largest sparsity that matches the dense model
 `checklist`         what reviewers ask for
 `intervals`         bootstrap intervals in place of t intervals

@@ -11,8 +11,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from statistics import fmean
 
-from prunebench.reports.leaderboard.report import Line, Score, Section, Track
+from prunebench.reports.leaderboard.crossed_scores import joint_examples, with_crossed
+from prunebench.reports.leaderboard.report import Line, Section, Track
+from prunebench.reports.leaderboard.score import Part, Score
 from prunebench.reports.leaderboard.task_section import make_level
 from prunebench.reports.render.formatting import level, listing, seeds
 from prunebench.results.rows import Row
@@ -177,9 +180,20 @@ def _line(label: str, lines_by_task: Mapping[str, Line], names: Sequence[str], e
         dense=over_tasks(dense),
         equal=over_tasks(equal),
         difference_equal=summarise_tasks(_differences(values, equal), floors),
-        parts={name: (values[name], floors[name]) for name in names},
+        parts={name: _part(lines_by_task.get(name), values[name], floors[name]) for name in names},
+        lowest=_lowest(lines_by_task.values()),
     )
-    return Line(label, (score,), (*gaps, *checks), (), incomplete)
+    return Line(label, (with_crossed(score),), (*gaps, *checks), (), incomplete)
+
+
+def _part(line: Line | None, values: Mapping[int, float], floor: float) -> Part:
+    return Part(values, floor, joint_examples(line.scores) if line else None)
+
+
+def _lowest(lines: Iterable[Line]) -> float:
+    """The least possible average."""
+    means = [fmean(score.lowest for score in line.scores) for line in lines if line.scores]
+    return fmean(means) if means else -math.inf
 
 
 def over_tasks(by_task: ByTask) -> dict[int, float]:

@@ -6,8 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from prunebench.models.cards import Card, card_of
 from prunebench.planning.levels import unsupported_levels
+from prunebench.reports.examples import Examples
 from prunebench.reports.leaderboard.averages import average_sections, rows_by_task
+from prunebench.reports.leaderboard.baselines import baselines
 from prunebench.reports.leaderboard.checklist import checklist
+from prunebench.reports.leaderboard.error_notes import error_notes
 from prunebench.reports.leaderboard.intervals import with_bootstrap
 from prunebench.reports.leaderboard.marks import with_marks
 from prunebench.reports.leaderboard.matching import with_matching
@@ -27,8 +30,17 @@ from prunebench.store.schema import Cell
 FIELDS = ("model", "model_revision", "model_fingerprint", "precision", "device", "prunable")
 
 
-def build(rows: Sequence[Row], options: Options | None = None, *, mixed: bool = False, verification: str = "") -> Page:
+def build(
+    rows: Sequence[Row],
+    options: Options | None = None,
+    *,
+    mixed: bool = False,
+    verification: str = "",
+    examples: Examples | None = None,
+) -> Page:
     """Build the page of these rows, which says the `verification` of the bundle that they come from.
+
+    With `examples`, errors are over seeds and examples wherever predictions and labels are known.
 
     Raises `PrunebenchError` if no cell is done, or if the rows have several settings. With `mixed` several settings are
     allowed, and the page says what is mixed.
@@ -40,7 +52,7 @@ def build(rows: Sequence[Row], options: Options | None = None, *, mixed: bool = 
     allowed, mixtures = allow_mixed(rows) if mixed else (one_setting(rows), ())
     ordered = sorted(allowed, key=sort_key)
     tasks = rows_by_task(ordered)
-    plain = [task_section(task, group) for task, group in tasks.items()]
+    plain = [task_section(task, group, examples) for task, group in tasks.items()]
     sections, averages = (
         tuple(with_matching(with_marks(each, options.delta), options.delta) for each in group)
         for group in (plain, average_sections(plain))
@@ -68,6 +80,8 @@ def build(rows: Sequence[Row], options: Options | None = None, *, mixed: bool = 
         checklist=checklist(own, sections),
         options=options,
         verification=verification,
+        error_notes=tuple(error_notes(sections, examples)),
+        baselines=tuple(each for own in sections for each in baselines(own, tasks[own.name], examples)),
     )
 
 

@@ -7,12 +7,23 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from prunebench.reports.leaderboard.report import Check, Line, Page, Placement, Ranking, Score, Section, Standing
+from prunebench.reports.leaderboard.report import (
+    Baseline,
+    Check,
+    Line,
+    Page,
+    Placement,
+    Ranking,
+    Score,
+    Section,
+    Standing,
+)
 from prunebench.reports.leaderboard.schema import FORMAT
-from prunebench.reports.render.formatting import limits, round_digits
+from prunebench.reports.render.formatting import cut, limits, round_digits
 from prunebench.results import export
 from prunebench.results.export import dumps
-from prunebench.results.statistics import Summary
+from prunebench.results.statistics import Interval, Summary
+from prunebench.results.statistics.crossed import Estimate
 from prunebench.store.schema import Setting
 
 
@@ -40,6 +51,7 @@ def to_json(page: Page) -> str:
     }
     sections = (*page.averages, *page.sections)
     lists = {
+        "baselines": [_baseline(baseline) for baseline in page.baselines],
         "ranking": [_ranking(ranking) for ranking in page.rankings],
         "matching": [entry for section in sections for entry in _matching(section)],
         "summary": [entry for section in sections for entry in _summary(section)],
@@ -63,6 +75,21 @@ def _settings(page: Page) -> dict[str, list[dict[str, str]]]:
 
 def _check(check: Check) -> dict[str, Any]:
     return {"what": check.question, "held": check.passed, "found": check.details}
+
+
+def _baseline(baseline: Baseline) -> dict[str, Any]:
+    return {
+        **{name: getattr(baseline, name) for name in ("task", "column", "mean", "majority", "learnt", "published")},
+        **{name: _with_limits(getattr(baseline, name)) for name in ("above", "twice")},
+        "loss": round_digits(baseline.loss),
+    }
+
+
+def _with_limits(value: tuple[float, Interval | None] | None) -> dict[str, float | None] | None:
+    if value is None:
+        return None
+    mean, bounds = value
+    return {"mean": mean, "low": None, "high": None, **(_limits(bounds) or {})}
 
 
 def _ranking(ranking: Ranking) -> dict[str, Any]:
@@ -91,6 +118,7 @@ def _placement(placement: Placement) -> dict[str, Any]:
     return {
         **{name: getattr(placement, name) for name in ("label", "rank", "tied", "values", "gaps")},
         **{name: _summary_fields(getattr(placement, name)) for name in ("summary", "of_dense", "of_equal")},
+        "crossed": _estimate(placement.crossed),
     }
 
 
@@ -134,20 +162,33 @@ def _numbers(score: Score) -> dict[str, Any]:
     empty = {"n": 0, "mean": None, "std": None, "minimum": None, "maximum": None, "median": None}
     return {
         **(_summary_fields(score.summary) or empty),
-        "interval": _interval(score.summary),
+        "interval": _limits(score.bounds),
+        "crossed": _estimate(score.crossed.score, score.lowest),
         "values": score.values,
         "degenerate_seeds": sorted(score.degenerate),
         "best": score.best,
         "close": score.close,
         "difference": _summary_fields(score.difference),
-        "difference_interval": _interval(score.difference),
+        "difference_interval": _limits(limits(score.difference)),
+        "crossed_difference": _estimate(score.crossed.difference),
         "difference_equal": _summary_fields(score.difference_equal),
-        "difference_equal_interval": _interval(score.difference_equal),
+        "difference_equal_interval": _limits(limits(score.difference_equal)),
+        "crossed_difference_equal": _estimate(score.crossed.difference_equal),
+        "crossed_above_majority": _estimate(score.crossed.above),
     }
 
 
-def _interval(summary: Summary | None) -> dict[str, float | None] | None:
-    bounds = limits(summary)
+def _estimate(estimate: Estimate | None, lowest: float | None = None) -> dict[str, float | None] | None:
+    """An error over seeds and examples, with its interval; that of a score is cut to what the metric can be."""
+    if estimate is None:
+        return None
+    bounds = estimate.interval()
+    shown = bounds if lowest is None else cut(bounds, lowest)
+    error = {"error": round_digits(estimate.error), "degrees": round_digits(estimate.degrees)}
+    return {**error, **(_limits(shown) or {})}
+
+
+def _limits(bounds: Interval | None) -> dict[str, float | None] | None:
     return None if bounds is None else {"low": round_digits(bounds.low), "high": round_digits(bounds.high)}
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from prunebench.reports.leaderboard.report import Level, Line, Score, Section
+from prunebench.reports.leaderboard.report import Level, Line, Section
+from prunebench.reports.leaderboard.score import Part, Score
 from prunebench.results.statistics.best import MIN_SEEDS, TaskScores, separate
 from prunebench.results.statistics.crossed import Estimate, average, over_seeds
+from prunebench.results.statistics.summary import TOLERANCE
 
 
 def with_marks(section: Section, delta: float) -> Section:
@@ -25,22 +27,28 @@ def _beats(score: Score, majority: float | None) -> bool:
     summary = score.summary
     if summary is None or majority is None:
         return summary is not None
-    estimate = _estimate(score)
-    if summary.n < MIN_SEEDS or estimate is None:
+    above = above_majority(score, majority)
+    if summary.n < MIN_SEEDS or above is None:
         return summary.mean > majority
-    return estimate.interval().low > majority
+    return above.interval().low > 0
+
+
+def above_majority(score: Score, majority: float) -> Estimate | None:
+    """How far a score is above the majority class, over seeds and examples where these are known; None for one seed."""
+    estimate = _estimate(score)
+    return score.crossed.above or (replace(estimate, mean=estimate.mean - majority) if estimate else None)
 
 
 def _estimate(score: Score) -> Estimate | None:
-    """The mean with its error, with a floor as for a difference; None for a single seed."""
-    parts = [over_seeds([*values.values()], floor) for values, floor in parts_of(score).values()]
+    """The mean with its error over seeds, with a floor as for a difference; None for a single seed."""
+    parts = [over_seeds([*part.values.values()], part.floor) for part in parts_of(score).values()]
     known = [part for part in parts if part is not None]
     return average(known) if known and len(known) == len(parts) else None
 
 
-def parts_of(score: Score) -> Mapping[str, tuple[Mapping[int, float], float]]:
-    """The values and the floor of each task that a score averages, or its own."""
-    return score.parts or {"": (score.values, score.floor)}
+def parts_of(score: Score) -> Mapping[str, Part]:
+    """What a score averages, by task, or the score itself."""
+    return score.parts or {"": Part(score.values, score.floor, score.examples)}
 
 
 def _marked(section: Section, entry: Level, delta: float) -> Level:
@@ -63,22 +71,39 @@ def _with(line: Line, marks: Sequence[tuple[str, set[str]]]) -> Line:
 def _marks(scores: Mapping[str, Score], majority: float | None, delta: float) -> tuple[str, set[str]]:
     """The method with the highest mean, and those that cannot be told apart from it and are less than δ behind.
 
-    None of them where the best is at the majority class.
+    None of them where the best is at the majority class. Methods at the majority class are not among them: constant
+    predictions do not vary, and those of a method that learns with some seeds vary more than all others.
     """
-    separation = separate(task_scores({label: parts_of(score) for label, score in scores.items()}))
-    if separation is None or not _beats(scores[separation.best], majority):
+    learnt = {
+        label: score
+        for label, score in scores.items()
+        if score.summary and (majority is None or score.summary.mean > majority + TOLERANCE)
+    }
+    separation = separate(task_scores({label: parts_of(score) for label, score in learnt.items()}))
+    if separation is None:
+        # A method that is alone above the majority class has nobody to be compared with.
+        best = next(iter(learnt), "") if len(learnt) == 1 < len(scores) else ""
+        summary = learnt[best].summary if best else None
+        alone = best and summary and summary.n >= MIN_SEEDS and _beats(learnt[best], majority)
+        return (best, {best}) if alone else ("", set())
+    if not _beats(scores[separation.best], majority):
         return "", set()
     return separation.best, separation.inseparable(delta)
 
 
-def task_scores(parts: Mapping[str, Mapping[str, tuple[Mapping[int, float], float]]]) -> list[TaskScores]:
-    """What `separate` takes, from the values and the floor of a difference by method and task."""
+def task_scores(parts: Mapping[str, Mapping[str, Part]]) -> list[TaskScores]:
+    """What `separate` takes, from the parts of scores by method and task."""
     tasks = dict.fromkeys(task for by_task in parts.values() for task in by_task)
     # The floor is that of a difference, which has twice the variance of a score.
     return [
         TaskScores(
-            {label: by_task[task][0] if task in by_task else {} for label, by_task in parts.items()},
-            max((by_task[task][1] for by_task in parts.values() if task in by_task), default=0.0) / 2**0.5,
+            {label: by_task[task].values if task in by_task else {} for label, by_task in parts.items()},
+            max((by_task[task].floor for by_task in parts.values() if task in by_task), default=0.0) / 2**0.5,
+            {
+                label: examples.own
+                for label, by_task in parts.items()
+                if task in by_task and (examples := by_task[task].examples)
+            },
         )
         for task in tasks
     ]

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from prunebench.reports.leaderboard.report import Line, Match, Section, Track
+from prunebench.results.statistics import Interval
 from prunebench.results.statistics.matching import STRICT, Values, largest_matching
 
 # The scores of a level that cannot match.
-NOTHING: tuple[Values, Values] = {}, {}
+Pair = tuple[Values, Values, Interval | None]
+NOTHING: Pair = {}, {}, None
 
 
 def with_matching(section: Section, delta: float) -> Section:
@@ -42,9 +44,12 @@ def _matches(section: Section, track: Track, delta: float) -> Iterator[Match]:
             )
 
 
-def _pair(line: Line, column: int) -> tuple[Values, Values]:
+def _pair(line: Line, column: int) -> Pair:
     score = line.scores[column]
-    return NOTHING if line.gaps else (score.values, score.reference)
+    if line.gaps:
+        return NOTHING
+    estimate = score.crossed.difference_equal if score.reference is score.equal else score.crossed.difference
+    return score.values, score.reference, estimate.interval() if estimate else None
 
 
 def _from_theta0(line: Line) -> bool:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from prunebench.reports.leaderboard.ranking_rules import describe_rule
 from prunebench.reports.leaderboard.report import Level, Options, Page, Section, Track
+from prunebench.reports.leaderboard.tables.baselines import ABOUT as ABOUT_BASELINES
+from prunebench.reports.leaderboard.tables.baselines import TITLE, baseline_table
 from prunebench.reports.leaderboard.tables.matching import describe_criteria, matching_table
 from prunebench.reports.leaderboard.tables.methods import checklist_table, method_table
 from prunebench.reports.leaderboard.tables.papers import describe_paper, paper_tables
@@ -70,6 +72,9 @@ def blocks(page: Page) -> Iterator[Block]:
     yield from map(Caution, page.warnings)
     full = len(page.rows) <= FULL
     yield from _rankings(page)
+    yield Heading(2, TITLE)
+    yield Paragraph(ABOUT_BASELINES)
+    yield baseline_table(page.baselines)
     for section in page.averages:
         yield from _section(section, full)
     yield Heading(2, "Reporting checklist")
@@ -77,7 +82,9 @@ def blocks(page: Page) -> Iterator[Block]:
     yield Heading(2, "Setting and how to read the tables")
     yield Table("Setting", ("setting", "value"), "ll", page.setting)
     equal = (EQUAL,) if page.has_equal_training else ()
-    yield from map(Paragraph, (*describe_tables(page.options), *equal, *(() if full else (OMITTED,))))
+    yield from map(
+        Paragraph, (*describe_tables(page.options), *page.error_notes, *equal, *(() if full else (OMITTED,)))
+    )
     yield Paragraph("The largest matching sparsity, by four criteria:")
     yield from map(Paragraph, describe_criteria(page.options.delta, page.has_equal_training))
     for section in page.sections:

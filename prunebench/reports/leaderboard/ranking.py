@@ -18,6 +18,7 @@ from statistics import fmean
 
 from prunebench.reports.leaderboard.averages import average_title, benchmark_groups, over_tasks, summarise_tasks
 from prunebench.reports.leaderboard.marks import task_scores
+from prunebench.reports.leaderboard.ranking_examples import with_examples
 from prunebench.reports.leaderboard.report import (
     RANK,
     RATIO,
@@ -26,11 +27,11 @@ from prunebench.reports.leaderboard.report import (
     Line,
     Placement,
     Ranking,
-    Score,
     Section,
     Standing,
     Track,
 )
+from prunebench.reports.leaderboard.score import Part, Score, ScoreExamples
 from prunebench.reports.leaderboard.task_section import teacher_note
 from prunebench.reports.render.formatting import listing, seeds
 from prunebench.results.statistics import summarise
@@ -140,6 +141,7 @@ def _standing(level: Level, lines: Lines, columns: Sequence[Column], rule: str) 
         placements = [replace(each, values={}, summary=means.get(each.label)) for each in placements]
         ranks = dict(across.places)
     else:
+        placements = [with_examples(each, level.sparsity, lines, columns, rule) for each in placements]
         placements = [_above_chance(each, _majority(columns, rule)) for each in placements]
         ranks = _ranks([each for each in placements if not each.gaps], columns, rule)
     return Standing(level.sparsity, tuple(_in_order(placements, ranks, rule)), across)
@@ -208,12 +210,14 @@ def _is_learnt(column: Column) -> bool:
 def _ranks(placements: Sequence[Placement], columns: Sequence[Column], rule: str) -> dict[str, int]:
     """1 + the number of methods that are certainly better, by method."""
     floors = {task: fmean(floors) for task, floors in _floors(columns, rule).items()}
-    separation = separate(
-        task_scores(
-            {each.label: {task: (each.by_task[task], floors[task]) for task in each.by_task} for each in placements}
-        )
-    )
+    parts = {each.label: {task: _part(each, task, floors[task]) for task in each.by_task} for each in placements}
+    separation = separate(task_scores(parts))
     return separation.ranks() if separation else {each.label: 1 for each in placements}
+
+
+def _part(placement: Placement, task: str, floor: float) -> Part:
+    examples = placement.examples.get(task)
+    return Part(placement.by_task[task], floor, ScoreExamples(examples, None, None, None) if examples else None)
 
 
 def _floors(columns: Sequence[Column], rule: str) -> dict[str, list[float]]:

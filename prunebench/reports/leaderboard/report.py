@@ -12,8 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from prunebench.reports.leaderboard.published import Paper
+from prunebench.reports.leaderboard.score import Score as Score
 from prunebench.results.rows import Outcome, Row
-from prunebench.results.statistics import Summary, T
+from prunebench.results.statistics import Interval, Summary, T
+from prunebench.results.statistics.crossed import Estimate
+from prunebench.results.statistics.examples import ExampleValues
 from prunebench.results.statistics.matching import DELTA
 from prunebench.results.statistics.ranks import Ranking as AverageRanks
 
@@ -34,40 +37,6 @@ class Options:
     delta: float = DELTA
     published: tuple[Paper, ...] = ()
     interval: str = T
-
-
-@dataclass(frozen=True)
-class Score:
-    """One metric of a line.
-
-    values: the score of each seed.
-    difference: summary of the paired differences from the dense runs.
-    degenerate: the seeds whose predictions leave the metric undefined; it counts as 0.
-    best: whether this is the highest mean of the complete lines at this sparsity.
-    close: whether it cannot be told apart from the highest, and is less than the δ of the page behind it.
-    dense: the scores of the dense runs with the same seeds and the same setting.
-    equal: the same, of the dense runs that were trained as long as the line's models.
-    difference_equal: summary of the paired differences from these.
-    floor: the least standard deviation of a difference that is believed, by the rounding of one example.
-    parts: for an average over tasks, the values and the floor of each.
-    """
-
-    values: Mapping[int, float]
-    summary: Summary | None
-    difference: Summary | None
-    degenerate: frozenset[int] = frozenset()
-    best: bool = False
-    close: bool = False
-    dense: Mapping[int, float] = field(default_factory=dict)
-    equal: Mapping[int, float] = field(default_factory=dict)
-    difference_equal: Summary | None = None
-    floor: float = 0.0
-    parts: Mapping[str, tuple[Mapping[int, float], float]] = field(default_factory=dict)
-
-    @property
-    def reference(self) -> Mapping[int, float]:
-        """The dense scores that criteria compare with: `equal` if every seed has one, otherwise `dense`."""
-        return self.equal if self.equal and self.values.keys() <= self.equal.keys() else self.dense
 
 
 @dataclass(frozen=True)
@@ -171,6 +140,8 @@ class Placement:
 
     values: for each seed, the number that methods are ranked by.
     by_task: the same for each task.
+    examples: the values of examples in these, where they are known.
+    crossed: their mean with its error over seeds and examples.
     rank: None if the method is not ranked; `gaps` says why.
     tied: whether another method has the same rank.
     of_dense: the score retained of the dense runs; None for other rules.
@@ -186,6 +157,8 @@ class Placement:
     of_dense: Summary | None = None
     of_equal: Summary | None = None
     by_task: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    examples: Mapping[str, ExampleValues] = field(default_factory=dict, repr=False, compare=False)
+    crossed: Estimate | None = None
 
 
 @dataclass(frozen=True)
@@ -247,9 +220,34 @@ class Method:
 
 
 @dataclass(frozen=True)
+class Baseline:
+    """The dense model in one metric.
+
+    mean: its mean score.
+    above: the mean of dense − majority class, with its interval; over seeds and examples where these are known.
+    learnt: whether it beats the majority class for certain.
+    loss: the final training loss as a share of the entropy of the labels; None for scores and where it is not known.
+    twice: the mean of the dense model trained twice − dense, with its interval.
+    published: the dense score of the same model, split and metric in each paper that has one, by its citation.
+    """
+
+    task: str
+    column: str
+    mean: float | None
+    majority: float | None
+    above: tuple[float, Interval | None] | None
+    learnt: bool
+    loss: float | None
+    twice: tuple[float, Interval | None] | None
+    published: dict[str, float]
+
+
+@dataclass(frozen=True)
 class Page:
     """Everything that a page prints, and the rows that it is derived from.
 
+    baselines: how strong the dense models are, by task and metric.
+    error_notes: how errors over seeds and examples are computed, and which tasks lack them.
     verification: for the results of a bundle, whether and how it was verified; "" for those of a store.
     """
 
@@ -265,6 +263,8 @@ class Page:
     checklist: tuple[Check, ...] = ()
     options: Options = Options()
     verification: str = ""
+    error_notes: tuple[str, ...] = ()
+    baselines: tuple[Baseline, ...] = ()
 
     @property
     def has_equal_training(self) -> bool:

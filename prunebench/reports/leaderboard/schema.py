@@ -56,12 +56,48 @@ class IntervalEntry(_Strict):
     high: float
 
 
+class ErrorEntry(_Strict):
+    """The error of a mean over seeds and examples, its degrees of freedom, and the 95 % t interval."""
+
+    error: float
+    degrees: float
+    low: float
+    high: float
+
+
+class DifferenceEntry(_Strict):
+    """A mean difference with its 95 % interval, over seeds and examples where these are known."""
+
+    mean: float
+    low: float | None
+    high: float | None
+
+
+class BaselineEntry(_Strict):
+    """The dense model in one metric: against the majority class, trained twice, and as papers report it.
+
+    `learnt` says whether it beats the majority class for certain, and `loss` is the final training loss as a share of
+    the entropy of the labels.
+    """
+
+    task: str
+    column: str
+    mean: float | None
+    majority: float | None
+    above: DifferenceEntry | None
+    learnt: bool
+    loss: float | None
+    twice: DifferenceEntry | None
+    published: dict[str, float]
+
+
 class PlaceEntry(_Strict):
     """A method in a ranking.
 
     `values` (by seed) and `summary` hold the numbers that methods are ranked by. `rank` is null for a method that is
     not ranked; `gaps` says why. `of_dense` is the score retained of dense, and `of_equal` the score retained of the
-    dense run of equal training, where every seed has one; files of earlier versions lack both.
+    dense run of equal training, where every seed has one. `crossed` is null where labels or predictions were not known.
+    Files of earlier versions lack these three.
     """
 
     label: str
@@ -72,6 +108,7 @@ class PlaceEntry(_Strict):
     gaps: list[str]
     of_dense: SummaryEntry | None = None
     of_equal: SummaryEntry | None = None
+    crossed: ErrorEntry | None = None
 
 
 class AcrossEntry(_Strict):
@@ -130,6 +167,8 @@ class ScoreEntry(_Strict):
 
     `best` marks the highest mean at the sparsity, `close` a mean that cannot be told apart from it and is less than δ
     behind. `difference` is from the dense run of the same seed, `difference_equal` from the one of equal training.
+    `interval`s are over seeds, and the errors `crossed…` over seeds and examples; null where labels or predictions were
+    not known.
     """
 
     section: str
@@ -153,6 +192,10 @@ class ScoreEntry(_Strict):
     difference_interval: IntervalEntry | None
     difference_equal: SummaryEntry | None
     difference_equal_interval: IntervalEntry | None
+    crossed: ErrorEntry | None = None
+    crossed_difference: ErrorEntry | None = None
+    crossed_difference_equal: ErrorEntry | None = None
+    crossed_above_majority: ErrorEntry | None = None
     majority: float | None
     gaps: list[str]
     reasons: list[str]
@@ -172,6 +215,7 @@ class Results(_Strict):
     rank_by: str
     delta: float
     interval: Literal["t", "bootstrap"]
+    baselines: list[BaselineEntry] = []
     ranking: list[RankingEntry]
     matching: list[MatchEntry]
     checklist: list[CheckEntry]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from prunebench.planning.levels import unsupported_levels
 from prunebench.recipes.strategy import denominator, plural
+from prunebench.reports.examples import Examples
+from prunebench.reports.leaderboard.crossed_scores import SectionExamples, with_crossed
 from prunebench.reports.leaderboard.report import Level, Line, Score, Section, Track
-from prunebench.reports.render.formatting import count, listing, metric_name, percent, seeds, value_range
+from prunebench.reports.render.formatting import count, listing, lowest_score, metric_name, percent, seeds, value_range
 from prunebench.results.rows import Outcome, Row
 from prunebench.results.statistics import Summary, paired_difference, summarise
 from prunebench.results.statistics.crossed import over_seeds, rounding_floor
@@ -22,8 +25,9 @@ Column = tuple[str, str]
 MethodKey = tuple[str, float, str]
 
 
-def task_section(task: str, rows: Sequence[Row]) -> Section:
+def task_section(task: str, rows: Sequence[Row], examples: Examples | None = None) -> Section:
     """The section of a task. The rows are sorted and have one setting."""
+    values = SectionExamples(rows, examples) if examples else None
     columns = list(dict.fromkeys((row.evaluation, row.metric) for row in rows))
     dense = [row for row in rows if row.cell.is_plain_dense]
     references: dict[str, list[Row]] = {}
@@ -39,7 +43,9 @@ def task_section(task: str, rows: Sequence[Row]) -> Section:
     every = expected | {row.cell.seed for row in rows}
     tracks: dict[str, dict[float, list[Line]]] = {}
     for (track, sparsity, label), group in methods.items():
-        tracks.setdefault(track, {}).setdefault(sparsity, []).append(method_line(label, group, columns, expected))
+        tracks.setdefault(track, {}).setdefault(sparsity, []).append(
+            method_line(label, group, columns, expected, values)
+        )
     if not tracks:
         # Dense runs alone make a page too.
         tracks["dense"] = {0.0: []}
@@ -52,14 +58,14 @@ def task_section(task: str, rows: Sequence[Row]) -> Section:
         about=_about([row for row in rows if not row.cell.other_model]),
         columns=tuple(_column_title(first, column) for column in columns),
         seeds=tuple(sorted(every)),
-        dense=method_line("dense", dense, columns, every),
+        dense=method_line("dense", dense, columns, every, values),
         majority=tuple(_majority(rows, column) for column in columns),
         tracks=tuple(_track(name, tracks[name], methods) for name in _in_order(tracks)),
         benchmark=first.benchmark,
         split=first.split,
         references=tuple(
             replace(
-                method_line(label, references[label], columns, expected),
+                method_line(label, references[label], columns, expected, values),
                 other_model=references[label][0].cell.other_model,
             )
             for label in sorted(references, key=lambda label: _reference_order(references[label][0].cell))
@@ -102,7 +108,13 @@ def teacher_note(lines: Iterable[Line]) -> tuple[str, ...]:
     )
 
 
-def method_line(label: str, rows: Sequence[Row], columns: Sequence[Column], expected: Iterable[int]) -> Line:
+def method_line(
+    label: str,
+    rows: Sequence[Row],
+    columns: Sequence[Column],
+    expected: Iterable[int],
+    examples: SectionExamples | None = None,
+) -> Line:
     """The line of a method at one sparsity. `expected` are the seeds that a complete line has."""
     by_column: dict[Column, list[Row]] = {column: [] for column in columns}
     outcomes: dict[int, Outcome] = {}
@@ -124,19 +136,19 @@ def method_line(label: str, rows: Sequence[Row], columns: Sequence[Column], expe
     gaps += [f"check failed {seeds(checks)}"] if checks else []
     reasons = [f"{seeds(numbers)} failed: {reason}" for reason, numbers in sorted(failures.items())]
     reasons += [f"seed {seed} failed the check {listing(names)}" for seed, names in sorted(checks.items())]
-    scores = tuple(_score(group) for group in by_column.values())
+    scores = tuple(_score(group, examples) for group in by_column.values())
     by_seed = tuple(outcomes[seed] for seed in sorted(outcomes))
     return Line(label, scores, tuple(gaps), tuple(reasons), frozenset(missing | failed), by_seed)
 
 
-def _score(rows: Sequence[Row]) -> Score:
+def _score(rows: Sequence[Row], values_of_examples: SectionExamples | None) -> Score:
     values = {row.cell.seed: row.value for row in rows if row.value is not None}
     dense = {row.cell.seed: row.dense for row in rows if row.dense is not None}
     equal = {row.cell.seed: row.equal for row in rows if row.equal is not None}
     examples = min((row.examples for row in rows if row.examples), default=0)
     by_seed = dict(sorted(values.items()))
     floor = rounding_floor(examples) if examples else 0.0
-    return Score(
+    score = Score(
         by_seed,
         summarise(by_seed.values()) if by_seed else None,
         _difference(by_seed, dense, floor),
@@ -145,7 +157,10 @@ def _score(rows: Sequence[Row]) -> Score:
         equal=equal,
         difference_equal=_difference(by_seed, equal, floor),
         floor=floor,
+        examples=values_of_examples.of(rows) if values_of_examples else None,
+        lowest=lowest_score(rows[0].metric) if rows else -math.inf,
     )
+    return with_crossed(score)
 
 
 def _difference(values: dict[int, float], reference: dict[int, float], floor: float) -> Summary | None:

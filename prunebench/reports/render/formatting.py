@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -10,6 +11,15 @@ from prunebench.results.statistics import Interval, Summary, interval
 DASH = "—"
 # How metrics are printed; the others are printed under their own name.
 METRICS = {"f1": "F1", "pearson": "Pearson", "spearmanr": "Spearman", "matthews_correlation": "Matthews"}
+
+
+# The least value of a metric. The greatest is 1.
+LOWEST = {"accuracy": 0.0, "f1": 0.0, "pearson": -1.0, "spearmanr": -1.0, "matthews_correlation": -1.0}
+
+
+def lowest_score(metric: str) -> float:
+    """The least value that a metric can have; −∞ for a metric of a plugin, of which that is not known."""
+    return LOWEST.get(metric, -math.inf)
 
 
 def metric_name(metric: str) -> str:
@@ -45,10 +55,19 @@ def limits(summary: Summary | None) -> Interval | None:
     return bounds if bounds and bounds.low < bounds.high else None
 
 
-def confidence(summary: Summary | None) -> str:
-    """`[56.67, 61.75]`: the 95 % interval of the mean."""
-    bounds = limits(summary)
-    return f"[{points(bounds.low)}, {points(bounds.high)}]" if bounds else DASH
+def cut(interval: Interval | None, lowest: float) -> Interval | None:
+    """The part of an interval that a score can have: from `lowest` to 1."""
+    return interval and Interval(min(max(interval.low, lowest), 1.0), max(min(interval.high, 1.0), lowest))
+
+
+def brackets(interval: Interval | None) -> str:
+    """`[56.67, 61.75]`: an interval of a score."""
+    return f"[{points(interval.low)}, {points(interval.high)}]" if interval else DASH
+
+
+def signed_brackets(interval: Interval | None) -> str:
+    """`[−1.95, −0.45]`: an interval of a difference."""
+    return f"[{signed(interval.low)}, {signed(interval.high)}]" if interval else DASH
 
 
 def difference_with_interval(summary: Summary | None, n: int) -> str:
@@ -59,8 +78,8 @@ def difference_with_interval(summary: Summary | None, n: int) -> str:
     if summary is None:
         return DASH
     bounds = limits(summary)
-    brackets = f" [{signed(bounds.low)}, {signed(bounds.high)}]" if bounds else ""
-    return f"{signed(summary.mean)}{brackets}{'' if summary.n == n else f' ({summary.n})'}"
+    interval_text = f" {signed_brackets(bounds)}" if bounds else ""
+    return f"{signed(summary.mean)}{interval_text}{'' if summary.n == n else f' ({summary.n})'}"
 
 
 def difference(summary: Summary | None, n: int) -> str:

@@ -1,15 +1,21 @@
-"""Which methods cannot be told apart from the best one? Tukey's test over all pairs, with seeds as blocks.
+"""Which methods cannot be told apart from the best one? Tukey's test over all pairs, with an error for each pair.
 
 The best of several methods is chosen by the same scores that it is compared with the others by, so a test of each
 against the best must hold for every pair that could have been chosen. Tukey's honest significant difference (1949)
-does: two means of n seeds differ if they are q·√(MS/n) apart. q is the studentized range of all methods, and MS what is
-left of the scores without the means of methods and of seeds, with (methods − 1)·(seeds − 1) degrees of freedom. Methods
-share that spread, so that three seeds tell more than in separate t tests.
+does: two means differ if they are q·√(V/2) apart, where V is the variance of their difference, and q the studentized
+range of all methods.
 
-An average over tasks has the variance Σ MS/n / T² and the degrees of freedom of Satterthwaite, because seeds of
-different tasks have nothing in common but their number.
+V is the crossed variance of the pair's differences (see `crossed`), over seeds and examples, or that over seeds alone
+where the values of examples are not known. Its part over seeds has seeds − 1 degrees of freedom, so `moderation` lets
+pairs share it as far as they are alike. An error that is shared can hide a pair that varies more, so the pair's own
+error must confirm each difference: it takes the place of a smaller shared one, and its paired t test must reject too.
 
-An example: three methods and three seeds of one task, MS = 1. Two means differ if they are 5.04·√(1/3) = 2.91 apart.
+An average over tasks has the variance Σ V / T² and the degrees of freedom of Satterthwaite, because seeds of different
+tasks have nothing in common but their number.
+
+An example: three methods with three seeds, whose differences all have the variance 2 over seeds. V is 2/3, with
+(3 − 1)·(3 − 1) shared degrees of freedom. Two means differ if they are 5.04·√(1/3) = 2.91 apart, and more than the
+4.30·√(2/3) = 3.51 of the pair's own t test.
 """
 
 from __future__ import annotations
@@ -17,13 +23,18 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from prunebench.results.statistics.crossed import Estimate, average
+from prunebench.results.statistics.examples import ExampleValues
+from prunebench.results.statistics.moderation import moderate
+from prunebench.results.statistics.summary import TOLERANCE
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
 
 Values = Mapping[int, float]
 ALPHA = 0.05
@@ -31,41 +42,74 @@ ALPHA = 0.05
 MIN_SEEDS = 3
 # Quantiles of the deviation by which the studentized range is averaged.
 QUANTILES = 5_000
-TEST = f"Tukey's test over all pairs of methods, with seeds as blocks, at {ALPHA}"
+# Studentized ranges are computed for degrees of freedom that are this factor apart, up to LARGEST, and interpolated.
+STEP, LARGEST = 1.1, 5_000.0
+TEST = (
+    f"Tukey's test over all pairs of methods at {ALPHA}, with an error for each pair, shared as far as pairs are alike"
+)
 
 
 @dataclass(frozen=True)
 class TaskScores:
-    """The scores of methods on one task by seed, greater is better, and the least deviation of one that is believed."""
+    """The scores of methods on one task by seed, greater is better, and the least deviation of one that is believed.
+
+    `examples` are the values of examples in these scores, of the methods that have them.
+    """
 
     values: Mapping[str, Values]
     floor: float = 0.0
+    examples: Mapping[str, ExampleValues] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Separation:
-    """The means of methods over their common seeds, and the `distance` from which on two of them differ."""
+    """The means of methods over their common seeds.
+
+    `distances`, shape (methods, methods), says from which distance on two of them differ, in the order of `means`.
+    """
 
     means: Mapping[str, float]
-    distance: float
+    distances: Array
 
     @property
     def best(self) -> str:
         """The method with the highest mean, the first of them by name."""
         return max(sorted(self.means), key=self.means.__getitem__)
 
+    def distance(self, one: str, other: str) -> float:
+        """From which distance on these two differ."""
+        order = list(self.means)
+        return float(self.distances[order.index(one), order.index(other)])
+
     def ranks(self) -> dict[str, int]:
         """The rank of each method: 1 + the number of methods that are certainly better."""
-        return {
-            method: 1 + sum(other - mean >= self.distance and other > mean for other in self.means.values())
-            for method, mean in self.means.items()
-        }
+        import numpy as np
+
+        means = np.array(list(self.means.values()))
+        ahead = means[None, :] - means[:, None]
+        better = (ahead >= self.distances) & (ahead > TOLERANCE)
+        return dict(zip(self.means, (1 + better.sum(axis=1)).tolist(), strict=True))
 
     def inseparable(self, delta: float = math.inf) -> set[str]:
         """The methods that are not certainly worse than the best one, and less than `delta` behind it."""
-        top = self.means[self.best]
-        limit = min(self.distance, delta)
-        return {method for method, mean in self.means.items() if mean == top or top - mean < limit}
+        best, top = self.best, self.means[self.best]
+        return {
+            method
+            for method, mean in self.means.items()
+            if mean == top or top - mean < min(self.distance(best, method), delta)
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class _Errors:
+    """The means of methods on a task, and for each pair two variances of its difference with degrees of freedom.
+
+    Pairs are in the order of `numpy.triu_indices`.
+    """
+
+    means: Array
+    shared: tuple[Array, Array]
+    own: tuple[Array, Array]
 
 
 def separate(tasks: Sequence[TaskScores], alpha: float = ALPHA) -> Separation | None:
@@ -73,30 +117,96 @@ def separate(tasks: Sequence[TaskScores], alpha: float = ALPHA) -> Separation | 
 
     Each task has the same methods. None for fewer than two methods, or three common seeds of a task.
     """
-    estimates = [_residual(task) for task in tasks]
-    parts = [estimate for estimate in estimates if estimate is not None]
-    if not parts or len(parts) < len(estimates):
+    import numpy as np
+    from scipy.special import stdtrit
+
+    errors = [_errors(task) for task in tasks]
+    parts = [each for each in errors if each is not None]
+    if not parts or len(parts) < len(errors):
         return None
     methods = list(tasks[0].values)
-    means = {method: math.fsum(part[0][method] for part in parts) / len(parts) for method in methods}
-    error = average(Estimate(0.0, error, degrees) for _, error, degrees in parts)
-    return Separation(means, studentized_range(len(methods), error.degrees, alpha) * error.error)
+    shared, own = (_average([getattr(part, name) for part in parts]) for name in ("shared", "own"))
+    quantiles = _studentized_ranges(len(methods), shared[1], alpha) / math.sqrt(2)
+    pairs = np.maximum(
+        quantiles * np.sqrt(np.maximum(shared[0], own[0])), stdtrit(own[1], 1 - alpha / 2) * np.sqrt(own[0])
+    )
+    distances = np.zeros((len(methods), len(methods)))
+    distances[np.triu_indices(len(methods), 1)] = pairs
+    means = np.mean([part.means for part in parts], axis=0).tolist()
+    return Separation(dict(zip(methods, means, strict=True)), distances + distances.T)
 
 
-def _residual(task: TaskScores) -> tuple[dict[str, float], float, float] | None:
-    """The means of methods, the standard error of one, and its degrees of freedom."""
+def _average(parts: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
+    """The variances of averages over independent tasks, with Satterthwaite's degrees of freedom."""
+    import numpy as np
+
+    variances, degrees = (np.array(each) for each in zip(*parts, strict=True))
+    total = variances.sum(axis=0)
+    spread = (variances**2 / degrees).sum(axis=0)
+    freedom = np.divide(total**2, spread, out=degrees.sum(axis=0), where=spread > 0)
+    return np.asarray(total / len(parts) ** 2), np.asarray(freedom)
+
+
+def _errors(task: TaskScores) -> _Errors | None:
     import numpy as np
 
     values = task.values
     seeds = sorted(set.intersection(*map(set, values.values()))) if values else []
     if len(values) < 2 or len(seeds) < MIN_SEEDS:
         return None
-    table = np.array([[by_seed[seed] for seed in seeds] for by_seed in values.values()])
-    residual = table - table.mean(axis=1, keepdims=True) - table.mean(axis=0, keepdims=True) + table.mean()
+    scores = np.array([[by_seed[seed] for seed in seeds] for by_seed in values.values()])
+    tables = [task.examples[method].table(seeds) if method in task.examples else None for method in values]
+    blocks = {task.examples[method].blocks for method in values if method in task.examples}
+    known = [table for table in tables if table is not None]
+    together = np.array(known) if len(known) == len(tables) and len(blocks) == 1 else None
+    # Differences have twice the variance of a score.
+    floor = 2 * task.floor**2
+    over_seeds = np.maximum(_pair_squares(scores) / (len(seeds) - 1), floor)
     degrees = (len(values) - 1) * (len(seeds) - 1)
-    spread = max(float((residual**2).sum()) / degrees, task.floor**2)
-    means = {method: math.fsum(by_seed[seed] for seed in seeds) / len(seeds) for method, by_seed in values.items()}
-    return means, math.sqrt(spread / len(seeds)), float(degrees)
+    if together is None:
+        pooled, freedom = moderate(over_seeds, len(seeds) - 1, degrees)
+        shared, own = (pooled, freedom), (over_seeds, np.full(len(over_seeds), len(seeds) - 1.0))
+        return _Errors(scores.mean(axis=1), *((variance / len(seeds), each) for variance, each in (shared, own)))
+    examples = together.shape[2]
+    by_example = together.mean(axis=1)
+    residual = (
+        together - together.mean(axis=2, keepdims=True) - by_example[:, None] + together.mean((1, 2))[:, None, None]
+    )
+    # Mean squares as those of a seed's mean.
+    over_examples = _pair_squares(by_example) * len(seeds) / (examples - 1) / examples
+    rest_degrees = (len(seeds) - 1) * (examples - 1)
+    rest = _pair_squares(residual.reshape(len(values), -1), centre=False) / rest_degrees / examples
+    least = np.maximum(rest, floor) + TOLERANCE**2
+    # A pair that disagrees on more examples varies more over seeds too; what pairs may share is the ratio of both.
+    ratio, freedom = moderate(np.maximum(over_seeds, TOLERANCE**2) / least, len(seeds) - 1, degrees)
+    both = []
+    for squares, own_degrees in ((ratio * least, freedom), (over_seeds, np.full(len(over_seeds), len(seeds) - 1.0))):
+        total = np.maximum(squares + over_examples - rest, np.maximum(squares, over_examples))
+        spread = squares**2 / own_degrees + over_examples**2 / (examples - 1) + rest**2 / rest_degrees
+        freedoms = np.divide(total**2, spread, out=np.full(len(total), float(degrees)), where=spread > 0)
+        both.append((total / len(seeds), np.maximum(freedoms, 1.0)))
+    return _Errors(scores.mean(axis=1), *both)
+
+
+def _pair_squares(table: Array, centre: bool = True) -> Array:
+    """For each pair of rows, the sum of squares of their difference around its mean, shape (pairs,)."""
+    import numpy as np
+
+    centred = table - table.mean(axis=1, keepdims=True) if centre else table
+    products: Array = centred @ centred.T
+    one, other = np.triu_indices(len(table), 1)
+    squares = np.diag(products)
+    return np.asarray(np.maximum(squares[one] + squares[other] - 2 * products[one, other], 0.0))
+
+
+def _studentized_ranges(methods: int, degrees: Array, alpha: float) -> Array:
+    """The quantiles for many degrees of freedom, interpolated between those of a geometric grid (to 0.2 %)."""
+    import numpy as np
+
+    steps = np.log(np.clip(degrees, 1.0, LARGEST)) / math.log(STEP)
+    nodes = np.unique([np.floor(steps), np.floor(steps) + 1]).tolist()
+    quantiles = [math.log(studentized_range(methods, STEP**node, alpha)) for node in nodes]
+    return np.asarray(np.exp(np.interp(steps, nodes, quantiles)))
 
 
 @functools.cache

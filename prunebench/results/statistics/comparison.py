@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from prunebench.results.statistics.crossed import Estimate
 from prunebench.results.statistics.ranks import DECIMALS, average_ranks
 from prunebench.results.statistics.summary import Interval, Summary, interval, summarise, t_quantile
 
@@ -38,12 +39,14 @@ BETTER, WORSE, UNDECIDED, TOO_FEW, NO_SPREAD = "better", "worse", "undecided", "
 class PValues:
     """Two-sided p values of the paired t test, Wilcoxon's signed-rank test and the permutation test of the signs.
 
-    None where a test cannot be made.
+    `crossed` is that of a t test with the error over seeds and examples, or `t` where that error is not known. None
+    where a test cannot be made.
     """
 
     t: float | None = None
     wilcoxon: float | None = None
     permutation: float | None = None
+    crossed: float | None = None
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,12 @@ class Comparison:
     effect: Cohen's d_z, the mean of the differences divided by their standard deviation.
     p: the p value of each test.
     holm: the same p values, corrected over a family of comparisons.
-    detectable: the smallest difference that a t test with this many pairs and this spread detects at α = 0.05 with a
-        probability of 0.8, before any correction.
+    error: the mean with the error that verdicts use, over seeds and examples if `crossed`, or else over pairs.
+    detectable: the smallest difference that a t test with this error detects with a probability of 0.8, at 0.05 divided
+        by the number of comparisons of the family.
 
-    `interval`, `effect` and `detectable` are None if all differences are equal, because there is no spread.
+    `interval`, `effect`, `error` and `detectable` are None if all differences are equal, because there is no spread,
+    unless there is a floor.
     """
 
     pairs: tuple[Any, ...]
@@ -66,13 +71,15 @@ class Comparison:
     effect: float | None = None
     p: PValues = PValues()
     holm: PValues = PValues()
+    error: Estimate | None = None
+    crossed: bool = False
     detectable: float | None = None
 
     @property
     def n(self) -> int:
         return len(self.pairs)
 
-    def verdict(self, test: str = "t", alpha: float = ALPHA) -> str:
+    def verdict(self, test: str = "crossed", alpha: float = ALPHA) -> str:
         """The result of one test in a word, after Holm's correction if there is one.
 
         BETTER or WORSE: the test rejects. UNDECIDED: it does not. TOO_FEW: there are fewer than three pairs.
@@ -90,11 +97,14 @@ class Comparison:
         return BETTER if self.summary.mean > 0 else WORSE
 
 
-def compare(a: Mapping[Any, float], b: Mapping[Any, float], floor: float = 0.0) -> Comparison:
+def compare(
+    a: Mapping[Any, float], b: Mapping[Any, float], floor: float = 0.0, crossed: Estimate | None = None
+) -> Comparison:
     """Compare A with B over the keys in both. Fewer than three pairs have no p values.
 
     `floor` is the least standard deviation of the differences that the t test, its interval and the effect size
-    believe, as `crossed.rounding_floor` gives it: differences that are equal for every seed are not certain.
+    believe, as `crossed.rounding_floor` gives it: differences that are equal for every seed are not certain. `crossed`
+    is the mean difference with its error over seeds and examples, where that is known.
     """
     keys = sorted(a.keys() & b.keys())
     # Scores are ratios of small whole numbers. Rounding keeps equal differences equal.
@@ -105,22 +115,42 @@ def compare(a: Mapping[Any, float], b: Mapping[Any, float], floor: float = 0.0) 
     floored = summary if summary.std is None or not floor else replace(summary, std=max(summary.std, floor))
     # The interval of equal differences would be a point, which claims certainty.
     spread = floored.std if floor or min(differences) < max(differences) else None
-    untested = Comparison(tuple(keys), differences, summary, interval(floored) if spread else None)
-    if len(differences) < MIN_PAIRS:
+    n = len(differences)
+    error = crossed or (Estimate(summary.mean, spread / math.sqrt(n), n - 1.0) if spread else None)
+    untested = Comparison(
+        tuple(keys),
+        differences,
+        summary,
+        interval(floored) if spread else None,
+        summary.mean / spread if spread and n >= MIN_PAIRS else None,
+        error=error,
+        crossed=crossed is not None,
+    )
+    if n < MIN_PAIRS:
         return untested
-    p = PValues(t_p(floored), wilcoxon_p(differences), permutation_p(differences))
-    if not spread:
-        return replace(untested, p=p)
-    detectable = spread * detectable_effect(len(differences), ALPHA, POWER)
-    return replace(untested, effect=summary.mean / spread, p=p, detectable=detectable)
+    t = t_p(floored)
+    p = PValues(t, wilcoxon_p(differences), permutation_p(differences), estimate_p(crossed) if crossed else t)
+    return replace(untested, p=p, detectable=_detectable(error, ALPHA))
+
+
+def _detectable(error: Estimate | None, alpha: float) -> float | None:
+    return error.error * detectable_ratio(error.degrees, alpha, POWER) if error and error.error else None
 
 
 def family(comparisons: Sequence[Comparison]) -> list[Comparison]:
-    """The comparisons with `holm` filled in: each test is corrected over all of them."""
+    """The comparisons with `holm` filled in: each test is corrected over all of them, and `detectable` too.
+
+    What is detectable at the first step of Holm's procedure, α / m, is detectable whatever the other comparisons give.
+    """
     names = [field.name for field in fields(PValues)]
     columns = [holm([getattr(comparison.p, name) for comparison in comparisons]) for name in names]
+    tests = sum(comparison.p.crossed is not None for comparison in comparisons)
     return [
-        replace(comparison, holm=PValues(*adjusted))
+        replace(
+            comparison,
+            holm=PValues(*adjusted),
+            detectable=comparison.detectable and _detectable(comparison.error, ALPHA / max(1, tests)),
+        )
         for comparison, *adjusted in zip(comparisons, *columns, strict=True)
     ]
 
@@ -153,6 +183,15 @@ def t_p(summary: Summary) -> float | None:
         return None
     t = abs(summary.mean) / (summary.std / math.sqrt(summary.n))
     return float(2 * stdtr(summary.n - 1, -t))
+
+
+def estimate_p(estimate: Estimate) -> float | None:
+    """Two-sided p of a t test that an estimated mean is 0, with its own error; None without an error."""
+    from scipy.special import stdtr
+
+    if estimate.mean == 0:
+        return 1.0
+    return float(2 * stdtr(estimate.degrees, -abs(estimate.mean) / estimate.error)) if estimate.error else None
 
 
 def wilcoxon_p(differences: Sequence[float]) -> float:
@@ -216,44 +255,23 @@ def smallest_p(n: int) -> float:
 
 
 @functools.cache
-def detectable_effect(n: int, alpha: float, power: float) -> float:
-    """The smallest mean / std that a two-sided paired t test of n pairs detects with this power (noncentral t).
+def detectable_ratio(degrees: float, alpha: float, power: float) -> float:
+    """The smallest mean / standard error that a two-sided t test detects with this power (noncentral t).
 
     Rejections on the wrong side are not counted; their probability is below 1e-5 here.
     """
     from scipy.special import nctdtr
 
-    limit = t_quantile(n - 1, 1 - alpha / 2)
-    low, high = 0.0, 200.0
-    while high - low > 1e-10:
+    limit = t_quantile(degrees, 1 - alpha / 2)
+    # With one degree of freedom the estimate of the error may be many times too large.
+    low, high = 0.0, 10 * limit + 200
+    while high - low > 1e-10 * high:
         middle = (low + high) / 2
-        probability = 1 - nctdtr(n - 1, middle, limit)
+        probability = 1 - nctdtr(degrees, middle, limit)
         low, high = (middle, high) if probability < power else (low, middle)
-    return high / math.sqrt(n)
+    return high
 
 
-@dataclass(frozen=True)
-class McNemar:
-    """Two runs on the same examples: how many examples both, only A, only B and neither predict correctly, and p."""
-
-    both: int
-    only_a: int
-    only_b: int
-    neither: int
-    p: float
-
-
-def mcnemar(right_a: Sequence[bool], right_b: Sequence[bool]) -> McNemar:
-    """McNemar's exact test (1947): of the examples that only one run predicts correctly, half should be A's.
-
-    It compares these two runs on examples like these. Comparing two methods takes several seeds. Raises `ValueError`
-    if the sequences differ in length.
-    """
-    from scipy.special import bdtr
-
-    counts = {pair: 0 for pair in ((True, True), (True, False), (False, True), (False, False))}
-    for a, b in zip(right_a, right_b, strict=True):
-        counts[bool(a), bool(b)] += 1
-    both, only_a, only_b, neither = counts.values()
-    p = min(1.0, 2 * float(bdtr(min(only_a, only_b), only_a + only_b, 0.5))) if only_a + only_b else 1.0
-    return McNemar(both, only_a, only_b, neither, p)
+def detectable_effect(n: int, alpha: float, power: float) -> float:
+    """The smallest mean / std (d_z) that a two-sided paired t test of n pairs detects with this power."""
+    return detectable_ratio(n - 1.0, alpha, power) / math.sqrt(n)

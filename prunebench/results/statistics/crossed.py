@@ -46,10 +46,11 @@ class Estimate:
         return Interval(self.mean - half, self.mean + half)
 
 
-def crossed(values: ArrayLike) -> Estimate | None:
+def crossed(values: ArrayLike, floor: float = 0.0) -> Estimate | None:
     """The mean of `values`, shape (seeds, examples), with the error of both. None for less than two of either.
 
-    For a difference of two methods, `values` are the differences of their values for each seed and example.
+    For a difference of two methods, `values` are the differences of their values for each seed and example, and
+    `floor` is the least standard deviation of a seed's mean that is believed; see `rounding_floor`.
     """
     import numpy as np
 
@@ -70,7 +71,7 @@ def crossed(values: ArrayLike) -> Estimate | None:
     total = max(squares[0] + squares[1] - squares[2], squares[0], squares[1])
     spread = math.fsum(square**2 / number for square, number in zip(squares, degrees, strict=True))
     freedom = total**2 / spread if spread else float(examples - 1)
-    return Estimate(mean, math.sqrt(total / (seeds * examples)), max(1.0, freedom))
+    return Estimate(mean, math.sqrt(max(total / examples, floor**2) / seeds), max(1.0, freedom))
 
 
 def pseudo_values(score: Score, predictions: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]:

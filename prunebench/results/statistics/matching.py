@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from prunebench.results.statistics.summary import TOLERANCE, differences, interval, summarise
+from prunebench.results.statistics.summary import TOLERANCE, Interval, differences, interval, summarise
 
 STRICT, EACH_SEED, ONE_STD, NON_INFERIOR = "strict", "each-seed", "one-std", "non-inferior"
 
@@ -23,29 +23,32 @@ CRITERIA: dict[str, str] = {
     "at one level with a probability of about 1/2 for each seed: 1/8 for three, 1/32 for five.",
     ONE_STD: "The mean over the seeds is at least the dense mean minus one sample standard deviation (ddof = 1) of "
     "the dense runs of the same seeds (the relaxation of Chen et al. 2020).",
-    NON_INFERIOR: "The lower limit of the paired two-sided 95 % t interval of method − dense lies above −δ. By "
-    "default δ is one point.",
+    NON_INFERIOR: "The lower limit of the paired two-sided 95 % t interval of method − dense, over seeds and examples "
+    "where these are known, lies above −δ. By default δ is one point.",
 }
 # The default δ, for scores from 0 to 1: one point of a hundred.
 DELTA = 0.01
 
 Values = Mapping[int, float]
-Levels = Mapping[float, tuple[Values, Values]]
+Levels = Mapping[float, tuple[Values, Values] | tuple[Values, Values, Interval | None]]
 
 
-def matches(values: Values, dense: Values, delta: float = DELTA) -> dict[str, bool | None]:
+def matches(
+    values: Values, dense: Values, delta: float = DELTA, limits: Interval | None = None
+) -> dict[str, bool | None]:
     """Whether `values` match `dense` by each criterion, over the seeds in both.
 
-    Both map seeds to scores, greater is better; `delta` is the loss that non-inferiority allows. A criterion is None
-    if it cannot be computed: all of them without a common seed, and those that need a deviation or an interval with a
-    single one. If all differences are equal, their interval is that number.
+    Both map seeds to scores, greater is better; `delta` is the loss that non-inferiority allows, and `limits` the
+    interval of the difference over seeds and examples, where it is known; otherwise it is that over seeds. A criterion
+    is None if it cannot be computed: all of them without a common seed, and those that need a deviation or an interval
+    with a single one. If all differences are equal, their interval is that number.
     """
     by_seed = differences(values, dense)
     if not by_seed:
         return dict.fromkeys(CRITERIA)
     difference = summarise(by_seed.values())
     spread = summarise(dense[seed] for seed in by_seed).std
-    limits = interval(difference)
+    limits = limits or interval(difference)
     return {
         STRICT: difference.mean >= -TOLERANCE,
         EACH_SEED: difference.minimum >= -TOLERANCE,
@@ -57,12 +60,17 @@ def matches(values: Values, dense: Values, delta: float = DELTA) -> dict[str, bo
 def largest_matching(levels: Levels, delta: float = DELTA) -> dict[str, float | None]:
     """The largest sparsity up to which every level matches, by criterion, or None if the lowest one does not.
 
-    `levels` holds the arguments `values` and `dense` of `matches` for each sparsity. Going up and stopping at the first
-    failure gives a method one chance to fail at each level; the largest of all levels that match would give a method
-    that is worse everywhere a chance to be lucky once at each. A level whose criterion cannot be computed does not
-    match. Sparsity 0, which prunes nothing, is left out.
+    `levels` holds the arguments `values`, `dense` and perhaps `limits` of `matches` for each sparsity.
+
+    Going up and stopping at the first failure gives a method one chance to fail at each level; the largest of all
+    levels that match would give a method that is worse everywhere a chance to be lucky once at each. A level whose
+    criterion cannot be computed does not match. Sparsity 0, which prunes nothing, is left out.
     """
-    by_level = {level: matches(*levels[level], delta) for level in sorted(levels) if level > 0}
+    by_level = {
+        level: matches(levels[level][0], levels[level][1], delta, *levels[level][2:])
+        for level in sorted(levels)
+        if level > 0
+    }
     largest: dict[str, float | None] = {}
     for name in CRITERIA:
         largest[name] = None

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from prunebench.errors import PrunebenchError
-from prunebench.tasks.glue.hub import from_disk, from_hub
+from prunebench.tasks.glue.hub import from_cache, from_disk, from_hub
 from prunebench.tasks.glue.layout import LAYOUTS, Layout
 from prunebench.tasks.glue.metrics import GLUE_KEYS
 from prunebench.tasks.glue.tsv import from_tsv
@@ -58,7 +58,7 @@ def load(layout: Layout, source: DataSource) -> TaskData:
     Raises PrunebenchError if the data is missing or malformed.
     """
     if source.glue_dir is None:
-        splits = from_hub(layout)
+        splits = from_cache(layout) if source.offline else from_hub(layout)
     elif (copy := saved_copy(layout, source.glue_dir)) is not None:
         splits = from_disk(layout, copy)
     else:

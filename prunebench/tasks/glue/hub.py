@@ -6,7 +6,9 @@ error, because every score on it would be wrong.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,35 @@ def from_hub(layout: Layout, repository: str = REPOSITORY) -> dict[str, Split]:
     if it cannot be reached and is not in the cache, or if it does not contain the data of this task.
     """
     return _splits(layout, load(layout, repository), f"{repository} ({layout.config})")
+
+
+def from_cache(layout: Layout) -> dict[str, Split]:
+    """The same from the hub's local cache, without any request. Raises PrunebenchError if it is not there."""
+    # Before `datasets` is imported, which takes a second.
+    if not (_cache() / REPOSITORY.replace("/", "___") / layout.config).is_dir():
+        raise PrunebenchError(f"{REPOSITORY} ({layout.config}) is not in the hub's cache", "--glue-dir names a copy")
+    with _offline():
+        return from_hub(layout)
+
+
+def _cache() -> Path:
+    """The folder in which `datasets` keeps what it has downloaded."""
+    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface")
+    return Path(os.environ.get("HF_DATASETS_CACHE") or Path(home, "datasets")).expanduser()
+
+
+@contextlib.contextmanager
+def _offline() -> Iterator[None]:
+    """Both libraries read HF_HUB_OFFLINE once, when they are imported."""
+    import datasets
+    from huggingface_hub import constants
+
+    before = datasets.config.HF_HUB_OFFLINE, constants.HF_HUB_OFFLINE
+    datasets.config.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        datasets.config.HF_HUB_OFFLINE, constants.HF_HUB_OFFLINE = before
 
 
 def from_disk(layout: Layout, folder: Path) -> dict[str, Split]:

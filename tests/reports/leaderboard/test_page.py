@@ -15,7 +15,7 @@ from prunebench import PrunebenchError
 from prunebench.reports.leaderboard import build, parse_options
 from prunebench.reports.leaderboard.export import to_json
 from prunebench.reports.leaderboard.page import blocks
-from prunebench.reports.render.formatting import confidence
+from prunebench.reports.render.formatting import limits
 from prunebench.reports.render.markdown import markdown
 from prunebench.results.rows import Row
 from prunebench.results.statistics import summarise
@@ -190,7 +190,7 @@ def test_bootstrap_intervals_on_request() -> None:
     text = markdown(blocks(page))
     _, seeds = tables(text, "rte (dev), unstructured, sparsity 0.3")
     assert [row["95 %"] for row in seeds if row["method"] == "imp"] == [f"[{100 * low:.2f}, {100 * high:.2f}]"]
-    assert confidence(line.scores[0].summary) != confidence(summarise([0.61, 0.62, 0.66]))
+    assert limits(line.scores[0].summary) != limits(summarise([0.61, 0.62, 0.66]))
     assert "Brackets hold 95 % bootstrap (BCa, 9,999 resamples" in text and "95 % t intervals" not in text
     data = json.loads(to_json(page))
     assert data["interval"] == "bootstrap"

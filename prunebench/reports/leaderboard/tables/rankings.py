@@ -49,7 +49,7 @@ def is_alone(placements: Iterable[Placement]) -> bool:
     return sum(placement.rank is not None for placement in placements) < 2
 
 
-def leader(placements: Iterable[Placement], ranking: Ranking) -> str:
+def leader(placements: Sequence[Placement], ranking: Ranking) -> str:
     """The method that is printed bold: the first one, or "" if nothing tells it apart.
 
     That is so if it is alone, if there are too few seeds, or if it does not beat the majority class for certain.
@@ -60,7 +60,8 @@ def leader(placements: Iterable[Placement], ranking: Ranking) -> str:
     label, first = ranked[0]
     if first is None or ranking.majority is None:
         return label
-    bounds = limits(first)
+    crossed = next(placement.crossed for placement in placements if placement.label == label)
+    bounds = crossed.interval() if crossed else limits(first)
     return label if (bounds.low if bounds else first.mean) > ranking.majority else ""
 
 

@@ -8,7 +8,15 @@ from prunebench.planning.levels import describe_unsupported
 from prunebench.reports.leaderboard.report import Level, Line, Score, Section, Track
 from prunebench.reports.leaderboard.tables.columns import split_columns
 from prunebench.reports.render.blocks import Bold, Table
-from prunebench.reports.render.formatting import DASH, confidence, difference_with_interval, level, points, spread
+from prunebench.reports.render.formatting import (
+    DASH,
+    brackets,
+    difference_with_interval,
+    level,
+    points,
+    signed_brackets,
+    spread,
+)
 from prunebench.results.statistics.best import MIN_SEEDS, TEST
 
 DENSE = "dense"
@@ -24,7 +32,9 @@ NOT_LEARNT = (
     "Nothing is bold: no dense run beats the majority class for certain, so there is nothing that pruning could lose."
 )
 AT_CHANCE = "Nothing is bold: no row beats the majority class for certain."
-SPREAD = ("95 %", "min", "median", "max")
+SPREAD = ("min", "median", "max")
+# Heads of intervals where those over seeds and examples stand beside those over seeds.
+SEEDS, CROSSED = "95 %, seeds", "95 %, seeds and examples"
 
 # By method and sparsity, why the method has no model there.
 Unsupported = Mapping[str, Mapping[float, str]]
@@ -36,13 +46,16 @@ def score_table(section: Section, track: Track, entry: Level) -> Table:
     Where the section has dense runs of equal training, the differences from these have a column too.
     """
     lines = _lines(section, entry)
-    differences = ["Δ dense [95 %]", "Δ equal [95 %]"][: 2 if section.has_equal_training else 1]
+    differences, names = _difference_columns(section)
     width = 1 + len(differences)
-    body = [[line.label, *(text for score in line.scores for text in _score(score)[:width])] for line in lines]
+    body = [
+        [line.label, *(text for score in line.scores for text in (_score(score), *_differences(score, names)))]
+        for line in lines
+    ]
     # The difference between dense runs and themselves is meaningless.
-    body[0][2::width] = [DASH] * len(section.columns)
-    for row in body[: 1 + len(section.references)] if section.references else []:
-        row[3::width] = [DASH] * len(section.columns)
+    for i, name in enumerate(names, start=2):
+        for row in body[: 1 + len(section.references)] if name.endswith("equal") else body[:1]:
+            row[i::width] = [DASH] * len(section.columns)
     majority = [text for value in section.majority for text in (points(value), *[DASH] * len(differences))]
     body.insert(1 + len(section.references), [MAJORITY, *majority])
     headers = ["method", *(text for column in section.columns for text in (column, *differences))]
@@ -77,12 +90,34 @@ def _lines(section: Section, entry: Level) -> tuple[Line, ...]:
     return (section.dense, *section.references, *entry.lines)
 
 
-def _score(score: Score) -> tuple[str, str, str]:
-    """The score, its difference from dense, and its difference from dense of equal training."""
+def _score(score: Score) -> str:
     text = spread(score.summary) + _star(score) + _close(score)
+    return Bold(text) if score.best else text
+
+
+def _difference_columns(section: Section) -> tuple[list[str], list[str]]:
+    """The heads of the differences of a score, and for each the field of `Score`, or of its `crossed` errors."""
+    references = [("Δ dense", "difference"), ("Δ equal", "difference_equal")][: 2 if section.has_equal_training else 1]
+    if not is_crossed(section):
+        return [f"{head} [95 %]" for head, _ in references], [name for _, name in references]
+    heads = [f"{head} [{interval}]" for head, _ in references for interval in (SEEDS, CROSSED)]
+    return heads, [f"{crossed}{name}" for _, name in references for crossed in ("", "crossed ")]
+
+
+def _differences(score: Score, names: Sequence[str]) -> Iterator[str]:
     n = score.summary.n if score.summary else 0
-    difference, equal = (difference_with_interval(each, n) for each in (score.difference, score.difference_equal))
-    return Bold(text) if score.best else text, difference, equal
+    for name in names:
+        if name.startswith("crossed "):
+            estimate = getattr(score.crossed, name.removeprefix("crossed "))
+            yield signed_brackets(estimate.interval() if estimate else None)
+        else:
+            yield difference_with_interval(getattr(score, name), n)
+
+
+def is_crossed(section: Section) -> bool:
+    """Whether some score of the section has an error over seeds and examples."""
+    lines = (line for track in section.tracks for entry in track.levels for line in entry.lines)
+    return any(score.crossed.score for line in (section.dense, *lines) for score in line.scores)
 
 
 def _star(score: Score) -> str:
@@ -117,23 +152,27 @@ def _caption(section: Section, entry: Level) -> str:
 def seed_table(section: Section, track: Track, entry: Level) -> Table:
     """For each metric and method: the interval of the mean, minimum, median, maximum, and the value of each seed."""
     several = len(section.columns) > 1
+    heads = (SEEDS, CROSSED) if is_crossed(section) else ("95 %",)
     body = []
     for i, column in enumerate(section.columns):
         metric = (column,) * several
-        rows = [(line.label, *metric, *_values(line.scores[i], section.seeds)) for line in _lines(section, entry)]
+        rows = []
+        for line in _lines(section, entry):
+            score = line.scores[i]
+            intervals = [brackets(bounds) for bounds in (score.bounds, score.crossed_bounds)[: len(heads)]]
+            rows.append((line.label, *metric, *intervals, *_values(score, section.seeds)))
         majority = (points(section.majority[i]),) * (3 + len(section.seeds))
-        rows.insert(1 + len(section.references), (MAJORITY, *metric, DASH, *majority))
+        rows.insert(1 + len(section.references), (MAJORITY, *metric, *(DASH,) * len(heads), *majority))
         body += rows
     return Table(
         title=table_title(section, track, f"sparsity {level(entry.sparsity)}, every seed"),
-        headers=("method", *("metric",) * several, *SPREAD, *(f"seed {seed}" for seed in section.seeds)),
-        aligns="l" + "l" * several + "r" * (len(SPREAD) + len(section.seeds)),
+        headers=("method", *("metric",) * several, *heads, *SPREAD, *(f"seed {seed}" for seed in section.seeds)),
+        aligns="l" + "l" * several + "r" * (len(heads) + len(SPREAD) + len(section.seeds)),
         body=tuple(body),
     )
 
 
 def _values(score: Score, seeds: Sequence[int]) -> Iterator[str]:
-    yield confidence(score.summary)
     for name in ("minimum", "median", "maximum"):
         yield points(getattr(score.summary, name) if score.summary else None)
     for seed in seeds:

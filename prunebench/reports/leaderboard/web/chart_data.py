@@ -13,7 +13,7 @@ from prunebench.reports.leaderboard.report import Page, Ranking, Score, Section
 from prunebench.reports.leaderboard.retention import retention_points, sections_with_tasks
 from prunebench.reports.render.blocks import one_line
 from prunebench.reports.render.formatting import limits, metric_name, round_digits
-from prunebench.results.statistics import Summary
+from prunebench.results.statistics import Interval
 
 # The fields of the lists of numbers, in order. `page.js` turns each list into an object with these names.
 ENTRY = (
@@ -112,14 +112,15 @@ def _numbers(score: Score) -> Iterator[float | int | None]:
     yield _points(summary.mean if summary else None)
     yield _points(summary.std if summary else None)
     yield summary.n if summary else 0
-    yield from _limits(summary)
-    for difference in (score.difference, score.difference_equal):
+    # Over seeds and examples where that is known.
+    yield from _limits(score.crossed_bounds or score.bounds)
+    for name in ("difference", "difference_equal"):
+        difference, crossed = getattr(score, name), getattr(score.crossed, name)
         yield _points(difference.mean if difference else None)
-        yield from _limits(difference)
+        yield from _limits(crossed.interval() if crossed else limits(difference))
 
 
-def _limits(summary: Summary | None) -> tuple[float | None, float | None]:
-    bounds = limits(summary)
+def _limits(bounds: Interval | None) -> tuple[float | None, float | None]:
     return (_points(bounds.low), _points(bounds.high)) if bounds else (None, None)
 
 

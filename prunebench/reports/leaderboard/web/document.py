@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 from prunebench.reports.leaderboard.page import EQUAL, FULL, INTRODUCTION, describe_tables, page_title
 from prunebench.reports.leaderboard.ranking_rules import describe_rule
 from prunebench.reports.leaderboard.report import Page
+from prunebench.reports.leaderboard.tables.baselines import ABOUT as ABOUT_BASELINES
+from prunebench.reports.leaderboard.tables.baselines import baseline_table
 from prunebench.reports.leaderboard.tables.matching import describe_criteria, matching_table
 from prunebench.reports.leaderboard.tables.methods import ANSWERS, method_table
 from prunebench.reports.leaderboard.tables.papers import describe_paper, wide_paper_table
@@ -54,10 +56,12 @@ def html(page: Page) -> str:
             rule=describe_rule(page.options.rank_by, page.has_equal_training),
             rankings=[ranking_table(ranking) for ranking in page.rankings],
             matching=list(_matching(page)),
+            baselines=baseline_table(page.baselines),
+            about_baselines=ABOUT_BASELINES,
             sizes=list(_sizes(page)),
             criteria=describe_criteria(page.options.delta, page.has_equal_training),
             answers=ANSWERS,
-            about=(*describe_tables(page.options), *((EQUAL,) if page.has_equal_training else ())),
+            about=(*describe_tables(page.options), *page.error_notes, *((EQUAL,) if page.has_equal_training else ())),
             interval=INTERVALS[page.options.interval],
             papers=[(paper, describe_paper(paper), wide_paper_table(paper)) for paper in page.options.published],
             methods=method_table(page.methods),
