@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -12,7 +11,7 @@ from prunebench.reports.figures import ranks, scores
 from prunebench.reports.figures.style import Style, settings
 from prunebench.reports.leaderboard.report import Page, Section, Track
 from prunebench.reports.leaderboard.retention import retention_points, sections_with_tasks
-from prunebench.reports.render.files import write_files
+from prunebench.reports.render.files import file_names, write_files
 from prunebench.reports.render.formatting import level
 from prunebench.reports.render.plots import render_figure
 
@@ -31,7 +30,7 @@ def pictures(page: Page) -> dict[str, Draw]:
     style = Style.of(page)
     by_name: dict[str, Draw] = {}
     for name, draw in _pictures(page, style):
-        free = next(candidate for candidate in _file_names(name) if candidate not in by_name)
+        free = next(candidate for candidate in file_names(name) if candidate not in by_name)
         by_name[free] = draw
     return by_name
 
@@ -67,12 +66,3 @@ def _of_track(section: Section, track: Track, style: Style) -> Iterator[tuple[st
         name = f"{section.name} {column} {track.name}" if len(section.columns) > 1 else f"{section.name} {track.name}"
         yield f"score {name}", partial(scores.against_sparsity, section, track, i, style)
         yield f"seeds {name}", partial(scores.seeds, section, track, i, style)
-
-
-def _file_names(name: str) -> Iterator[str]:
-    """The name as a file name: `score-rte-unstructured`, then the same with -2, -3 and so on, if it is taken."""
-    # A point is left within a number only.
-    plain = re.sub(r"(?:(?!(?<=\d)\.(?=\d))[^A-Za-z0-9])+", "-", name).strip("-")
-    yield plain
-    for i in range(2, 1000):
-        yield f"{plain}-{i}"

@@ -59,17 +59,16 @@ def rankings(sections: Sequence[Section], averages: Sequence[Section], rule: str
 
 
 def methods_in_order(ranking: Ranking) -> list[str]:
-    """The methods by their mean rank over the sparsities; those that lack a rank somewhere come last."""
-    ranks: dict[str, list[int | None]] = {}
+    """The methods by their mean rank over the sparsities. A method without a rank at one counts as the last one there.
+
+    Otherwise a control that is a hair above chance everywhere would come before a method that collapses at the end.
+    """
+    ranks: dict[str, list[int]] = {}
     for standing in ranking.standings:
         for placement in standing.placements:
-            ranks.setdefault(placement.label, []).append(placement.rank)
-
-    def key(label: str) -> tuple[int, float, str]:
-        known = [rank for rank in ranks[label] if rank is not None]
-        return len(ranking.standings) - len(known), fmean(known) if known else 0.0, label
-
-    return sorted(ranks, key=key)
+            last = len(standing.placements)
+            ranks.setdefault(placement.label, []).append(last if placement.rank is None else placement.rank)
+    return sorted(ranks, key=lambda label: (fmean(ranks[label]), label))
 
 
 def with_order(section: Section, every: Sequence[Ranking]) -> Section:

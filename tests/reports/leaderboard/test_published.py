@@ -8,16 +8,15 @@ from typing import Any
 
 import pytest
 from lab import golden_lab
+from pages import page_text
 
 from prunebench import PrunebenchError
 from prunebench.reports.leaderboard import build, parse_options
-from prunebench.reports.leaderboard.page import blocks
 from prunebench.reports.leaderboard.published import Paper, papers
-from prunebench.reports.render.markdown import markdown
 
 
 def test_published_rows_are_marked_and_state_their_setting() -> None:
-    text = markdown(blocks(build(golden_lab().rows(), parse_options(published="chen2020,prasanna2020"))))
+    text = page_text(build(golden_lab().rows(), parse_options(published="chen2020,prasanna2020")))
     assert "## Published results" in text
     assert "Reported, not measured here, and never ranked: Chen et al. 2020" in text
     assert "Model bert-base-uncased, split dev, 5 seeds" in text
