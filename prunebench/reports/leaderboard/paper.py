@@ -42,7 +42,7 @@ def main_table(page: Page) -> str:
 def appendix(page: Page) -> dict[str, str]:
     """appendix.tex: the other rankings, and the tables of every average and task; {} if there are none."""
     tables = list(_appendix(page))
-    return {APPENDIX: latex(tables, _prefix(page), place="p")} if tables else {}
+    return {APPENDIX: latex(tables, _prefix(page), position="p")} if tables else {}
 
 
 def _prefix(page: Page) -> str:

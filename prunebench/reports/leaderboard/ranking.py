@@ -59,16 +59,13 @@ def rankings(sections: Sequence[Section], averages: Sequence[Section], rule: str
 
 
 def methods_in_order(ranking: Ranking) -> list[str]:
-    """The methods by their mean rank over the sparsities. A method without a rank at one counts as the last one there.
+    """The methods by their mean rank over the sparsities. Without a rank at one, a method counts as the last one there.
 
     Otherwise a control that is a hair above chance everywhere would come before a method that collapses at the end.
     """
-    ranks: dict[str, list[int]] = {}
-    for standing in ranking.standings:
-        for placement in standing.placements:
-            last = len(standing.placements)
-            ranks.setdefault(placement.label, []).append(last if placement.rank is None else placement.rank)
-    return sorted(ranks, key=lambda label: (fmean(ranks[label]), label))
+    columns = [{each.label: each.rank for each in standing.placements} for standing in ranking.standings]
+    labels = sorted({label for column in columns for label in column})
+    return sorted(labels, key=lambda label: fmean(column.get(label) or len(labels) for column in columns))
 
 
 def with_order(section: Section, every: Sequence[Ranking]) -> Section:

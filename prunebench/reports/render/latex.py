@@ -71,11 +71,11 @@ def _character(character: str) -> str:
     return f"U+{ord(character):04X}"
 
 
-def latex(tables: Iterable[Table], prefix: str, *, source: Iterable[str] = (), place: str = "tbp") -> str:
+def latex(tables: Iterable[Table], prefix: str, *, source: Iterable[str] = (), position: str = "tbp") -> str:
     r"""The tables as floats, each with a caption and a label that begins with `tab:prefix`.
 
-    `source` are lines for comments at the top. LaTeX puts each float at one of the positions `place`. Long tables are
-    split, and every few floats begin a new page, because LaTeX holds only some that it has no position for.
+    `source` are lines for comments at the top. `position` says where LaTeX may put a float. Long tables are split, and
+    every few floats begin a new page, because LaTeX holds only some that it cannot print yet.
     """
     lines = [HEAD, *(f"% {_ascii(line)}\n" for line in source)]
     labels: set[str] = set()
@@ -83,7 +83,7 @@ def latex(tables: Iterable[Table], prefix: str, *, source: Iterable[str] = (), p
         name = f"{prefix} {part.title}" if part.title else prefix
         label = next(label for label in file_names(name) if label not in labels)
         labels.add(label)
-        lines.append((r"\clearpage" + "\n") * (i > 0 and i % FLOATS == 0) + _float(part, label, place))
+        lines.append((r"\clearpage" + "\n") * (i > 0 and i % FLOATS == 0) + _float(part, label, position))
     return "\n".join(lines)
 
 
@@ -101,7 +101,7 @@ def _parts(table: Table) -> Iterator[Table]:
         yield replace(table, title=title, body=body, notes=notes, rule=table.rule if start == 0 else 0)
 
 
-def _float(table: Table, label: str, place: str) -> str:
+def _float(table: Table, label: str, position: str) -> str:
     rows = [[_entry(text) for text in row] for row in table.body]
     if 0 < table.rule < len(rows):
         rows[table.rule][0] = rf"\midrule {rows[table.rule][0]}"
@@ -119,7 +119,7 @@ def _float(table: Table, label: str, place: str) -> str:
         # A table that is wider than a line is centred on it, and reaches into both margins.
         text = f"\\makebox[\\linewidth]{{\\tabcolsep=3pt\n{text}}}"
     return (
-        f"\\begin{{table}}[{place}]\n\\centering\n\\caption{{{caption}}}\n\\label{{tab:{label}}}\n"
+        f"\\begin{{table}}[{position}]\n\\centering\n\\caption{{{caption}}}\n\\label{{tab:{label}}}\n"
         f"\\{size}\n\\tabcolsep=4pt\n{text}\n{notes}\\end{{table}}\n"
     )
 

@@ -103,10 +103,10 @@ def line_chart(chart: LineChart) -> str:
     frame = _Frame.of(chart)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="glance" viewBox="0 0 {WIDTH} {height}" role="img" '
-        'aria-labelledby="glance-title glance-description">',
+        'aria-labelledby="glance-title" aria-describedby="glance-description">',
         f'<title id="glance-title">{_text(chart.title)}</title>',
         f'<desc id="glance-description">{_text(chart.description)}</desc>',
-        f"<style>{_STYLE}</style>",
+        f"<style>{STYLE}</style>",
         f'<rect class="back" width="{WIDTH}" height="{height}" rx="8"/>',
         f'<clipPath id="glance-plot"><rect x="{LEFT}" y="{TOP}" width="{WIDTH - LEFT - RIGHT + 6}" '
         f'height="{PLOT_HEIGHT}"/></clipPath>',
@@ -232,12 +232,13 @@ def _colours(palette: Sequence[str], back: str, text: str, muted: str, grid: str
     return f".glance{{{names}--back:{back};--text:{text};--muted:{muted};--grid:{grid}}}"
 
 
-_STYLE = (
+# The style sheet of every chart. The colours are variables, which a dark theme changes.
+STYLE = (
     _colours(LIGHT, "#ffffff", "#1c1f23", "#5a626b", "#e7eaee")
     + f"@media(prefers-color-scheme:dark){{{_colours(DARK, '#1c2024', '#e8eaed', '#a4adb7', '#2a3036')}}}"
-    ".glance{font:13px system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif}"
+    ".glance{font:14px system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif}"
     ".glance text{fill:var(--text)}"
-    ".glance .name{fill:var(--muted);font-size:12px;paint-order:stroke;stroke:var(--back);stroke-width:3px}"
+    ".glance .name{fill:var(--muted);font-size:13px;paint-order:stroke;stroke:var(--back);stroke-width:3px}"
     ".glance .back{fill:var(--back)}"
     ".glance .grid{stroke:var(--grid)}.glance .axis{stroke:var(--muted)}"
     ".glance .guide{stroke:var(--text);stroke-width:1.4;stroke-dasharray:6 4}.glance .dotted{stroke-dasharray:2 3}"

@@ -48,8 +48,8 @@ def test_overviews_and_rankings_say_which_levels_do_not_exist_and_why() -> None:
     assert rows["magnitude"]["0.7"] == "—"
     (ranking, *_) = tables(text, "Average of 2 GLUE tasks (dev), unstructured, ranking")
     assert {row["unstructured"]: row["0.3"] for row in ranking}[PATTERN] == "n/a"
-    # In the ranking, in the average, and in the section of each task.
-    assert text.count(SENTENCE.replace("[", r"\[").replace("]", r"\]")) == 4
+    # In the ranking, in the average of README.md and of its own file, and in the file of each task.
+    assert text.count(SENTENCE.replace("[", r"\[").replace("]", r"\]")) == 5
     assert SENTENCE in summary(build(level_lab().rows()))
     assert SENTENCE.replace("[", "{[}").replace("]", "{]}") in paper_text(build(level_lab().rows()))
 

@@ -10,6 +10,7 @@ from lab import Lab, golden_lab
 from pages import page, page_text, paper_text, tables
 
 from prunebench.reports.leaderboard import build, summary
+from prunebench.reports.leaderboard.ranking import methods_in_order
 from prunebench.reports.leaderboard.ranking_rules import RULES
 from prunebench.reports.leaderboard.report import Options, Placement, Ranking
 from prunebench.reports.leaderboard.web import html
@@ -313,3 +314,15 @@ def test_an_average_without_wnli_has_the_order_of_its_own_ranking() -> None:
         **{"Average of 3 GLUE tasks (dev)": ("a", "b"), "Average of 2 GLUE tasks (dev)": ("b", "a")},
         **{f"{task} (dev)": ("a", "b") for task in ("cola", "rte", "wnli")},
     }
+
+
+def test_a_control_that_is_just_above_chance_comes_after_a_method_that_collapses_at_the_end() -> None:
+    lab = Lab()
+    for seed in range(3):
+        lab.done("rte", "dense", 0.0, seed, 0.85)
+        for sparsity, imp in ((0.3, 0.85), (0.5, 0.84), (0.7, 0.80), (0.9, 0.5)):
+            lab.done("rte", "imp", sparsity, seed, imp)
+            lab.done("rte", "random-pruning", sparsity, seed, 0.56)
+    (ranking,) = build(lab.rows()).rankings
+    assert [each.label for each in ranking.standings[-1].placements if each.rank] == ["random-pruning"]
+    assert methods_in_order(ranking) == ["imp", "random-pruning"]
