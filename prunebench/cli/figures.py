@@ -14,13 +14,17 @@ from prunebench.cli.selecting import load_results, selection_options
 @selection_options
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write to.")
 @click.option("--format", "formats", default="pdf", show_default=True, help="What to write: pdf, png, svg.")
-def figures(out: Path, formats: str, mixed: bool, **selection: Any) -> None:
+@click.option("--only", default="", help="Names of figures, such as score,retained-average-*; all without it.")
+@click.option("--width", default=5.2, show_default=True, help="Width of every figure, in inches.")
+@click.option("--font", default=9.0, show_default=True, help="Size of text, in points.")
+def figures(out: Path, formats: str, only: str, width: float, font: float, mixed: bool, **selection: Any) -> None:
     """Draw results for papers.
 
     Takes SUITE, or the last run of the store. For each task, metric and track the scores against sparsity and every
     seed; what is retained against what is left of the model; and critical differences of average ranks where there are
     enough tasks.
     """
+    from prunebench.recipes.options import split_list
     from prunebench.reports.figures import write
     from prunebench.reports.render.blocks import one_line
     from prunebench.reports.render.plots import parse_formats
@@ -30,5 +34,8 @@ def figures(out: Path, formats: str, mixed: bool, **selection: Any) -> None:
     # In a picture only the names of methods say what is mixed.
     for warning in page.warnings:
         click.echo(f"warning: {one_line(warning)}", err=True)
-    files = write(page, out, kinds)
-    click.echo(f"Written: {len(files)} files in {out}, {files[0].name} and others")
+    files = write(page, out, kinds, only=split_list(only), width=width, font=font)
+    several = len(files) > 1
+    click.echo(
+        f"Written: {len(files)} file{'s' if several else ''} in {out}, {files[0].name}{' and others' if several else ''}"
+    )

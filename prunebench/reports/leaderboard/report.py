@@ -167,7 +167,9 @@ class Placement:
     rank: None if the method is not ranked; `gaps` says why.
     tied: whether another method has the same rank.
     of_dense: the score retained of the dense runs; None for other rules.
-    of_equal: the same of the dense runs of equal training, which `values` are if every seed has one; otherwise None.
+    of_equal: the same of the dense runs of equal training; None if some seed lacks one.
+    other: which of both the method is not ranked by, "dense" or "equal", and that share, where the two differ for some
+        method at this sparsity.
     """
 
     label: str
@@ -179,6 +181,7 @@ class Placement:
     of_dense: Summary | None = None
     of_equal: Summary | None = None
     by_task: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    other: tuple[str, Summary | None] | None = None
 
 
 @dataclass(frozen=True)

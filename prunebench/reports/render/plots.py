@@ -40,15 +40,20 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), dpi=160, layout="constrained")
 
 
-def render_figure(name: str, make: Callable[[], Figure], formats: Iterable[str]) -> dict[str, bytes]:
-    """Call `make` and write its figure in each of the formats that are pictures; the files' bytes by file name."""
+def render_figure(
+    name: str, make: Callable[[], Figure], formats: Iterable[str], font: float = FONT
+) -> dict[str, bytes]:
+    """Call `make` and write its figure in each of the formats that are pictures; the files' bytes by file name.
+
+    `font` is the size of text in points.
+    """
     import matplotlib
 
     kinds = [kind for kind in formats if kind in FORMATS]
     if not kinds:
         return {}
     data = {}
-    with matplotlib.rc_context({"svg.hashsalt": "prunebench", "font.size": FONT, "axes.titlesize": FONT + 1}):
+    with matplotlib.rc_context({"svg.hashsalt": "prunebench", "font.size": font, "axes.titlesize": font + 1}):
         picture = make()
         _fix_layout(picture)
         for kind in kinds:

@@ -138,14 +138,14 @@ def test_a_score_of_nearly_zero_is_retained_by_nobody() -> None:
 
 
 def test_the_ranking_compares_with_the_run_of_equal_training() -> None:
-    """Magnitude beats dense and not the run of equal training. Brackets name dense only where it is another run."""
+    """Magnitude beats dense and not the run of equal training. Brackets have the share of plain dense for all."""
     page = page_of(equal_lab())
     text = page_text(page)
     ranking = {row["unstructured"]: row["0.5"] for row in tables(text, "rte (dev), unstructured, ranking")[0]}
     # r = 8/9 of equal training; the residuals m − r·d are 2·(1 − r) apart, so their deviation is that / 9 points.
     # Magnitude is 8/7 of dense. Rewound is 6/7 of dense, with residuals 3 − 2·6/7 apart, of 7 points.
     assert ranking["magnitude"] == rf"**\#1= 88.89 ± {100 * 2 * (1 - 8 / 9) / 9:.2f} (dense: 114.29)**"
-    assert ranking["rewound"] == rf"\#1= 85.71 ± {100 * (3 - 2 * 6 / 7) / 7:.2f}"
+    assert ranking["rewound"] == rf"\#1= 85.71 ± {100 * (3 - 2 * 6 / 7) / 7:.2f} (dense: 85.71)"
     assert EQUAL_RETAINED in text and EQUAL_RETAINED in " ".join(summary(page).split())
     assert "88.89 ± 2.47 (dense: 114.29)" in summary(page)
     assert "88.89 ± 2.47 (dense: 114.29)" in html(page)
@@ -167,7 +167,29 @@ def test_criteria_compare_with_the_run_of_equal_training() -> None:
     assert CRITERIA_EQUAL not in plain
 
 
-def test_one_seed_without_such_a_run_means_dense_for_the_whole_row() -> None:
+def test_one_method_without_such_a_run_means_dense_for_all_methods() -> None:
+    """Gradual trains three times, and no dense run does. Then magnitude is not compared with its own run either."""
+    lab = equal_lab()
+    for seed in range(3):
+        phases = [{"phase": "Train", "strategy": ""}] * 3
+        lab.done("rte", "gradual", 0.5, seed, SCORES["magnitude", 0.5][seed])["phases"] = phases
+    [ranking] = page_of(lab).rankings
+    [standing] = ranking.standings
+    summaries = {each.label: each.summary for each in standing.placements}
+    assert summaries["gradual"] == summaries["magnitude"], "equal scores have equal shares, and so equal ranks"
+    rows = {
+        row["unstructured"]: row["0.5"]
+        for row in tables(page_text(page_of(lab)), "rte (dev), unstructured, ranking")[0]
+    }
+    assert rows["magnitude"].endswith("(equal: 88.89)") and "114.29" in rows["magnitude"]
+    assert rows["rewound"].endswith("(equal: 85.71)") and "(" not in rows["gradual"]
+    # Without gradual the same ranking is one of equal training.
+    [alone] = page_of(equal_lab()).rankings
+    magnitude = next(each for each in alone.standings[0].placements if each.label == "magnitude")
+    assert magnitude.summary == magnitude.of_equal != magnitude.of_dense
+
+
+def test_one_seed_without_such_a_run_means_dense_for_the_whole_ranking() -> None:
     lab = equal_lab("rte", "wnli")
     lab.cells = [cell for cell in lab.cells if (cell["task"], cell["label"], cell["seed"]) != ("wnli", TWICE, 1)]
     page = page_of(lab)
@@ -176,7 +198,10 @@ def test_one_seed_without_such_a_run_means_dense_for_the_whole_row() -> None:
     magnitude = places["magnitude"]
     assert magnitude.of_equal is None and magnitude.summary == magnitude.of_dense is not None
     assert magnitude.summary.mean == pytest.approx(8 / 7)
-    note = "Compared with dense: magnitude. Not every task and seed has a dense run of equal training."
+    note = (
+        "All methods are compared with plain dense: not every task and seed has a dense run as long as the training of "
+        "magnitude."
+    )
     assert note in ranking.notes
     # RTE alone has them all.
     [alone] = [each for each in page.rankings if each.tasks == ("rte",)]

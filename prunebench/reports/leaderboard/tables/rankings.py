@@ -113,15 +113,15 @@ def rank_text(placement: Placement) -> str:
 def amount(placement: Placement, rule: str) -> str:
     """What methods are ranked by: an average rank as it is, anything else × 100.
 
-    Beside the score retained of a dense run of equal training stands that of dense, if they are different runs.
+    The share of the other dense runs, plain ones or those of equal training, follows in brackets where they differ.
     """
     summary = placement.summary
     if summary is None:
         return DASH
     if rule == RANK:
         return f"{summary.mean:.2f}"
-    text, of_dense = spread(summary, n=False), placement.of_dense
-    return f"{text} (dense: {points(of_dense.mean)})" if of_dense not in (None, summary) else text
+    text, (name, other) = spread(summary, n=False), placement.other or ("", None)
+    return f"{text} ({name}: {points(other.mean)})" if other else text
 
 
 def ranking_notes(ranking: Ranking) -> tuple[str, ...]:
