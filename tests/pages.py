@@ -7,16 +7,25 @@ from pathlib import Path
 
 from lab import Lab
 
-from prunebench.reports.leaderboard import build
-from prunebench.reports.leaderboard.page import blocks
-from prunebench.reports.render.markdown import markdown
+from prunebench.reports.leaderboard import build, page_files
+from prunebench.reports.leaderboard.report import Page
 
 GOLDEN = Path(__file__).parent / "golden" / "leaderboard"
 
 
 def page(lab: Lab) -> str:
-    """The Markdown page of a lab."""
-    return markdown(blocks(build(lab.rows())))
+    """The Markdown of a lab: README.md, then the page of every task."""
+    return page_text(build(lab.rows()))
+
+
+def page_text(built: Page) -> str:
+    """The Markdown of a page: README.md, then the page of every task."""
+    return "\n".join(text for name, text in page_files(built, ["md"]).items() if name.endswith(".md"))
+
+
+def paper_text(built: Page) -> str:
+    """The LaTeX of a page: table.tex, then its appendix."""
+    return "\n".join(page_files(built, ["tex"]).values())
 
 
 def tables(text: str, heading: str) -> list[list[dict[str, str]]]:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from prunebench.cli.selecting import glue_dir_option, load_results, selection_options
+from prunebench.runtime.progress import plural
 
 
 @click.command()
@@ -15,13 +16,26 @@ from prunebench.cli.selecting import glue_dir_option, load_results, selection_op
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write to.")
 @click.option("--format", "formats", default="pdf", show_default=True, help="What to write: pdf, png, svg.")
 @glue_dir_option
-def figures(out: Path, formats: str, mixed: bool, glue_dir: str | None, **selection: Any) -> None:
+@click.option("--only", default="", help="Names of figures, such as score,retained-average-*; all without it.")
+@click.option("--width", default=5.2, show_default=True, help="Width of every figure, in inches.")
+@click.option("--font", default=9.0, show_default=True, help="Size of text, in points.")
+def figures(
+    out: Path,
+    formats: str,
+    only: str,
+    width: float,
+    font: float,
+    mixed: bool,
+    glue_dir: str | None,
+    **selection: Any,
+) -> None:
     """Draw results for papers.
 
     Takes SUITE, or the last run of the store. For each task, metric and track the scores against sparsity and every
     seed; what is retained against what is left of the model; and critical differences of average ranks where there are
     enough tasks.
     """
+    from prunebench.recipes.options import split_list
     from prunebench.reports.figures import write
     from prunebench.reports.render.blocks import one_line
     from prunebench.reports.render.plots import parse_formats
@@ -31,7 +45,8 @@ def figures(out: Path, formats: str, mixed: bool, glue_dir: str | None, **select
     # In a picture only the names of methods say what is mixed.
     for warning in page.warnings:
         click.echo(f"warning: {one_line(warning)}", err=True)
-    files = write(page, out, kinds)
+    files = write(page, out, kinds, only=split_list(only), width=width, font=font)
     if page.verification:
         click.echo(one_line(page.verification))
-    click.echo(f"Written: {len(files)} files in {out}, {files[0].name} and others")
+    more = " and others" if len(files) > 1 else ""
+    click.echo(f"Written: {plural(len(files), 'file')} in {out}, {files[0].name}{more}")

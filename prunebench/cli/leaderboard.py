@@ -35,8 +35,8 @@ def leaderboard(
 ) -> None:
     """Show or write mean ± std tables of results.
 
-    Takes SUITE, or the last run of the store. With --out it writes README.md, table.tex, results.csv, results.json, and
-    index.html for a browser, and shows only their names.
+    Takes SUITE, or the last run of the store. With --out it writes README.md with a chart and a file for each task
+    beside it, table.tex, results.csv, results.json, and index.html for a browser, and shows only their names.
     """
     from prunebench.reports.leaderboard import FORMATS, parse_formats
 
@@ -45,7 +45,10 @@ def leaderboard(
         rank_by=rank_by, delta=delta, interval=interval, published=published, mixed=mixed, glue_dir=glue_dir
     )
     if out is not None:
-        click.echo(f"Written: {', '.join(map(str, view.write(out, names)))}")
+        main = [out / FORMATS[name][0] for name in names]
+        others = len(view.write(out, names)) - len(main)
+        more = f", and {others} more in {out}" if others else ""
+        click.echo(f"Written: {', '.join(map(str, main))}{more}")
         return
     files = ", ".join(FORMATS[name][0] for name in names)
     click.echo(f"{view.to_text(colour=wants_colour())}\n\nNothing is written; --out DIR writes {files} there")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +17,7 @@ from prunebench.reports.examples import Examples
 from prunebench.reports.labels import Labels
 from prunebench.reports.leaderboard.page import blocks
 from prunebench.reports.leaderboard.report import Page
-from prunebench.reports.render.blocks import Details
+from prunebench.reports.render.blocks import Details, Links, Picture, without_empty
 from prunebench.reports.render.files import write_file
 from prunebench.reports.render.markdown import markdown
 from prunebench.reports.render.terminal import render
@@ -198,8 +200,9 @@ class Leaderboard:
         return leaderboard.summary(self.page, colour=colour)
 
     def _repr_markdown_(self) -> str:
-        """The ranking and the overviews, for a notebook; folded parts of the page are left out."""
-        return markdown([block for block in blocks(self.page) if not isinstance(block, Details)])
+        """The result at a glance, the ranking and the scores, for a notebook; folded parts and links are left out."""
+        every = [block for block in blocks(self.page) if not isinstance(block, Details | Links)]
+        return markdown(_embedded(block) if isinstance(block, Picture) else block for block in without_empty(every))
 
     def to_markdown(self) -> str:
         return self._render("md")
@@ -224,7 +227,7 @@ class Leaderboard:
         return self._render("json")
 
     def write(self, folder: str | Path, formats: Iterable[str] = tuple(leaderboard.FORMATS)) -> list[Path]:
-        """Write README.md, index.html, table.tex, results.csv and results.json into a folder."""
+        """Write README.md and tasks/*.md, index.html, table.tex, results.csv and results.json into a folder."""
         return leaderboard.write(self.page, Path(folder), formats)
 
     def _render(self, name: str) -> str:
@@ -284,6 +287,12 @@ def plot(rows: Sequence[Row], task: str | None = None, metric: str | None = None
             values = [100 * value for value in line.scores[column].values.values()]
             axes.plot([entry.sparsity] * len(values), values, ".", color=style.looks[line.label].colour, alpha=0.5)
     return axes
+
+
+def _embedded(picture: Picture) -> Picture:
+    """The picture with its content in its address, for a notebook, which has no files beside it."""
+    data = base64.b64encode(picture.svg.encode()).decode()
+    return replace(picture, file=f"data:image/svg+xml;base64,{data}")
 
 
 def _choose(kind: str, name: str | None, known: Collection[str]) -> str:

@@ -6,6 +6,7 @@ import csv
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,8 +44,8 @@ def test_markdown_shows_any_text_as_it_is(text: str) -> None:
 
 COMMANDS = (
     r"\\(?:[&%$#_{}\\]|[`'^~\"vc](?=\{)|(?:textbackslash|textasciitilde|textasciicircum|textemdash|textendash|ldots"
-    r"|pm|times|rightarrow|Delta|theta|approx|leq|geq|textbf|par|noindent|smallskip|small|toprule|midrule|bottomrule"
-    r"|alpha|delta|texttt|begin|end|footnotesize|scriptsize|tiny|tabcolsep|linewidth|centering)(?![a-zA-Z]))"
+    r"|pm|times|rightarrow|Delta|theta|approx|leq|geq|textbf|par|smallskip|small|toprule|midrule|bottomrule"
+    r"|alpha|delta|begin|end|footnotesize|scriptsize|tiny|tabcolsep|centering|caption|label|clearpage|makebox|linewidth)(?![a-zA-Z]))"
 )
 
 
@@ -52,7 +53,7 @@ def check_latex(text: str) -> None:
     """Check that the text is ASCII, uses only known commands, closes braces and formulas, and has complete rows."""
     assert text.isascii()
     body = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("%"))
-    for environment in ("center", "tabular", "minipage"):
+    for environment in ("table", "tabular"):
         assert body.count(rf"\begin{{{environment}}}") == body.count(rf"\end{{{environment}}}")
     for columns, rows_text in re.findall(r"\\begin\{tabular\}\{(.+?)\}\n\\toprule\n(.*?)\\bottomrule", body, re.DOTALL):
         count = len(re.sub(r"\{[^}]*\}?", "", columns))
@@ -81,11 +82,22 @@ def check_latex(text: str) -> None:
 @given(nasty)
 def test_latex_holds_any_text(text: str) -> None:
     table = Table("a" + text, ("method", "x"), "lr", ((text, "1"), (text, Bold(text)), (text, "-")), (text,), rule=1)
-    check_latex(latex([table, Paragraph(text), Caution(text), Commands((text,))]))
+    check_latex(latex([table, replace(table, caption=text)], text, source=[text]))
 
 
-def test_latex_of_the_golden_page_is_well_formed() -> None:
-    check_latex((GOLDEN / "table.tex").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("name", ["table.tex", "appendix.tex"])
+def test_latex_of_the_golden_page_is_well_formed(name: str) -> None:
+    check_latex((GOLDEN / name).read_text(encoding="utf-8"))
+
+
+def test_every_table_is_a_float_with_a_caption_and_a_label_of_its_own() -> None:
+    table = Table("T", ("a", "b"), "lr", (("x", "1"),) * 100, rule=1)
+    text = latex([table, table], "board")
+    floats = re.findall(r"\\begin\{table\}.*?\\end\{table\}", text, re.DOTALL)
+    assert all(each.count(r"\caption{") == each.count(r"\label{") == each.count(r"\toprule") == 1 for each in floats)
+    labels = re.findall(r"\\label\{(.*?)\}", text)
+    assert len(labels) == len(set(labels)) == len(floats) == 6, "100 rows are three floats"
+    assert sum(len(re.findall(r"& +1 ", each)) for each in floats) == 200
 
 
 @pytest.mark.parametrize(
@@ -110,7 +122,8 @@ def test_a_nasty_label_in_every_format(tmp_path: Path) -> None:
     label = "my|method[x=a_b&c$,y=<b>`]\x1b[31m\nnew"
     lab.done("rte", label, 0.5, 0, 0.5)
     render(lab.rows(), tmp_path)
-    check_latex((tmp_path / "table.tex").read_text(encoding="utf-8"))
+    for name in ("table.tex", "appendix.tex"):
+        check_latex((tmp_path / name).read_text(encoding="utf-8"))
     shown = r"my\|method\[x=a\_b&amp;c&#36;,y=&lt;b&gt;\`\] \[31m new"
     assert shown in (tmp_path / "README.md").read_text(encoding="utf-8")
     assert "\x1b" not in summarise_rows(lab.rows())
@@ -125,7 +138,9 @@ def test_latex_compiles(tmp_path: Path) -> None:
     lab = golden_lab()
     lab.done("rte", NASTY, 0.5, 0, 0.5)
     render(lab.rows(), tmp_path, ["tex"])
-    document = r"\documentclass{article}\usepackage{booktabs}\begin{document}\input{table}\end{document}"
+    document = (
+        r"\documentclass{article}\usepackage{booktabs}\begin{document}\input{table}\input{appendix}\end{document}"
+    )
     (tmp_path / "main.tex").write_text(document)
     compiled = subprocess.run(
         [compiler, "-interaction=nonstopmode", "-halt-on-error", "main.tex"], cwd=tmp_path, capture_output=True

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from commands import invoke
 from lab import Lab, golden_lab, method_lab
+from matplotlib import rc_context
+from matplotlib.text import Text
 
 from prunebench import PrunebenchError
 from prunebench.reports.figures import pictures, ranks, scores, write
@@ -186,6 +188,51 @@ def test_tasks_with_similar_names_have_different_files() -> None:
     assert names == ["score-x-unstructured", *(f"score-a-b-unstructured{more}" for more in ("", "-2", "-3"))]
 
 
+# --- the size, and which figures ---
+
+
+@pytest.mark.parametrize("name", ["score-rte-unstructured", "seeds-average-unstructured", "retained-rte-structured"])
+@pytest.mark.parametrize(("width", "font"), [(5.2, 9.0), (3.3, 7.0), (7.0, 12.0)])
+def test_every_figure_has_the_width_and_the_font_that_are_asked_for(
+    page: Page, name: str, width: float, font: float
+) -> None:
+    style = Style.of(page, width, font)
+    with settings(), rc_context({"font.size": font}):
+        picture = pictures(page, style)[name]()
+        picture.draw_without_rendering()
+    assert picture.get_size_inches()[0] == pytest.approx(width)
+    sizes = {text.get_fontsize() for text in picture.findobj(Text) if text.get_text()}
+    assert font - 1.5 <= min(sizes) and max(sizes) <= font + 1
+    inside = picture.bbox.padded(1)
+    assert all(
+        inside.contains(*corner) for legend in picture.legends for corner in legend.get_window_extent().corners()
+    )
+
+
+def test_the_legend_is_outside_the_axes(page: Page) -> None:
+    picture = pictures(page, Style.of(page, 3.3, 11.0))["score-average-unstructured"]()
+    picture.draw_without_rendering()
+    (legend,), (axes,) = picture.legends, picture.axes
+    assert not legend.get_window_extent().overlaps(axes.get_tightbbox())
+
+
+@pytest.mark.parametrize(("width", "font"), [(0.5, 9.0), (50.0, 9.0), (5.2, 1.0), (5.2, 80.0)])
+def test_a_size_without_sense_is_refused(page: Page, width: float, font: float) -> None:
+    with pytest.raises(PrunebenchError, match=r"the (width|font) is .*expected"):
+        Style.of(page, width, font)
+
+
+def test_only_some_figures_are_written(page: Page, tmp_path: Path) -> None:
+    def names(*only: str) -> set[str]:
+        return {path.stem for path in write(page, tmp_path, ["svg"], only=only)}
+
+    assert names("score-rte") == {"score-rte-unstructured", "score-rte-structured"}
+    assert names("retained-*-structured") == {f"retained-{name}-structured" for name in ("average", "rte", "mrpc")}
+    assert names("score-rte", "retained-rte-structured") == {*names("score-rte"), "retained-rte-structured"}
+    with pytest.raises(PrunebenchError, match=r"no figure is called 'scores'.*score-average-unstructured"):
+        names("score-rte", "scores")
+
+
 def test_drawing_needs_no_window_and_no_torch() -> None:
     code = (
         "import sys, tempfile; sys.path.insert(0, sys.argv[1])\n"
@@ -221,6 +268,15 @@ def test_the_command_writes_the_chosen_figures(store: Path, tmp_path: Path) -> N
     names = {f"{kind}-rte-unstructured.{end}" for kind in ("score", "seeds", "retained") for end in ("svg", "png")}
     assert {path.name for path in out.iterdir()} == names
     assert result.output.splitlines()[-1] == f"Written: 6 files in {out}, score-rte-unstructured.svg and others"
+
+
+def test_the_command_takes_a_size_and_names(store: Path, tmp_path: Path) -> None:
+    out = tmp_path / "figures"
+    words = ("--format", "svg", "--only", "score-rte-unstructured", "--width", "3.3", "--font", "7")
+    result = run("--store", store, "--out", out, *words)
+    assert result.output.splitlines()[-1] == f"Written: 1 file in {out}, score-rte-unstructured.svg"
+    root = ElementTree.parse(out / "score-rte-unstructured.svg").getroot()
+    assert root.get("width") == f"{3.3 * 72:g}pt"
 
 
 def test_the_command_warns_of_mixed_settings(tmp_path: Path) -> None:

@@ -184,8 +184,9 @@ def _bayes(rope: float) -> str:
     return (
         "Probabilities that the first method is worse, practically the same (within "
         f"± {points(rope)} points) and better are an alternative to p values. The prior is flat in the mean "
-        "difference and in the logarithm of the deviation, so that the mean has Student's t distribution around what was "
-        "observed, with the error and degrees of freedom that verdicts use. There is no correction for the number of comparisons."
+        "difference and in the logarithm of the deviation, so that the mean has Student's t distribution around what "
+        "was observed, with the error and degrees of freedom that verdicts use. There is no correction for the number "
+        "of comparisons."
     )
 
 

@@ -24,7 +24,7 @@ def draw_ranks(report: Report, kind: str) -> bytes:
         raise PrunebenchError(f"there is no critical difference to draw: {_reason(report)}", hint)
     draw = partial(critical_differences, rankings)
     with settings():
-        (data,) = render_figure("ranks", draw, [kind], report.verification).values()
+        (data,) = render_figure("ranks", draw, [kind], description=report.verification).values()
     return data
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from prunebench.errors import PrunebenchError
 from prunebench.reports.figures import ranks, scores
-from prunebench.reports.figures.style import Style, settings
+from prunebench.reports.figures.style import WIDTH, Style, settings
 from prunebench.reports.leaderboard.report import Page, Section, Track
 from prunebench.reports.leaderboard.retention import retention_points, sections_with_tasks
-from prunebench.reports.render.files import write_files
-from prunebench.reports.render.formatting import level
-from prunebench.reports.render.plots import render_figure
+from prunebench.reports.render.files import file_names, write_files
+from prunebench.reports.render.formatting import level, listing
+from prunebench.reports.render.plots import FONT, render_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,30 +23,54 @@ if TYPE_CHECKING:
 Draw = Callable[[], "Figure"]
 
 
-def pictures(page: Page) -> dict[str, Draw]:
+def pictures(page: Page, style: Style | None = None) -> dict[str, Draw]:
     """The figures of a page by file name without its ending, as functions that draw them.
 
     For every task and track: scores, seeds and the score retained. A critical-difference diagram for each ranking with
     enough tasks.
     """
-    style = Style.of(page)
+    style = style or Style.of(page)
     by_name: dict[str, Draw] = {}
     for name, draw in _pictures(page, style):
-        free = next(candidate for candidate in _file_names(name) if candidate not in by_name)
+        free = next(candidate for candidate in file_names(name) if candidate not in by_name)
         by_name[free] = draw
     return by_name
 
 
-def write(page: Page, out: Path, formats: Iterable[str]) -> list[Path]:
-    """Write every figure into the folder `out`, in each of the formats, and return the paths.
+def write(
+    page: Page,
+    out: Path,
+    formats: Iterable[str],
+    *,
+    only: Sequence[str] = (),
+    width: float = WIDTH,
+    font: float = FONT,
+) -> list[Path]:
+    """Write figures into the folder `out`, in each of the formats, and return the paths.
 
-    The metadata of each file say whether the bundle of the results was verified.
+    `only` are patterns of names, such as `score-*` or `retained`, of which a figure matches one; without any, all are
+    written. `width` is that of every figure in inches, and `font` the size of its text in points. The metadata of each
+    file say whether the bundle of the results was verified. Raises PrunebenchError if a pattern matches no figure.
     """
+    style = Style.of(page, width, font)
     files: dict[str, bytes] = {}
     with settings():
-        for name, draw in pictures(page).items():
-            files |= render_figure(name, draw, formats, page.verification)
+        for name, draw in select_figures(pictures(page, style), only).items():
+            files |= render_figure(name, draw, formats, font, page.verification)
     return write_files(out, files)
+
+
+def select_figures(figures: Mapping[str, Draw], only: Sequence[str]) -> dict[str, Draw]:
+    """The figures whose name, or a whole part of it from the start, matches one of the patterns; all without any."""
+    for pattern in only:
+        if not any(_matches(name, pattern) for name in figures):
+            raise PrunebenchError(f"no figure is called {pattern!r}", f"there are {listing(figures)}")
+    return {name: draw for name, draw in figures.items() if not only or any(_matches(name, each) for each in only)}
+
+
+def _matches(name: str, pattern: str) -> bool:
+    """Whether `score` matches `score-rte-unstructured`, as `score-rte-*` does."""
+    return fnmatchcase(name, pattern) or fnmatchcase(name, f"{pattern}-*")
 
 
 def _pictures(page: Page, style: Style) -> Iterator[tuple[str, Draw]]:
@@ -62,7 +87,7 @@ def _pictures(page: Page, style: Style) -> Iterator[tuple[str, Draw]]:
         for standing in ranking.standings:
             if standing.across.cd is not None:
                 name = f"ranks {ranking.track} {level(standing.sparsity)}"
-                yield name, partial(ranks.critical_difference, standing.across)
+                yield name, partial(ranks.critical_difference, standing.across, style)
 
 
 def _of_track(section: Section, track: Track, style: Style) -> Iterator[tuple[str, Draw]]:
@@ -70,12 +95,3 @@ def _of_track(section: Section, track: Track, style: Style) -> Iterator[tuple[st
         name = f"{section.name} {column} {track.name}" if len(section.columns) > 1 else f"{section.name} {track.name}"
         yield f"score {name}", partial(scores.against_sparsity, section, track, i, style)
         yield f"seeds {name}", partial(scores.seeds, section, track, i, style)
-
-
-def _file_names(name: str) -> Iterator[str]:
-    """The name as a file name: `score-rte-unstructured`, then the same with -2, -3 and so on, if it is taken."""
-    # A point is left within a number only.
-    plain = re.sub(r"(?:(?!(?<=\d)\.(?=\d))[^A-Za-z0-9])+", "-", name).strip("-")
-    yield plain
-    for i in range(2, 1000):
-        yield f"{plain}-{i}"

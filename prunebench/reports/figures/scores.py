@@ -10,7 +10,7 @@ from prunebench.reports.figures.style import GREY, WIDTH, Look, Style, name
 from prunebench.reports.leaderboard.report import Level, Line, Section, Track
 from prunebench.reports.leaderboard.retention import Retention
 from prunebench.reports.render.formatting import level
-from prunebench.reports.render.plots import new_figure
+from prunebench.reports.render.plots import FONT, new_figure
 from prunebench.results.statistics import Summary
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 # A line of a legend: what is drawn, and its text.
 Entry = tuple[Any, str]
 DENSE = Look("black", "o", "--")
-# The most panels side by side, and the inches for each row of a panel.
-ACROSS, ROW = 3, 0.19
+# The most panels side by side, and inches: of a row of a panel, of the names beside the panels, and across a panel.
+ACROSS, ROW, NAMES, PANEL = 3, 0.19, 1.3, 1.3
 
 
 def against_sparsity(
@@ -32,7 +32,7 @@ def against_sparsity(
 
     Drawn into the empty figure `picture` if one is given.
     """
-    picture = picture or new_figure(WIDTH, 3.3)
+    picture = picture or new_figure(style.width, style.scaled(3.3))
     axes = picture.subplots()
     summaries: dict[str, dict[float, Summary]] = {}
     for entry in track.levels:
@@ -45,7 +45,7 @@ def against_sparsity(
     entries += _references(axes, section, column)
     axes.set_xlabel("sparsity")
     axes.set_ylabel(f"{section.columns[column]} × 100")
-    _legend(picture, entries)
+    _legend(picture, entries, style)
     return picture
 
 
@@ -76,7 +76,7 @@ def _references(axes: Axes, section: Section, column: int) -> list[Entry]:
 
 def retained(points: Sequence[Retention], style: Style) -> Figure:
     """The mean score retained of every method against the share of parameters left, ± one sample standard deviation."""
-    picture = new_figure(WIDTH, 3.3)
+    picture = new_figure(style.width, style.scaled(3.3))
     axes = picture.subplots()
     by_label: dict[str, list[Retention]] = {}
     for point in sorted(points, key=lambda point: point.sparsity):
@@ -102,38 +102,41 @@ def retained(points: Sequence[Retention], style: Style) -> Figure:
     axes.invert_xaxis()
     axes.set_xlabel("parameters left, % of the model")
     axes.set_ylabel("score retained above chance, %")
-    _legend(picture, entries)
+    _legend(picture, entries, style)
     return picture
 
 
-def _legend(picture: Figure, entries: Sequence[Entry]) -> None:
-    """A legend below the axes, in as many columns as fit. More than two rows make the figure higher.
+def _legend(picture: Figure, entries: Sequence[Entry], style: Style) -> None:
+    """A legend outside the axes, below them, in as many columns as fit. More than two rows make the figure higher.
 
     A task without any result has nothing to name, and no legend.
     """
     if not entries:
         return
-    columns = max(1, min(4, len(entries), 60 // (5 + max(len(text) for _, text in entries))))
+    # 60 characters of the usual size fit beside each other in a figure of the usual width.
+    fitting = int(60 * style.width / WIDTH * FONT / style.font)
+    columns = max(1, min(4, len(entries), fitting // (5 + max(len(text) for _, text in entries))))
     rows = math.ceil(len(entries) / columns)
     width, height = picture.get_size_inches()
-    picture.set_size_inches(width, height + 0.17 * max(0, rows - 2))
-    style: dict[str, Any] = {"ncols": columns, "fontsize": 8, "handlelength": 2.4}
+    picture.set_size_inches(width, height + style.scaled(0.17) * max(0, rows - 2))
     handles, texts = zip(*entries, strict=True)
-    picture.legend(handles, texts, loc="outside lower center", **style)
+    look: dict[str, Any] = {"ncols": columns, "fontsize": style.small, "handlelength": 2.4}
+    picture.legend(handles, texts, loc="outside lower center", **look)
 
 
 def seeds(section: Section, track: Track, column: int, style: Style) -> Figure:
     """A panel for each sparsity: each seed as a point, the mean of a method as a tick, its 95 % interval as a bar."""
     labels = sorted({line.label for entry in track.levels for line in entry.lines}, key=list(style.looks).index)
-    rows = math.ceil(len(track.levels) / ACROSS)
-    columns = min(ACROSS, len(track.levels))
-    picture = new_figure(1.3 + 2.0 * columns, rows * (0.75 + ROW * (len(labels) + 1)))
-    grid = picture.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat
+    fitting = max(1, int((style.width - style.scaled(NAMES)) / style.scaled(PANEL)))
+    across = min(ACROSS, len(track.levels), fitting)
+    rows = math.ceil(len(track.levels) / across)
+    picture = new_figure(style.width, rows * style.scaled(0.75 + ROW * (len(labels) + 1)))
+    grid = picture.subplots(rows, across, sharex=True, sharey=True, squeeze=False).flat
     for axes, entry in zip(grid, track.levels, strict=False):
         _panel(axes, section, entry, column, labels, style)
     for axes in list(grid)[len(track.levels) :]:
         axes.set_visible(False)
-    picture.supxlabel(f"{section.columns[column]} × 100", fontsize=9)
+    picture.supxlabel(f"{section.columns[column]} × 100", fontsize=style.font)
     return picture
 
 
@@ -146,10 +149,10 @@ def _panel(axes: Axes, section: Section, entry: Level, column: int, labels: Sequ
             _strip(axes, row, lines[label], column, style.looks[label])
     if section.majority[column] is not None:
         axes.axvline(100 * (section.majority[column] or 0.0), color=GREY, linestyle=":", linewidth=1)
-    axes.set_yticks(range(len(labels) + 1), ["dense", *map(name, labels)], fontsize=7.5)
+    axes.set_yticks(range(len(labels) + 1), ["dense", *map(name, labels)], fontsize=style.tiny)
     axes.set_ylim(len(labels) + 0.6, -0.6)
-    axes.set_title(f"sparsity {level(entry.sparsity)}", fontsize=8.5)
-    axes.tick_params(axis="x", labelsize=7.5)
+    axes.set_title(f"sparsity {level(entry.sparsity)}", fontsize=style.small)
+    axes.tick_params(axis="x", labelsize=style.tiny)
 
 
 def _strip(axes: Axes, row: int, line: Line, column: int, look: Look) -> None:

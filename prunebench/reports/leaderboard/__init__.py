@@ -16,10 +16,13 @@
 `matching`          the largest sparsity that matches the dense model
 `checklist`         what reviewers ask for
 `intervals`         bootstrap intervals in place of t intervals
+`headline`          the sentence that a page begins with
+`glance`            the chart that a page begins with
 `retention`         scores retained, beside sizes and costs, for charts
 `published`         tables of papers
 `tables`            the tables of a page, as plain text
-`page`              the page from top to bottom, for Markdown and LaTeX
+`page`              README.md and the files beside it
+`paper`             table.tex and appendix.tex
 `web`               the page for a browser
 `schema`, `export`  results.json and results.csv
 `terminal_summary`  the page in a few lines
@@ -33,14 +36,14 @@ from pathlib import Path
 from prunebench.errors import PrunebenchError, unknown_name
 from prunebench.reports.leaderboard.build import build
 from prunebench.reports.leaderboard.export import to_csv, to_json
-from prunebench.reports.leaderboard.page import blocks
+from prunebench.reports.leaderboard.page import blocks, files_beside
+from prunebench.reports.leaderboard.paper import appendix, main_table
 from prunebench.reports.leaderboard.published import papers
 from prunebench.reports.leaderboard.ranking_rules import check_rule
 from prunebench.reports.leaderboard.report import RETAINED, Options, Page
 from prunebench.reports.leaderboard.terminal_summary import summary
 from prunebench.reports.leaderboard.web import html
 from prunebench.reports.render import files
-from prunebench.reports.render.latex import latex
 from prunebench.reports.render.markdown import markdown
 from prunebench.results.filters import Selection, no_results, select
 from prunebench.results.rows import Row
@@ -52,6 +55,7 @@ __all__ = [
     "Options",
     "Selection",
     "build",
+    "page_files",
     "parse_delta",
     "parse_formats",
     "parse_options",
@@ -67,9 +71,11 @@ FORMATS: dict[str, tuple[str, Callable[[Page], str]]] = {
     "md": ("README.md", lambda page: markdown(blocks(page))),
     "csv": ("results.csv", to_csv),
     "json": ("results.json", to_json),
-    "tex": ("table.tex", lambda page: latex(blocks(page))),
+    "tex": ("table.tex", main_table),
     "html": ("index.html", html),
 }
+# By the name of a format: a function that makes the files beside its main one, by name.
+BESIDE: dict[str, Callable[[Page], dict[str, str]]] = {"md": files_beside, "tex": appendix}
 
 
 def parse_formats(text: str) -> tuple[str, ...]:
@@ -100,13 +106,22 @@ def parse_options(
 def render(
     rows: Sequence[Row], out: Path, formats: Iterable[str] = tuple(FORMATS), options: Options | None = None
 ) -> list[Path]:
-    """Build the page of `rows`, write it into the folder `out`, a file per format, and return the files' paths."""
+    """Build the page of `rows`, write it into the folder `out`, and return the files' paths."""
     return write(build(rows, options), out, formats)
 
 
 def write(page: Page, out: Path, formats: Iterable[str]) -> list[Path]:
-    """Write `page` into the folder `out`, a file per format, and return the files' paths."""
-    return files.write_files(out, {FORMATS[name][0]: FORMATS[name][1](page) for name in formats})
+    """Write `page` into the folder `out` and return the paths: of each format its main file, then those beside it."""
+    return files.write_files(out, page_files(page, formats))
+
+
+def page_files(page: Page, formats: Iterable[str]) -> dict[str, str]:
+    """The text of every file of these formats, by its name in the folder of the page."""
+    texts: dict[str, str] = {}
+    for name in formats:
+        file, text_of = FORMATS[name]
+        texts |= {file: text_of(page), **(BESIDE[name](page) if name in BESIDE else {})}
+    return texts
 
 
 def summarise_rows(rows: Sequence[Row], *, colour: bool = False) -> str:

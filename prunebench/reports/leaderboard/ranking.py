@@ -1,9 +1,10 @@
 """The ranking of a page: methods by track and sparsity, with ties where they cannot be told apart.
 
 What methods are ranked by is a function of (task, column) pairs, averaged within each task first and then over tasks.
-By default it is the score retained above the majority class, of the dense run of equal training, or of the plain dense
-run where that is missing. With a mean RTE accuracy of 0.61 (dense: 0.63, majority: 0.53), MRPC accuracy of 0.83 (0.84,
-0.68) and MRPC F1 of 0.88 (0.88, 0.81) that is (0.08/0.10 + (0.15/0.16 + 0.07/0.07)/2)/2 = 0.884.
+By default it is the score retained above the majority class, of the dense runs of equal training if every method of the
+ranking has them, and of the plain dense runs otherwise. With a mean RTE accuracy of 0.61 (dense: 0.63, majority: 0.53),
+MRPC accuracy of 0.83 (0.84, 0.68) and MRPC F1 of 0.88 (0.88, 0.81) that is (0.08/0.10 + (0.15/0.16 + 0.07/0.07)/2)/2 =
+0.884.
 
 Metrics in which the dense model does not beat the majority class for certain are excluded for all methods: nothing was
 learnt there that pruning could lose.
@@ -17,6 +18,13 @@ from dataclasses import replace
 from statistics import fmean
 
 from prunebench.reports.leaderboard.averages import average_title, benchmark_groups, over_tasks, summarise_tasks
+from prunebench.reports.leaderboard.equal_training import (
+    Column,
+    Lines,
+    every_method_has_equal,
+    unequal_note,
+    with_other_dense,
+)
 from prunebench.reports.leaderboard.marks import task_scores
 from prunebench.reports.leaderboard.ranking_examples import with_examples
 from prunebench.reports.leaderboard.report import (
@@ -43,10 +51,6 @@ from prunebench.results.statistics.summary import TOLERANCE, differences
 NO_METRIC = "no metric to rank by"
 
 Values = dict[int, float]
-# A metric: its section, and its column there.
-Column = tuple[Section, int]
-# The lines of one track: by task, then by sparsity and label.
-Lines = Mapping[str, Mapping[tuple[float, str], Line]]
 
 
 def rankings(sections: Sequence[Section], averages: Sequence[Section], rule: str) -> tuple[Ranking, ...]:
@@ -60,17 +64,13 @@ def rankings(sections: Sequence[Section], averages: Sequence[Section], rule: str
 
 
 def methods_in_order(ranking: Ranking) -> list[str]:
-    """The methods by their mean rank over the sparsities; those that lack a rank somewhere come last."""
-    ranks: dict[str, list[int | None]] = {}
-    for standing in ranking.standings:
-        for placement in standing.placements:
-            ranks.setdefault(placement.label, []).append(placement.rank)
+    """The methods by their mean rank over the sparsities. Without a rank at one, a method counts as the last one there.
 
-    def key(label: str) -> tuple[int, float, str]:
-        known = [rank for rank in ranks[label] if rank is not None]
-        return len(ranking.standings) - len(known), fmean(known) if known else 0.0, label
-
-    return sorted(ranks, key=key)
+    Otherwise a control that is a hair above chance everywhere would come before a method that collapses at the end.
+    """
+    columns = [{each.label: each.rank for each in standing.placements} for standing in ranking.standings]
+    labels = sorted({label for column in columns for label in column})
+    return sorted(labels, key=lambda label: fmean(column.get(label) or len(labels) for column in columns))
 
 
 def with_order(section: Section, every: Sequence[Ranking]) -> Section:
@@ -90,9 +90,14 @@ def retained_scores(section: Section, group: Sequence[Section]) -> Iterator[tupl
     columns = [column for column in _columns(group) if _is_learnt(column)]
     for track in section.tracks:
         lines = {task.name: _lines(task, track.name) for task in group}
+        equal = every_method_has_equal(lines, columns)
         for level in track.levels:
             for line in level.lines:
-                yield track.name, level.sparsity, _placement(line, level.sparsity, lines, columns, set(), RETAINED)
+                yield (
+                    track.name,
+                    level.sparsity,
+                    _placement(line, level.sparsity, lines, columns, set(), RETAINED, equal),
+                )
 
 
 def _columns(group: Sequence[Section]) -> list[Column]:
@@ -104,7 +109,8 @@ def _ranking(section: Section, group: Sequence[Section], track: Track, rule: str
     excluded = [column for column in columns if not _is_learnt(column)]
     included = [column for column in columns if _is_learnt(column)]
     lines = {task.name: _lines(task, track.name) for task in group}
-    standings = tuple(_standing(level, lines, included, rule) for level in track.levels)
+    equal = every_method_has_equal(lines, included)
+    standings = tuple(_standing(level, lines, included, rule, equal) for level in track.levels)
     return Ranking(
         title=section.title,
         track=track.name,
@@ -114,7 +120,7 @@ def _ranking(section: Section, group: Sequence[Section], track: Track, rule: str
         standings=standings,
         notes=(
             *_excluded_note(excluded),
-            *_unequal_note(group, standings),
+            *unequal_note(lines, included, any(each.has_equal_training for each in group)),
             *teacher_note(line for own in lines.values() for line in own.values()),
         ),
         unsupported=track.unsupported,
@@ -126,9 +132,10 @@ def _lines(section: Section, track: str) -> dict[tuple[float, str], Line]:
     return {(level.sparsity, line.label): line for level in levels for line in level.lines}
 
 
-def _standing(level: Level, lines: Lines, columns: Sequence[Column], rule: str) -> Standing:
+def _standing(level: Level, lines: Lines, columns: Sequence[Column], rule: str, equal: bool) -> Standing:
     expected = {seed for line in level.lines for score in line.scores for seed in (*score.values, *line.incomplete)}
-    placements = [_placement(line, level.sparsity, lines, columns, expected, rule) for line in level.lines]
+    every = [_placement(line, level.sparsity, lines, columns, expected, rule, equal) for line in level.lines]
+    placements = with_other_dense(every, equal)
     across = rank(
         {
             line.label: _means_by_task(line.label, level.sparsity, lines, columns)
@@ -156,9 +163,12 @@ def _above_chance(placement: Placement, majority: float | None) -> Placement:
 
 
 def _placement(
-    line: Line, sparsity: float, lines: Lines, columns: Sequence[Column], expected: set[int], rule: str
+    line: Line, sparsity: float, lines: Lines, columns: Sequence[Column], expected: set[int], rule: str, equal: bool
 ) -> Placement:
-    """A method without its rank, which depends on the others. `expected` are the seeds that it should have."""
+    """A method without its rank, which depends on the others. `expected` are the seeds that it should have.
+
+    `equal` is whether it is compared with the dense runs of equal training.
+    """
 
     def by_task(value: Callable[[Section, int, Score], Values]) -> dict[str, Values]:
         return _by_task(
@@ -183,7 +193,8 @@ def _placement(
     # A method is never compared with runs of equal training on one task or seed, and with others on the next.
     if not over_tasks(of_equal).keys() >= over_tasks(of_dense).keys():
         of_equal = {}
-    values = of_equal or of_dense if rule in (RETAINED, RATIO) else by_task(lambda _, i, score: dict(score.values))
+    shares = (of_equal if equal else of_dense) or of_dense
+    values = shares if rule in (RETAINED, RATIO) else by_task(lambda _, i, score: dict(score.values))
     gaps = list(line.gaps)
     without_dense = expected - over_tasks(values).keys() - line.incomplete
     if not columns:
@@ -298,16 +309,4 @@ def _excluded_note(columns: Sequence[Column]) -> Iterator[str]:
         yield (
             f"Excluded for all methods: {names}. No dense run beats the majority class there for certain, so there is "
             "nothing that pruning could lose."
-        )
-
-
-def _unequal_note(group: Sequence[Section], standings: Sequence[Standing]) -> Iterator[str]:
-    """A note on methods that are compared with dense, on a page that has dense runs of equal training."""
-    labels = {
-        each.label for standing in standings for each in standing.placements if each.of_dense and not each.of_equal
-    }
-    if labels and any(section.has_equal_training for section in group):
-        yield (
-            f"Compared with dense: {listing(sorted(labels))}. "
-            "Not every task and seed has a dense run of equal training."
         )

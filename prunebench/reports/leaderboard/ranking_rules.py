@@ -21,9 +21,18 @@ RULES = {
     RANK: "Ranked by the average rank over the tasks. On each task the best score (mean over metrics, evaluations and "
     "seeds) has rank 1; equal scores share the mean of their ranks.",
 }
+# What the numbers of a ranking are, in a few words for captions.
+MEASURES = {
+    RETAINED: "Score retained above chance, % of what dense learned, mean ± std",
+    RATIO: "Score, % of dense, mean ± std",
+    SCORE: "Score × 100, mean ± std",
+    RANK: "Average rank over the tasks",
+}
 EQUAL_RETAINED = (
-    "Where every seed has a dense run of equal training, dense means that run. If it is another one than dense, the "
-    "score retained of dense follows in brackets."
+    "Methods train for different lengths. If every method of a ranking has dense runs that were trained as long as its "
+    "own models (for each task, sparsity and seed), dense means these runs, and the share of plain dense follows in "
+    "brackets (dense: …). Otherwise dense means plain dense for all methods, and brackets hold the share of equal "
+    "training (equal: …)."
 )
 TIES = (
     f"The rank is 1 + the number of significantly better methods ({TEST}; no deviation below that of the rounding "

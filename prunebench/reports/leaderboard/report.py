@@ -145,7 +145,9 @@ class Placement:
     rank: None if the method is not ranked; `gaps` says why.
     tied: whether another method has the same rank.
     of_dense: the score retained of the dense runs; None for other rules.
-    of_equal: the same of the dense runs of equal training, which `values` are if every seed has one; otherwise None.
+    of_equal: the same of the dense runs of equal training; None if some seed lacks one.
+    other: which of both the method is not ranked by, "dense" or "equal", and that share, where the two differ for some
+        method at this sparsity.
     """
 
     label: str
@@ -159,6 +161,7 @@ class Placement:
     by_task: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
     examples: Mapping[str, ExampleValues] = field(default_factory=dict, repr=False, compare=False)
     crossed: Estimate | None = None
+    other: tuple[str, Summary | None] | None = None
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ Text is not escaped here. Each format escapes all text in its own way.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from prunebench.runtime.text import one_line as one_line
@@ -74,4 +75,33 @@ class Details:
     blocks: tuple[Block, ...]
 
 
-Block = Heading | Subtitle | Paragraph | Caution | Commands | Table | Details
+@dataclass(frozen=True)
+class Picture:
+    """A picture that is a file beside the page.
+
+    file: its name, or a `data:` address.
+    alt: what it shows, in words.
+    svg: its content.
+    """
+
+    file: str
+    alt: str
+    svg: str
+
+
+@dataclass(frozen=True)
+class Links:
+    """A list of links, each as its text, its target and what follows it."""
+
+    entries: tuple[tuple[str, str, str], ...]
+
+
+Block = Heading | Subtitle | Paragraph | Caution | Commands | Table | Details | Picture | Links
+
+
+def without_empty(blocks: Sequence[Block]) -> Iterator[Block]:
+    """The blocks without the headings that have nothing below them."""
+    for block, following in zip(blocks, [*blocks[1:], Heading(0, "")], strict=True):
+        empty = isinstance(following, Heading) and isinstance(block, Heading) and following.depth <= block.depth
+        if not empty:
+            yield block

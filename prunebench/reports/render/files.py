@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Collection, Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,3 +50,12 @@ def csv_table(lines: Iterable[Mapping[str, Any]]) -> str:
         writer.writeheader()
         writer.writerows(table)
         return out.getvalue() if table else ""
+
+
+def file_names(name: str) -> Iterator[str]:
+    """The name as a file name: `score-rte-unstructured`, then the same with -2, -3 and so on, if it is taken."""
+    # A point is left within a number only.
+    plain = re.sub(r"(?:(?!(?<=\d)\.(?=\d))[^A-Za-z0-9])+", "-", name).strip("-") or "unnamed"
+    yield plain
+    for i in range(2, 1000):
+        yield f"{plain}-{i}"

@@ -14,7 +14,9 @@ from prunebench.reports.render.blocks import (
     Commands,
     Details,
     Heading,
+    Links,
     Paragraph,
+    Picture,
     Subtitle,
     Table,
     one_line,
@@ -50,8 +52,17 @@ def _block(block: Block) -> str:
             summary = html.escape(one_line(block.summary), quote=False)
             body = "\n\n".join(_block(each) for each in block.blocks)
             return f"<details>\n<summary>{summary}</summary>\n\n{body}\n\n</details>"
+        case Picture():
+            return f"![{escape(block.alt)}]({block.file})"
+        case Links():
+            return "\n".join(_link(*entry) for entry in block.entries)
         case Table():
-            return "\n\n".join([_table(block), *(f"- {escape(note)}" for note in block.notes)])
+            notes = "\n".join(f"- {escape(note)}" for note in block.notes)
+            return "\n\n".join(filter(None, [_table(block), notes]))
+
+
+def _link(text: str, target: str, about: str) -> str:
+    return f"- [{escape(text)}]({target}){f': {escape(about)}' if about else ''}"
 
 
 def _table(table: Table) -> str:

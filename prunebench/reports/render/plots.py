@@ -44,11 +44,11 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def render_figure(
-    name: str, make: Callable[[], Figure], formats: Iterable[str], description: str = ""
+    name: str, make: Callable[[], Figure], formats: Iterable[str], font: float = FONT, description: str = ""
 ) -> dict[str, bytes]:
     """Call `make` and write its figure in each of the formats that are pictures; the files' bytes by file name.
 
-    The metadata of each file hold the `description` unless it is empty.
+    `font` is the size of text in points. The metadata of each file hold the `description` unless it is empty.
     """
     import matplotlib
 
@@ -56,7 +56,7 @@ def render_figure(
     if not kinds:
         return {}
     data = {}
-    with matplotlib.rc_context({"svg.hashsalt": "prunebench", "font.size": FONT, "axes.titlesize": FONT + 1}):
+    with matplotlib.rc_context({"svg.hashsalt": "prunebench", "font.size": font, "axes.titlesize": font + 1}):
         picture = make()
         _fix_layout(picture)
         for kind in kinds:

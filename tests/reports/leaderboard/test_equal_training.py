@@ -8,12 +8,12 @@ import json
 
 import pytest
 from lab import Lab, golden_lab
-from pages import by_method, tables
+from pages import by_method, page_text, tables
 
 from prunebench.reports import comparison
 from prunebench.reports.leaderboard import build, parse_options, summary
 from prunebench.reports.leaderboard.export import to_csv, to_json
-from prunebench.reports.leaderboard.page import EQUAL, blocks
+from prunebench.reports.leaderboard.page import EQUAL
 from prunebench.reports.leaderboard.ranking_rules import EQUAL_RETAINED
 from prunebench.reports.leaderboard.report import Page
 from prunebench.reports.leaderboard.schema import Results
@@ -21,7 +21,6 @@ from prunebench.reports.leaderboard.tables.matching import EQUAL as CRITERIA_EQU
 from prunebench.reports.leaderboard.web import html
 from prunebench.reports.leaderboard.web.chart_data import chart_data
 from prunebench.reports.render.formatting import DASH
-from prunebench.reports.render.markdown import markdown
 from prunebench.results.filters import Selection, select
 from prunebench.results.rows import Row
 
@@ -139,36 +138,58 @@ def test_a_score_of_nearly_zero_is_retained_by_nobody() -> None:
 
 
 def test_the_ranking_compares_with_the_run_of_equal_training() -> None:
-    """Magnitude beats dense and not the run of equal training. Brackets name dense only where it is another run."""
+    """Magnitude beats dense and not the run of equal training. Brackets have the share of plain dense for all."""
     page = page_of(equal_lab())
-    text = markdown(blocks(page))
+    text = page_text(page)
     ranking = {row["unstructured"]: row["0.5"] for row in tables(text, "rte (dev), unstructured, ranking")[0]}
     # r = 8/9 of equal training; the residuals m − r·d are 2·(1 − r) apart, so their deviation is that / 9 points.
     # Magnitude is 8/7 of dense. Rewound is 6/7 of dense, with residuals 3 − 2·6/7 apart, of 7 points.
     assert ranking["magnitude"] == rf"**\#1= 88.89 ± {100 * 2 * (1 - 8 / 9) / 9:.2f} (dense: 114.29)**"
-    assert ranking["rewound"] == rf"\#1= 85.71 ± {100 * (3 - 2 * 6 / 7) / 7:.2f}"
+    assert ranking["rewound"] == rf"\#1= 85.71 ± {100 * (3 - 2 * 6 / 7) / 7:.2f} (dense: 85.71)"
     assert EQUAL_RETAINED in text and EQUAL_RETAINED in " ".join(summary(page).split())
     assert "88.89 ± 2.47 (dense: 114.29)" in summary(page)
     assert "88.89 ± 2.47 (dense: 114.29)" in html(page)
-    score = markdown(blocks(build(equal_lab().rows(), parse_options(rank_by="score"))))
+    score = page_text(build(equal_lab().rows(), parse_options(rank_by="score")))
     assert EQUAL_RETAINED not in score and "(dense:" not in score
 
 
 def test_criteria_compare_with_the_run_of_equal_training() -> None:
     """Magnitude would match dense; the run of equal training is a point better on every seed."""
     page = page_of(equal_lab())
-    text = markdown(blocks(page))
+    text = page_text(page)
     matching = by_method(tables(text, "rte (dev), unstructured")[0])
     assert (matching["magnitude"]["strict"], matching["magnitude"]["one-std"]) == (DASH, "0.5")
     assert CRITERIA_EQUAL in text and CRITERIA_EQUAL in html(page)
     lab = equal_lab()
     lab.cells = [cell for cell in lab.cells if cell["label"] != TWICE]
-    plain = markdown(blocks(page_of(lab)))
+    plain = page_text(page_of(lab))
     assert by_method(tables(plain, "rte (dev), unstructured")[0])["magnitude"]["strict"] == "0.5"
     assert CRITERIA_EQUAL not in plain
 
 
-def test_one_seed_without_such_a_run_means_dense_for_the_whole_row() -> None:
+def test_one_method_without_such_a_run_means_dense_for_all_methods() -> None:
+    """Gradual trains three times, and no dense run does. Then magnitude is not compared with its own run either."""
+    lab = equal_lab()
+    for seed in range(3):
+        phases = [{"phase": "Train", "strategy": ""}] * 3
+        lab.done("rte", "gradual", 0.5, seed, SCORES["magnitude", 0.5][seed])["phases"] = phases
+    [ranking] = page_of(lab).rankings
+    [standing] = ranking.standings
+    summaries = {each.label: each.summary for each in standing.placements}
+    assert summaries["gradual"] == summaries["magnitude"], "equal scores have equal shares, and so equal ranks"
+    rows = {
+        row["unstructured"]: row["0.5"]
+        for row in tables(page_text(page_of(lab)), "rte (dev), unstructured, ranking")[0]
+    }
+    assert rows["magnitude"].endswith("(equal: 88.89)") and "114.29" in rows["magnitude"]
+    assert rows["rewound"].endswith("(equal: 85.71)") and "(" not in rows["gradual"]
+    # Without gradual the same ranking is one of equal training.
+    [alone] = page_of(equal_lab()).rankings
+    magnitude = next(each for each in alone.standings[0].placements if each.label == "magnitude")
+    assert magnitude.summary == magnitude.of_equal != magnitude.of_dense
+
+
+def test_one_seed_without_such_a_run_means_dense_for_the_whole_ranking() -> None:
     lab = equal_lab("rte", "wnli")
     lab.cells = [cell for cell in lab.cells if (cell["task"], cell["label"], cell["seed"]) != ("wnli", TWICE, 1)]
     page = page_of(lab)
@@ -177,7 +198,10 @@ def test_one_seed_without_such_a_run_means_dense_for_the_whole_row() -> None:
     magnitude = places["magnitude"]
     assert magnitude.of_equal is None and magnitude.summary == magnitude.of_dense is not None
     assert magnitude.summary.mean == pytest.approx(8 / 7)
-    note = "Compared with dense: magnitude. Not every task and seed has a dense run of equal training."
+    note = (
+        "All methods are compared with plain dense: not every task and seed has a dense run as long as the training of "
+        "magnitude."
+    )
     assert note in ranking.notes
     # RTE alone has them all.
     [alone] = [each for each in page.rankings if each.tasks == ("rte",)]
@@ -185,7 +209,7 @@ def test_one_seed_without_such_a_run_means_dense_for_the_whole_row() -> None:
 
 
 def test_the_score_table_compares_with_both() -> None:
-    scores, seeds = tables(markdown(blocks(page_of(equal_lab()))), "rte (dev), unstructured, sparsity 0.5")
+    scores, seeds = tables(page_text(page_of(equal_lab())), "rte (dev), unstructured, sparsity 0.5")
     assert [row["method"] for row in scores] == ["dense", TWICE, "majority class", "magnitude", "rewound"]
     assert [row["method"] for row in seeds] == ["dense", TWICE, "majority class", "magnitude", "rewound"]
     lines = by_method(scores)
@@ -212,7 +236,7 @@ def test_it_is_no_method() -> None:
     assert not any(score.best for line in section.references for score in line.scores)
     answers = {check.question: check.details for check in page.checklist}
     assert answers["structured and unstructured pruning"] == "unstructured"
-    text = markdown(blocks(page))
+    text = page_text(page)
     assert {row["method"]: row["role"] for row in tables(text, "Methods")[0]}[TWICE] == "reference"
 
 
@@ -221,7 +245,7 @@ def test_overviews_sizes_and_the_terminal_have_a_line_for_it() -> None:
     for seed in range(3):
         lab.done("rte", "magnitude", 0.7, seed, 0.5)
     page = page_of(lab)
-    text = markdown(blocks(page))
+    text = page_text(page)
     overview = tables(text, "rte (dev), unstructured")[0]
     assert [row["unstructured"] for row in overview] == ["dense", TWICE, "majority class", "magnitude", "rewound"]
     assert (overview[1]["0.5"], overview[1]["0.7"]) == ("64.00 ± 2.00", "64.00 ± 2.00")
@@ -260,7 +284,7 @@ def test_bootstrap_intervals_are_for_both_differences() -> None:
 
 
 def test_a_page_without_such_runs_does_not_mention_them() -> None:
-    text = markdown(blocks(build(golden_lab().rows())))
+    text = page_text(build(golden_lab().rows()))
     assert "equal training" not in text and "Δ equal" not in text
 
 

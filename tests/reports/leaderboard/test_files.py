@@ -24,8 +24,11 @@ from pages import GOLDEN
 from prunebench import PrunebenchError
 from prunebench.reports.leaderboard import FORMATS, build, parse_formats, render, summarise_rows
 
+TEXTS = ("README.md", "results.csv", "results.json", "table.tex")
+BESIDE = ("glance.svg", "tasks/average.md", "tasks/rte.md", "tasks/mrpc.md", "appendix.tex")
 
-@pytest.mark.parametrize("name", ["README.md", "results.csv", "results.json", "table.tex"])
+
+@pytest.mark.parametrize("name", [*TEXTS, *BESIDE])
 def test_golden(name: str, tmp_path: Path) -> None:
     render(golden_lab().rows(), tmp_path)
     expected = (GOLDEN / name).read_text(encoding="utf-8")
@@ -149,8 +152,8 @@ def test_command_renders_a_store(store: Path, tmp_path: Path) -> None:
     result = run("--store", store, "--out", out)
     assert result.exception is None
     files = [out / name for name in ("README.md", "results.csv", "results.json", "table.tex", "index.html")]
-    assert result.output.splitlines() == [f"Written: {', '.join(map(str, files))}"]
-    for name in ("README.md", "results.csv", "results.json", "table.tex"):
+    assert result.output.splitlines() == [f"Written: {', '.join(map(str, files))}, and {len(BESIDE)} more in {out}"]
+    for name in (*TEXTS, *BESIDE):
         assert (out / name).read_text(encoding="utf-8") == (GOLDEN / name).read_text(encoding="utf-8")
 
 

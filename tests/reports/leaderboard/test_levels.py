@@ -9,17 +9,15 @@ from typing import Any
 
 import pytest
 from lab import Lab
-from pages import page, tables
+from pages import page, paper_text, tables
 
 from prunebench.reports.leaderboard import build
 from prunebench.reports.leaderboard.export import to_csv, to_json
-from prunebench.reports.leaderboard.page import blocks
 from prunebench.reports.leaderboard.ranking import methods_in_order
 from prunebench.reports.leaderboard.report import Options
 from prunebench.reports.leaderboard.schema import Results
 from prunebench.reports.leaderboard.terminal_summary import summary
 from prunebench.reports.leaderboard.web import html
-from prunebench.reports.render.latex import latex
 
 PATTERN = "magnitude[pattern=2:4]"
 REASONS = {"0.3": "pattern 2:4 has sparsity 0.5", "0.7": "pattern 2:4 has sparsity 0.5"}
@@ -50,10 +48,10 @@ def test_overviews_and_rankings_say_which_levels_do_not_exist_and_why() -> None:
     assert rows["magnitude"]["0.7"] == "—"
     (ranking, *_) = tables(text, "Average of 2 GLUE tasks (dev), unstructured, ranking")
     assert {row["unstructured"]: row["0.3"] for row in ranking}[PATTERN] == "n/a"
-    # In the ranking, in the average, and in the section of each task.
-    assert text.count(SENTENCE.replace("[", r"\[").replace("]", r"\]")) == 4
+    # In the ranking, in the average of README.md and of its own file, and in the file of each task.
+    assert text.count(SENTENCE.replace("[", r"\[").replace("]", r"\]")) == 5
     assert SENTENCE in summary(build(level_lab().rows()))
-    assert SENTENCE.replace("[", "{[}").replace("]", "{]}") in latex(blocks(build(level_lab().rows())))
+    assert SENTENCE.replace("[", "{[}").replace("]", "{]}") in paper_text(build(level_lab().rows()))
 
 
 def test_nobody_is_incomplete_and_the_ranks_of_the_others_stay_the_same() -> None:

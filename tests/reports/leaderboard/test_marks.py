@@ -8,13 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lab import Lab, golden_lab
-from pages import by_method, page, tables
+from pages import by_method, page, paper_text, tables
 
 from prunebench.reports.leaderboard import build
-from prunebench.reports.leaderboard.page import blocks
 from prunebench.reports.leaderboard.report import Options, Page, Section
 from prunebench.reports.leaderboard.web import html
-from prunebench.reports.render.latex import latex
 
 ONE = 1 / 277  # an example
 
@@ -85,14 +83,14 @@ def test_gaps_are_never_marked() -> None:
 def test_with_two_seeds_nothing_is_marked_and_the_caption_says_so() -> None:
     lab = lab_of(dense=DENSE[:2], imp=(0.6, 0.601), magnitude=(0.4, 0.4))
     assert marks(lab) == {"imp": "", "magnitude": ""}
-    assert "Nothing is bold: with fewer than three common seeds" in latex(blocks(build(lab.rows())))
+    assert "Nothing is bold: with fewer than three common seeds" in paper_text(build(lab.rows()))
 
 
 def test_a_mark_stands_in_tables_and_in_the_browser() -> None:
     lab = lab_of(dense=DENSE, a=(0.60,) * 4, b=(0.59, 0.62, 0.57, 0.61))
     scores = by_method(tables(page(lab), "rte (dev), unstructured, sparsity 0.5")[0])
     assert (scores["a"]["accuracy"], scores["b"]["accuracy"]) == ("**60.00 ± 0.00 (4)**", "59.75 ± 2.22 (4) ≈")
-    assert r"$\approx$: a row that cannot be told apart" in latex(blocks(build(lab.rows())))
+    assert r"$\approx$: a row that cannot be told apart" in paper_text(build(lab.rows()))
     assert '"best","close","note"' in html(build(lab.rows()))
 
 
@@ -121,7 +119,7 @@ def test_what_dense_has_learnt(dense: tuple[float, ...], learnt: bool) -> None:
     assert section.learnt == (learnt,)
     expected = {"imp": "best", "magnitude": ""} if learnt else {"imp": "", "magnitude": ""}
     assert marks_of(section) == expected
-    captions = latex(blocks(built))
+    captions = paper_text(built)
     assert ("Nothing is bold: no dense run beats the majority class for certain" in captions) is not learnt
 
 
@@ -142,7 +140,7 @@ def test_where_all_rows_are_at_the_majority_class_nothing_is_marked() -> None:
     """The majority class has 55. The best mean is 56.33, and its interval 56.33 ± 4.303·1.53/√3 reaches 52.5."""
     lab = lab_of(dense=(0.8, 0.8, 0.8), a=(0.55, 0.55, 0.55), b=(0.55, 0.56, 0.58))
     assert marks(lab) == {"a": "", "b": ""}
-    text = latex(blocks(build(lab.rows())))
+    text = paper_text(build(lab.rows()))
     assert "Nothing is bold: no row beats the majority class for certain" in text
     (ranked,) = tables(page(lab), "rte (dev), unstructured, ranking")
     assert [row["0.5"].startswith("**") for row in ranked] == [False] * 4

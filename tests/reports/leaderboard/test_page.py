@@ -9,14 +9,12 @@ import numpy as np
 import pytest
 import scipy.stats
 from lab import Lab, golden_lab
-from pages import by_method, page, tables
+from pages import by_method, page, page_text, tables
 
 from prunebench import PrunebenchError
 from prunebench.reports.leaderboard import build, parse_options
 from prunebench.reports.leaderboard.export import to_json
-from prunebench.reports.leaderboard.page import blocks
 from prunebench.reports.render.formatting import limits
-from prunebench.reports.render.markdown import markdown
 from prunebench.results.rows import Row
 from prunebench.results.statistics import summarise
 
@@ -187,7 +185,7 @@ def test_bootstrap_intervals_on_request() -> None:
     low, high = scipy.stats.bootstrap(
         ([0.61, 0.62, 0.66],), np.mean, n_resamples=9999, method="BCa", rng=np.random.default_rng(0)
     ).confidence_interval
-    text = markdown(blocks(page))
+    text = page_text(page)
     _, seeds = tables(text, "rte (dev), unstructured, sparsity 0.3")
     assert [row["95 %"] for row in seeds if row["method"] == "imp"] == [f"[{100 * low:.2f}, {100 * high:.2f}]"]
     assert limits(line.scores[0].summary) != limits(summarise([0.61, 0.62, 0.66]))
@@ -214,6 +212,7 @@ def many(count: int) -> list[Row]:
 
 def test_a_long_page_leaves_out_single_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("prunebench.reports.leaderboard.page.FULL", 40)
-    short, long = (markdown(blocks(build(many(count)))) for count in (40, 41))
-    assert "<details>" in short and "results.csv and results.json hold all of them" not in short
-    assert "<details>" not in long and "results.csv and results.json hold all of them" in long
+    short, long = (page_text(build(many(count))) for count in (40, 41))
+    details = "Intervals and every seed"
+    assert details in short and "results.csv and results.json hold all of them" not in short
+    assert details not in long and "results.csv and results.json hold all of them" in long

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from lab import golden_lab
+from pages import page_text
 
 from prunebench import PrunebenchError
 from prunebench.reports.leaderboard import build, parse_options
-from prunebench.reports.leaderboard.page import blocks
 from prunebench.reports.leaderboard.published import (
     PublishedScore,
     dense_scores,
@@ -20,11 +20,10 @@ from prunebench.reports.leaderboard.published import (
     sources,
 )
 from prunebench.reports.leaderboard.published.scores import parse
-from prunebench.reports.render.markdown import markdown
 
 
 def test_published_rows_are_marked_and_state_their_setting() -> None:
-    text = markdown(blocks(build(golden_lab().rows(), parse_options(published="chen2020,prasanna2020"))))
+    text = page_text(build(golden_lab().rows(), parse_options(published="chen2020,prasanna2020")))
     assert "## Published results" in text
     assert "Reported, not measured here, and never ranked: Chen et al. 2020" in text
     assert "Model bert-base-uncased, split dev, 5 seeds" in text

@@ -7,15 +7,13 @@ import re
 import numpy as np
 import pytest
 from lab import Lab, golden_lab
-from pages import page, tables
+from pages import page, page_text, paper_text, tables
 
 from prunebench.reports.leaderboard import build, summary
-from prunebench.reports.leaderboard.page import blocks
+from prunebench.reports.leaderboard.ranking import methods_in_order
 from prunebench.reports.leaderboard.ranking_rules import RULES
 from prunebench.reports.leaderboard.report import Options, Placement, Ranking
 from prunebench.reports.leaderboard.web import html
-from prunebench.reports.render.latex import latex
-from prunebench.reports.render.markdown import markdown
 
 
 def ranking(lab: Lab, rule: str = "retained", track: str = "unstructured") -> Ranking:
@@ -152,7 +150,7 @@ def test_a_metric_that_dense_did_not_learn_is_excluded_for_all_methods(dense: tu
         "so there is nothing that pruning could lose."
     )
     assert note in first.notes
-    assert note in markdown(blocks(page))
+    assert note in page_text(page)
     for rule in RULES:
         placements, without = (
             at(build(each.rows(), Options(rank_by=rule)).rankings[0], 0.3) for each in (lab, golden_lab())
@@ -193,7 +191,7 @@ def test_rows_with_gaps_are_shown_without_a_rank() -> None:
     placements = at(ranking(golden_lab()), 0.5)
     assert (placements["imp"].rank, placements["random-pruning"].rank) == (1, None)
     assert placements["random-pruning"].gaps == ("missing mrpc seed 2",)
-    text = markdown(blocks(build(golden_lab().rows())))
+    text = page_text(build(golden_lab().rows()))
     # MRPC lacks seed 2. Over seeds 0 and 1: RTE −3 of 6 points; accuracy 49.5 − 55 of 29.5, F1 40.5 − 70 of 18.5.
     share = 100 * (-3 / 6 + (-5.5 / 29.5 - 29.5 / 18.5) / 2) / 2
     assert re.search(rf"−{-share:.2f} ± [0-9.]+ \(not ranked\)", text)
@@ -297,7 +295,7 @@ def test_every_format_has_that_order() -> None:
     built = build(order_lab().rows())
     overview = summary(built).split("\ncola (dev): ")[1].split("\n\n")[1]
     assert [line.split()[0] for line in overview.splitlines()][-4:] == ORDER
-    tex = latex(blocks(built)).split("cola (dev), unstructured, accuracy by sparsity")[1]
+    tex = paper_text(built).split("cola (dev), unstructured, accuracy by sparsity")[1]
     assert re.findall(r"^ (?:\\midrule )?([abcd]) +&", tex, re.MULTILINE)[:4] == ORDER
     matching = html(built).split('<section id="matching"')[1].split("</section>")[0]
     assert re.findall(r'<th scope="row">([abcd])</th>', matching) == ORDER * 3
@@ -316,3 +314,15 @@ def test_an_average_without_wnli_has_the_order_of_its_own_ranking() -> None:
         **{"Average of 3 GLUE tasks (dev)": ("a", "b"), "Average of 2 GLUE tasks (dev)": ("b", "a")},
         **{f"{task} (dev)": ("a", "b") for task in ("cola", "rte", "wnli")},
     }
+
+
+def test_a_control_that_is_just_above_chance_comes_after_a_method_that_collapses_at_the_end() -> None:
+    lab = Lab()
+    for seed in range(3):
+        lab.done("rte", "dense", 0.0, seed, 0.85)
+        for sparsity, imp in ((0.3, 0.85), (0.5, 0.84), (0.7, 0.80), (0.9, 0.5)):
+            lab.done("rte", "imp", sparsity, seed, imp)
+            lab.done("rte", "random-pruning", sparsity, seed, 0.56)
+    (ranking,) = build(lab.rows()).rankings
+    assert [each.label for each in ranking.standings[-1].placements if each.rank] == ["random-pruning"]
+    assert methods_in_order(ranking) == ["imp", "random-pruning"]

@@ -30,7 +30,7 @@ def taught_lab(teacher: bool = True) -> Lab:
 
 def test_a_taught_method_is_named_below_its_ranking_and_among_the_methods() -> None:
     text = page(taught_lab())
-    assert text.count(NOTE) == 2, "below the ranking, and above the tables of the track"
+    assert text.count(NOTE) == 3, "below the ranking, and above the tables of the track in README.md and in its file"
     (methods,) = tables(text, "Methods")
     assert {row["method"]: row["role"] for row in methods} == {
         "dense": "reference",

@@ -49,14 +49,14 @@ def open_page(browser: Any, tmp_path: Path) -> Iterator[OpenPage]:
         page.on("dialog", lambda dialog: (messages.append(f"dialog {dialog.message}"), dialog.dismiss()))
         page.on("request", lambda request: requests.append(request.url))
         page.goto(path.as_uri())
-        requests.remove(path.as_uri())
         return page
 
     yield open_lab
     for context in contexts:
         context.close()
     assert messages == []
-    assert [url for url in requests if not url.startswith(("data:", "blob:"))] == []
+    own = (tmp_path / "index.html").as_uri()
+    assert [url for url in requests if url.partition("#")[0] not in (own, "about:blank")] == []
 
 
 def column(page: Any, title: str) -> list[str]:
@@ -64,6 +64,32 @@ def column(page: Any, title: str) -> list[str]:
     titles = [text.strip() for text in page.locator("#results thead th").all_inner_texts()]
     entries = page.locator(f"#results tbody tr > :nth-child({titles.index(title) + 1})").all_inner_texts()
     return [text.strip() for text in entries]
+
+
+def row_names(page: Any) -> list[str]:
+    """The names of the rows of the chart of seeds, from the bottom up."""
+    return [str(text) for text in page.locator("#strip text.row").all_text_contents()]
+
+
+def means_of(chart: str) -> str:
+    """A JavaScript expression for the marks of means in a chart."""
+    return f"[...document.querySelectorAll('#{chart} .mark:not(.seed)')]"
+
+
+def points_of(page: Any, chart: str) -> dict[str, list[float]]:
+    """The x values of the means in a chart, by colour."""
+    marks = page.evaluate(f"{means_of(chart)}.map((each) => [each.classList[1], each.dataset.x])")
+    points: dict[str, list[float]] = {}
+    for colour, x in marks:
+        points.setdefault(colour, []).append(float(x))
+    return points
+
+
+def texts_of(page: Any, chart: str) -> list[str]:
+    """What the means of a chart show when they are pointed at."""
+    return list(
+        page.evaluate(f"[...document.querySelectorAll('#{chart} .mark:not(.seed)')].map((e) => e.dataset.text)")
+    )
 
 
 def numbers(texts: list[str]) -> list[float]:
@@ -77,18 +103,85 @@ def test_the_page_opens_and_draws(open_page: OpenPage) -> None:
     page = open_page(golden_lab(), parse_options(published="all"))
     assert page.title() == "Leaderboard"
     for name in CHARTS:
-        drawn = page.locator(f"#{name} svg.main-svg").count()
+        drawn = page.locator(f"#{name} svg").count()
         assert drawn or "No critical difference: 2 methods" in page.locator(f"#{name}").inner_text()
-    assert page.locator("#parameters .scatterlayer .trace").count() == 2
+    assert page.locator("#parameters .line").count() == 2
+    assert page.locator(".first-chart svg").get_attribute("role") == "img"
     assert page.locator("#published").count() == 1
 
 
 def test_hover_texts_list_every_seed(open_page: OpenPage) -> None:
     page = open_page(golden_lab())
     page.select_option("#task", label="rte (dev)")
-    texts = page.evaluate("document.getElementById('scores').data.flatMap((trace) => trace.hovertext || [])")
-    assert any("<b>imp</b>" in text and "seed 0: 61.00, seed 1: 62.00, seed 2: 66.00" in text for text in texts)
-    assert any("63.00 ± 2.65 (n = 3)" in text for text in texts)
+    tip = page.locator("#tip")
+    assert not tip.is_visible()
+    mark = page.locator('#scores .mark:not(.seed)[data-x="0.3"]').first
+    mark.hover()
+    assert tip.inner_text().splitlines() == [
+        *("imp at sparsity 0.3", "63.00 ± 2.65 (n = 3)", "seed 0: 61.00, seed 1: 62.00, seed 2: 66.00")
+    ]
+    page.locator("h1").hover()
+    assert not tip.is_visible()
+
+
+def test_points_are_where_their_numbers_are(open_page: OpenPage) -> None:
+    """The scores 63 and 58 of IMP are as far apart as the axis says: its ticks are the other measure."""
+    page = open_page(golden_lab())
+    page.select_option("#task", label="rte (dev)")
+
+    def middle(selector: str) -> float:
+        box = page.locator(selector).bounding_box()
+        return float(box["y"] + box["height"] / 2)
+
+    ticks = page.evaluate("[...document.querySelectorAll('#scores text.tick')].map((each) => each.textContent)")
+    assert {"0.3", "0.5", "55", "60", "65"} <= set(ticks)
+    of_tick = {text: middle(f"#scores text.tick >> text='{text}'") for text in ("55", "65")}
+    high, low = (middle(f'#scores .mark.fill1:not(.seed)[data-x="{x}"]') for x in ("0.3", "0.5"))
+    assert (low - high) / (of_tick["55"] - of_tick["65"]) == pytest.approx(0.5, abs=0.02)
+
+
+def test_every_chart_has_a_chance_line(open_page: OpenPage) -> None:
+    page = open_page(six_tasks())
+    names = {name: page.locator(f"#{name} .name").all_text_contents() for name in CHARTS}
+    assert names == {
+        **{name: ["dense", "majority class"] for name in ("scores", "parameters", "spent")},
+        **{"strip": ["majority class"], "ranks": ["rank by chance"]},
+    }
+
+
+def test_the_address_holds_the_selection(open_page: OpenPage) -> None:
+    page = open_page(golden_lab())
+    assert page.evaluate("location.hash") == ""
+    page.select_option("#task", label="mrpc (dev)")
+    page.select_option("#metric", label="F1")
+    page.select_option("#sparsity", label="0.5")
+    page.get_by_label("random-pruning").uncheck()
+    page.fill("#search", "heads")
+    page.check("#columns")
+    address = page.evaluate("location.href")
+    assert "metric=F1" in address and "method=imp" in address and "method=random-pruning" not in address
+    caption, rows = page.locator("#scores-caption").inner_text(), column(page, "method")
+    page.goto("about:blank")
+    page.goto(address)
+    assert page.locator("#scores-caption").inner_text() == caption
+    assert row_names(page) == ["imp", "dense"]
+    assert column(page, "method") == rows == ["heads"] * len(rows) and page.is_checked("#columns")
+    page.evaluate("location.hash = '#task=nonsense&metric=F7&track=x&sparsity=9&method=nobody&only-task=?'")
+    assert page.locator("#scores-caption").inner_text().startswith("Score against sparsity: Average")
+
+
+def test_few_columns_are_shown_until_all_are_asked_for(open_page: OpenPage) -> None:
+    page = open_page(golden_lab())
+    few = page.locator("#results thead th").all_inner_texts()
+    assert [text.strip() for text in few][:4] == ["method", "task", "metric", "sparsity"] and len(few) <= 9
+    page.get_by_role("button", name="mean ± std").click()
+    first = column(page, "method")
+    page.check("#columns")
+    every = [text.strip() for text in page.locator("#results thead th").all_inner_texts()]
+    assert {"n", "95 %", "steps", "every seed"} <= set(every) and len(every) > len(few)
+    assert column(page, "method") == first, "it is still sorted"
+    head = page.locator("#results th", has=page.get_by_role("button", name="mean ± std"))
+    assert head.get_attribute("aria-sort") == "descending"
 
 
 def test_a_click_sorts_by_value(open_page: OpenPage) -> None:
@@ -119,7 +212,7 @@ def test_unknown_values_come_last_in_both_directions(open_page: OpenPage) -> Non
 def test_the_keyboard_sorts(open_page: OpenPage) -> None:
     page = open_page(golden_lab())
     page.locator("#filter-sparsity").focus()
-    for _ in range(3):  # the scrolling region, the first button, the second button
+    for _ in range(4):  # the switch, the scrolling region, the first button, the second button
         page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "task"
     page.keyboard.press("Enter")
@@ -186,15 +279,14 @@ def test_charts_follow_the_controls(open_page: OpenPage) -> None:
     assert (
         page.locator("#scores-caption").inner_text() == "Score against sparsity: mrpc (dev) F1, unstructured methods."
     )
-    axis = page.evaluate("document.getElementById('strip').layout.yaxis.ticktext")
-    assert axis == ["random-pruning", "imp", "dense"]
+    assert row_names(page) == ["random-pruning", "imp", "dense"]
     page.get_by_label("random-pruning").uncheck()
-    assert page.evaluate("document.getElementById('strip').layout.yaxis.ticktext") == ["imp", "dense"]
+    assert row_names(page) == ["imp", "dense"]
     page.get_by_role("button", name="Hide all").click()
     assert page.locator("#strip").inner_text() == "No method has a score here."
     page.get_by_role("button", name="Show all").click()
     page.select_option("#track", label="structured")
-    assert page.evaluate("document.getElementById('strip').layout.yaxis.ticktext") == ["heads", "dense"]
+    assert row_names(page) == ["heads", "dense"]
 
 
 def timed_lab() -> Lab:
@@ -210,21 +302,19 @@ def timed_lab() -> Lab:
     return lab
 
 
-SPENT = "(document.getElementById('spent').data || []).filter((trace) => trace.hovertext)"
+SPENT = "#spent .x-title"
 
 
 def test_cost_is_drawn_in_seconds_on_request(open_page: OpenPage) -> None:
     page = open_page(timed_lab())
-    assert page.evaluate("document.getElementById('spent').layout.xaxis.title.text").startswith("optimiser steps")
+    assert str(page.locator(SPENT).text_content()).startswith("optimiser steps")
     page.select_option("#cost", label="training seconds")
-    assert page.evaluate("document.getElementById('spent').layout.xaxis.title.text").startswith("seconds of training")
+    assert str(page.locator(SPENT).text_content()).startswith("seconds of training")
     # A training takes three seconds on average. IMP has a training per tenth of sparsity and one more, magnitude two.
-    assert page.evaluate(f"{SPENT}.map((trace) => trace.x)") == [[12, 18], [6, 6]]
-    assert page.locator("#spent .scatterlayer .point").count() == 4
-    texts = page.evaluate(f"{SPENT}.flatMap((trace) => trace.hovertext)")
-    assert [text.rpartition(", ")[2] for text in texts] == ["12 s", "18 s", "6 s", "6 s"]
+    assert points_of(page, "spent") == {"fill0": [12, 18], "fill1": [6, 6]}
+    assert [text.rpartition(", ")[2] for text in texts_of(page, "spent")] == ["12 s", "18 s", "6 s", "6 s"]
     page.select_option("#cost", label="training steps")
-    assert page.evaluate(f"{SPENT}.map((trace) => trace.x)") == [[4 * 234, 6 * 234], [2 * 234, 2 * 234]]
+    assert points_of(page, "spent") == {"fill0": [4 * 234, 6 * 234], "fill1": [2 * 234, 2 * 234]}
 
 
 def sized_lab() -> Lab:
@@ -246,24 +336,24 @@ def sized_lab() -> Lab:
 
 def test_the_size_is_drawn_in_flops_on_request(open_page: OpenPage) -> None:
     page = open_page(sized_lab())
-    traces = "(document.getElementById('parameters').data || []).filter((trace) => trace.hovertext)"
-    title = "document.getElementById('parameters').layout.xaxis.title.text"
-    assert page.evaluate(title) == "parameters left, % of the model"
+    title = page.locator("#parameters .x-title")
+    assert title.text_content() == "parameters left, % of the model"
     page.select_option("#size", label="FLOPs, zeros skipped")
-    assert page.evaluate(title) == "FLOPs left, zeros skipped, % of dense"
-    assert page.evaluate(f"{traces}.map((trace) => trace.x)") == [[85, 75], [75], [75]]
-    texts = page.evaluate(f"{traces}.flatMap((trace) => trace.hovertext)")
+    assert title.text_content() == "FLOPs left, zeros skipped, % of dense"
+    assert points_of(page, "parameters") == {"fill0": [85, 75], "fill1": [75], "fill2": [75]}
+    texts = texts_of(page, "parameters")
     assert "FLOPs left: 100.00 %, zeros skipped: 75.00 %" in texts[1]
     # 61 of 62 and of 60, above the majority class: 6 of 7 points, and of 5.
-    (magnitude,) = [text for text in texts if "<b>magnitude</b>" in text]
-    assert "85.71 ± 0.00 % retained above chance of equal training<br>120.00 % of dense" in magnitude
+    (magnitude,) = [text for text in texts if text.startswith("magnitude at")]
+    assert "85.71 ± 0.00 % retained above chance of equal training\n120.00 % of dense" in magnitude
     page.select_option("#size", label="FLOPs left")
-    assert page.evaluate(f"{traces}.map((trace) => trace.x)") == [[100, 100], [100], [100]]
+    assert points_of(page, "parameters") == {"fill0": [100, 100], "fill1": [100], "fill2": [100]}
     assert page.locator("#parameters-caption").inner_text().startswith("Score retained against the FLOPs left: rte")
 
 
 def test_the_table_has_flops_and_equal_training_where_they_are_known(open_page: OpenPage) -> None:
     page = open_page(sized_lab())
+    page.check("#columns")
     page.fill("#search", "magnitude")
     assert column(page, "method") == ["magnitude", "magnitude[pattern=2:4]", "magnitude[pattern=2:4]"]
     assert column(page, "Δ equal [95 %]") == ["−1.00 [−1.37, −0.63]", "−4.00 [−4.37, −3.63]", "—"]
@@ -271,7 +361,9 @@ def test_the_table_has_flops_and_equal_training_where_they_are_known(open_page: 
     assert column(page, "retained equal, above chance, %") == ["85.71", "42.86", "—"]
     assert column(page, "FLOPs left, %") == ["100.00", "100.00", "—"]
     assert column(page, "zeros skipped, %") == ["75.00", "75.00", "—"]
-    titles = open_page(golden_lab()).locator("#results thead th").all_inner_texts()
+    golden = open_page(golden_lab())
+    golden.check("#columns")
+    titles = golden.locator("#results thead th").all_inner_texts()
     assert not {"Δ equal [95 %]", "retained equal, above chance, %", "FLOPs left, %"} & set(titles)
     assert "retained above chance, %" in titles
 
@@ -283,45 +375,47 @@ def test_a_level_that_a_method_lacks_is_shown_with_its_reason(open_page: OpenPag
     assert column(page, "mean ± std") == ["n/a"]
     assert column(page, "note") == ["n/a: pattern 2:4 has sparsity 0.5"]
     page.select_option("#sparsity", "0.3")
-    assert page.evaluate("document.getElementById('strip').layout.yaxis.ticktext") == [
-        *("magnitude[pattern=2:4]", "imp", "dense")
-    ]
-    (note,) = page.evaluate("document.getElementById('strip').layout.annotations")
-    assert (note["text"], note["y"]) == ("n/a: pattern 2:4 has sparsity 0.5", 0)
+    assert row_names(page) == [*("magnitude[pattern=2:4]", "imp", "dense")]
+    reason = "n/a: pattern 2:4 has sparsity 0.5"
+    assert page.locator("#strip .name").all_text_contents() == ["majority class", reason]
     page.select_option("#sparsity", "0.5")
-    assert page.evaluate("document.getElementById('strip').layout.annotations") == []
+    assert page.locator("#strip .name").all_text_contents() == ["majority class"]
 
 
 def test_seconds_on_several_kinds_of_hardware_are_not_drawn(open_page: OpenPage) -> None:
     lab = timed_lab()
     lab.records[lab.cells[-1]["key"]]["environment"]["hardware"] = "A GPU"
     page = open_page(lab)
-    assert page.locator("#spent .scatterlayer .point").count() == 4
+    assert page.locator("#spent .mark").count() == 4
     page.select_option("#cost", label="training seconds")
     sentence = "Seconds on one kind of hardware are unknown here, or no score retained can be computed."
     assert page.locator("#spent").inner_text() == sentence
     assert page.locator("#spent svg").count() == 0
 
 
-def test_a_critical_difference_is_drawn(open_page: OpenPage) -> None:
+def six_tasks() -> Lab:
+    """Three methods in the same order on six tasks."""
     lab = Lab()
     for task in ("rte", "sst2", "qnli", "a", "b", "c"):
         for seed in range(3):
             lab.done(task, "dense", 0.0, seed, 0.9)
             for i, label in enumerate(("imp", "magnitude", "random-pruning")):
                 lab.done(task, label, 0.5, seed, 0.8 - i / 10 + seed / 1000)
-    page = open_page(lab)
+    return lab
+
+
+def test_a_critical_difference_is_drawn(open_page: OpenPage) -> None:
+    page = open_page(six_tasks())
     assert "critical difference 1.35" in page.locator("#ranks-caption").inner_text()
-    shapes = page.evaluate("document.getElementById('ranks').layout.shapes.length")
-    assert shapes == 2  # imp with magnitude, magnitude with random-pruning
+    assert page.locator("#ranks .group").count() == 2  # imp with magnitude, magnitude with random-pruning
 
 
 def test_names_are_shown_as_text(open_page: OpenPage) -> None:
     page = open_page(attacked_lab())
     page.select_option("#task", label="rte (dev)")
     page.get_by_role("button", name="Show all").click()
-    page.wait_for_function("document.querySelectorAll('#strip .yaxislayer-above text').length >= 9")
-    ticks = page.locator("#strip .yaxislayer-above text").all_text_contents()
+    ticks = page.locator("#strip text.row").all_text_contents()
+    assert len(ticks) >= 9
     for attack in ATTACKS:
         assert attack in column(page, "method")
         tick = attack if len(attack) <= 28 else attack[:27] + "…"
@@ -329,10 +423,10 @@ def test_names_are_shown_as_text(open_page: OpenPage) -> None:
         assert attack in page.locator("#legend").inner_text()
         assert attack in page.locator("#ranking").inner_text()
     assert page.locator(".chart a").count() == 0 and page.locator("main img").count() == 0
-    page.locator("#strip .scatterlayer .point").first.hover(force=True)
+    page.locator("#strip .mark").first.hover(force=True)
     page.select_option("#task", label=f"{ATTACKS[0]} ({ATTACKS[2]}, dev)")
     assert page.locator("#scores-caption").inner_text().startswith(f"Score against sparsity: {ATTACKS[0]} (")
-    assert page.evaluate("document.scripts.length") == 3
+    assert page.evaluate("document.scripts.length") == 2
 
 
 def test_no_other_script_runs(browser: Any, tmp_path: Path) -> None:
@@ -383,7 +477,7 @@ def test_all_controls_have_accessible_names(open_page: OpenPage) -> None:
         """[...document.querySelectorAll("input, select, button, [role=region], [role=img], table")].filter((element) =>
              !(element.labels && element.labels.length) && !element.textContent.trim() && !element.ariaLabel
              && !(element.caption && element.caption.textContent.trim()) && !element.getAttribute("aria-labelledby")
-             && !element.closest(".modebar")).map((element) => element.outerHTML)"""
+             ).map((element) => element.outerHTML)"""
     )
     assert unnamed == []
     assert page.evaluate("[...document.querySelectorAll('table:not(:has(caption))')].length") == 0

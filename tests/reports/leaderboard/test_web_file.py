@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lab import golden_lab, method_lab
-from plotly.offline import get_plotlyjs
 
 from prunebench.reports.leaderboard import build, parse_options
+from prunebench.reports.leaderboard.glance import glance_chart
 from prunebench.reports.leaderboard.web import html
 from prunebench.reports.leaderboard.web.chart_data import chart_data, to_script
 from prunebench.reports.render.blocks import one_line
+from prunebench.reports.render.svg import LIGHT, SHAPES
 
 
 class Tags(HTMLParser):
@@ -42,9 +43,8 @@ class Tags(HTMLParser):
 
 
 def parsed(text: str) -> Tags:
-    """The document without plotly.js, which takes long to parse."""
     tags = Tags()
-    tags.feed(text.replace(get_plotlyjs(), ""))
+    tags.feed(text)
     tags.close()
     return tags
 
@@ -78,7 +78,24 @@ def test_a_script_element_holds_any_text(value: Any) -> None:
 def test_the_file_is_self_contained() -> None:
     tags = parsed(html(build(golden_lab().rows(), parse_options(published="all"))))
     assert {tag for tag, _ in tags.elements} & {"link", "img", "iframe", "object", "base", "form"} == {"form"}
-    assert [names for tag, names in tags.elements if tag == "script"] == [("type", "id"), (), ()]
+    assert [names for tag, names in tags.elements if tag == "script"] == [("type", "id"), ()]
+
+
+def test_the_file_is_small_and_links_to_the_others() -> None:
+    page = build(golden_lab().rows(), parse_options(published="all"))
+    text = html(page)
+    assert len(text.encode()) < 150_000
+    assert 'href="results.csv"' in text and 'href="README.md"' in text and 'href="#reading"' in text
+    assert "bundle.zip" not in text, "these results are of a store"
+    assert 'href="bundle.zip"' in html(build(golden_lab().rows(), verification="Not verified."))
+
+
+def test_the_scripts_draw_with_the_markers_and_colours_of_the_first_chart() -> None:
+    page = build(golden_lab().rows())
+    data, chart = chart_data(page), glance_chart(page)
+    assert chart is not None and (data["shapes"], data["colours"]) == (SHAPES, len(LIGHT))
+    labels = [method["label"] for method in data["methods"]]
+    assert labels[0] == "dense" and all(labels[1 + each.look] == each.label for each in chart.series)
 
 
 def test_every_number_of_the_page_is_in_it() -> None:

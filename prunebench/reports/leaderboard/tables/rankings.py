@@ -2,41 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from prunebench.reports.leaderboard.ranking import NO_METRIC, methods_in_order
 from prunebench.reports.leaderboard.report import RANK, RATIO, RETAINED, Placement, Ranking, Standing
 from prunebench.reports.leaderboard.tables.columns import split_columns
-from prunebench.reports.leaderboard.tables.scores import DENSE, MAJORITY, absence, unsupported_notes
+from prunebench.reports.leaderboard.tables.scores import CLOSE, DENSE, MAJORITY, absence, unsupported_notes
 from prunebench.reports.render.blocks import Bold, Table
 from prunebench.reports.render.formatting import DASH, level, limits, listing, points, spread
 from prunebench.results.statistics.best import MIN_SEEDS
 
+# How a placement is written in a cell, by the rule, whether it is the only one that is ranked, and whether it is best.
+Entry = Callable[[Placement, str, bool, bool], str]
+
 
 def ranking_tables(ranking: Ranking) -> Iterator[Table]:
     """A row for each method, a column for each sparsity, in as many tables as fit the width."""
-    labels = methods_in_order(ranking)
-    references = [] if ranking.rule == RANK else [DENSE, MAJORITY] if ranking.rule in (RETAINED, RATIO) else [MAJORITY]
-    names = [*references, *labels]
-    columns = [_column(ranking, standing, references, labels) for standing in ranking.standings]
+    names, references, columns = _contents(ranking, _entry)
     parts = list(split_columns(names, columns))
     for i, part in enumerate(parts, start=1):
-        yield Table(
-            title=f"{ranking.title}, {ranking.track}, ranking",
-            headers=(ranking.track, *(column[0] for column in part)),
-            aligns="l" + "r" * len(part),
-            body=tuple(zip(names, *(column[1:] for column in part), strict=True)),
-            notes=ranking_notes(ranking) if i == len(parts) else (),
-            rule=len(references),
-        )
+        yield replace(_table(ranking, names, references, part), notes=ranking_notes(ranking) if i == len(parts) else ())
 
 
-def _column(ranking: Ranking, standing: Standing, references: Sequence[str], labels: Sequence[str]) -> list[str]:
+def _contents(ranking: Ranking, entry: Entry) -> tuple[list[str], list[str], list[list[str]]]:
+    """The names of all rows, those of the references among them, and a column for each sparsity."""
+    labels = methods_in_order(ranking)
+    references = [] if ranking.rule == RANK else [DENSE, MAJORITY] if ranking.rule in (RETAINED, RATIO) else [MAJORITY]
+    columns = [_column(ranking, standing, references, labels, entry) for standing in ranking.standings]
+    return [*references, *labels], references, columns
+
+
+def _table(ranking: Ranking, names: Sequence[str], references: Sequence[str], columns: Sequence[list[str]]) -> Table:
+    return Table(
+        title=f"{ranking.title}, {ranking.track}, ranking",
+        headers=(ranking.track, *(column[0] for column in columns)),
+        aligns="l" + "r" * len(columns),
+        body=tuple(zip(names, *(column[1:] for column in columns), strict=True)),
+        rule=len(references),
+    )
+
+
+def number_table(ranking: Ranking) -> Table:
+    """The same for a paper, in one table however wide: numbers and marks only, without ranks and without notes."""
+    names, references, columns = _contents(ranking, _number)
+    return _table(ranking, names, references, columns)
+
+
+def _column(
+    ranking: Ranking, standing: Standing, references: Sequence[str], labels: Sequence[str], entry: Entry
+) -> list[str]:
     reference_scores = {DENSE: points(1.0), MAJORITY: points(ranking.majority)}
     placements = {placement.label: placement for placement in standing.placements}
     alone, best = is_alone(standing.placements), leader(standing.placements, ranking)
     entries = [
-        _entry(placements[label], ranking.rule, alone, label == best)
+        entry(placements[label], ranking.rule, alone, label == best)
         if label in placements
         else absence(ranking.unsupported, label, standing.sparsity)
         for label in labels
@@ -74,6 +94,18 @@ def _entry(placement: Placement, rule: str, alone: bool, best: bool) -> str:
     return Bold(text) if best else text
 
 
+def _number(placement: Placement, rule: str, alone: bool, best: bool) -> str:
+    """The number alone: bold, marked as inseparable from the best one, or in parentheses without a rank."""
+    if placement.summary is None:
+        return DASH
+    std = "" if placement.summary.std is None or rule == RANK else f" ± {100 * placement.summary.std:.1f}"
+    mean = placement.summary.mean if rule == RANK else 100 * placement.summary.mean
+    text = f"{mean:.{2 if rule == RANK else 1}f}{std}".replace("-", "−")
+    if placement.rank is None:
+        return f"({text})"
+    return Bold(text) if best else f"{text} {CLOSE}" if placement.rank == 1 and not alone else text
+
+
 def rank_text(placement: Placement) -> str:
     """`#1`, `#2=` for a tie, or a dash without a rank."""
     return DASH if placement.rank is None else f"#{placement.rank}{'=' if placement.tied else ''}"
@@ -82,15 +114,15 @@ def rank_text(placement: Placement) -> str:
 def amount(placement: Placement, rule: str) -> str:
     """What methods are ranked by: an average rank as it is, anything else × 100.
 
-    Beside the score retained of a dense run of equal training stands that of dense, if they are different runs.
+    The share of the other dense runs, plain ones or those of equal training, follows in brackets where they differ.
     """
     summary = placement.summary
     if summary is None:
         return DASH
     if rule == RANK:
         return f"{summary.mean:.2f}"
-    text, of_dense = spread(summary, n=False), placement.of_dense
-    return f"{text} (dense: {points(of_dense.mean)})" if of_dense not in (None, summary) else text
+    text, (name, other) = spread(summary, n=False), placement.other or ("", None)
+    return f"{text} ({name}: {points(other.mean)})" if other else text
 
 
 def ranking_notes(ranking: Ranking) -> tuple[str, ...]:

@@ -9,10 +9,12 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from prunebench.reports.leaderboard.glance import ordered_methods
 from prunebench.reports.leaderboard.report import Page, Ranking, Score, Section
 from prunebench.reports.leaderboard.retention import retention_points, sections_with_tasks
 from prunebench.reports.render.blocks import one_line
 from prunebench.reports.render.formatting import limits, metric_name, round_digits
+from prunebench.reports.render.svg import LIGHT, SHAPES
 from prunebench.results.statistics import Interval
 
 # The fields of the lists of numbers, in order. `page.js` turns each list into an object with these names.
@@ -46,9 +48,8 @@ Indices = Mapping[str, int]
 def chart_data(page: Page) -> dict[str, Any]:
     """All data of the page as JSON values. Scores are × 100, with a few more digits than are shown."""
     with_tasks = sections_with_tasks(page)
-    controls = {DENSE: False, **{method.label: bool(method.control_of) for method in page.methods}}
-    references = {method.label for method in page.methods if method.reference}
-    labels = sorted(controls, key=lambda label: (label != DENSE, label in references, controls[label], label))
+    controls = {DENSE: False, **ordered_methods(page)}
+    labels = list(controls)
     tracks = list(dict.fromkeys([*(track.name for section, _ in with_tasks for track in section.tracks), DENSE]))
     methods_at = {label: i for i, label in enumerate(labels)}
     tracks_at = {track: i for i, track in enumerate(tracks)}
@@ -56,6 +57,8 @@ def chart_data(page: Page) -> dict[str, Any]:
         "entryFields": ENTRY,
         "retentionFields": RETENTION,
         "unsupportedFields": UNSUPPORTED,
+        "shapes": SHAPES,
+        "colours": len(LIGHT),
         "equalTraining": page.has_equal_training,
         "tracks": tracks,
         "methods": [{"label": one_line(label), "control": controls[label]} for label in labels],

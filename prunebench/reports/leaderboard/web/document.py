@@ -1,8 +1,8 @@
 """The HTML document: template, style, scripts and data in one file.
 
-Jinja2 fills the template and escapes all text; plotly.js, which is embedded, draws the charts. A content security
-policy names the hashes of the page's own scripts, so that no other script runs and nothing is fetched, whatever the
-names on the page contain.
+Jinja2 fills the template and escapes all text. The first chart is SVG from Python, so that it needs no script; the
+scripts of this package draw those that follow a reader's choice. A content security policy names the hash of these
+scripts, so that no other script runs and nothing is fetched, whatever the names on the page contain.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from prunebench.reports.leaderboard.glance import glance
+from prunebench.reports.leaderboard.headline import headline, main_ranking, ranking_sentence
 from prunebench.reports.leaderboard.page import EQUAL, FULL, INTRODUCTION, describe_tables, page_title
 from prunebench.reports.leaderboard.ranking_rules import describe_rule
 from prunebench.reports.leaderboard.report import Page
@@ -25,36 +27,37 @@ from prunebench.reports.leaderboard.tables.sizes import size_table
 from prunebench.reports.leaderboard.web.chart_data import chart_data, to_script
 from prunebench.reports.leaderboard.web.ranking_table import ranking_table
 from prunebench.reports.render.blocks import Table, one_line
+from prunebench.reports.render.svg import STYLE
 from prunebench.results.statistics import INTERVALS
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 PACKAGE = "prunebench.reports.leaderboard.web"
-SCRIPTS = ("charts.js", "table.js", "page.js")
+SCRIPTS = ("svg.js", "charts.js", "table.js", "selection.js", "page.js")
 
 
 def html(page: Page) -> str:
     """The whole document."""
-    from plotly.offline import get_plotlyjs
-
     folder = files(PACKAGE) / "templates"
     texts = {name: (folder / name).read_text(encoding="utf-8") for name in (*SCRIPTS, "page.css")}
-    plotly, script = get_plotlyjs(), _in_own_scope("\n".join(texts[name] for name in SCRIPTS))
+    script = _in_own_scope("\n".join(texts[name] for name in SCRIPTS))
     return (
         _environment()
         .get_template("index.html")
         .render(
             title=page_title(tuple(map(one_line, page.suites))),
-            style=texts["page.css"],
-            plotly=plotly,
+            headline=headline(page),
+            glance=glance(page),
+            style=f"{STYLE}\n{texts['page.css']}",
             script=script,
-            hashes=[_hash(plotly), _hash(script)],
+            hash=_hash(script),
             data=to_script(chart_data(page)),
             page=page,
             facts=[(name, value) for name, value in page.setting if name in INTRODUCTION],
             rule=describe_rule(page.options.rank_by, page.has_equal_training),
             rankings=[ranking_table(ranking) for ranking in page.rankings],
+            sentences=["" if each == main_ranking(page) else ranking_sentence(page, each) for each in page.rankings],
             matching=list(_matching(page)),
             baselines=baseline_table(page.baselines),
             about_baselines=ABOUT_BASELINES,

@@ -12,9 +12,8 @@ const CHARTS = {
 };
 const CONTROLS = { section: "task", column: "metric", track: "track", sparsity: "sparsity", size: "size", cost: "cost" };
 const FIRST = 8; // methods shown at first: more lines are hard to tell apart
-const state = { section: 0, column: 0, track: 0, sparsity: null, size: "share", cost: "steps", visible: new Set() };
-const dark = window.matchMedia("(prefers-color-scheme: dark)");
-let theme = {}, allRows = [];
+const state = { section: 0, column: 0, track: 0, sparsity: null, size: "share", cost: "steps", visible: new Set(), hidden: false };
+let allRows = [];
 
 // --- data ---
 
@@ -74,24 +73,23 @@ function draw() {
   }
 }
 
-// `chart` holds traces and a layout, or is a sentence that is shown in their place.
+// `chart` is a description for `drawChart`, or a sentence that is shown in its place.
 function show(element, name, chart) {
   const empty = typeof chart === "string";
   element.classList.toggle("empty", empty);
-  if (empty) {
-    Plotly.purge(element);
-    element.textContent = chart;
-    return;
-  }
-  if (!element.classList.contains("js-plotly-plot")) element.textContent = "";
-  Plotly.react(element, chart.traces, chart.layout, {
-    responsive: true,
-    typesetMath: false,
-    displaylogo: false,
-    displayModeBar: narrow() ? false : "hover",
-    modeBarButtons: [["toImage", "zoom2d", "resetScale2d"]],
-    toImageButtonOptions: { format: "svg", filename: name },
-  });
+  element.replaceChildren(empty ? chart : drawChart(chart, element.clientWidth || 600, byId(`${name}-caption`)));
+}
+
+// Show the text of the mark that is pointed at or tapped, beside it.
+function showTip(event) {
+  const tip = byId("tip"), mark = event.target.closest && event.target.closest("[data-text]");
+  tip.hidden = !mark;
+  if (!mark) return;
+  tip.textContent = mark.dataset.text;
+  const { left, right, bottom } = mark.getBoundingClientRect(), width = tip.offsetWidth;
+  const middle = (left + right) / 2 - width / 2, most = document.documentElement.clientWidth - width - 4;
+  tip.style.left = `${window.scrollX + Math.max(4, Math.min(middle, most))}px`;
+  tip.style.top = `${window.scrollY + bottom + 8}px`;
 }
 
 // --- controls ---
@@ -133,7 +131,7 @@ function legend() {
   }
   const mean = (values) => (values.length ? values.reduce((a, b) => a + b, 0) / values.length : -Infinity);
   const methods = [...means.entries()].sort((a, b) => mean(b[1]) - mean(a[1])).map(([method]) => method);
-  if (!methods.some((method) => state.visible.has(method))) {
+  if (!state.hidden && !methods.some((method) => state.visible.has(method))) {
     methods.slice(0, FIRST).forEach((method) => state.visible.add(method));
   }
   byId("legend").replaceChildren(...methods.sort((a, b) => a - b).map(legendEntry));
@@ -144,9 +142,11 @@ function legendEntry(method) {
   box.type = "checkbox";
   box.checked = state.visible.has(method);
   box.addEventListener("change", () => {
+    state.hidden = false;
     if (box.checked) state.visible.add(method);
     else state.visible.delete(method);
     draw();
+    writeSelection();
   });
   const name = document.createElement("span");
   name.textContent = data.methods[method].label;
@@ -154,76 +154,57 @@ function legendEntry(method) {
   return label;
 }
 
-function svgElement(name, attributes) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  return element;
-}
-
 function swatch(method) {
-  const { colour, symbol, dash } = look(method), dashes = dash === "dot" ? "2 3" : "none";
-  const image = svgElement("svg", { width: 34, height: 16, viewBox: "0 0 34 16", "aria-hidden": "true" });
+  const { line, fill, shape } = look(method);
+  const image = svgElement("svg", { class: "glance", width: 34, height: 16, viewBox: "0 0 34 16", "aria-hidden": "true" });
   image.append(
-    svgElement("line", { x1: 0, x2: 34, y1: 8, y2: 8, stroke: colour, "stroke-width": 2, "stroke-dasharray": dashes }),
-    svgElement("path", { d: SHAPES[symbol], fill: colour, transform: "translate(17 8)" }),
+    svgElement("path", { class: `line ${line}`, d: "M0 8H34" }),
+    svgElement("path", { class: `mark ${fill}`, d: shape, transform: "translate(17 8)" }),
   );
   return image;
 }
 
-// A closed path through points at these distances from the centre, the first one on top.
-function polygon(distances) {
-  return distances.map((distance, i) => {
-    const angle = 2 * Math.PI * i / distances.length - Math.PI / 2;
-    return `${i ? "L" : "M"}${(distance * Math.cos(angle)).toFixed(2)} ${(distance * Math.sin(angle)).toFixed(2)}`;
-  }).join("") + "Z";
-}
-
-// Approximations of plotly's symbols.
-const SHAPES = {
-  circle: "M5 0A5 5 0 1 1 -5 0A5 5 0 1 1 5 0Z",
-  square: "M-4.5-4.5H4.5V4.5H-4.5Z",
-  diamond: polygon(Array(4).fill(6)),
-  "triangle-up": polygon(Array(3).fill(6)),
-  "triangle-down": "M0 6L5.2-3H-5.2Z",
-  pentagon: polygon(Array(5).fill(5.5)),
-  hexagon: polygon(Array(6).fill(5.5)),
-  star: polygon(Array(10).fill(0).map((_, i) => (i % 2 ? 2.8 : 6.5))),
-  cross: "M-1.8-5.5H1.8V-1.8H5.5V1.8H1.8V5.5H-1.8V1.8H-5.5V-1.8H-1.8Z",
-  x: "M-5-2.5L-2.5-5L0-2.5L2.5-5L5-2.5L2.5 0L5 2.5L2.5 5L0 2.5L-2.5 5L-5 2.5L-2.5 0Z",
-  hourglass: "M-5-5H5L-5 5H5Z",
-};
-
 function refresh() {
-  const style = getComputedStyle(document.documentElement);
-  const [fg, muted, rule, grid, card] = ["--dense", "--muted", "--rule", "--grid", "--card"]
-    .map((name) => style.getPropertyValue(name).trim());
-  theme = { dark: dark.matches, fg, muted, rule, grid, card };
   fillControls();
   legend();
   draw();
 }
 
+// After a choice: draw again, and note it in the address.
+function changed() {
+  refresh();
+  writeSelection();
+}
+
 function hideAll() {
   state.visible.clear();
-  byId("legend").querySelectorAll("input").forEach((box) => { box.checked = false; });
-  draw();
+  state.hidden = true;
+  changed();
 }
 
 function listen() {
   for (const [name, id] of Object.entries(CONTROLS)) {
     byId(id).addEventListener("change", () => {
       state[name] = ["size", "cost"].includes(name) ? byId(id).value : Number(byId(id).value);
-      refresh();
+      changed();
     });
   }
   byId("all").addEventListener("click", () => {
+    state.hidden = false;
     entriesOf(state).forEach((entry) => state.visible.add(entry.method));
-    refresh();
+    changed();
   });
   byId("none").addEventListener("click", hideAll);
-  dark.addEventListener("change", refresh);
+  for (const kind of ["pointerover", "click"]) document.addEventListener(kind, showTip);
+  let width = window.innerWidth;
+  window.addEventListener("resize", () => {
+    if (window.innerWidth === width) return; // phones report a resize when their bars come and go
+    width = window.innerWidth;
+    draw();
+  });
+  window.addEventListener("hashchange", () => { readSelection(); refresh(); readFilters(); showTable(); });
   for (const form of document.forms) form.addEventListener("submit", (event) => event.preventDefault());
-  byId("filters").addEventListener("input", () => { limit = STEP; showTable(); });
+  byId("filters").addEventListener("input", () => { limit = STEP; tableHead(); showTable(); writeSelection(); });
   byId("more").addEventListener("click", () => { limit += STEP; showTable(); });
 }
 
@@ -237,8 +218,10 @@ function fillFilters() {
 
 listen();
 makeRankingsSortable();
+readSelection();
 refresh();
 allRows = tableRows();
 fillFilters();
+readFilters();
 tableHead();
 showTable();

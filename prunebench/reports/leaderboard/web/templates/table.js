@@ -13,21 +13,21 @@ const difference = (mean, low, high) => (mean === null ? "—" : `${signed(mean)
 const meanText = (row) => (row.unsupported ? "n/a" : `${spread(row.mean, row.std)}${row.close ? " ≈" : ""}`);
 
 // A column is sorted by `value` and shows `text`, or `value` if there is none. Optional columns are left out if no row
-// has a value.
+// has a value, and those that are not `core` unless all columns are asked for.
 const ALL_COLUMNS = [
-  { title: "method", value: (row) => row.method, head: true },
-  { title: "task", value: (row) => row.task },
-  { title: "metric", value: (row) => row.metric },
+  { title: "method", core: true, value: (row) => row.method, head: true },
+  { title: "task", core: true, value: (row) => row.task },
+  { title: "metric", core: true, value: (row) => row.metric },
   { title: "track", value: (row) => row.track },
-  { title: "sparsity", value: (row) => row.sparsity, text: (row) => row.sparsity ?? "—", number: true },
-  { title: "mean ± std", value: (row) => row.mean, text: meanText, number: true, best: true },
+  { title: "sparsity", core: true, value: (row) => row.sparsity, text: (row) => row.sparsity ?? "—", number: true },
+  { title: "mean ± std", core: true, value: (row) => row.mean, text: meanText, number: true, best: true },
   { title: "n", value: (row) => row.n, number: true },
   { title: "95 %", value: (row) => row.low, text: (row) => brackets(row.low, row.high), number: true },
-  { title: "Δ dense [95 %]", value: (row) => row.delta, text: (row) => difference(row.delta, row.deltaLow, row.deltaHigh),
+  { title: "Δ dense [95 %]", core: true, value: (row) => row.delta, text: (row) => difference(row.delta, row.deltaLow, row.deltaHigh),
     number: true },
   { title: "Δ equal [95 %]", value: (row) => row.equal, text: (row) => difference(row.equal, row.equalLow, row.equalHigh),
     number: true, optional: true },
-  { title: "retained above chance, %", value: (row) => row.retained, text: (row) => decimals(row.retained), number: true },
+  { title: "retained above chance, %", core: true, value: (row) => row.retained, text: (row) => decimals(row.retained), number: true },
   { title: "retained equal, above chance, %", value: (row) => row.retainedEqual, text: (row) => decimals(row.retainedEqual),
     number: true, optional: true },
   { title: "parameters left", value: (row) => row.parameters, text: (row) => grouped(row.parameters), number: true },
@@ -38,7 +38,7 @@ const ALL_COLUMNS = [
   { title: "seconds", value: (row) => row.seconds, text: (row) => grouped(row.seconds), number: true },
   { title: "examples/s", value: (row) => row.speed, text: (row) => grouped(row.speed), number: true },
   { title: "every seed", text: (row) => row.seeds, seeds: true },
-  { title: "note", value: (row) => row.note },
+  { title: "note", core: true, value: (row) => row.note },
 ];
 let COLUMNS = ALL_COLUMNS;
 
@@ -160,14 +160,17 @@ function tableRow(row) {
 }
 
 function tableHead() {
-  COLUMNS = ALL_COLUMNS.filter((column) => !column.optional || allRows.some((row) => column.value(row) !== null));
+  const all = byId("columns").checked, sorted = COLUMNS[order.column];
+  COLUMNS = ALL_COLUMNS.filter((column) => (all || column.core)
+    && (!column.optional || allRows.some((row) => column.value(row) !== null)));
+  order.column = COLUMNS.includes(sorted) ? COLUMNS.indexOf(sorted) : null;
   const line = document.createElement("tr");
   COLUMNS.forEach((column, i) => {
     const cell = document.createElement("th");
     cell.scope = "col";
     cell.classList.toggle("number", Boolean(column.number));
     if (column.value) {
-      cell.setAttribute("aria-sort", "none");
+      cell.setAttribute("aria-sort", i === order.column ? sortDirection() : "none");
       cell.append(button(column.title, () => sortBy(i)));
     } else {
       cell.textContent = column.title;
@@ -177,13 +180,14 @@ function tableHead() {
   byId("results").tHead.replaceChildren(line);
 }
 
+const sortDirection = () => (order.descending ? "descending" : "ascending");
+
 function sortBy(i) {
   // Numbers start with the greatest, words with A.
   order.descending = order.column === i ? !order.descending : Boolean(COLUMNS[i].number);
   order.column = i;
   [...byId("results").tHead.rows[0].cells].forEach((cell, j) => {
-    const now = order.descending ? "descending" : "ascending";
-    if (COLUMNS[j].value) cell.setAttribute("aria-sort", j === i ? now : "none");
+    if (COLUMNS[j].value) cell.setAttribute("aria-sort", j === i ? sortDirection() : "none");
   });
   limit = STEP;
   showTable();
