@@ -21,6 +21,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 # Tests run side by side, and start processes: threads of each on all cores would wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Where there are threads all the same, they sleep while they wait.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 NOUNS = (
     "dog cat man woman child teacher doctor farmer king horse bird fish house garden river train book song ship city"
