@@ -6,7 +6,7 @@ import os
 import random
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 # Tests run side by side, and start processes: threads of each on all cores would wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Where there are threads all the same, they sleep while they wait.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 NOUNS = (
     "dog cat man woman child teacher doctor farmer king horse bird fish house garden river train book song ship city"
@@ -170,6 +172,13 @@ class Lab:
         fs, root = self._at
         fs.makedirs(f"{root}/{name}".rpartition("/")[0], exist_ok=True)
         fs.pipe_file(f"{root}/{name}", data)
+
+    def fill(self, files: Mapping[str, bytes]) -> None:
+        """Write many files at once, which takes object storage a third of the time."""
+        fs, root = self._at
+        for name in files if "://" not in self.url else ():
+            Path(root, name).parent.mkdir(parents=True, exist_ok=True)
+        fs.pipe({f"{root}/{name}": data for name, data in files.items()})
 
     def remove(self, name: str) -> None:
         fs, root = self._at

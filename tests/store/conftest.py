@@ -26,6 +26,5 @@ def template(words, tmp_path_factory):
 @pytest.fixture
 def store(lab, template):
     """A copy of that store, on each kind of backend."""
-    for name, data in contents(template).items():
-        lab.write(name, data)
+    lab.fill(contents(template))
     return Store.open(lab.url)
