@@ -1,8 +1,8 @@
 """Faults in a finished store: what the next commands make of each. Run it by hand.
 
 A fault is a line of `FAULTS`: a class, a name, and a function that does damage to the folder of a store with a random
-generator. After each, `doctor`, `results`, `run` and `doctor` are called, and the store and the table are compared with
-those of the undisturbed run. Kills are no damage but a run that is killed and started again.
+generator. After each, `run` and `doctor` are called, and the store and the tables on the way are compared with those of
+the undisturbed run.
 """
 
 from __future__ import annotations
@@ -13,25 +13,19 @@ import csv
 import io
 import os
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
 
-import safetensors
-import torch
-from transformers import BertConfig, BertModel, BertTokenizerFast
+from small_run import contents, make_words, show, show_header
 
 from prunebench import cli
 from prunebench.hooks import registry
-from prunebench.pruning import bitmask
 from prunebench.store.store import Store
 
 KINDS = {
@@ -46,7 +40,6 @@ KINDS = {
     "store.json": "store.json",
 }
 Fault = Callable[[Path, Random], None]
-COLUMNS = ("tries", "silently wrong", "tracebacks", "healed")
 
 
 def choose(folder: Path, kind: str, random: Random, number: int = 1) -> list[Path]:
@@ -165,18 +158,6 @@ def call(*words: object) -> tuple[int, str, str]:
     return status, out.getvalue(), err.getvalue()
 
 
-def records(folder: Path) -> dict[str, Any]:
-    varying = {"seconds", "peak_memory_mb", "environment"}
-    return {record.key: record.model_dump(exclude=varying) for record in Store.open(folder).records()}
-
-
-def files(folder: Path) -> dict[str, Any]:
-    """The bits of the masks and the weights of the models in a store. Masks hold seconds, which vary."""
-    store = Store.open(folder)
-    readers = {"masks": bitmask.summary, "models": lambda data: sorted(safetensors.deserialize(data))}
-    return {f"{kind}/{key}": store.load(kind, key, read) for kind, read in readers.items() for key in store.keys(kind)}
-
-
 def table(folder: Path) -> set[tuple[str, ...]]:
     """The scores of the long table."""
     _, out, _ = call("results", "--all", "--store", folder)
@@ -190,8 +171,7 @@ class Whole:
 
     words: list[str]
     folder: Path
-    records: dict[str, Any]
-    files: dict[str, Any]
+    contents: dict[str, Any]
     table: set[tuple[str, ...]]
 
     @classmethod
@@ -200,14 +180,11 @@ class Whole:
         with contextlib.chdir(folder.parent):
             status, out, err = call("run", *words, "--store", "store")
         assert status == 0, out + err
-        return cls(words, folder, records(folder), files(folder), table(folder))
+        return cls(words, folder, contents(folder), table(folder))
 
     def equals(self, folder: Path) -> bool:
         """Whether that store has the same results, bit for bit."""
-        try:
-            return records(folder) == self.records and files(folder) == self.files
-        except Exception:
-            return False
+        return contents(folder) == self.contents
 
 
 def trial(whole: Whole, store: Path, fault: Fault, random: Random) -> Counter[str]:
@@ -242,59 +219,6 @@ def trial(whole: Whole, store: Path, fault: Fault, random: Random) -> Counter[st
         return counts
 
 
-def start(words: list[str], folder: Path, executor: str) -> subprocess.Popen[str]:
-    """Start a run with checkpoints in a process of its own, and wait until it has made its store."""
-    options = ("--checkpoint-minutes", "0", "--executor", executor, "--jobs", "1", "--store", folder)
-    command = [sys.executable, "-m", "prunebench", "run", *words, *options]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    while not (folder / "store.json").exists() and process.poll() is None:
-        time.sleep(0.02)
-    return process
-
-
-def killed(whole: Whole, executor: str, seconds: float, random: Random) -> Counter[str]:
-    """A run that is killed at a random moment within `seconds`, and then goes on.
-
-    Workers of a run that is killed end by themselves; the next run does not wait for that.
-    """
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        folder = Path(name) / "store"
-        process = start(whole.words, folder, executor)
-        time.sleep(random.uniform(0, seconds))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        stored, checkpoints = (len(list(folder.glob(KINDS[kind]))) for kind in ("records", "checkpoints"))
-        print(f"{executor}: {stored} of {len(whole.records)} records, {checkpoints} checkpoints", file=sys.stderr)
-        process = start(whole.words, folder, executor)
-        _, err = process.communicate()
-        equal = process.returncode == 0 and whole.equals(folder)
-        if not equal:
-            print(err, file=sys.stderr, flush=True)
-        return Counter(
-            {
-                "tries": 1,
-                "silently wrong": int(process.returncode == 0 and not equal),
-                "tracebacks": int("Traceback" in err),
-                "healed": int(equal),
-            }
-        )
-
-
-def kill_often(whole: Whole, number: int, random: Random) -> Counter[str]:
-    """So many kills of runs, every other one of a run with a worker process."""
-    total: Counter[str] = Counter()
-    for executor in ("here", "processes"):
-        with tempfile.TemporaryDirectory() as name:
-            process = start(whole.words, Path(name) / "store", executor)
-            begin = time.monotonic()
-            process.communicate()
-            seconds = time.monotonic() - begin
-            assert process.returncode == 0 and whole.equals(Path(name) / "store")
-        for _ in range(number // 2):
-            total += killed(whole, executor, seconds, random)
-    return total
-
-
 def make_stores(folder: Path, words: list[str]) -> tuple[Whole, dict[str, Path]]:
     """A finished run, and by kind of file the store to damage: the finished one, or one that was stopped."""
     whole = Whole.of(words, folder / "whole/store")
@@ -319,51 +243,19 @@ def make_stores(folder: Path, words: list[str]) -> tuple[Whole, dict[str, Path]]
     return whole, {kind: stopped if kind in ("weights", "checkpoints") else finished for kind in KINDS}
 
 
-def make_words(folder: Path) -> list[str]:
-    """The options of a small run: a random BERT of 2 layers of width 16, and 40 texts to train on."""
-    words = ("the", "a", "dog", "cat", "bird", "king", "ship", "song", "sees", "finds", "likes", "old", "young")
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]
-    sizes = {"num_hidden_layers": 2, "num_attention_heads": 2, "hidden_size": 16, "intermediate_size": 32}
-    torch.manual_seed(0)
-    BertModel(BertConfig(vocab_size=len(vocabulary), **sizes)).save_pretrained(folder / "model")
-    BertTokenizerFast(vocab={word: i for i, word in enumerate(vocabulary)}).save_pretrained(folder / "model")
-    random = Random(0)
-    (folder / "glue" / "SST-2").mkdir(parents=True)
-    for split, rows in (("train", 40), ("dev", 16)):
-        lines = ["sentence\tlabel", *(f"{' '.join(random.choices(words, k=5))}\t{i % 2}" for i in range(rows))]
-        (folder / "glue" / "SST-2" / f"{split}.tsv").write_text("\n".join(lines) + "\n")
-    return [
-        *("--model", str(folder / "model"), "--glue-dir", str(folder / "glue"), "--tasks", "sst2", "--seeds", "1"),
-        *("--sparsities", "0.2", "--epochs", "2", "--batch-size", "8", "--device", "cpu", "--precision", "fp32"),
-        *("--cpus-per-job", "1", "--keep-models"),
-    ]
-
-
-FAULT_STRATEGIES = "imp,magnitude"
-KILL_STRATEGIES = "imp,random-reinit,magnitude,magnitude[teacher=dense],magnitude[schedule=cubic],heads"
-
-
-def show(label: str, counts: Counter[str]) -> None:
-    print(f"| {label} |" + "".join(f" {counts[column]:,} |" for column in COLUMNS), flush=True)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--tries", type=int, default=21, help="of each class and kind of file; more where TIMES says so"
     )
-    parser.add_argument("--kills", type=int, default=40)
     parser.add_argument("--only", default="", help="classes whose name has this in it")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    print("| class | " + " | ".join(COLUMNS) + " |")
-    print("|---|" + "---:|" * len(COLUMNS))
+    show_header()
     with tempfile.TemporaryDirectory() as name:
-        small = make_words(Path(name))
         classes = {label: faults for label, faults in FAULTS.items() if options.only in label}
-        if classes:
-            words = [*small, "--strategies", FAULT_STRATEGIES, "--executor", "here", "--checkpoint-minutes", "60"]
-            whole, stores = make_stores(Path(name), words)
+        words = [*make_words(Path(name)), "--strategies", "imp,magnitude", "--executor", "here"]
+        whole, stores = make_stores(Path(name), [*words, "--checkpoint-minutes", "60"])
         for label, faults in classes.items():
             random, total = Random(f"{label} {options.seed}"), Counter()
             for kind, fault in faults.items():
@@ -373,10 +265,6 @@ def main() -> None:
                         print(f"{label}, {kind}, try {number}", file=sys.stderr, flush=True)
                     total += counts
             show(label, total)
-        if options.only in "kill" and options.kills:
-            words = [*small, "--strategies", KILL_STRATEGIES, "--epochs", "12"]
-            whole = Whole.of([*words, "--executor", "here"], Path(name) / "killed/store")
-            show("kill -9", kill_often(replace(whole, words=words), options.kills, Random(options.seed)))
 
 
 if __name__ == "__main__":

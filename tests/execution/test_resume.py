@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import signal
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -11,6 +13,7 @@ from samples import tensors
 
 from prunebench.errors import PrunebenchError
 from prunebench.execution.checkpoints import Checkpoints
+from prunebench.hooks.registry import Registry
 from prunebench.models.fast import embedding_subset
 from prunebench.pruning import bitmask
 from prunebench.store.store import Store, StoreError
@@ -148,16 +151,28 @@ def test_a_killed_training_goes_on_from_its_checkpoint(words, tmp_path):
 
 
 # Every strategy that is built in or stands in plugins/, so that every phase is in a recipe.
-STRATEGIES = [
-    "imp,imp[rewind=0.5],random-pruning,random-reinit,layer-shuffle",
-    "magnitude,magnitude-init,heads,heads-neurons,sparsegpt,gradual",
-    "movement,movement[soft=true],rigl,rigl[grow=random],magnitude[teacher=dense],magnitude[schedule=cubic]",
-]
+STRATEGIES = {
+    "imp,imp[rewind=0.5],random-pruning,random-reinit,layer-shuffle": "0.2",
+    "magnitude,magnitude-init,heads,heads-neurons,sparsegpt,gradual": "0.2",
+    "movement,movement[soft=true],rigl,rigl[grow=random],magnitude[teacher=dense],magnitude[schedule=cubic]": "0.2",
+    "snip,grasp,synflow,lamp,lr-rewinding,platon": "0.2",
+    "wanda,owl,fisher,obert,obert[steps=2],kwon,layer-drop,head-control": "0.5",
+}
+
+
+def test_every_strategy_is_among_those_that_are_stopped():
+    registry = Registry()
+    ours = {"prunebench", *(folder.name for folder in (Path(__file__).parents[2] / "plugins").iterdir())}
+    names = {name for text in STRATEGIES for name in re.sub(r"\[.*?\]", "", text).split(",")}
+    assert names | {"dense"} == {
+        name for name in registry.entries("strategies") if registry.code("strategies", name)["distribution"] in ours
+    }
 
 
 @pytest.mark.parametrize("strategies", STRATEGIES)
 def test_a_run_that_stops_at_random_checkpoints_gives_the_same_bits(run, monkeypatch, strategies):
     """Each run of one command stops behind a random checkpoint, until one comes to the end."""
+    level = STRATEGIES[strategies]
     random = Random(strategies)
     real = Store.write_checkpoint
 
@@ -166,13 +181,13 @@ def test_a_run_that_stops_at_random_checkpoints_gives_the_same_bits(run, monkeyp
         if random.random() < 0.35:
             raise KeyboardInterrupt
 
-    whole, plan, _ = run(strategies, store="whole", epochs="1")
+    whole, plan, _ = run(strategies, level, store="whole", epochs="1")
     with monkeypatch.context() as patched:
         patched.setattr(Store, "write_checkpoint", write_and_stop)
         stops = 0
         while True:
             try:
-                stopped, _, _ = run(strategies, store="stopped", epochs="1", dispatch={"checkpoint_minutes": 0})
+                stopped, _, _ = run(strategies, level, store="stopped", epochs="1", dispatch={"checkpoint_minutes": 0})
                 break
             except KeyboardInterrupt:
                 stops += 1

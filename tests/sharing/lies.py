@@ -1,18 +1,21 @@
 """What a forger may do to a bundle, as a list of lies: each alters it, with all checksums made to fit.
 
 `REFUSED` are lies that `verify` refuses, `NOTED` those that it accepts with a note, and `SILENT` those that nothing in
-a bundle can show: the list of what was not checked names them. A rerun refuses the ones in `RERUN` as well.
+a bundle can show: the list of what was not checked names them. A rerun refuses `make_up` and `copy_labels` as well.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 from sharing.forgery import alter, lines, members, reseal, to_lines
 
 from prunebench.sharing.bundle import predictions
+from prunebench.sharing.bundle.predictions import Array
 
 Lie = Callable[[bytes], bytes]
 Records = list[dict[str, Any]]
@@ -79,6 +82,46 @@ def copy_predictions(data: bytes) -> bytes:
     packed = {name: predictions.pack(list(array)) for name, array in arrays.items()}
     forged = reseal(content | packed | {"records.jsonl": to_lines(values)})
     return alter(forged, "records.jsonl", lambda values: None)
+
+
+def make_up(labels: Array) -> Lie:
+    """One example more that is right in every record of RTE, with the accuracy that follows."""
+
+    def change(old: Array) -> Array:
+        new = old.copy()
+        wrong = np.flatnonzero(new != labels)[:1]
+        new[wrong] = labels[wrong]
+        return new
+
+    return _predict(labels, change)
+
+
+def copy_labels(labels: Array) -> Lie:
+    """The labels of RTE as the predictions of every record."""
+    return _predict(labels, lambda old: labels)
+
+
+def _predict(labels: Array, change: Callable[[Array], Array]) -> Lie:
+    def lie(data: bytes) -> bytes:
+        content = members(data)
+        values = lines(content["records.jsonl"])
+        arrays = {name: predictions.unpack(content[name], name).copy() for name in content if name.endswith(".npy")}
+        for value in values:
+            if value["record"]["root"]["task"] == "rte":
+                row = value["predictions"]["validation"]
+                new = arrays[row["array"]][row["row"]] = change(arrays[row["array"]][row["row"]])
+                value["record"]["evaluations"]["validation"]["metrics"]["accuracy"] = float((new == labels).mean())
+        packed = {name: predictions.pack(list(array)) for name, array in arrays.items()}
+        return alter(reseal(content | packed | {"records.jsonl": to_lines(values)}), "records.jsonl", lambda _: None)
+
+    return lie
+
+
+def rte_labels(glue_dir: Path) -> Array:
+    """The labels of RTE's dev split."""
+    rows = (glue_dir / "RTE/dev.tsv").read_text().splitlines()[1:]
+    names = ["entailment", "not_entailment"]
+    return np.array([names.index(row.split("\t")[-1]) for row in rows], dtype=np.uint8)
 
 
 def drop(**fields: Any) -> Lie:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from sharing.forgery import REGISTRY
-from sharing.lies import NOTED, REFUSED, SILENT
+from sharing.lies import NOTED, REFUSED, SILENT, copy_labels, make_up, rte_labels
 
 from prunebench import api
 from prunebench.reports.leaderboard import FORMATS
@@ -43,6 +43,21 @@ def test_what_nothing_can_show_is_said(good, tiny_glue, lie):
     bundle, verdict = verdict_of(forged, tiny_glue)
     assert verdict.wrong == []
     assert "seconds, memory, speed, dates, hardware and versions" in "\n".join(verdict.unchecked(bundle))
+
+
+def test_predictions_that_equal_the_labels_are_noted(good, tiny_glue):
+    _, verdict = verdict_of(copy_labels(rte_labels(tiny_glue))(good), tiny_glue)
+    assert verdict.wrong == [] and any("are the labels themselves" in note for note in verdict.notes)
+
+
+def test_predictions_that_were_made_up_are_said_to_be_unchecked(good, tiny_glue):
+    """Only a rerun can tell; see `test_verify`."""
+    forged = make_up(rte_labels(tiny_glue))(good)
+    assert forged != good
+    bundle, verdict = verdict_of(forged, tiny_glue)
+    assert verdict.wrong == []
+    number = len(bundle.cells)
+    assert f"that the predictions of {number} of {number} cells come from a model" in verdict.unchecked(bundle)
 
 
 @pytest.mark.parametrize("lie", [*NOTED, *SILENT])

@@ -6,7 +6,9 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -102,3 +104,22 @@ def test_missing_permission_is_reported_in_one_line():
             with pytest.raises(StoreError, match="no permission"):
                 Store.create(folder / "another")
             assert Store.open(folder / "store").record(KEY) == record()
+
+
+def test_of_many_writers_at_once_one_wins(lab):
+    """Each has an object of its own, as another process has, and starts at the same moment."""
+    if lab.url.startswith("memory"):
+        pytest.skip("it has no exclusive creation, and no second process")
+    writers = 8
+    together = threading.Barrier(writers)
+
+    def create(number):
+        backend = backends.at(lab.url)
+        together.wait()
+        return backend.create("masks/a.safetensors", b"%d" % number)
+
+    for _ in range(5):
+        with ThreadPoolExecutor(writers) as pool:
+            won = [number for number, first in enumerate(pool.map(create, range(writers))) if first]
+        assert len(won) == 1 and lab.read("masks/a.safetensors") == b"%d" % won[0]
+        lab.remove("masks/a.safetensors")
