@@ -18,7 +18,8 @@ from prunebench.execution.process_state import read_state, restore_state, state_
 SCALARS = (bool, int, float, str, type(None))
 # Entries of `Module.__dict__` that are compared elsewhere, or hold what is.
 CONTAINERS = {"_parameters", "_buffers", "_modules", "training"}
-# transformers adds hooks, and notes that it did, when a model is first asked for hidden states. They stay, and do nothing.
+# transformers adds hooks, and notes that it did, when a model is first asked for hidden states. They stay, and act only
+# while hidden states are asked for.
 CAPTURE = "transformers.utils.output_capturing"
 CAPTURE_NOTE = "_output_capturing_hooks_installed"
 

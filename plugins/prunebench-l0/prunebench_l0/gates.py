@@ -12,8 +12,8 @@ from prunebench_l0.hard_concrete import presence, sample, without_noise
 
 # log α stays between these, as in CoFi's released code: outside, a gate has next to no gradient.
 LOWEST, HIGHEST = math.log(1e-2), math.log(1e2)
-# λ₂ at first. In simulated trainings of 48 steps the expected sparsity ends up to 0.5 from the level if λ₂ starts at 0, as
-# in the paper, and up to 0.04 if it starts at 300.
+# λ₂ at first. In simulated trainings of 48 steps, the expected sparsity ends up to 0.5 from the level if λ₂ starts at
+# 0, as in the paper, and up to 0.04 if it starts at 300.
 CURVATURE = 300.0
 
 
