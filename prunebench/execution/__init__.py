@@ -8,7 +8,7 @@ In reading order:
 - `preload`: what worker processes have imported before their first job
 - `replay`, `trainer`, `pruner`, `measurements`: the parts of a job
 - `workspace`: the model and the data of a job
-- `context`, `strategy_calls`: what a strategy sees, and how it is called
+- `context`, `gates`, `strategy_calls`: what a strategy sees, and how it is called
 - `fence`, `process_state`: what a strategy may not change, in the model and in the process
 - `checkpoints`: long trainings resume
 - `trained_models`: models that a store keeps

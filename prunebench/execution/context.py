@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property, partial
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from prunebench.errors import PrunebenchError, unknown_name
 from prunebench.execution import calibration
+from prunebench.execution.gates import gated
 from prunebench.models.encoder import Layer, PrunableModel
 from prunebench.pruning import masks, structures
 from prunebench.pruning.budgets import Budget, budget_of
@@ -72,13 +74,8 @@ class Context:
         self.selection = selection or Selection()
         self.progress: TrainingProgress | None = None
         self.level: float | None = None
-        self._theta0 = initial
-        self._subject = subject
-        self._data = data
-        self._seed = seed
-        self._batch_size = batch_size
-        self._precision = precision
-        self._teacher = teacher
+        self._subject, self._data, self._theta0, self._teacher = subject, data, initial, teacher
+        self._seed, self._batch_size, self._precision = seed, batch_size, precision
 
     @property
     def model(self) -> nn.Module:
@@ -157,8 +154,7 @@ class Context:
 
         `attention_mask` is 1 for tokens and 0 for padding. The order comes from `generator(stream)`.
 
-        Raises:
-            PrunebenchError: if `examples` is less than 1.
+        Raises PrunebenchError if `examples` is less than 1.
         """
         if examples is not None and examples < 1:
             raise PrunebenchError(f"cannot draw {examples} examples", "expected at least 1, or None for all")
@@ -180,8 +176,7 @@ class Context:
         `logits` have shape (batch, labels); `hidden_states`, if asked for, are those of the embeddings and after each
         layer, (batch, tokens, hidden). The teacher is in evaluation mode and computes in the precision of the run.
 
-        Raises:
-            PrunebenchError: outside of a training whose phase has a teacher.
+        Raises PrunebenchError outside of a training whose phase has a teacher.
         """
         if self._teacher is None:
             raise PrunebenchError(
@@ -210,8 +205,7 @@ class Context:
         each example, which on a CPU takes 2 times (128 tokens) to 12 times (16 tokens) as long as the gradients of the
         weights. At most 64 MiB of such matrices exist at a time, or one matrix if that is larger.
 
-        Raises:
-            PrunebenchError: if `per` is another word.
+        Raises PrunebenchError if `per` is another word.
         """
         if per not in ("example", "batch"):
             raise unknown_name("mean of squared gradients per", per, ("example", "batch"))
@@ -226,12 +220,22 @@ class Context:
         ∂L/∂input there. The gate of a layer multiplies what it adds to its input: x + ξ·(y − x). One forward and one
         backward pass.
 
-        Raises:
-            PrunebenchError: if such units have no gate, as single weights.
+        Raises PrunebenchError if such units have no gate, as single weights.
         """
         sizes = {name: keep.numel() for name, keep in self.mask.items()}
         points = self._structure.gate_points(self._subject)
         return calibration.gate_gradients(self._calibration(examples, stream), points, sizes)
+
+    def gates(self, gate: Callable[[str], Tensor]) -> AbstractContextManager[None]:
+        """A context in which the model computes with the gates `gate(group)`, of shape (units,), in place of 1.
+
+        They multiply what those of `gate_gradients` do: with the zeros and ones of a mask, the model computes what it
+        would without the pruned units. `gate` is called in every forward pass, which may need a graph of its own. A
+        callback enters this in `__enter__` and leaves it in `__exit__`.
+
+        Raises PrunebenchError if such units have no gate, as single weights, and for a compiled model.
+        """
+        return gated(self.model, self._structure.gate_points(self._subject), gate, self._precision)
 
     def input_norms(self, examples: int | None = None, stream: str = "batches") -> dict[str, Tensor]:
         """‖x_j‖₂ of each input feature j of each prunable matrix over all tokens that are not padding.
@@ -253,8 +257,7 @@ class Context:
         Matrices with a common input (query, key and value) are computed together. One forward pass for each input,
         which is 4 for a layer.
 
-        Raises:
-            PrunebenchError: if a name in `of` is not prunable.
+        Raises PrunebenchError if a name in `of` is not prunable.
         """
         prunable = self._subject.prunable
         for name in of or ():
@@ -277,8 +280,7 @@ class Context:
 
         A mask that `prune(ctx, sparsity)` returns must have exactly that many.
 
-        Raises:
-            PrunebenchError: under a budget of parameters or FLOPs, where the number depends on the scores.
+        Raises PrunebenchError under a budget of parameters or FLOPs, where the number depends on the scores.
         """
         return self.selection.count(sparsity, masks.units(self.mask))
 
@@ -289,8 +291,7 @@ class Context:
         and pattern of `selection`; ties go in order. With `regrow` all units compete, whether pruned or not. `scores`
         are by group name in the shapes of `mask`, on any device.
 
-        Raises:
-            PrunebenchError: if names or shapes differ, a score is NaN, or more units are pruned already.
+        Raises PrunebenchError if names or shapes differ, a score is NaN, or more units are pruned already.
         """
         start = masks.full({name: tuple(keep.shape) for name, keep in self.mask.items()}) if regrow else self.mask
         if self.budget is not None:

@@ -18,6 +18,10 @@ from prunebench.execution.process_state import read_state, restore_state, state_
 SCALARS = (bool, int, float, str, type(None))
 # Entries of `Module.__dict__` that are compared elsewhere, or hold what is.
 CONTAINERS = {"_parameters", "_buffers", "_modules", "training"}
+# transformers adds hooks, and notes that it did, when a model is first asked for hidden states. They stay, and act only
+# while hidden states are asked for.
+CAPTURE = "transformers.utils.output_capturing"
+CAPTURE_NOTE = "_output_capturing_hooks_installed"
 
 
 @dataclass(frozen=True)
@@ -76,8 +80,9 @@ def _module_state(module: nn.Module) -> dict[str, Any]:
     state: dict[str, Any] = {"object": module, "training mode": module.training}
     for name, value in vars(module).items():
         if "hooks" in name and isinstance(value, dict):
-            state["hooks"] = (*state.get("hooks", ()), *value.values())
-        elif name not in CONTAINERS:
+            hooks = (hook for hook in value.values() if getattr(hook, "__module__", "") != CAPTURE)
+            state["hooks"] = (*state.get("hooks", ()), *hooks)
+        elif name not in CONTAINERS and name != CAPTURE_NOTE:
             state[f"attribute {name!r}"] = value
     return state
 

@@ -18,7 +18,7 @@ from prunebench.recipes.phases import Train
 from prunebench.recipes.schedules import Cubic
 from prunebench.store.schema import WeightsRef
 from prunebench.training import loop
-from prunebench.training.callbacks import Ramp, Snapshots, TrainingCallback
+from prunebench.training.callbacks import Ramp, Snapshots, TrainingCallback, TrainingProgress
 from prunebench.training.distillation import Distillation, TeacherModel
 
 
@@ -93,6 +93,8 @@ def _method(
         # A training without a level of its own holds the mask at the level before it, which that phase selected.
         selection = options.selection if options.level is not None else final_selection(phases)
         context = pruner.context(state, selection, teacher)
+        protocol = session.workspace.protocol
+        context.progress = TrainingProgress(0, steps, 0.0 if round(protocol.warmup * steps) else protocol.lr)
         yield MethodCallback(strategy, session, context, state, options.sparsity, final_sparsity(phases))
     elif isinstance(options.sparsity, Cubic):
 

@@ -11,7 +11,10 @@ from pathlib import Path
 from types import ModuleType
 
 ROOT = Path(__file__).parents[2]
-PLUGINS = ("gradual", "dask", "obs", "movement", "rigl", "structured", "init", "wanda", "lamp", "platon", "nm")
+PLUGINS = (
+    *("gradual", "dask", "obs", "movement", "rigl", "structured", "init", "wanda", "lamp", "platon"),
+    *("nm", "l0", "chita"),
+)
 # In the order in which their marked blocks run: the last one removes results.
 DOCUMENTS = [
     *("README.md", "CONTRIBUTING.md"),

@@ -9,6 +9,7 @@ import pytest
 import torch
 from execution.runs import records_of
 from plugin_files import plugin_file
+from small_context import small_context
 
 from prunebench.execution.executors.base import Request
 from prunebench.execution.executors.local import ProcessExecutor
@@ -69,6 +70,17 @@ def test_a_change_fails_its_own_method_and_no_other(run, undisturbed, tmp_path, 
         assert np.array_equal(store.logits(cell.leaf.key)["validation"], alone.logits(cell.leaf.key)["validation"]), (
             cell.method.label
         )
+
+
+def test_hidden_states_may_be_asked_for():
+    """transformers adds hooks of its own then. Other hooks are still a change."""
+    ctx = small_context()
+    before = Snapshot.of(ctx.model)
+    inputs = {name: values for name, values in next(iter(ctx.batches())).items() if name != "labels"}
+    assert len(ctx.model(**inputs, output_hidden_states=True).hidden_states) == 3
+    assert list(before.changes()) == []
+    ctx.model.bert.encoder.layer[0].register_forward_hook(lambda *args: None)
+    assert list(before.changes()) == ["hooks of bert.encoder.layer.0"]
 
 
 def test_nothing_is_a_change_but_a_change():
