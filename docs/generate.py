@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -20,6 +21,10 @@ from prunebench.models.cards import cards as model_cards
 from prunebench.planning import suite
 from prunebench.planning.protocol_file import Grid
 from prunebench.recipes.options import parameters
+
+# The tests load this file by its path.
+sys.path.append(str(Path(__file__).parent))
+import pages_of_code
 
 ROOT = Path(__file__).parents[1]
 PAGES = "docs/pages"
@@ -176,6 +181,8 @@ PARTS: dict[tuple[str, str], Callable[[], str]] = {
 }
 FILES: dict[str, Callable[[], str | bytes]] = {
     f"{PAGES}/reference/cli.md": commands,
+    f"{PAGES}/reference/methods.md": pages_of_code.gallery,
+    f"{PAGES}/reference/context.md": pages_of_code.context,
     f"{PAGES}/images/scores.png": figure,
 }
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from prunebench.errors import PrunebenchError
 from prunebench.execution.display import Console
-from prunebench.execution.executors.resources import Resources, executor_spec
+from prunebench.execution.executors.resources import Resources, executor_spec, request_for
 from prunebench.execution.runner import RunOptions, execute, preview
 from prunebench.hooks.notebook import plugin_file
 from prunebench.hooks.registry import Registry
@@ -95,6 +95,8 @@ def run(
     if debug or profile is not None:
         resources = replace(resources or Resources(), executor="here", jobs=1)
     planned = _plan(suite, strategies, plugins, resources, options, console)
+    if debug or profile is not None:
+        planned = replace(planned, resources=_with_usual_threads(planned))
     run_options = RunOptions(
         str(store), planned.resources, retry_failed, checkpoint_minutes, command or _command(suite, planned, options)
     )
@@ -103,6 +105,12 @@ def run(
         result = execute(planned.plan, planned.suite, planned.registry, run_options, console, RUN, keep)
     rows = load_rows([result.plan], result.store)
     return Results(rows, result.store, planned.registry, result)
+
+
+def _with_usual_threads(planned: _Planned) -> Resources:
+    """As many threads as a run in worker processes has, because sums round differently with another number."""
+    default = request_for(Resources(), planned.suite.model, planned.suite.device, planned.registry, 1)
+    return replace(planned.resources, cpus_per_job=planned.resources.cpus_per_job or default.cpus)
 
 
 def plan(

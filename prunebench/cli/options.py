@@ -237,6 +237,13 @@ def cell_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return _with(command, [plugin_option, *_OPTIONS, *_RESOURCES])
 
 
+def resource_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say where jobs run."""
+    for option in reversed(_RESOURCES):
+        command = option(command)
+    return command
+
+
 def _with(command: Callable[..., Any], options: list[Callable[..., Any]]) -> Callable[..., Any]:
     for option in reversed(options):
         command = option(command)

@@ -9,6 +9,7 @@ from prunebench.cli.bundle import bundle
 from prunebench.cli.calibrate import calibrate
 from prunebench.cli.check import check
 from prunebench.cli.compare import compare
+from prunebench.cli.compare_to_baselines import compare_to_baselines
 from prunebench.cli.completion import completion
 from prunebench.cli.doctor import doctor
 from prunebench.cli.figures import figures
@@ -30,6 +31,18 @@ from prunebench.hooks.hookspecs import hookimpl
 @hookimpl
 def prunebench_commands() -> list[click.Command]:
     return [
-        *(attention, bundle, calibrate, check, compare, completion, doctor, figures, glue_submission, help_),
+        *(
+            attention,
+            bundle,
+            calibrate,
+            check,
+            compare,
+            compare_to_baselines,
+            completion,
+            doctor,
+            figures,
+            glue_submission,
+            help_,
+        ),
         *(leaderboard, list_, masks, new, plan, results, run, store, transfer, verify),
     ]

@@ -91,7 +91,10 @@ def nested(subject: Subject) -> str:
         back = sum(int((masked[max(masked)][name] & ~keep).sum()) for name, keep in masked[level].items())
         if back:
             raise Fault(f"{back} units that are pruned at {level:g} are there at {max(masked):g}")
-    return f"{len(masked)} masks, {len(shared)} of which the last one goes on from"
+    if not shared:
+        return f"{len(masked)} masks, which share nothing"
+    levels = ", ".join(f"{level:g}" for level in shared)
+    return f"{len(masked)} masks; the one at {max(masked):g} is a part of those at {levels}"
 
 
 def _passes(subject: Subject, level: float, last: float) -> bool:

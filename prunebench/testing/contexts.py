@@ -37,8 +37,8 @@ def context(
 
     The model is a BERT of two heads of size 4 and 12 neurons in each of its `layers`, in float64, without dropout, with
     the attention of real runs; `sizes` are other arguments of its `BertConfig`. There are `examples` of 3 to 8 tokens,
-    in batches of 4, each of one of three classes. Two calls give the same numbers; `seed` decides only what
-    `ctx.generator` draws.
+    in batches of 4, each of one of three classes. `ctx.initial` differs from `ctx.weights`, as after a training. Two
+    calls give the same numbers; `seed` decides only what `ctx.generator` draws.
 
     Args:
         strategy: an instance of the method, which says the unit and, by its recipe, the scope, pattern and budget.
@@ -54,6 +54,8 @@ def context(
         torch.manual_seed(0)
         prunable = _model(layers, sizes)
         data = _examples(examples)
+        # As after a training: a method that looks at θ0 would find no difference otherwise.
+        initial = {name: value + 0.1 * torch.randn_like(value) for name, value in prunable.model.named_parameters()}
     groups = structures.structure_of(name).groups(prunable)
     return kind(
         prunable,
@@ -61,7 +63,7 @@ def context(
         name,
         data,
         selection=selection,
-        initial={name: value.detach().clone() for name, value in prunable.model.named_parameters()},
+        initial=initial,
         seed=seed,
         batch_size=4,
         precision="fp32",

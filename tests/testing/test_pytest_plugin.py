@@ -14,6 +14,7 @@ def test_a_context_is_called_by_hand(context):
     """The same numbers twice, and the unit of the strategy."""
     one, other = context(), context()
     assert all(weight.equal(other.weights[name]) for name, weight in one.weights.items())
+    assert not any(weight.equal(one.initial[name]) for name, weight in one.weights.items()), "as after a training"
     assert one.count(0.5) == sum(weight.numel() for weight in one.weights.values()) // 2
     assert {tuple(keep.shape) for keep in context(unit="head").mask.values()} == {(2,)}
     assert one.generator("x").initial_seed() != context(seed=1).generator("x").initial_seed()
