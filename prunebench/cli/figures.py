@@ -35,7 +35,6 @@ def figures(out: Path, formats: str, only: str, width: float, font: float, mixed
     for warning in page.warnings:
         click.echo(f"warning: {one_line(warning)}", err=True)
     files = write(page, out, kinds, only=split_list(only), width=width, font=font)
-    several = len(files) > 1
-    click.echo(
-        f"Written: {len(files)} file{'s' if several else ''} in {out}, {files[0].name}{' and others' if several else ''}"
-    )
+    first, *others = files
+    amount = f"{len(files)} files in {out}, {first.name} and others" if others else f"1 file in {out}, {first.name}"
+    click.echo(f"Written: {amount}")

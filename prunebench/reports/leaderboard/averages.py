@@ -179,7 +179,8 @@ def _line(label: str, lines_by_task: Mapping[str, Line], names: Sequence[str], e
         difference_equal=summarise_tasks(_differences(values, equal), floors),
         parts={name: (values[name], floors[name]) for name in names},
     )
-    return Line(label, (score,), (*gaps, *checks), (), incomplete)
+    of_tasks = tuple(outcome for line in lines_by_task.values() for outcome in line.outcomes)
+    return Line(label, (score,), (*gaps, *checks), (), incomplete, of_tasks=of_tasks)
 
 
 def over_tasks(by_task: ByTask) -> dict[int, float]:

@@ -9,6 +9,7 @@ from prunebench.planning.levels import unsupported_levels
 from prunebench.reports.leaderboard.averages import average_sections, rows_by_task
 from prunebench.reports.leaderboard.checklist import checklist
 from prunebench.reports.leaderboard.intervals import with_bootstrap
+from prunebench.reports.leaderboard.level_sizes import with_sizes
 from prunebench.reports.leaderboard.marks import with_marks
 from prunebench.reports.leaderboard.matching import with_matching
 from prunebench.reports.leaderboard.ranking import rankings, with_order
@@ -47,7 +48,7 @@ def build(rows: Sequence[Row], options: Options | None = None, *, mixed: bool = 
     if options.interval == BOOTSTRAP:
         # An average's interval is that of independent tasks, whose seeds cannot be drawn together.
         sections = tuple(map(with_bootstrap, sections))
-    ranked = rankings(sections, averages, rule)
+    ranked = tuple(with_sizes(each, (*averages, *sections)) for each in rankings(sections, averages, rule))
     sections, averages = (tuple(with_order(each, ranked) for each in group) for group in (sections, averages))
     # A label stands for the newest version of its method. One without a cell of that is described by an older version.
     newest = {row.cell.label for row in ordered if not row.older_version}

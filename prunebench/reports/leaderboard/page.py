@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from prunebench.reports.leaderboard.glance import FILE as GLANCE
 from prunebench.reports.leaderboard.glance import glance
 from prunebench.reports.leaderboard.headline import headline, main_ranking, ranking_sentence
+from prunebench.reports.leaderboard.level_sizes import describe_sizes
 from prunebench.reports.leaderboard.ranking_rules import describe_rule
-from prunebench.reports.leaderboard.report import Options, Page, Section, Track
+from prunebench.reports.leaderboard.report import Page, Section, Track
 from prunebench.reports.leaderboard.tables.matching import describe_criteria, matching_table
 from prunebench.reports.leaderboard.tables.methods import checklist_table, method_table
 from prunebench.reports.leaderboard.tables.papers import describe_paper, paper_tables
@@ -56,8 +57,9 @@ ABOUT = (
     "encoder weights that are zero or removed, before → after the last training. Trainings and steps are given as "
     "those that find the mask + those that train the scored model, as if each method ran alone; a benchmark runs "
     "shared work only once. Speed is how many examples per second the scored model predicts, as a multiple of the "
-    "dense model's speed. It is a median over seeds, measured on one kind of hardware with the same number of "
-    "threads; other work may have run at the same time.",
+    "dense model's speed, mean ± std over the seeds, on one kind of hardware with the same number of threads. It is "
+    "printed only where it is known to a tenth: the 95 % interval reaches at most that far to each side. Other work "
+    "may have run at the same time.",
 )
 EQUAL = (
     "Equal training: dense[trainings=2] is the dense model after two trainings in a row. Δ equal is the mean "
@@ -70,9 +72,10 @@ OMITTED = (
 )
 
 
-def describe_tables(options: Options) -> tuple[str, ...]:
-    """How to read the tables of a page with these options."""
-    return SCORES.format(INTERVALS[options.interval]), *ABOUT
+def describe_tables(page: Page) -> tuple[str, ...]:
+    """How to read the tables of a page."""
+    equal = (EQUAL,) if page.has_equal_training else ()
+    return SCORES.format(INTERVALS[page.options.interval]), *ABOUT, *describe_sizes(page.sections), *equal
 
 
 def page_title(suites: tuple[str, ...]) -> str:
@@ -154,9 +157,8 @@ def _strength(section: Section) -> str:
 
 def _explanations(page: Page) -> Iterator[Block]:
     yield Table("Setting", ("setting", "value"), "ll", page.setting)
-    equal = (EQUAL,) if page.has_equal_training else ()
     full = len(page.rows) <= FULL
-    yield from map(Paragraph, (*describe_tables(page.options), *equal, *(() if full else (OMITTED,))))
+    yield from map(Paragraph, (*describe_tables(page), *(() if full else (OMITTED,))))
     yield Paragraph("The largest matching sparsity, by four criteria:")
     yield from map(Paragraph, describe_criteria(page.options.delta, page.has_equal_training))
 
@@ -165,7 +167,8 @@ def _rankings(page: Page) -> Iterator[Block]:
     if not page.rankings:
         return
     yield Heading(2, RANKING)
-    first, *more = describe_rule(page.options.rank_by, page.has_equal_training)
+    first, question, *more = describe_rule(page.options.rank_by, page.has_equal_training)
+    yield Paragraph(question)
     yield Paragraph(first)
     yield Details("How ranks are assigned, and when a method has none", tuple(map(Paragraph, more)))
     for ranking in page.rankings:

@@ -326,3 +326,13 @@ def test_a_control_that_is_just_above_chance_comes_after_a_method_that_collapses
     (ranking,) = build(lab.rows()).rankings
     assert [each.label for each in ranking.standings[-1].placements if each.rank] == ["random-pruning"]
     assert methods_in_order(ranking) == ["imp", "random-pruning"]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_page_says_which_question_its_ranking_and_the_diagram_answer(rule: str) -> None:
+    built = build(golden_lab().rows(), Options(rank_by=rule))
+    text, document = page_text(built), html(built)
+    assert ("answer the same question" in text) is (rule == "rank")
+    for words in ("ranking", "critical-difference diagram", "would", "order hold on other tasks of this kind?"):
+        assert words in text.split("## Ranking")[1].split("<details>")[0], "it is not folded"
+        assert words in document.split('id="ranking"')[1].split("<details>")[0]

@@ -360,7 +360,7 @@ def test_the_table_has_flops_and_equal_training_where_they_are_known(open_page: 
     assert column(page, "retained above chance, %") == ["120.00", "60.00", "—"]
     assert column(page, "retained equal, above chance, %") == ["85.71", "42.86", "—"]
     assert column(page, "FLOPs left, %") == ["100.00", "100.00", "—"]
-    assert column(page, "zeros skipped, %") == ["75.00", "75.00", "—"]
+    assert column(page, "FLOPs, zeros skipped, %") == ["75.00", "75.00", "—"]
     golden = open_page(golden_lab())
     golden.check("#columns")
     titles = golden.locator("#results thead th").all_inner_texts()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from prunebench.reports.leaderboard.glance import glance
 from prunebench.reports.leaderboard.headline import headline, main_ranking, ranking_sentence
-from prunebench.reports.leaderboard.page import EQUAL, FULL, INTRODUCTION, describe_tables, page_title
+from prunebench.reports.leaderboard.page import FULL, INTRODUCTION, describe_tables, page_title
 from prunebench.reports.leaderboard.ranking_rules import describe_rule
 from prunebench.reports.leaderboard.report import Page
 from prunebench.reports.leaderboard.tables.matching import describe_criteria, matching_table
@@ -60,7 +60,7 @@ def html(page: Page) -> str:
             sizes=list(_sizes(page)),
             criteria=describe_criteria(page.options.delta, page.has_equal_training),
             answers=ANSWERS,
-            about=(*describe_tables(page.options), *((EQUAL,) if page.has_equal_training else ())),
+            about=describe_tables(page),
             interval=INTERVALS[page.options.interval],
             papers=[(paper, describe_paper(paper), wide_paper_table(paper)) for paper in page.options.published],
             methods=method_table(page.methods),
