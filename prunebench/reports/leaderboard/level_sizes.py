@@ -18,8 +18,8 @@ ENCODER, FLOPS = "encoder sparsity", "FLOPs left"
 # A smaller difference between a level and the encoder sparsity comes from rounding to whole units.
 SAME = 0.005
 ABOUT_ENCODER = (
-    f"Beside a level, {ENCODER} is the share of the encoder's weights that are zero or removed in the scored models. It "
-    "is shown where it is not the level itself."
+    f"Beside a level, {ENCODER} is the share of the encoder's weights that are zero or removed in the scored models. "
+    "It is shown where it is not the level itself."
 )
 ABOUT_FLOPS = (
     f"{FLOPS} are those of one forward pass if everything pruned were skipped, as a share of the dense model's. They "

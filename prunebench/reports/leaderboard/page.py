@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from prunebench.reports.leaderboard.glance import FILE as GLANCE
 from prunebench.reports.leaderboard.glance import glance
-from prunebench.reports.leaderboard.headline import headline, main_ranking, ranking_sentence
+from prunebench.reports.leaderboard.headline import headline, other_sentence
 from prunebench.reports.leaderboard.level_sizes import describe_sizes
 from prunebench.reports.leaderboard.ranking_rules import describe_rule
 from prunebench.reports.leaderboard.report import Page, Section, Track
@@ -173,8 +173,8 @@ def _rankings(page: Page) -> Iterator[Block]:
     yield Details("How ranks are assigned, and when a method has none", tuple(map(Paragraph, more)))
     for ranking in page.rankings:
         yield Heading(3, f"{ranking.title}, {ranking.track}, ranking")
-        if ranking != main_ranking(page):
-            yield Paragraph(ranking_sentence(page, ranking))
+        if sentence := other_sentence(page, ranking):
+            yield Paragraph(sentence)
         yield from ranking_tables(ranking)
 
 

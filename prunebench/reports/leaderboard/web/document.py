@@ -14,7 +14,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from prunebench.reports.leaderboard.glance import glance
-from prunebench.reports.leaderboard.headline import headline, main_ranking, ranking_sentence
+from prunebench.reports.leaderboard.headline import headline, other_sentence
 from prunebench.reports.leaderboard.page import FULL, INTRODUCTION, describe_tables, page_title
 from prunebench.reports.leaderboard.ranking_rules import describe_rule
 from prunebench.reports.leaderboard.report import Page
@@ -55,7 +55,7 @@ def html(page: Page) -> str:
             facts=[(name, value) for name, value in page.setting if name in INTRODUCTION],
             rule=describe_rule(page.options.rank_by, page.has_equal_training),
             rankings=[ranking_table(ranking) for ranking in page.rankings],
-            sentences=["" if each == main_ranking(page) else ranking_sentence(page, each) for each in page.rankings],
+            sentences=[other_sentence(page, ranking) for ranking in page.rankings],
             matching=list(_matching(page)),
             sizes=list(_sizes(page)),
             criteria=describe_criteria(page.options.delta, page.has_equal_training),

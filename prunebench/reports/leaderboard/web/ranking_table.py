@@ -78,5 +78,6 @@ def _cell(column: dict[str, tuple[int, Placement]], label: str, ranking: Ranking
         0.0 if ranking.rule == RANK or placement.summary is None else min(100.0, max(0.0, 100 * placement.summary.mean))
     )
     placements = [other for _, other in column.values()]
-    rank = "" if is_alone(placements) and placement.rank is not None else rank_text(placement)
+    known = placement.summary is not None and (placement.rank is None or not is_alone(placements))
+    rank = rank_text(placement) if known else ""
     return RankingCell(rank, text, round(bar, 1), label == leader(placements, ranking), position)
