@@ -5,6 +5,7 @@ Metrics on GLUE are recomputed only if GLUE's files lie beside the project.
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -68,6 +69,18 @@ def transfer_faults(folder: Path, scratch: Path) -> list[str]:
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_a_committed_leaderboard_is_what_its_bundle_gives(folder, tmp_path):
     assert faults(folder, tmp_path) == []
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_a_committed_leaderboard_reads_at_a_glance(folder):
+    text = (folder / "README.md").read_text()
+    assert len(text.splitlines()) < 300
+    assert text.split("\n\n")[2].startswith("![") and (folder / "glance.svg").is_file()
+    links = re.findall(r"\]\((?!#)([^)]+)\)", text)
+    assert len(links) > 1 and all((folder / link).is_file() for link in links)
+    headings = {title.lower().replace(" ", "-") for title in re.findall(r"^## (.*)$", text, re.MULTILINE)}
+    assert set(re.findall(r"\]\(#(.*?)\)", text)) == headings
+    assert (folder / "index.html").stat().st_size < 1_000_000
 
 
 @pytest.fixture(scope="module")

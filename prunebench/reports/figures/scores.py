@@ -23,6 +23,8 @@ Entry = tuple[Any, str]
 DENSE = Look("black", "o", "--")
 # The most panels side by side, and inches: of a row of a panel, of the names beside the panels, and across a panel.
 ACROSS, ROW, NAMES, PANEL = 3, 0.19, 1.3, 1.3
+# The most sparsities that are all named at their axis.
+MOST_TICKS = 8
 
 
 def against_sparsity(
@@ -43,6 +45,8 @@ def against_sparsity(
     labels = sorted(summaries, key=list(style.looks).index)
     entries = [(_curve(axes, summaries[label], style.looks[label]), name(label)) for label in labels]
     entries += _references(axes, section, column)
+    if len(track.levels) <= MOST_TICKS:
+        axes.set_xticks([entry.sparsity for entry in track.levels])
     axes.set_xlabel("sparsity")
     axes.set_ylabel(f"{section.columns[column]} × 100")
     _legend(picture, entries, style)
@@ -99,6 +103,7 @@ def retained(points: Sequence[Retention], style: Style) -> Figure:
         )
         entries.append((curve, name(label)))
     entries.append((axes.axhline(100, color="black", linestyle="--", linewidth=1.2), "dense"))
+    entries.append((axes.axhline(0, color=GREY, linestyle=":", linewidth=1.2), "majority class"))
     axes.invert_xaxis()
     axes.set_xlabel("parameters left, % of the model")
     axes.set_ylabel("score retained above chance, %")

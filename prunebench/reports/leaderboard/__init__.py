@@ -19,6 +19,9 @@
 `headline`          the sentence that a page begins with
 `glance`            the chart that a page begins with
 `retention`         scores retained, beside sizes and costs, for charts
+`speed`             how fast models predict, where that is known
+`level_sizes`       encoder sparsity and FLOPs beside the level
+`equal_training`    which dense runs a ranking compares with
 `published`         tables of papers
 `tables`            the tables of a page, as plain text
 `page`              README.md and the files beside it

@@ -183,7 +183,8 @@ def _line(label: str, lines_by_task: Mapping[str, Line], names: Sequence[str], e
         parts={name: _part(lines_by_task.get(name), values[name], floors[name]) for name in names},
         lowest=_lowest(lines_by_task.values()),
     )
-    return Line(label, (with_crossed(score),), (*gaps, *checks), (), incomplete)
+    of_tasks = tuple(outcome for line in lines_by_task.values() for outcome in line.outcomes)
+    return Line(label, (with_crossed(score),), (*gaps, *checks), (), incomplete, of_tasks=of_tasks)
 
 
 def _part(line: Line | None, values: Mapping[int, float], floor: float) -> Part:

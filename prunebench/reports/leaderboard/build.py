@@ -12,6 +12,7 @@ from prunebench.reports.leaderboard.baselines import baselines
 from prunebench.reports.leaderboard.checklist import checklist
 from prunebench.reports.leaderboard.error_notes import error_notes
 from prunebench.reports.leaderboard.intervals import with_bootstrap
+from prunebench.reports.leaderboard.level_sizes import with_sizes
 from prunebench.reports.leaderboard.marks import with_marks
 from prunebench.reports.leaderboard.matching import with_matching
 from prunebench.reports.leaderboard.ranking import rankings, with_order
@@ -60,7 +61,7 @@ def build(
     if options.interval == BOOTSTRAP:
         # An average's interval is that of independent tasks, whose seeds cannot be drawn together.
         sections = tuple(map(with_bootstrap, sections))
-    ranked = rankings(sections, averages, rule)
+    ranked = tuple(with_sizes(each, (*averages, *sections)) for each in rankings(sections, averages, rule))
     sections, averages = (tuple(with_order(each, ranked) for each in group) for group in (sections, averages))
     # A label stands for the newest version of its method. One without a cell of that is described by an older version.
     own = [row for row in ordered if not row.cell.other_model]

@@ -40,6 +40,12 @@ def main_ranking(page: Page) -> Ranking | None:
     return next(ranked, page.rankings[0] if page.rankings else None)
 
 
+def other_sentence(page: Page, ranking: Ranking) -> str:
+    """The sentence about a ranking that is not the main one; "" if it would say the same."""
+    sentence = ranking_sentence(page, ranking)
+    return "" if sentence == headline(page) else sentence
+
+
 def ranking_sentence(page: Page, ranking: Ranking) -> str:
     """The same sentence about any ranking of the page."""
     learnt = [each.name for each in page.sections if each.name in ranking.tasks and any(each.learnt)]

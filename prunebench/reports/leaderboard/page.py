@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from prunebench.reports.leaderboard.glance import FILE as GLANCE
 from prunebench.reports.leaderboard.glance import glance
-from prunebench.reports.leaderboard.headline import headline, main_ranking, ranking_sentence
+from prunebench.reports.leaderboard.headline import headline, other_sentence
+from prunebench.reports.leaderboard.level_sizes import describe_sizes
 from prunebench.reports.leaderboard.ranking_rules import describe_rule
-from prunebench.reports.leaderboard.report import Options, Page, Section, Track
+from prunebench.reports.leaderboard.report import Page, Section, Track
 from prunebench.reports.leaderboard.tables.baselines import ABOUT as ABOUT_BASELINES
 from prunebench.reports.leaderboard.tables.baselines import TITLE as BASELINES
 from prunebench.reports.leaderboard.tables.baselines import baseline_table
@@ -59,8 +60,9 @@ ABOUT = (
     "encoder weights that are zero or removed, before → after the last training. Trainings and steps are given as "
     "those that find the mask + those that train the scored model, as if each method ran alone; a benchmark runs "
     "shared work only once. Speed is how many examples per second the scored model predicts, as a multiple of the "
-    "dense model's speed. It is a median over seeds, measured on one kind of hardware with the same number of "
-    "threads; other work may have run at the same time.",
+    "dense model's speed, mean ± std over the seeds, on one kind of hardware with the same number of threads. It is "
+    "printed only where it is known to a tenth: the 95 % interval reaches at most that far to each side. Other work "
+    "may have run at the same time.",
 )
 EQUAL = (
     "Equal training: dense[trainings=2] is the dense model after two trainings in a row. Δ equal is the mean "
@@ -73,9 +75,11 @@ OMITTED = (
 )
 
 
-def describe_tables(options: Options) -> tuple[str, ...]:
-    """How to read the tables of a page with these options."""
-    return SCORES.format(INTERVALS[options.interval]), *ABOUT
+def describe_tables(page: Page) -> tuple[str, ...]:
+    """How to read the tables of a page."""
+    equal = (EQUAL,) if page.has_equal_training else ()
+    scores = SCORES.format(INTERVALS[page.options.interval])
+    return scores, *ABOUT, *page.error_notes, *describe_sizes(page.sections), *equal
 
 
 def page_title(suites: tuple[str, ...]) -> str:
@@ -161,9 +165,8 @@ def _strength(section: Section) -> str:
 
 def _explanations(page: Page) -> Iterator[Block]:
     yield Table("Setting", ("setting", "value"), "ll", page.setting)
-    equal = (EQUAL,) if page.has_equal_training else ()
     full = len(page.rows) <= FULL
-    yield from map(Paragraph, (*describe_tables(page.options), *equal, *(() if full else (OMITTED,))))
+    yield from map(Paragraph, (*describe_tables(page), *(() if full else (OMITTED,))))
     yield Paragraph("The largest matching sparsity, by four criteria:")
     yield from map(Paragraph, describe_criteria(page.options.delta, page.has_equal_training))
 
@@ -172,13 +175,14 @@ def _rankings(page: Page) -> Iterator[Block]:
     if not page.rankings:
         return
     yield Heading(2, RANKING)
-    first, *more = describe_rule(page.options.rank_by, page.has_equal_training)
+    first, question, *more = describe_rule(page.options.rank_by, page.has_equal_training)
+    yield Paragraph(question)
     yield Paragraph(first)
     yield Details("How ranks are assigned, and when a method has none", tuple(map(Paragraph, more)))
     for ranking in page.rankings:
         yield Heading(3, f"{ranking.title}, {ranking.track}, ranking")
-        if ranking != main_ranking(page):
-            yield Paragraph(ranking_sentence(page, ranking))
+        if sentence := other_sentence(page, ranking):
+            yield Paragraph(sentence)
         yield from ranking_tables(ranking)
 
 

@@ -33,16 +33,21 @@ def main_table(page: Page) -> str:
     warnings = tuple(f"Warning: {warning}" for warning in page.warnings)
     if ranking is None:
         table = Table("", ("setting", "value"), "lp", page.setting, warnings, caption=headline(page))
-        return latex([table], _prefix(page), source=page.commands)
+        return latex([table], _prefix(page), source=_source(page))
     caption = f"{headline(page)} {_describe(ranking)} {facts}."
     table = replace(number_table(ranking), title="", caption=caption, notes=(*ranking_notes(ranking), *warnings))
-    return latex([table], _prefix(page), source=page.commands)
+    return latex([table], _prefix(page), source=_source(page))
 
 
 def appendix(page: Page) -> dict[str, str]:
     """appendix.tex: the other rankings, and the tables of every average and task; {} if there are none."""
     tables = list(_appendix(page))
     return {APPENDIX: latex(tables, _prefix(page), position="p")} if tables else {}
+
+
+def _source(page: Page) -> tuple[str, ...]:
+    """Where the numbers come from, for comments at the top of the file."""
+    return (*((page.verification,) if page.verification else ()), *page.commands)
 
 
 def _prefix(page: Page) -> str:

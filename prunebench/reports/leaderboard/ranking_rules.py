@@ -37,8 +37,17 @@ EQUAL_RETAINED = (
 TIES = (
     f"The rank is 1 + the number of significantly better methods ({TEST}; no deviation below that of the rounding "
     "to one example is believed). Methods that cannot be told apart usually share a rank (=). Bold is the best one, if "
-    "it beats the majority class for certain. These ranks hold for the tasks shown; average ranks over tasks allow "
-    "conclusions about similar tasks."
+    "it beats the majority class for certain."
+)
+QUESTION = (
+    "The ranking answers: which methods are better on exactly these tasks, whatever the seed? The critical-difference "
+    "diagram (in index.html and by prunebench figures) answers another question: would that order hold on other "
+    "tasks of this kind? It counts every task once, however many seeds there are, so it needs many tasks."
+)
+QUESTION_OF_AVERAGE_RANKS = (
+    "The ranking and the critical-difference diagram (in index.html and by prunebench figures) answer the same "
+    "question: would this order hold on other tasks of this kind? Both count every task once, so they need many tasks. "
+    "Neither says whether a difference on these tasks is more than the luck of a seed."
 )
 TIES_OF_AVERAGE_RANKS = (
     "The rank is 1 + the number of significantly better methods. Two methods differ significantly if Friedman's test "
@@ -60,9 +69,11 @@ def check_rule(name: str) -> str:
 
 
 def describe_rule(rule: str, equal: bool = False) -> tuple[str, ...]:
-    """What a page says about its rule: the rule first, then ties, then methods without a rank.
+    """What a page says about its rule: the rule, the question it answers, ties, and methods without a rank.
 
     `equal` is whether the page has dense runs of equal training.
     """
     first = f"{RULES[rule]} {EQUAL_RETAINED}" if equal and rule in (RETAINED, RATIO) else RULES[rule]
-    return first, TIES_OF_AVERAGE_RANKS if rule == RANK else TIES, UNRANKED
+    if rule == RANK:
+        return first, QUESTION_OF_AVERAGE_RANKS, TIES_OF_AVERAGE_RANKS, UNRANKED
+    return first, QUESTION, TIES, UNRANKED

@@ -46,6 +46,8 @@ class Line:
     gaps: what is missing, in a few words each. A line with gaps is shown, but never marked as the best.
     reasons: why it is missing, in full sentences.
     incomplete: the seeds without a full set of values.
+    outcomes: the records of the seeds of a task.
+    of_tasks: those of all tasks that an average is over.
     other_model: for a dense run of another model its name, or "".
     """
 
@@ -55,6 +57,7 @@ class Line:
     reasons: tuple[str, ...] = ()
     incomplete: frozenset[int] = frozenset()
     outcomes: tuple[Outcome, ...] = ()
+    of_tasks: tuple[Outcome, ...] = ()
     other_model: str = ""
 
     @property
@@ -165,12 +168,25 @@ class Placement:
 
 
 @dataclass(frozen=True)
+class Size:
+    """What a method leaves at a level: the share of encoder weights that are gone, and of FLOPs left without these."""
+
+    encoder: float | None = None
+    flops: float | None = None
+
+
+@dataclass(frozen=True)
 class Standing:
-    """The methods at one sparsity, the best first. `across` holds their average ranks over tasks."""
+    """The methods at one sparsity, the best first.
+
+    across: their average ranks over tasks.
+    sizes: what the methods leave of the model, in no order.
+    """
 
     sparsity: float
     placements: tuple[Placement, ...]
     across: AverageRanks
+    sizes: tuple[Size, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from statistics import fmean
 from prunebench.reports.leaderboard.averages import benchmark_groups
 from prunebench.reports.leaderboard.ranking import retained_scores
 from prunebench.reports.leaderboard.report import Page, Placement, Section
+from prunebench.reports.leaderboard.speed import Speed, measured_speed
 from prunebench.results.rows import Outcome
 
 
@@ -19,9 +20,9 @@ from prunebench.results.rows import Outcome
 class Retention:
     """A method at a sparsity: the score it retains, and the records of all tasks and seeds that this averages.
 
-    Shares, counts, steps, seconds and speed (examples per second) are means over those records, and None if any record
-    lacks the value. Seconds and speed are also None unless the whole section was measured on one kind of hardware,
-    because methods could not be compared otherwise.
+    Shares, counts, steps and seconds are means over those records, and None if any record
+    lacks the value. Seconds are also None unless the whole section was measured on one kind of hardware, because
+    methods could not be compared otherwise.
     """
 
     track: str
@@ -50,6 +51,11 @@ class Retention:
         return self._mean(lambda outcome: outcome.flops.skipping_zeros / outcome.flops.dense if outcome.flops else None)
 
     @property
+    def encoder(self) -> float | None:
+        """The share of the encoder's weights that are zero or removed."""
+        return self._mean(lambda outcome: outcome.encoder_after)
+
+    @property
     def steps(self) -> float | None:
         """Optimiser steps to find the mask and to train."""
         return self._mean(lambda outcome: _sum(outcome.find.steps, outcome.train.steps))
@@ -61,9 +67,9 @@ class Retention:
         return self._mean(lambda outcome: _sum(outcome.find.seconds, outcome.train.seconds))
 
     @property
-    def speed(self) -> float | None:
-        """How many examples per second the scored model predicts."""
-        return self._mean(lambda outcome: outcome.speed) if self.one_hardware else None
+    def speed(self) -> Speed | None:
+        """How many examples per second the scored model predicts, if that is known to a tenth."""
+        return measured_speed(self.outcomes)
 
     def _mean(self, value: Callable[[Outcome], float | None]) -> float | None:
         known = [amount for outcome in self.outcomes if (amount := value(outcome)) is not None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import re
 import xml.etree.ElementTree as ElementTree
@@ -17,6 +18,7 @@ from prunebench.reports.leaderboard.glance import glance, glance_chart
 from prunebench.reports.leaderboard.headline import NOT_COMPARABLE, NOTHING_PRUNED, headline, ranking_sentence
 from prunebench.reports.leaderboard.report import Page
 from prunebench.reports.render.svg import LineChart, Series, line_chart, ticks
+from prunebench.reports.views import Leaderboard
 
 # The majority class has 55, so dense has learned 30 points.
 DENSE = (0.85, 0.85, 0.85)
@@ -132,6 +134,17 @@ def test_it_is_the_first_sentence_of_every_page() -> None:
     assert headline(page) in files["index.html"].split("</header>")[0]
     assert ranking_sentence(page, page.rankings[1]) in files["README.md"]
     assert page_files(page, ["md"]).keys() >= {"glance.svg", "tasks/rte.md", "tasks/average.md"}
+
+
+def test_a_notebook_shows_the_sentence_and_the_chart_and_no_dead_links() -> None:
+    page = build(golden_lab().rows())
+    text = Leaderboard(page)._repr_markdown_()
+    assert text.split("\n\n")[1] == headline(page)
+    (data,) = re.findall(r"!\[.*?\]\(data:image/svg\+xml;base64,(.*?)\)", text)
+    assert base64.b64decode(data).decode() == glance(page)
+    assert "](tasks/" not in text and "](#" not in text and "<details>" not in text
+    headings = re.findall(r"^(#+) (.*)$", text, re.MULTILINE)
+    assert "Every task" not in {title for _, title in headings}, "its links are left out, and so is the heading"
 
 
 # --- the chart ---

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -84,19 +85,40 @@ def test_size_and_cost() -> None:
     assert "removed fraction of 8 heads; encoder sparsity is a fraction of 1,000 encoder weights" in text
 
 
-def test_speed_is_a_multiple_of_the_dense_model_on_the_same_hardware() -> None:
+def speed_lab(dense: Sequence[float], heads: Sequence[float]) -> Lab:
+    """A lab whose models predict this many of 277 examples per second on each seed."""
     lab = Lab()
-    # 277 examples each. The third seed is an outlier, which the median ignores.
-    for seed, (dense, own) in enumerate(((2.77, 1.385), (2.77, 1.385), (50.0, 60.0))):
-        lab.done("rte", "dense", 0.0, seed, 0.5)["seconds"] = {"train": 1.0, "predict": dense}
-        lab.done("rte", "heads", 0.5, seed, 0.5)["seconds"] = {"train": 1.0, "predict": own}
-    title = "rte (dev), structured, size and cost"
-    assert [row["speed"] for row in tables(page(lab), title)[0]] == ["1.00 × (100/s)", "2.00 × (200/s)"]
+    for seed, (reference, own) in enumerate(zip(dense, heads, strict=True)):
+        lab.done("rte", "dense", 0.0, seed, 0.5)["seconds"] = {"train": 1.0, "predict": 277 / reference}
+        lab.done("rte", "heads", 0.5, seed, 0.5)["seconds"] = {"train": 1.0, "predict": 277 / own}
+    return lab
+
+
+def speeds_of(lab: Lab) -> list[str]:
+    return [row["speed"] for row in tables(page(lab), "rte (dev), structured, size and cost")[0]]
+
+
+def test_speed_is_a_multiple_of_the_dense_model_on_the_same_hardware() -> None:
+    lab = speed_lab((98, 100, 102), (200, 204, 196))
+    # Each has a relative std of 2 %, and so the quotient one of √2 times that: 2 · 0.0283.
+    assert speeds_of(lab) == ["1.00 × (100 ± 2/s)", "2.00 ± 0.06 × (200 ± 4/s)"]
     checks = {check.question: check for check in build(lab.rows()).checklist}
     measured = checks["speed measured on that hardware"]
     assert measured.passed is True and measured.details == "for 6 of 6 cells; kinds of hardware: 1"
     lab.records[lab.cells[-1]["key"]]["environment"]["threads"] = 2
-    assert [row["speed"] for row in tables(page(lab), title)[0]] == ["1.00 × (100/s)", "—"]
+    assert speeds_of(lab) == ["1.00 × (100 ± 2/s)", "—"]
+
+
+def test_a_speed_that_is_not_known_to_a_tenth_is_not_printed() -> None:
+    # The interval of three numbers that are s apart is ± 4.303 · s/√3, or 2.484 · s: a tenth of 100 is s = 4.026.
+    assert speeds_of(speed_lab((95.98, 100, 104.02), (100, 100, 100))) == [
+        "1.00 × (100 ± 4/s)",
+        "1.00 ± 0.04 × (100 ± 0/s)",
+    ]
+    assert speeds_of(speed_lab((95.97, 100, 104.03), (100, 100, 100))) == ["—", "—"]
+    # Both together are not, if each is by itself.
+    assert speeds_of(speed_lab((97, 100, 103), (97, 103, 100))) == ["1.00 × (100 ± 3/s)", "—"]
+    assert speeds_of(speed_lab((100,), (200,))) == ["—", "—"], "a single seed has no spread"
 
 
 def test_seeds_of_different_size_show_their_range() -> None:

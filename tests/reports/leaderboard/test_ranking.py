@@ -9,7 +9,7 @@ import pytest
 from lab import Lab, golden_lab
 from pages import page, page_text, paper_text, tables
 
-from prunebench.reports.leaderboard import build, summary
+from prunebench.reports.leaderboard import build, page_files, summary
 from prunebench.reports.leaderboard.ranking import methods_in_order
 from prunebench.reports.leaderboard.ranking_rules import RULES
 from prunebench.reports.leaderboard.report import Options, Placement, Ranking
@@ -326,3 +326,21 @@ def test_a_control_that_is_just_above_chance_comes_after_a_method_that_collapses
     (ranking,) = build(lab.rows()).rankings
     assert [each.label for each in ranking.standings[-1].placements if each.rank] == ["random-pruning"]
     assert methods_in_order(ranking) == ["imp", "random-pruning"]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_page_says_which_question_its_ranking_and_the_diagram_answer(rule: str) -> None:
+    built = build(golden_lab().rows(), Options(rank_by=rule))
+    text, document = page_text(built), html(built)
+    assert ("answer the same question" in text) is (rule == "rank")
+    for words in ("ranking", "critical-difference diagram", "would", "order hold on other tasks of this kind?"):
+        assert words in text.split("## Ranking")[1].split("<details>")[0], "it is not folded"
+        assert words in document.split('id="ranking"')[1].split("<details>")[0]
+
+
+def test_the_table_for_a_paper_has_numbers_and_marks_only() -> None:
+    text = page_files(build(golden_lab().rows()), ["tex"])["table.tex"]
+    assert text.count(r"\begin{table}") == text.count(r"\caption{") == text.count(r"\label{tab:leaderboard}") == 1
+    cells = text.split(r"\midrule", 1)[1].split(r"\bottomrule")[0]
+    assert r"\textbf{105.0 $\pm$ 6.5}" in cells and r"($-$69.5 $\pm$ 98.1)" in cells
+    assert "ranked" not in cells and "missing" not in cells and r"\#" not in text

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from prunebench.reports.leaderboard.report import Match, Section, Track
+from collections.abc import Mapping
+
+from prunebench.reports.leaderboard.level_sizes import level_with_encoder
+from prunebench.reports.leaderboard.report import Line, Match, Section, Track
 from prunebench.reports.leaderboard.tables.scores import in_ranking_order
 from prunebench.reports.render.blocks import Table
-from prunebench.reports.render.formatting import DASH, level, loss
+from prunebench.reports.render.formatting import DASH, loss
 from prunebench.results.statistics.matching import CRITERIA
 
 TICKET = "winning ticket"
@@ -17,12 +20,16 @@ def matching_table(section: Section, track: Track) -> Table:
     labels = in_ranking_order(track, {match.label for match in track.matching})
     several = len(section.columns) > 1
     tickets = any(line.outcomes for entry in track.levels for line in entry.lines)
+    lines: dict[str, dict[float, Line]] = {}
+    for entry in track.levels:
+        for line in entry.lines:
+            lines.setdefault(line.label, {})[entry.sparsity] = line
     body = [
         (
             match.label,
             *(match.column,) * several,
-            *(_largest(match.largest[name]) for name in CRITERIA),
-            *(_ticket(match),) * tickets,
+            *(_largest(match.largest[name], lines.get(match.label, {})) for name in CRITERIA),
+            *(_ticket(match, lines.get(match.label, {})),) * tickets,
         )
         for match in sorted(track.matching, key=lambda match: labels.index(match.label))
     ]
@@ -50,11 +57,9 @@ def describe_criteria(delta: float, equal: bool = False) -> tuple[str, ...]:
     )
 
 
-def _largest(sparsity: float | None) -> str:
-    return DASH if sparsity is None else level(sparsity)
+def _largest(sparsity: float | None, lines: Mapping[float, Line]) -> str:
+    return DASH if sparsity is None else level_with_encoder(sparsity, lines.get(sparsity))
 
 
-def _ticket(match: Match) -> str:
-    if not match.trains_from_theta0:
-        return "n/a"
-    return DASH if match.winning_ticket is None else level(match.winning_ticket)
+def _ticket(match: Match, lines: Mapping[float, Line]) -> str:
+    return _largest(match.winning_ticket, lines) if match.trains_from_theta0 else "n/a"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from prunebench.reports.leaderboard.level_sizes import size_rows
 from prunebench.reports.leaderboard.ranking import NO_METRIC, methods_in_order
 from prunebench.reports.leaderboard.report import RANK, RATIO, RETAINED, Placement, Ranking, Standing
 from prunebench.reports.leaderboard.tables.columns import split_columns
@@ -29,7 +30,11 @@ def _contents(ranking: Ranking, entry: Entry) -> tuple[list[str], list[str], lis
     """The names of all rows, those of the references among them, and a column for each sparsity."""
     labels = methods_in_order(ranking)
     references = [] if ranking.rule == RANK else [DENSE, MAJORITY] if ranking.rule in (RETAINED, RATIO) else [MAJORITY]
+    sizes = dict(size_rows([(standing.sparsity, standing.sizes) for standing in ranking.standings]))
     columns = [_column(ranking, standing, references, labels, entry) for standing in ranking.standings]
+    for i, column in enumerate(columns):
+        column[1 + len(references) : 1 + len(references)] = [texts[i] for texts in sizes.values()]
+    references += sizes
     return [*references, *labels], references, columns
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from prunebench.planning.levels import describe_unsupported
+from prunebench.reports.leaderboard.level_sizes import level_sizes, size_columns, size_rows
 from prunebench.reports.leaderboard.report import Level, Line, Score, Section, Track
 from prunebench.reports.leaderboard.tables.columns import split_columns
 from prunebench.reports.render.blocks import Bold, Table
@@ -58,7 +59,11 @@ def score_table(section: Section, track: Track, entry: Level) -> Table:
             row[i::width] = [DASH] * len(section.columns)
     majority = [text for value in section.majority for text in (points(value), *[DASH] * len(differences))]
     body.insert(1 + len(section.references), [MAJORITY, *majority])
-    headers = ["method", *(text for column in section.columns for text in (column, *differences))]
+    sizes = dict(size_columns(entry.sparsity, lines, 1 + len(section.references)))
+    for texts in sizes.values():
+        texts.insert(1 + len(section.references), DASH)
+    body = [[row[0], *(texts[i] for texts in sizes.values()), *row[1:]] for i, row in enumerate(body)]
+    headers = ["method", *sizes, *(text for column in section.columns for text in (column, *differences))]
     has_notes = any(line.gaps for line in lines)
     if has_notes:
         headers.append("note")
@@ -68,7 +73,7 @@ def score_table(section: Section, track: Track, entry: Level) -> Table:
     return Table(
         title=table_title(section, track, f"sparsity {level(entry.sparsity)}"),
         headers=tuple(headers),
-        aligns="l" + "r" * width * len(section.columns) + "l" * has_notes,
+        aligns="l" + "r" * (len(sizes) + width * len(section.columns)) + "l" * has_notes,
         body=tuple(map(tuple, body)),
         notes=_notes(lines),
         rule=2 + len(section.references),
@@ -182,16 +187,22 @@ def _values(score: Score, seeds: Sequence[int]) -> Iterator[str]:
 def overview_tables(section: Section, track: Track, metric: int = 0) -> Iterator[Table]:
     """One metric of every method at every sparsity, as mean ± std, in as many tables as fit the width."""
     labels = in_ranking_order(track, {line.label for entry in track.levels for line in entry.lines})
-    names = [DENSE, *(line.label for line in section.references), MAJORITY, *labels]
-    parts = list(split_columns(names, [_column(section, track, entry, labels, metric) for entry in track.levels]))
-    for i, columns in enumerate(parts, start=1):
+    sizes = dict(size_rows([(entry.sparsity, level_sizes(entry)) for entry in track.levels]))
+    references = [DENSE, *(line.label for line in section.references), MAJORITY, *sizes]
+    names = [*references, *labels]
+    columns = [
+        _column(section, track, entry, labels, metric, [texts[i] for texts in sizes.values()])
+        for i, entry in enumerate(track.levels)
+    ]
+    parts = list(split_columns(names, columns))
+    for i, part in enumerate(parts, start=1):
         yield Table(
             title=table_title(section, track, f"{section.columns[metric]} by sparsity"),
-            headers=(track.name, *(column[0] for column in columns)),
-            aligns="l" + "r" * len(columns),
-            body=tuple(zip(names, *(column[1:] for column in columns), strict=True)),
+            headers=(track.name, *(column[0] for column in part)),
+            aligns="l" + "r" * len(part),
+            body=tuple(zip(names, *(column[1:] for column in part), strict=True)),
             notes=unsupported_notes(track.unsupported) if i == len(parts) else (),
-            rule=2 + len(section.references),
+            rule=len(references),
         )
 
 
@@ -205,14 +216,16 @@ def absence(unsupported: Unsupported, label: str, sparsity: float) -> str:
     return "n/a" if sparsity in unsupported.get(label, {}) else DASH
 
 
-def _column(section: Section, track: Track, entry: Level, labels: Sequence[str], metric: int) -> list[str]:
+def _column(
+    section: Section, track: Track, entry: Level, labels: Sequence[str], metric: int, sizes: Sequence[str]
+) -> list[str]:
     lines = {line.label: line for line in entry.lines}
     methods = [
         _short(lines[label], metric) if label in lines else absence(track.unsupported, label, entry.sparsity)
         for label in labels
     ]
     references = [_short(line, metric) for line in (section.dense, *section.references)]
-    return [level(entry.sparsity), *references, points(section.majority[metric]), *methods]
+    return [level(entry.sparsity), *references, points(section.majority[metric]), *sizes, *methods]
 
 
 def _short(line: Line, metric: int) -> str:

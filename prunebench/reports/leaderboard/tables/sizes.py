@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from statistics import median
 
 from prunebench.reports.leaderboard.report import Line, Section, Track
+from prunebench.reports.leaderboard.speed import measured_speed, relative_speed
 from prunebench.reports.leaderboard.tables.scores import in_ranking_order, table_title
 from prunebench.reports.render.blocks import Table
 from prunebench.reports.render.formatting import DASH, count, level, percent, value_range
@@ -93,16 +93,12 @@ def _own_seconds(line: Line) -> str:
 
 
 def _speed(dense: Line, line: Line) -> str:
-    """`1.43 × (446/s)`: the median of examples per second, as a multiple of the dense model's.
+    """`1.43 ± 0.05 × (446 ± 9/s)`: the speed as a multiple of the dense model's, and in examples per second.
 
-    A dash if either was not measured, or if the two ran on several kinds of hardware or numbers of threads.
+    A dash where the multiple is not known to a tenth, or the two ran on different hardware or numbers of threads.
     """
-    rates = [[outcome.speed for outcome in each.outcomes if outcome.speed is not None] for each in (dense, line)]
-    machines = {
-        (outcome.environment.get("hardware"), outcome.environment.get("threads"))
-        for outcome in (*dense.outcomes, *line.outcomes)
-    }
-    if not all(rates) or len(machines) > 1:
+    own, multiple = measured_speed(line.outcomes), relative_speed(line.outcomes, dense.outcomes)
+    if own is None or (multiple is None and line is not dense):
         return DASH
-    of_dense, own = map(median, rates)
-    return f"{own / of_dense:.2f} × ({own:,.0f}/s)"
+    text = f"{multiple.mean:.2f} ± {multiple.std:.2f}" if multiple and line is not dense else "1.00"
+    return f"{text} × ({own.mean:,.0f} ± {own.std:,.0f}/s)"

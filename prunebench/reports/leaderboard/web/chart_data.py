@@ -36,7 +36,7 @@ ENTRY = (
 )
 RETENTION = (
     *("section", "track", "sparsity", "method", "mean", "std", "values", "ofDense", "ofEqual"),
-    *("share", "flops", "skipping", "parameters", "steps", "seconds", "speed"),
+    *("share", "encoder", "flops", "skipping", "parameters", "steps", "seconds", "speed", "speedStd"),
 )
 UNSUPPORTED = ("section", "track", "sparsity", "method", "reason")
 DENSE = "dense"
@@ -144,8 +144,9 @@ def _retention(
             _points(summary.std if summary else None),
             [_points(entry.place.values.get(seed)) for seed in section.seeds],
             *(_points(each.mean if each else None) for each in (entry.place.of_dense, entry.place.of_equal)),
-            *(_points(share) for share in (entry.share, entry.flops, entry.flops_skipping_zeros)),
-            *(_rounded(amount) for amount in (entry.parameters, entry.steps, entry.seconds, entry.speed)),
+            *(_points(share) for share in (entry.share, entry.encoder, entry.flops, entry.flops_skipping_zeros)),
+            *(_rounded(amount) for amount in (entry.parameters, entry.steps, entry.seconds)),
+            *((_rounded(entry.speed.mean), _rounded(entry.speed.std)) if entry.speed else (None, None)),
         ]
 
 

@@ -14,8 +14,8 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from prunebench.reports.leaderboard.glance import glance
-from prunebench.reports.leaderboard.headline import headline, main_ranking, ranking_sentence
-from prunebench.reports.leaderboard.page import EQUAL, FULL, INTRODUCTION, describe_tables, page_title
+from prunebench.reports.leaderboard.headline import headline, other_sentence
+from prunebench.reports.leaderboard.page import FULL, INTRODUCTION, describe_tables, page_title
 from prunebench.reports.leaderboard.ranking_rules import describe_rule
 from prunebench.reports.leaderboard.report import Page
 from prunebench.reports.leaderboard.tables.baselines import ABOUT as ABOUT_BASELINES
@@ -57,14 +57,14 @@ def html(page: Page) -> str:
             facts=[(name, value) for name, value in page.setting if name in INTRODUCTION],
             rule=describe_rule(page.options.rank_by, page.has_equal_training),
             rankings=[ranking_table(ranking) for ranking in page.rankings],
-            sentences=["" if each == main_ranking(page) else ranking_sentence(page, each) for each in page.rankings],
+            sentences=[other_sentence(page, ranking) for ranking in page.rankings],
             matching=list(_matching(page)),
             baselines=baseline_table(page.baselines),
             about_baselines=ABOUT_BASELINES,
             sizes=list(_sizes(page)),
             criteria=describe_criteria(page.options.delta, page.has_equal_training),
             answers=ANSWERS,
-            about=(*describe_tables(page.options), *page.error_notes, *((EQUAL,) if page.has_equal_training else ())),
+            about=describe_tables(page),
             interval=INTERVALS[page.options.interval],
             papers=[(paper, describe_paper(paper), wide_paper_table(paper)) for paper in page.options.published],
             methods=method_table(page.methods),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from prunebench.reports.leaderboard.level_sizes import size_rows
 from prunebench.reports.leaderboard.ranking import methods_in_order
 from prunebench.reports.leaderboard.report import RANK, RATIO, RETAINED, Placement, Ranking
 from prunebench.reports.leaderboard.tables.rankings import amount, is_alone, leader, rank_text, ranking_notes
@@ -29,12 +30,12 @@ class RankingCell:
 
 @dataclass(frozen=True)
 class RankingTable:
-    """A ranking with a row for each method and a column for each sparsity."""
+    """A ranking with a row for each method and a column for each sparsity. `references` are rows above those."""
 
     title: str
     track: str
     levels: tuple[str, ...]
-    references: tuple[tuple[str, str], ...]
+    references: tuple[tuple[str, tuple[str, ...]], ...]
     rows: tuple[tuple[str, tuple[RankingCell, ...]], ...]
     notes: tuple[str, ...]
 
@@ -44,14 +45,16 @@ def ranking_table(ranking: Ranking) -> RankingTable:
         standing.sparsity: {each.label: (i, each) for i, each in enumerate(standing.placements)}
         for standing in ranking.standings
     }
-    references = [(DENSE, points(1.0))] if ranking.rule in (RETAINED, RATIO) else []
+    count = len(ranking.standings)
+    references = [(DENSE, [points(1.0)] * count)] if ranking.rule in (RETAINED, RATIO) else []
     if ranking.majority is not None:
-        references.append((MAJORITY, points(ranking.majority)))
+        references.append((MAJORITY, [points(ranking.majority)] * count))
+    references += size_rows([(standing.sparsity, standing.sizes) for standing in ranking.standings])
     return RankingTable(
         title=ranking.title,
         track=ranking.track,
         levels=tuple(level(standing.sparsity) for standing in ranking.standings),
-        references=tuple(references),
+        references=tuple((name, tuple(texts)) for name, texts in references),
         rows=tuple(
             (
                 label,
@@ -75,5 +78,6 @@ def _cell(column: dict[str, tuple[int, Placement]], label: str, ranking: Ranking
         0.0 if ranking.rule == RANK or placement.summary is None else min(100.0, max(0.0, 100 * placement.summary.mean))
     )
     placements = [other for _, other in column.values()]
-    rank = "" if is_alone(placements) and placement.rank is not None else rank_text(placement)
+    known = placement.summary is not None and (placement.rank is None or not is_alone(placements))
+    rank = rank_text(placement) if known else ""
     return RankingCell(rank, text, round(bar, 1), label == leader(placements, ranking), position)

@@ -186,13 +186,15 @@ const SIZES = {
   skipping: { name: "FLOPs left, zeros skipped", unit: "% of dense" },
 };
 
-// Where the score is compared with a dense run of equal training, the share of the plain dense run stands beside it.
+// Beside the share that methods are ranked by stands that of the other dense runs: plain ones, or those of equal training.
 function retentionText(entry) {
-  const equal = data.equalTraining && entry.ofEqual !== null;
+  const differ = data.equalTraining && entry.ofEqual !== null && entry.ofEqual !== entry.ofDense;
+  const equal = differ && entry.mean === entry.ofEqual;
+  const other = equal ? `${decimals(entry.ofDense)} % of plain dense` : `${decimals(entry.ofEqual)} % of equal training`;
   return [
     `${nameOf(entry.method)} at sparsity ${entry.sparsity}`,
-    `${spread(entry.mean, entry.std)} % retained above chance${equal ? " of equal training" : ""}`,
-    equal && entry.ofEqual !== entry.ofDense ? `${decimals(entry.ofDense)} % of dense` : "",
+    `${spread(entry.mean, entry.std)} % retained above chance${equal ? ", of equal training" : ""}`,
+    differ ? other : "",
     seedLines(entry.section, entry.values),
     `${grouped(entry.parameters)} parameters left (${decimals(entry.share)} %)`,
     entry.flops === null ? "" : `FLOPs left: ${decimals(entry.flops)} %, zeros skipped: ${decimals(entry.skipping)} %`,

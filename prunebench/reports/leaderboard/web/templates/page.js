@@ -62,7 +62,8 @@ function friedman(standing) {
   const p = standing.p < 0.001 ? "p < 0.001" : `p = ${standing.p.toFixed(3)}`;
   const all = standing.p < ALPHA ? "" : "; here these are all methods";
   return ` Friedman's test: ${p}; critical difference ${standing.cd.toFixed(2)}, drawn half to each side. `
-    + `Thick lines at the right join methods that cannot be told apart${all}.`;
+    + `Thick lines at the right join methods that cannot be told apart${all}. This diagram asks whether the order would `
+    + "hold on other tasks; the ranking above asks which methods are better on these.";
 }
 
 function draw() {

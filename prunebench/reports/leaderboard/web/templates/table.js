@@ -12,6 +12,8 @@ const difference = (mean, low, high) => (mean === null ? "—" : `${signed(mean)
 // ≈ stands for a mean that cannot be told apart from the best and is less than δ behind it.
 const meanText = (row) => (row.unsupported ? "n/a" : `${spread(row.mean, row.std)}${row.close ? " ≈" : ""}`);
 
+const speedText = (row) => grouped(row.speed) + (row.speed === null ? "" : ` ± ${grouped(row.speedStd)}`);
+
 // A column is sorted by `value` and shows `text`, or `value` if there is none. Optional columns are left out if no row
 // has a value, and those that are not `core` unless all columns are asked for.
 const ALL_COLUMNS = [
@@ -30,13 +32,14 @@ const ALL_COLUMNS = [
   { title: "retained above chance, %", core: true, value: (row) => row.retained, text: (row) => decimals(row.retained), number: true },
   { title: "retained equal, above chance, %", value: (row) => row.retainedEqual, text: (row) => decimals(row.retainedEqual),
     number: true, optional: true },
+  { title: "encoder sparsity, %", core: true, value: (row) => row.encoder, text: (row) => decimals(row.encoder), number: true },
   { title: "parameters left", value: (row) => row.parameters, text: (row) => grouped(row.parameters), number: true },
   { title: "FLOPs left, %", value: (row) => row.flops, text: (row) => decimals(row.flops), number: true, optional: true },
-  { title: "zeros skipped, %", value: (row) => row.skipping, text: (row) => decimals(row.skipping), number: true,
+  { title: "FLOPs, zeros skipped, %", core: true, value: (row) => row.skipping, text: (row) => decimals(row.skipping), number: true,
     optional: true },
   { title: "steps", value: (row) => row.steps, text: (row) => grouped(row.steps), number: true },
   { title: "seconds", value: (row) => row.seconds, text: (row) => grouped(row.seconds), number: true },
-  { title: "examples/s", value: (row) => row.speed, text: (row) => grouped(row.speed), number: true },
+  { title: "examples/s", value: (row) => row.speed, text: speedText, number: true, optional: true },
   { title: "every seed", text: (row) => row.seeds, seeds: true },
   { title: "note", core: true, value: (row) => row.note },
 ];
@@ -45,7 +48,7 @@ let COLUMNS = ALL_COLUMNS;
 // The values that rows may lack.
 const UNKNOWN = Object.fromEntries([
   "mean", "std", "low", "high", "delta", "deltaLow", "deltaHigh", "equal", "equalLow", "equalHigh", "retained",
-  "retainedEqual", "parameters", "flops", "skipping", "steps", "seconds", "speed", "n",
+  "retainedEqual", "encoder", "parameters", "flops", "skipping", "steps", "seconds", "speed", "speedStd", "n",
 ].map((name) => [name, null]));
 
 function tableRows() {
@@ -62,7 +65,7 @@ function measuredRow(entry, retention) {
   const section = data.sections[entry.section];
   const seeds = entry.values.map((value, i) => (value === null ? ""
     : `${section.seeds[i]}: ${decimals(value)}${entry.degenerate.includes(i) ? "*" : ""}`));
-  const { ofDense, ofEqual, parameters, flops, skipping, steps, seconds, speed } =
+  const { ofDense, ofEqual, encoder, parameters, flops, skipping, steps, seconds, speed, speedStd } =
     retention || { ...UNKNOWN, ofDense: null, ofEqual: null };
   const equal = data.equalTraining ? {} : { equal: null };
   return {
@@ -71,7 +74,7 @@ function measuredRow(entry, retention) {
     ...names(entry, entry.column),
     seeds: seeds.filter(Boolean).join(", "),
     retained: ofDense, retainedEqual: data.equalTraining ? ofEqual : null,
-    parameters, flops, skipping, steps, seconds, speed,
+    encoder, parameters, flops, skipping, steps, seconds, speed, speedStd,
   };
 }
 
