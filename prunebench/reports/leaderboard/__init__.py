@@ -13,6 +13,7 @@
 `ranking_examples`  the values of examples in what methods are ranked by
 `baselines`         how strong the dense models are
 `error_notes`       what a page says about its errors
+`ranking_notes`     what a ranking leaves out
 `matching`          the largest sparsity that matches the dense model
 `checklist`         what reviewers ask for
 `intervals`         bootstrap intervals in place of t intervals

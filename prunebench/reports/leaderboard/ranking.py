@@ -19,6 +19,7 @@ from statistics import fmean
 from prunebench.reports.leaderboard.averages import average_title, benchmark_groups, over_tasks, summarise_tasks
 from prunebench.reports.leaderboard.marks import task_scores
 from prunebench.reports.leaderboard.ranking_examples import with_examples
+from prunebench.reports.leaderboard.ranking_notes import excluded_note, unequal_note
 from prunebench.reports.leaderboard.report import (
     RANK,
     RATIO,
@@ -33,7 +34,7 @@ from prunebench.reports.leaderboard.report import (
 )
 from prunebench.reports.leaderboard.score import Part, Score, ScoreExamples
 from prunebench.reports.leaderboard.task_section import teacher_note
-from prunebench.reports.render.formatting import listing, seeds
+from prunebench.reports.render.formatting import seeds
 from prunebench.results.statistics import summarise
 from prunebench.results.statistics.best import separate
 from prunebench.results.statistics.ranks import rank
@@ -113,8 +114,8 @@ def _ranking(section: Section, group: Sequence[Section], track: Track, rule: str
         majority=_majority(included, rule),
         standings=standings,
         notes=(
-            *_excluded_note(excluded),
-            *_unequal_note(group, standings),
+            *excluded_note(excluded),
+            *unequal_note(group, standings),
             *teacher_note(line for own in lines.values() for line in own.values()),
         ),
         unsupported=track.unsupported,
@@ -290,24 +291,3 @@ def _majority(columns: Sequence[Column], rule: str) -> float | None:
         return {0: score / dense.mean if rule == RATIO and dense else score}
 
     return over_tasks(_by_task(columns, value))[0]
-
-
-def _excluded_note(columns: Sequence[Column]) -> Iterator[str]:
-    if columns:
-        names = listing(f"{section.name} {section.columns[i]}" for section, i in columns)
-        yield (
-            f"Excluded for all methods: {names}. No dense run beats the majority class there for certain, so there is "
-            "nothing that pruning could lose."
-        )
-
-
-def _unequal_note(group: Sequence[Section], standings: Sequence[Standing]) -> Iterator[str]:
-    """A note on methods that are compared with dense, on a page that has dense runs of equal training."""
-    labels = {
-        each.label for standing in standings for each in standing.placements if each.of_dense and not each.of_equal
-    }
-    if labels and any(section.references for section in group):
-        yield (
-            f"Compared with dense: {listing(sorted(labels))}. "
-            "Not every task and seed has a dense run of equal training."
-        )
