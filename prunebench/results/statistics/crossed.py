@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Score = Callable[[NDArray[np.float64], NDArray[np.float64]], float]
 
 # The mean square of seeds is expected to be no less than the residual one. For degrees of freedom, at least this share
-# of the residual one is used: with three seeds of unequal spread, 0.3 % of all p are below 0.0033, and 1.2 % without it.
+# of the residual one is used: with three seeds of unequal spread, 0.3 % of all p are below 0.0033; without it, 1.2 %.
 LEAST_SHARE = 0.5
 # The number of groups of examples that the jackknife leaves out in turn, for scores of numbers rather than of classes.
 GROUPS = 100
