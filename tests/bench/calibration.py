@@ -191,12 +191,12 @@ def settings(value: float) -> Iterator[tuple[str, str, Callable[[np.random.Gener
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--draws", type=int, default=1000)
-    parser.add_argument("--only", default="", help="Only tables with this in their title.")
+    parser.add_argument("--only", default="", help="Only rows with this in their title: name.")
     options = parser.parse_args()
     print(f"{options.draws} draws; a rate of 5 % has a standard error of {21.8 / options.draws**0.5:.1f} %")
     table = ""
     for title, name, draw in settings(truth()):
-        if options.only not in title:
+        if options.only not in f"{title}: {name}":
             continue
         results = [draw(np.random.default_rng(i)) for i in range(options.draws)]
         if title != table:
