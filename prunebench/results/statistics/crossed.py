@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Score = Callable[[NDArray[np.float64], NDArray[np.float64]], float]
 
 # The mean square of seeds is expected to be no less than the residual one. For degrees of freedom, at least this share
-# of the residual one is used: with three seeds, up to 1.4 % of all p would else be below 0.0033; so it is at most 0.3 %.
+# of the residual one is used: with three seeds, up to 1.4 % of all p are below 0.0033 without it, and 0.3 % with it.
 LEAST_SHARE = 0.8
 # The number of groups of examples that the jackknife leaves out in turn, for scores of numbers rather than of classes.
 GROUPS = 100
