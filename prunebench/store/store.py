@@ -170,7 +170,8 @@ class Store:
             data = self.backend.read(name)
             if not self._records[key].matches(data):
                 raise ValueError("it was not written with its record")
-            return serialization.parse_arrays(data)
+            # A record may have been written without logits.
+            return serialization.parse_arrays(data) if data else {}
         except FileNotFoundError:
             if self._records[key].logits is None:
                 return {}

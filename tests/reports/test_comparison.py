@@ -17,8 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lab import Lab
 from reports.comparison_lab import GOLDEN, at, compare_lab, golden, numbers, page, report
+from statsmodels.stats.power import TTestPower
 
 from prunebench.reports.comparison import FORMATS
+from prunebench.results.statistics.comparison import detectable_effect
 
 
 @pytest.mark.parametrize("name", ["md", "csv", "json"])
@@ -29,7 +31,7 @@ def test_golden(name: str) -> None:
 
 
 def test_methods_are_paired_by_seed_under_each_condition() -> None:
-    result = report()
+    result = report(each_metric=True)
     assert [
         (entry.condition.task, entry.condition.sparsity, entry.condition.metric, entry.comparison.n)
         for entry in result.over_seeds
@@ -51,18 +53,94 @@ def test_methods_are_paired_by_seed_under_each_condition() -> None:
     assert rte.comparison.effect == pytest.approx(0.098 / (4.8e-4 / 4) ** 0.5)
 
 
+def test_a_task_has_one_score_unless_metrics_are_asked_for() -> None:
+    """MRPC at 0.5: the means of accuracy and F1 are 82.5, 83.5 and 84.5 for IMP, and 79.5, 78.5 and 82.5."""
+    result = report()
+    assert [(entry.condition.task, entry.condition.sparsity) for entry in result.over_seeds] == [
+        ("mrpc", 0.3),
+        ("mrpc", 0.5),
+        ("mnli", 0.3),
+        ("rte", 0.3),
+        ("rte", 0.5),
+        ("rte", 0.9),
+    ]
+    [mrpc] = [entry for entry in result.over_seeds if entry.condition.task == "mrpc" and entry.comparison.n == 3]
+    assert mrpc.condition.metric == "accuracy and f1"
+    assert mrpc.comparison.differences == (0.03, 0.05, 0.02)
+    # Holm's correction is for the five comparisons with a test, and not for eight of single metrics.
+    assert (result.tests, report(each_metric=True).tests) == (5, 7)
+
+
 def test_each_verdict_in_words() -> None:
-    text = page(report())
-    # Holm: seven of nine have a test; MNLI's two have no spread, MRPC's first two have two seeds only.
-    assert report().tests == 5
-    better = "At 0.3, accuracy: imp is better than magnitude by 9.80 points (95 % interval +8.44 to +11.16, p = 0.0002"
-    assert f"- {better} after Holm's correction for 5 comparisons)." in text
+    text = page(report(each_metric=True))
+    better = "At 0.3, accuracy: imp is better than magnitude by 9.80 points (95 % interval +8.44 to +11.16, p = 0.0003"
+    assert f"- {better} after Holm's correction for 7 comparisons)." in text
     assert "- At 0.5, accuracy: no significant difference (imp − magnitude: +0.40, 95 % interval" in text
     assert "- At 0.9, accuracy: imp and magnitude have the same score on each of 5 seeds." in text
     assert "- At 0.3, F1: no verdict from 2 seeds; at least 3 are needed." in text
-    same = "At 0.3, accuracy matched: imp is 1.00 points above magnitude on each of 3 seeds"
-    assert f"- {same}; a t test needs differences that vary." in text
+    # MNLI is one point better on each seed, which is as certain as the rounding to one of 277 examples.
+    assert (
+        "- At 0.3, accuracy matched: imp is better than magnitude by 1.00 points (95 % interval +0.63 to +1.37" in text
+    )
     assert "imp is worse than" not in text
+
+
+def test_the_average_of_tasks_is_that_of_independent_differences() -> None:
+    """At 0.5: MRPC has 3, 5 and 2 points on three seeds, RTE 1, −1, 1, 3 and −2. Welch's degrees, by hand."""
+    [low, high] = report().averages
+    a, b = np.array([0.03, 0.05, 0.02]), np.array([0.01, -0.01, 0.01, 0.03, -0.02])
+    parts = [values.var(ddof=1) / len(values) for values in (a, b)]
+    degrees = sum(parts) ** 2 / (parts[0] ** 2 / 2 + parts[1] ** 2 / 4)
+    assert (high.sparsity, high.tasks, high.crossed) == (0.5, ("mrpc", "rte"), False)
+    assert high.error.mean == pytest.approx((a.mean() + b.mean()) / 2)
+    assert (high.error.error, high.error.degrees) == pytest.approx((np.sqrt(sum(parts)) / 2, degrees))
+    t = scipy.stats.t(degrees)
+    assert high.p == pytest.approx(2 * t.sf(high.error.mean / high.error.error))
+    # MRPC has two common seeds at 0.3.
+    assert low.tasks == ("mnli", "rte")
+    assert "At 0.5, the average of 2 tasks (mrpc, rte): imp is better than magnitude by 1.87 points" in page(report())
+
+
+def test_what_could_have_been_shown_is_at_the_corrected_level() -> None:
+    result = report()
+    rte = at(result, "rte", 0.5).comparison
+    std = np.std(rte.differences, ddof=1)
+    power = TTestPower().solve_power(nobs=5, alpha=0.05 / 5, power=0.8)
+    assert rte.detectable == pytest.approx(power * std, rel=1e-4)
+    assert "5 seeds with this error can detect about" in page(result)
+    # The audit's case: 42 comparisons with five seeds.
+    assert detectable_effect(5, 0.05 / 42, 0.8) == pytest.approx(4.6, abs=0.05)
+
+
+def test_a_test_that_cannot_show_anything_says_so() -> None:
+    text = page(report())
+    assert "With 5 seeds, these tests cannot show any difference." in text
+    lab = Lab()
+    for sparsity in (0.1, 0.2, 0.3):
+        for seed in range(6):
+            lab.done("rte", "imp", sparsity, seed, 0.6 + seed / 100)
+            lab.done("rte", "magnitude", sparsity, seed, 0.5)
+    # 2/64 is below 0.05, and three times that is not.
+    assert "With 6 seeds and 3 comparisons, these tests cannot show any difference." in page(report(lab.rows()))
+    assert "cannot show any difference" not in page(report(lab.rows(), sparsities=[0.1]))
+
+
+def test_probabilities_on_request() -> None:
+    """The t distribution around the mean difference, with the standard error as its scale."""
+    result = report(rope=0.01)
+    rte = at(result, "rte", 0.5).comparison
+    posterior = scipy.stats.t(4, np.mean(rte.differences), np.std(rte.differences, ddof=1) / np.sqrt(5))
+    shares = posterior.cdf(-0.01), posterior.cdf(0.01) - posterior.cdf(-0.01), posterior.sf(0.01)
+    lines = list(csv.DictReader(io.StringIO(FORMATS["csv"](result))))
+    [line] = [line for line in lines if (line["over"], line["task"], line["sparsity"]) == ("seeds", "rte", "0.5")]
+    names = ("probability_worse", "probability_same", "probability_better")
+    assert [float(line[name]) for name in names] == pytest.approx(shares)
+    text = page(result)
+    assert " | ".join(f"{100 * share:.2f} %" for share in shares) in " | ".join(text.split("|")).replace(
+        "  ", " "
+    ) or all(f"{100 * share:.2f} %" in text for share in shares)
+    assert "The prior is flat in the mean difference" in text
+    assert "probability_worse" not in FORMATS["csv"](report())
 
 
 def test_page_states_the_smallest_p_of_so_few_seeds() -> None:
@@ -108,13 +186,13 @@ def test_the_bootstrap_interval_on_request() -> None:
     assert "with the bootstrap (BCa, 9,999 resamples; too narrow for fewer than about ten seeds) interval" in page(
         result
     )
-    # Without spread there is neither kind of interval.
-    assert at(result, "mnli", 0.3).comparison.interval is None
+    # Equal differences have the interval of the rounding, and no bootstrap interval.
+    assert at(report(each_metric=True), "mnli", 0.3).comparison.interval is not None
 
 
 def test_seeds_of_only_one_method_are_named() -> None:
     assert "imp and magnitude on mrpc at 0.3: only one of them has seed 2." in report().notes
-    assert at(report(), "mrpc", 0.3).unpaired_seeds == (2,)
+    assert at(report(), "mrpc", 0.3, "accuracy and f1").unpaired_seeds == (2,)
 
 
 def test_over_tasks_by_hand() -> None:
@@ -126,7 +204,7 @@ def test_over_tasks_by_hand() -> None:
     # At 0.5 there are two tasks: too few for a verdict, and there is no p.
     assert (high.sparsity, high.comparison.pairs, high.comparison.p.wilcoxon) == (0.5, ("mrpc", "rte"), None)
     text = page(report())
-    assert "Wilcoxon's p = 0.2500, and cannot be below 0.2500 with 3 tasks" in text
+    assert "this test cannot show any difference with 3 tasks, because p cannot be below 0.2500" in text
     assert "- At 0.5, 2 tasks (mrpc, rte)" in text and "no verdict, at least 3 tasks are needed" in text
 
 
@@ -148,7 +226,7 @@ def test_every_table_names_its_split() -> None:
     titles = [line for line in text.splitlines() if line.startswith(("### ", "## Ranks"))]
     assert "### imp − magnitude: toy (toys, test)" in titles and "### imp − magnitude: rte (dev)" in titles
     # At 0.3 all tasks are of one split, at 0.5 they are of both.
-    assert [title for title in titles if "over tasks" in title] == [
+    assert [title for title in titles if "over tasks" in title and "average" not in title] == [
         "### imp − magnitude: over tasks (dev, test)",
         "### imp − random-pruning: over tasks (dev, test)",
         "### magnitude − random-pruning: over tasks (dev, test)",
@@ -205,10 +283,12 @@ def test_csv_and_json_hold_the_same_numbers() -> None:
     result = golden()
     lines = list(csv.DictReader(io.StringIO(FORMATS["csv"](result))))
     data: dict[str, Any] = json.loads(FORMATS["json"](result))
-    assert [line["over"] for line in lines] == ["seeds"] * len(result.over_seeds) + ["tasks"] * len(result.over_tasks)
-    for line, entry in zip(lines, [*data["comparisons"], *data["across_tasks"]], strict=True):
-        for name in ("difference", "p_t", "holm_t", "p_wilcoxon", "detectable", "d_z", "low"):
-            assert line[name] == ("" if entry[name] is None else repr(entry[name]))
+    kinds = {"seeds": result.over_seeds, "average": result.averages, "tasks": result.over_tasks}
+    assert [line["over"] for line in lines] == [kind for kind, entries in kinds.items() for _ in entries]
+    for line, entry in zip(lines, [*data["comparisons"], *data["averages"], *data["across_tasks"]], strict=True):
+        for name in ("difference", "p_t", "holm_t", "p_wilcoxon", "detectable", "d_z", "low", "error", "p_crossed"):
+            value = entry.get(name)
+            assert line[name] == ("" if value is None else repr(value))
     rte = next(entry for entry in data["comparisons"] if (entry["task"], entry["sparsity"]) == ("rte", 0.3))
     assert rte["differences"] == {"0": 0.1, "1": 0.08, "2": 0.1, "3": 0.11, "4": 0.1}
 

@@ -31,7 +31,7 @@ def test_the_same_trainings_are_not_compared() -> None:
         lab.cells[-2]["key"] = lab.cells[-3]["key"]
     result = report(lab.rows(), "imp", "dense")
     assert [entry.condition.sparsity for entry in result.over_seeds] == [0.5]
-    assert result.notes == ("At 0, imp and dense are the same trainings, so there is nothing to compare.",)
+    assert result.notes[0] == "At 0, imp and dense are the same trainings, so there is nothing to compare."
 
 
 def test_a_strategy_names_its_only_variant() -> None:

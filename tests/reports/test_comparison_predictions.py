@@ -95,7 +95,7 @@ def test_mcnemar_from_stored_predictions(tmp_path: Path, plugin: Path) -> None:
     [
         ("other", {}, "the data of 'toy' is not what these results were made with"),
         ("", {"shift": 0.01}, "have an accuracy of 0.8750, and their record says 0.8850"),
-        ("", {"logits": False}, "cannot trust"),
+        ("", {"logits": False}, "are not in the store"),
     ],
 )
 def test_predictions_that_do_not_fit_their_records_are_refused(

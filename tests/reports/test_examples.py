@@ -89,6 +89,18 @@ def test_labels_that_do_not_give_the_scores_are_not_believed(folder, tmp_path):
     assert examples.reasons == {"paraphrase": "some predictions do not give the score of their record"}
 
 
+def test_doctor_compares_the_number_of_labels_with_the_records(folder, tmp_path):
+    source = tmp_path / "store"
+    shutil.copytree(folder, source)
+    results = load(source)
+    name = labels_name(results.rows[0].cell.setting.data, 90)
+    (source / "labels" / f"{name}.safetensors").unlink()
+    results.source.add_bytes("labels", name, encode_labels({"validation": [0] * 5}))
+    doctor = call("doctor", "--store", source)
+    assert "its labels are of 5 validation (expected 90 validation)" in doctor.err
+    assert doctor.status == 1
+
+
 def test_a_task_that_is_not_known_here_has_a_reason(folder, tmp_path):
     class NoTasks:
         def get(self, kind, name):

@@ -63,7 +63,7 @@ def _compare(
 
 
 def _condition(first: Row, columns: Sequence[Column], sparsity: float) -> Condition:
-    """What is compared. The mean of several columns has their names, joined by "and"."""
+    """The condition of some columns. Their mean has the names of all, joined by "and"."""
     cell = first.cell
     evaluations, metrics = (" and ".join(dict.fromkeys(names)) for names in zip(*columns, strict=True))
     split = first.split if len(columns) == 1 else cell.split
@@ -106,7 +106,7 @@ def averages(entries: Sequence[SeedComparison]) -> tuple[AverageComparison, ...]
         tasks = groups.setdefault((entry.a, entry.b, where.benchmark, where.sparsity), {})
         if entry.comparison.n >= MIN_PAIRS and entry.comparison.error:
             tasks.setdefault(where.task, []).append(entry)
-    found = []
+    results = []
     for (a, b, benchmark, sparsity), tasks in groups.items():
         # Several metrics of one task have one common error, which only their mean tells.
         if benchmark and len(tasks) > 1 and all(len(group) == 1 for group in tasks.values()):
@@ -114,9 +114,9 @@ def averages(entries: Sequence[SeedComparison]) -> tuple[AverageComparison, ...]
             estimate = average(each.error for each in comparisons if each.error)
             over_examples = all(each.crossed for each in comparisons)
             p = estimate_p(estimate)
-            found.append(AverageComparison(a, b, benchmark, sparsity, tuple(tasks), estimate, over_examples, p))
-    corrected = holm([each.p for each in found])
-    return tuple(replace(each, holm=p) for each, p in zip(found, corrected, strict=True))
+            results.append(AverageComparison(a, b, benchmark, sparsity, tuple(tasks), estimate, over_examples, p))
+    corrected = holm([each.p for each in results])
+    return tuple(replace(each, holm=p) for each, p in zip(results, corrected, strict=True))
 
 
 def metric_names(metrics: str) -> str:

@@ -87,7 +87,7 @@ def _why_undecided(comparison: Comparison, tests: int) -> str:
 
 
 def interval_text(comparison: Comparison) -> str:
-    """`95 % interval +0.45 to +4.55`: that of the error that verdicts use."""
+    """`95 % interval +0.45 to +4.55`, by the error that verdicts use."""
     if comparison.crossed and comparison.error:
         return f"95 % interval over seeds and examples {limits(comparison.error.interval())}"
     return f"95 % interval {limits(comparison.interval)}"
@@ -183,10 +183,10 @@ def _bayes(rope: float) -> str:
     """What the probabilities are, with their prior."""
     return (
         "Probabilities that the first method is worse, practically the same (within "
-        f"± {points(rope)} points) and better are an alternative to p values. The prior is flat in the mean "
-        "difference and in the logarithm of the deviation, so that the mean has Student's t distribution around what "
-        "was observed, with the error and degrees of freedom that verdicts use. There is no correction for the number "
-        "of comparisons."
+        f"± {points(rope)} points) and better are an alternative to p values. The prior is flat in the mean difference "
+        "and in the logarithm of the deviation, so that the mean has Student's t distribution around what was "
+        "observed, with the error and degrees of freedom that verdicts use. There is no correction for the number of "
+        "comparisons."
     )
 
 

@@ -32,8 +32,8 @@ class SectionExamples:
         own = self._values({row.cell.seed: row for row in done})
         if own is None:
             return None
-        dense = {row.cell.seed: found for row in done if (found := self._dense.get(_pair(row)))}
-        equal = {row.cell.seed: found for row in done if (found := self._equal.get((_pair(row), row.equal_trainings)))}
+        dense = {row.cell.seed: other for row in done if (other := self._dense.get(_pair(row)))}
+        equal = {row.cell.seed: other for row in done if (other := self._equal.get((_pair(row), row.equal_trainings)))}
         return ScoreExamples(own, self._values(dense), self._values(equal), self._examples.majority(done[0]))
 
     def _values(self, rows: Mapping[int, Row]) -> ExampleValues | None:

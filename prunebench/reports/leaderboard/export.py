@@ -183,9 +183,9 @@ def _estimate(estimate: Estimate | None, lowest: float | None = None) -> dict[st
     if estimate is None:
         return None
     bounds = estimate.interval()
-    shown = bounds if lowest is None else cut(bounds, lowest)
+    limited = bounds if lowest is None else cut(bounds, lowest)
     error = {"error": round_digits(estimate.error), "degrees": round_digits(estimate.degrees)}
-    return {**error, **(_limits(shown) or {})}
+    return {**error, **(_limits(limited) or {})}
 
 
 def _limits(bounds: Interval | None) -> dict[str, float | None] | None:

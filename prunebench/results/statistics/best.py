@@ -26,6 +26,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from prunebench.results.statistics.crossed import LEAST_SHARE
 from prunebench.results.statistics.examples import ExampleValues
 from prunebench.results.statistics.moderation import moderate
 from prunebench.results.statistics.summary import TOLERANCE
@@ -182,7 +183,8 @@ def _errors(task: TaskScores) -> _Errors | None:
     both = []
     for squares, own_degrees in ((ratio * least, freedom), (over_seeds, np.full(len(over_seeds), len(seeds) - 1.0))):
         total = np.maximum(squares + over_examples - rest, np.maximum(squares, over_examples))
-        spread = squares**2 / own_degrees + over_examples**2 / (examples - 1) + rest**2 / rest_degrees
+        credible = np.maximum(squares, LEAST_SHARE * rest)
+        spread = credible**2 / own_degrees + over_examples**2 / (examples - 1) + rest**2 / rest_degrees
         freedoms = np.divide(total**2, spread, out=np.full(len(total), float(degrees)), where=spread > 0)
         both.append((total / len(seeds), np.maximum(freedoms, 1.0)))
     return _Errors(scores.mean(axis=1), *both)

@@ -140,7 +140,8 @@ def _detectable(error: Estimate | None, alpha: float) -> float | None:
 def family(comparisons: Sequence[Comparison]) -> list[Comparison]:
     """The comparisons with `holm` filled in: each test is corrected over all of them, and `detectable` too.
 
-    What is detectable at the first step of Holm's procedure, α / m, is detectable whatever the other comparisons give.
+    A difference that is detectable at the first step of Holm's procedure, α / m, does not depend on the other
+    comparisons.
     """
     names = [field.name for field in fields(PValues)]
     columns = [holm([getattr(comparison.p, name) for comparison in comparisons]) for name in names]

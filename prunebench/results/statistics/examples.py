@@ -75,7 +75,7 @@ def mean_of_columns(columns: Sequence[ExampleValues | None]) -> ExampleValues | 
 
 
 def _join(parts: Sequence[NDArray[np.floating]], shares: Sequence[float]) -> NDArray[np.floating]:
-    """Tables of shape (seeds, examples) side by side. A seed's mean is that of the parts, weighted by their shares.
+    """Tables of shape (seeds, examples) side by side. A seed's mean is the sum of the parts' means times their shares.
 
     Only the deviations from the mean of a part are weighted, because a weighted mean would look like a spread.
     """

@@ -39,8 +39,8 @@ def from_cache(layout: Layout) -> dict[str, Split]:
 
 def _cache() -> Path:
     """The folder in which `datasets` keeps what it has downloaded."""
-    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface")
-    return Path(os.environ.get("HF_DATASETS_CACHE") or Path(home, "datasets")).expanduser()
+    folder = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface")
+    return Path(os.environ.get("HF_DATASETS_CACHE") or Path(folder, "datasets")).expanduser()
 
 
 @contextlib.contextmanager

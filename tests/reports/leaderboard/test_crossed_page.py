@@ -65,7 +65,7 @@ def plain(table) -> tuple[float, float]:
     fitted = table.mean(axis=1, keepdims=True) + table.mean(axis=0, keepdims=True) - table.mean()
     rest = ((table - fitted) ** 2).sum() / ((n - 1) * (m - 1))
     total = max(seeds + texts - rest, seeds, texts)
-    degrees = total**2 / (seeds**2 / (n - 1) + texts**2 / (m - 1) + rest**2 / ((n - 1) * (m - 1)))
+    degrees = total**2 / (max(seeds, 0.8 * rest) ** 2 / (n - 1) + texts**2 / (m - 1) + rest**2 / ((n - 1) * (m - 1)))
     return math.sqrt(total / (n * m)), degrees
 
 

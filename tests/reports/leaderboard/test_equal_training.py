@@ -308,9 +308,8 @@ def test_a_selection_keeps_the_dense_runs_that_it_is_compared_with() -> None:
 def test_a_comparison_with_dense_names_the_dense_run_of_equal_training() -> None:
     rows = equal_lab().rows()
     report = comparison.build(rows, ["magnitude", "rewound"], "dense")
-    assert report.notes == (
-        f"magnitude was trained 2 times from θ0 and dense once; {TWICE} is the dense model of equal training.",
-    )
+    sentence = f"magnitude was trained 2 times from θ0 and dense once; {TWICE} is the dense model of equal training."
+    assert report.notes[0] == sentence
     report = comparison.build(rows, ["magnitude", TWICE])
     [entry] = report.over_seeds
     assert (entry.condition.sparsity, entry.mean_a - entry.mean_b) == (0.5, pytest.approx(-0.01))

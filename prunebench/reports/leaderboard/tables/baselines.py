@@ -29,13 +29,13 @@ def baseline_table(baselines: Sequence[Baseline]) -> Table:
         "trained twice − dense [95 %]": [_difference(each.twice) for each in baselines],
         "published dense": [_published(each) for each in baselines],
     }
-    shown = {head: column for head, column in columns.items() if set(column) != {DASH}}
+    printed = {head: column for head, column in columns.items() if set(column) != {DASH}}
     names = [(each.task, each.column) for each in baselines]
     return Table(
         title=TITLE,
-        headers=("task", "metric", *shown),
-        aligns="ll" + "r" * len(shown),
-        body=tuple((*name, *texts) for name, texts in zip(names, zip(*shown.values(), strict=True), strict=True)),
+        headers=("task", "metric", *printed),
+        aligns="ll" + "r" * len(printed),
+        body=tuple((*name, *texts) for name, texts in zip(names, zip(*printed.values(), strict=True), strict=True)),
         notes=tuple(_not_learnt(each) for each in baselines if not each.learnt),
     )
 

@@ -23,6 +23,7 @@ from prunebench.reports.leaderboard.tables.baselines import baseline_table
 from prunebench.reports.leaderboard.tables.matching import describe_criteria, matching_table
 from prunebench.reports.leaderboard.tables.methods import ANSWERS, method_table
 from prunebench.reports.leaderboard.tables.papers import describe_paper, wide_paper_table
+from prunebench.reports.leaderboard.tables.scores import is_crossed
 from prunebench.reports.leaderboard.tables.sizes import size_table
 from prunebench.reports.leaderboard.web.chart_data import chart_data, to_script
 from prunebench.reports.leaderboard.web.ranking_table import ranking_table
@@ -66,6 +67,7 @@ def html(page: Page) -> str:
             answers=ANSWERS,
             about=describe_tables(page),
             interval=INTERVALS[page.options.interval],
+            crossed=any(map(is_crossed, page.sections)),
             papers=[(paper, describe_paper(paper), wide_paper_table(paper)) for paper in page.options.published],
             methods=method_table(page.methods),
         )
