@@ -64,7 +64,9 @@ def select_figures(figures: Mapping[str, Draw], only: Sequence[str]) -> dict[str
     """The figures whose name, or a whole part of it from the start, matches one of the patterns; all without any."""
     for pattern in only:
         if not any(_matches(name, pattern) for name in figures):
-            raise PrunebenchError(f"no figure is called {pattern!r}", f"there are {listing(figures)}")
+            kinds = dict.fromkeys(name.partition("-")[0] for name in figures)
+            hint = f"kinds are {listing(kinds)}; names are like {next(iter(figures), 'score-rte-unstructured')}"
+            raise PrunebenchError(f"no figure is called {pattern!r}", hint)
     return {name: draw for name, draw in figures.items() if not only or any(_matches(name, each) for each in only)}
 
 

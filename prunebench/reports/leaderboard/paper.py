@@ -55,13 +55,20 @@ def _prefix(page: Page) -> str:
 
 
 def _describe(ranking: Ranking) -> str:
-    return f"{ranking.title}, {ranking.track} methods by sparsity: {MEASURES[ranking.rule]}. {MARKS}"
+    return f"{ranking.title}, {ranking.track} methods by sparsity: {_measure(ranking)}. {MARKS}"
+
+
+def _measure(ranking: Ranking) -> str:
+    """The numbers of a ranking in words, with the dense runs that they are shares of."""
+    others = {each.other[0] for standing in ranking.standings for each in standing.placements if each.other}
+    equal = ", after equal training" if "dense" in others else ""
+    return f"{MEASURES[ranking.rule]}{equal}"
 
 
 def _appendix(page: Page) -> Iterator[Table]:
     first = main_ranking(page)
     for ranking in (ranking for ranking in page.rankings if ranking != first):
-        caption = f"{MEASURES[ranking.rule]}. {MARKS}"
+        caption = f"{_measure(ranking)}. {MARKS}"
         yield replace(number_table(ranking), caption=caption, notes=ranking_notes(ranking))
     for section in (*page.averages, *page.sections):
         for track in section.tracks:

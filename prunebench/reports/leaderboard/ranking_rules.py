@@ -23,8 +23,8 @@ RULES = {
 }
 # What the numbers of a ranking are, in a few words for captions.
 MEASURES = {
-    RETAINED: "Score retained above chance, % of what dense learned, mean ± std",
-    RATIO: "Score, % of dense, mean ± std",
+    RETAINED: "Score retained above chance (mean ± std), % of what dense learned",
+    RATIO: "Score (mean ± std), % of dense",
     SCORE: "Score × 100, mean ± std",
     RANK: "Average rank over the tasks",
 }

@@ -140,7 +140,7 @@ class _Frame:
         if chart.least is not None:
             low = max(low, chart.least)
             high = max(low, high)
-        across, along = 0.04 * (max(x) - min(x)) or 0.05, 0.05 * (high - low) or 1.0
+        across, along = 0.04 * (max(x) - min(x)) or 0.05, 0.07 * (high - low) or 1.0
         return cls(min(x) - across, max(x) + across, low - along, high + along)
 
     def x(self, value: float) -> float:

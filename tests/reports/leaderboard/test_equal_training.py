@@ -8,7 +8,7 @@ import json
 
 import pytest
 from lab import Lab, golden_lab
-from pages import by_method, page_text, tables
+from pages import by_method, page_text, paper_text, tables
 
 from prunebench.reports import comparison
 from prunebench.reports.leaderboard import build, parse_options, summary
@@ -149,6 +149,7 @@ def test_the_ranking_compares_with_the_run_of_equal_training() -> None:
     assert EQUAL_RETAINED in text and EQUAL_RETAINED in " ".join(summary(page).split())
     assert "88.89 ± 2.47 (dense: 114.29)" in summary(page)
     assert "88.89 ± 2.47 (dense: 114.29)" in html(page)
+    assert "of what dense learned, after equal training." in paper_text(page)
     score = page_text(build(equal_lab().rows(), parse_options(rank_by="score")))
     assert EQUAL_RETAINED not in score and "(dense:" not in score
 

@@ -137,6 +137,9 @@ function scoresChart(state) {
     marks.push(...seedPoints(entries).map((point) => ({
       kind: "point", x: point.entry.sparsity, y: point.value, style: `${fill} seed`, shape, size: 0.5, text: seedText(point),
     })));
+  }
+  // Means come after all seeds, which would hide them.
+  for (const [method, entries] of curves) {
     const points = entries.map((entry) => ({ x: entry.sparsity, y: entry.mean, text: hoverText(entry) }));
     marks.push(...curve(method, points));
   }

@@ -27,7 +27,7 @@ function niceTicks(low, high, most) {
 }
 
 // The least and the greatest of these numbers, with a margin.
-function extent(values, margin = 0.05) {
+function extent(values, margin = 0.07) {
   const low = Math.min(...values), high = Math.max(...values), pad = margin * (high - low) || 1;
   return [low - pad, high + pad];
 }
