@@ -49,7 +49,8 @@ def gallery() -> str:
 
 
 def _method(entry: Entry, method: Method) -> Iterator[str]:
-    steps = [step.phase for step in method.steps(method._level if method.prunes else 0.0)]
+    level = next(iter(getattr(method.base.strategy, "levels", ())), LEVEL)
+    steps = [step.phase for step in method.steps(level if method.prunes else 0.0)]
     options = ", ".join(f"`{field.name}={field.default}`" for field in parameters(entry.value))
     where = "built in" if entry.plugin.distribution == "prunebench" else f"`plugins/{entry.plugin.distribution}`"
     yield f"### {entry.name}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import signal
 
 import pytest
@@ -10,8 +9,9 @@ import pytest
 import prunebench
 from prunebench.execution.executors.resources import Resources
 from prunebench.pruning import masks
+from prunebench.testing import write_tiny_task
+from prunebench.testing.models import WORDS
 
-WORDS = ("the", "a", "dog", "cat", "bird", "king", "ship", "song", "sees", "finds", "likes", "follows", "old", "young")
 # Each training of `run` has as many.
 STEPS = 25
 
@@ -39,13 +39,7 @@ def word_model(tmp_path_factory):
 @pytest.fixture(scope="session")
 def word_glue(tmp_path_factory):
     """SST-2 with 40 training rows and 16 dev rows, in the official layout."""
-    folder = tmp_path_factory.mktemp("glue")
-    (folder / "SST-2").mkdir()
-    rng = random.Random(0)
-    for split, rows in (("train", 40), ("dev", 16)):
-        lines = [f"{' '.join(rng.choices(WORDS, k=5))}\t{i % 2}" for i in range(rows)]
-        (folder / "SST-2" / f"{split}.tsv").write_text("\n".join(["sentence\tlabel", *lines]) + "\n")
-    return folder
+    return write_tiny_task(tmp_path_factory.mktemp("glue"))
 
 
 @pytest.fixture(scope="session")

@@ -38,9 +38,32 @@ if TYPE_CHECKING:
 @click.argument("method", shell_complete=completion.names("strategies"))
 @store_option
 @plugin_option
-@click.option("--suite", cls=Option, group=WHAT, default="quick", show_default=True, shell_complete=completion.suites)
-@click.option("--seeds", cls=Option, group=WHAT, metavar="N|N,…", shown_default="those of the suite")
-@click.option("--sparsities", cls=Option, group=WHAT, metavar="FRACTION,…", shown_default="those of the suite")
+@click.option(
+    "--suite",
+    cls=Option,
+    group=WHAT,
+    default="quick",
+    show_default=True,
+    metavar="NAME",
+    shell_complete=completion.suites,
+    help="The suite that is run.",
+)
+@click.option(
+    "--seeds",
+    cls=Option,
+    group=WHAT,
+    metavar="N|N,…",
+    shown_default="those of the suite",
+    help="How many, or which: 3,17.",
+)
+@click.option(
+    "--sparsities",
+    cls=Option,
+    group=WHAT,
+    metavar="FRACTION,…",
+    shown_default="those of the suite",
+    help="Fractions of the prunable units to remove.",
+)
 @resource_options
 @retry_option
 @click.option("--out", cls=Option, group=RESULTS, type=click.Path(path_type=Path), help="Write the page there, too.")
@@ -54,11 +77,12 @@ def compare_to_baselines(
     out: Path | None,
     **options: Any,
 ) -> None:
-    """Compare a method with what it has to beat, and print the page that a pull request attaches.
+    """Compare a method with what it has to beat.
 
     It runs METHOD, random masks with its counts, IMP and magnitude (for heads, neurons and layers: the method
     `heads`), and the dense model trained for as long, on the suite `quick`: no download, and a few minutes. Results
-    that the store has are not run again. The page, in Markdown, has the ranking, and each difference with its test.
+    that the store has are not run again. The page that it prints, in Markdown, is for a pull request: the ranking, and
+    each difference with its test.
     """
     from prunebench import api
     from prunebench.execution.display import Console

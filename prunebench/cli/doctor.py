@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @plugin_option
 @click.pass_context
 def doctor(ctx: click.Context, store: str, plugins: tuple[str, ...]) -> None:
-    """Show versions, hardware and plugins, and check a store.
+    """Show versions and plugins, and check a store.
 
     Every file of the store is read, and plans, records, logits, labels, masks and weights are compared with one
     another. Damaged files are set aside, and computed again by the next run that needs them; a lost store.json is
