@@ -19,6 +19,7 @@ The packages, lowest first; each one imports only those above it in this list:
     sharing     bundles that others can check; GLUE's test server
     strategies  the built-in methods, which import only what this module exports
     synthetic   the generated language: tasks, a model and suites without a download
+    testing     checks of strategies, and fixtures for their tests
     cli         the command line
 """
 

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prunebench.errors import PrunebenchError
 from prunebench.execution.display import Console
@@ -30,10 +31,14 @@ from prunebench.recipes.options import label
 from prunebench.reports.views import Results as Results
 from prunebench.results.filters import choose_plans
 from prunebench.results.rows import load_rows
+from prunebench.runtime.debugging import debug_mode
 from prunebench.runtime.memory import without_collection
 from prunebench.sharing.bundle.reader import Bundle, open_bundle
 from prunebench.store.schema import RUN
 from prunebench.store.store import Store
+
+if TYPE_CHECKING:
+    from prunebench.execution.profiling import Profile
 
 STORE = ".prunebench"
 Strategies = str | Iterable[str | type | Any] | None
@@ -64,6 +69,8 @@ def run(
     checkpoint_minutes: float | None = None,
     keep_models: bool = False,
     progress: bool | Console = True,
+    debug: bool = False,
+    profile: Profile | None = None,
     command: str = "",
     **options: Any,
 ) -> Results:
@@ -73,7 +80,11 @@ def run(
     instances, which may be defined in a notebook. `options` are those of `prunebench run` (`tasks`, `sparsities`,
     `seeds`, `model`, `glue_dir`, `epochs`, …) with the same names and checks. `resources` say where jobs run.
     `strategy_timeout` is the number of seconds that one call of a strategy may take, and `job_minutes` that of minutes
-    for a whole job. `progress=False` is silent. Raises PrunebenchError, in one line, for whatever the caller can mend.
+    for a whole job. `progress=False` is silent.
+
+    With `debug` everything runs in this process, and the first error in the code of a plugin is raised as it is.
+    `profile` takes down what the code of strategies costs, in this process too. Otherwise it raises PrunebenchError, in
+    one line, for whatever the caller can mend.
     """
     console = progress if isinstance(progress, Console) else Console(quiet=not progress, stderr=True)
     Store.view(store)
@@ -81,13 +92,15 @@ def run(
         resources = replace(resources or Resources(), strategy_timeout=strategy_timeout)
     if job_minutes is not None:
         resources = replace(resources or Resources(), job_minutes=job_minutes)
+    if debug or profile is not None:
+        resources = replace(resources or Resources(), executor="here", jobs=1)
     planned = _plan(suite, strategies, plugins, resources, options, console)
     run_options = RunOptions(
         str(store), planned.resources, retry_failed, checkpoint_minutes, command or _command(suite, planned, options)
     )
-    result = execute(
-        planned.plan, planned.suite, planned.registry, run_options, console, RUN, planned.leaves if keep_models else ()
-    )
+    keep = planned.leaves if keep_models else ()
+    with debug_mode(debug), nullcontext() if profile is None else profile.measured():
+        result = execute(planned.plan, planned.suite, planned.registry, run_options, console, RUN, keep)
     rows = load_rows([result.plan], result.store)
     return Results(rows, result.store, planned.registry, result)
 

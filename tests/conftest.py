@@ -1,5 +1,6 @@
 """Tiny random encoders of every built-in family and a tiny GLUE, both made in code from a seed. No network."""
 
+import gc
 import logging
 import os
 import random
@@ -191,6 +192,16 @@ def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Lab:
     if request.param == "s3":
         return Lab(request.getfixturevalue("bucket").folder())
     return Lab(f"memory://{uuid.uuid4().hex}" if request.param == "memory" else str(tmp_path / "store"))
+
+
+# Modules and tests live as long as the process, so that the collector need not look at them while they are made, nor
+# later: each of its full rounds would take half a second, and some libraries ask for one in a function.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def _word_pieces():

@@ -51,6 +51,7 @@ def compare(
     average ranks of three methods or more over tasks, with the critical difference at each sparsity.
     """
     from prunebench.reports.comparison import FORMATS
+    from prunebench.reports.render.blocks import one_line
     from prunebench.reports.render.files import write_file
     from prunebench.reports.render.plots import FORMATS as PICTURES
 
@@ -82,6 +83,9 @@ def compare(
             click.echo(reason, err=True)
     else:
         data = FORMATS[name](view.report)
+    # Tables and pictures have no room for it.
+    if view.report.verification and name not in (None, "md", "json"):
+        click.echo(one_line(view.report.verification), err=True)
     if out is None:
         click.echo(data, nl=False)
         click.echo("Nothing is written; --out FILE writes this there", err=True)

@@ -31,4 +31,6 @@ def figures(out: Path, formats: str, mixed: bool, **selection: Any) -> None:
     for warning in page.warnings:
         click.echo(f"warning: {one_line(warning)}", err=True)
     files = write(page, out, kinds)
+    if page.verification:
+        click.echo(one_line(page.verification))
     click.echo(f"Written: {len(files)} files in {out}, {files[0].name} and others")

@@ -20,7 +20,7 @@ from prunebench.cli.selecting import load_results, selection_options
 )
 @click.option("--delta", default=1.0, show_default=True, help="Points that a non-inferior method may lose.")
 @click.option("--interval", default="t", show_default=True, help="How intervals over seeds are made: t, or bootstrap.")
-@click.option("--published", default="", help="Tables of papers to show as reported: chen2020, prasanna2020 or all.")
+@click.option("--published", default="", help="Published tables to show as reported: chen2020, sanh2020, …, or all.")
 def leaderboard(
     out: Path | None,
     formats: str,

@@ -67,6 +67,13 @@ _METHODS = [
         shown_default=",".join(map(str, _SUITE.sparsities[""])),
         help="Fractions of the prunable units to remove.",
     ),
+    _model(
+        "--also-model",
+        metavar="NAME|DIR,…",
+        shown_default="none",
+        help="Further models, such as small dense ones. They are trained and not pruned, and stand beside the methods "
+        "without a rank.",
+    ),
 ]
 plugin_option = _what(
     "--plugin",

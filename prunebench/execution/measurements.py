@@ -21,7 +21,7 @@ from prunebench.pruning.flops import forward_flops
 from prunebench.pruning.groups import Structure
 from prunebench.pruning.selection import satisfies
 from prunebench.recipes.axes import BudgetName
-from prunebench.recipes.phase import Phase, final_selection, final_sparsity
+from prunebench.recipes.phase import Phase, final_selection, final_sparsity, shrinks
 from prunebench.store.schema import SECONDS, Encoder, Evaluation, Experiment, FLOPs, Parameters, Sparsity
 from prunebench.store.serialization import encode_arrays
 from prunebench.tasks.metrics import fill_undefined, majority_scores, undefined_keys
@@ -157,7 +157,7 @@ def flops(workspace: Workspace, path: Sequence[Phase], mask: masks.Mask | None) 
     length = min(LENGTH, positions(network.config.to_dict(), prunable.architecture))
     dense, pruned = forward_flops(prunable, length, {}), forward_flops(prunable, length, mask or {})
     # A masked model multiplies by the zeros of its heads and neurons until they leave it.
-    scored = pruned.total if path[-1].shrinks_model else dense.total
+    scored = pruned.total if shrinks(path) else dense.total
     return FLOPs(length=length, dense=dense.total, scored=scored, skipping_zeros=pruned.skipping_zeros)
 
 
@@ -202,14 +202,25 @@ def _is_exact(workspace: Workspace, path: Sequence[Phase], mask: masks.Mask | No
     return masks.pruned(mask) == selection.count(sparsity, masks.units(mask))
 
 
-def agreement(workspace: Workspace, model: nn.Module, device: str) -> dict[str, bool | float | None]:
+def agreement(workspace: Workspace, exact: nn.Module, model: nn.Module, device: str) -> dict[str, bool | float | None]:
     """Whether a compacted model agrees with the masked one: the largest difference of a logit, in float32.
 
-    Compared on the first `COMPARED` examples of the first evaluation.
+    Compared on the first `COMPARED` examples of the first evaluation. `exact` is the compacted model, and `model` what
+    is scored: the same, or an approximation of it, of which only the difference is given.
     """
-    if model is workspace.model:
+    if model is exact is workspace.model:
         return {}
     data = next(iter(workspace.evaluations.values())).first(COMPARED)
-    compact, masked = (predict(each, data, precision="fp32", device=device) for each in (model, workspace.model))
-    difference = float(np.abs(compact - masked).max())
-    return {"compact_difference": difference, "compact_agrees": difference <= TOLERANCE}
+    models = list({id(each): each for each in (workspace.model, exact, model)}.values())
+    logits = {id(each): predict(each, data, precision="fp32", device=device) for each in models}
+
+    def difference(one: nn.Module, other: nn.Module) -> float:
+        return float(np.abs(logits[id(one)] - logits[id(other)]).max())
+
+    result: dict[str, bool | float | None] = {}
+    if exact is not workspace.model:
+        result["compact_difference"] = difference(exact, workspace.model)
+        result["compact_agrees"] = difference(exact, workspace.model) <= TOLERANCE
+    if model is not exact:
+        result["approximation_difference"] = difference(model, exact)
+    return result

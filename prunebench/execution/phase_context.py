@@ -40,7 +40,8 @@ class PhaseContext:
     """What `Phase.apply(ctx)` is given.
 
     A phase that changes weights changes the parameters of `model` in place; one that draws a mask sets `mask`; one
-    that ends a recipe may set `network`, the model that is scored. Pruned weights are set to zero after the phase.
+    that ends a recipe may set `network`, the model that is scored: `model`, or what the phase before has made of it.
+    Pruned weights are set to zero after the phase.
 
     Attributes:
         seed: the seed of the run. `generator` gives random numbers that depend on it.
@@ -49,7 +50,7 @@ class PhaseContext:
 
     def __init__(self, workspace: Workspace, seed: int, state: State) -> None:
         self.seed = seed
-        self.network: nn.Module = workspace.model
+        self.network: nn.Module = state.network or workspace.model
         self.outcome: Outcome | None = None
         self._workspace = workspace
         self._state = state

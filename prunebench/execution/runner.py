@@ -101,7 +101,7 @@ def execute(
     recorded, guess = expected_seconds(store.records()), _guess(suite, registry)
     _say_cost(Clock(todo, recorded, request.jobs, guess), console)
     dispatch = scheduler.Dispatch(
-        plan.where,
+        plan.location,
         registry.files,
         request.jobs,
         options.checkpoint_minutes,

@@ -76,12 +76,13 @@ def work(job: dict[str, Any], store: str) -> list[Failure]:
 class Dispatch:
     """How jobs are handed out: where model and data lie, plugin files, jobs at a time, minutes between checkpoints.
 
+    `locate` says where the model and the data of an experiment lie.
     `strategy_timeout` is the limit of one call of a strategy in seconds, `job_minutes` that of a job, and `plan` the
     commitment of the plan.
     `recorded_seconds` are those of a training in earlier runs, by pace, and `guess` gives them where there are none.
     """
 
-    where: Location
+    locate: Callable[[Experiment], Location]
     plugins: tuple[str, ...] = ()
     slots: int = 1
     checkpoint_minutes: float | None = None
@@ -94,7 +95,7 @@ class Dispatch:
     def spec(self, job: Job, plugins: Sequence[PluginFile]) -> JobSpec:
         """All that a worker needs for the job."""
         limits = self.checkpoint_minutes, self.strategy_timeout, self.job_minutes
-        return job.to_spec(self.where, plugins, *limits, self.plan)
+        return job.to_spec(self.locate(job.anchor.experiment), plugins, *limits, self.plan)
 
 
 def run(jobs: list[Job], executor: Executor, store: Store, display: Display, dispatch: Dispatch) -> Report:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from prunebench.errors import PrunebenchError
 from prunebench.execution.fence import Snapshot
@@ -35,12 +35,16 @@ class State:
     """Where a recipe stands: its mask, what that is a mask of, and whether the weights are θ0 under that mask.
 
     `strategy_seconds` is what the code of strategies took on the way from θ0; None if a mask on it does not say.
+    `network` is the model that phases at the end of a recipe have made, and `exact` the last one whose logits are those
+    of the masked model; None while that is the workspace's model.
     """
 
     mask: masks.Mask | None = None
     structure: Structure = structures.WEIGHTS
     rewound: bool = False
     strategy_seconds: float | None = 0.0
+    network: nn.Module | None = None
+    exact: nn.Module | None = None
 
     @property
     def unit(self) -> Unit:
@@ -49,6 +53,12 @@ class State:
 
     def copy(self) -> State:
         return replace(self)
+
+    def take_network(self, network: nn.Module, approximates: bool) -> None:
+        """Go on with a model that a phase at the end of a recipe has made."""
+        self.network = network
+        if not approximates:
+            self.exact = network
 
     def add_strategy_seconds(self, seconds: float) -> None:
         if self.strategy_seconds is not None:
@@ -157,6 +167,11 @@ class Session:
 
     def load_weights(self, reference: WeightsRef) -> Mapping[str, Tensor]:
         return self.store.load("weights", reference.name, safetensors.torch.load)
+
+
+def forget_plugins() -> None:
+    """Import plugin files anew for the next job of this process."""
+    _registry.cache_clear()
 
 
 @functools.lru_cache(maxsize=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import reprlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,13 @@ from torch import Tensor
 
 from prunebench.errors import PrunebenchError
 from prunebench.execution.context import Context
+from prunebench.execution.profiling import profiled_call
 from prunebench.hooks.plugins import error_line
 from prunebench.pruning import masks
 from prunebench.pruning.budgets import Budget
 from prunebench.pruning.selection import select, violations
 from prunebench.recipes.axes import Pattern, Selection
+from prunebench.runtime.debugging import is_debugging
 from prunebench.runtime.limits import Expired, watched_call
 from prunebench.runtime.output import named_output
 from prunebench.runtime.signals import received_signals
@@ -45,8 +47,12 @@ def plugin_code(kind: str, name: str) -> Iterator[None]:
     """A context for the code of a strategy or phase, whose output is reported under its name.
 
     Whatever it raises becomes a PluginError, even SystemExit and KeyboardInterrupt. A PrunebenchError passes, and so
-    do the end of a job at its limit and the KeyboardInterrupt of a signal that this process has received.
+    do the end of a job at its limit and the KeyboardInterrupt of a signal that this process has received. For a
+    debugger nothing is changed.
     """
+    if is_debugging():
+        yield
+        return
     with received_signals() as signals, named_output(name):
         try:
             yield
@@ -60,7 +66,7 @@ def plugin_code(kind: str, name: str) -> Iterator[None]:
 
 def scores(strategy: Any, context: Context) -> dict[str, Tensor]:
     """The scores of every group by `strategy.score`."""
-    return _tensors(strategy, call(strategy, lambda: strategy.score(context)), "scores")
+    return _tensors(strategy, call(strategy, strategy.score, context), "scores")
 
 
 def keep_highest(
@@ -149,8 +155,15 @@ def _tensors(strategy: Any, answer: Any, what: str) -> dict[str, Tensor]:
 
 def call(strategy: Any, function: Callable[..., Any], *arguments: Any) -> Any:
     """Call a function of a strategy; whatever it raises is reported under the name of the strategy."""
-    with plugin_code("strategy", strategy.name), watched_call(f"strategy {strategy.name!r}"):
+    with plugin_code("strategy", strategy.name), _time_limit(strategy):
         try:
-            return function(*arguments)
+            # The core selects by the scores for the strategy.
+            is_own = getattr(function, "__name__", "") != select.__name__
+            return profiled_call(strategy.name, function, *arguments) if is_own else function(*arguments)
         except PrunebenchError as error:
             raise PrunebenchError(f"strategy {strategy.name!r}: {error.message}", error.hint) from error
+
+
+def _time_limit(strategy: Any) -> AbstractContextManager[None]:
+    """The limit of a call of the strategy; a debugger has none."""
+    return nullcontext() if is_debugging() else watched_call(f"strategy {strategy.name!r}")

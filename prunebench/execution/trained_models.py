@@ -13,7 +13,7 @@ from prunebench.execution.phase_context import PhaseContext
 from prunebench.execution.session import State
 from prunebench.execution.workspace import Workspace, workspace
 from prunebench.hooks.registry import Registry
-from prunebench.planning.graph import PlannedCell, mask_key
+from prunebench.planning.graph import PlannedCell, mask_key, phases_of
 from prunebench.pruning import masks
 from prunebench.pruning.structures import look_up
 from prunebench.store.schema import Evaluation, Location
@@ -30,12 +30,13 @@ def load_model(cell: PlannedCell, where: Location, store: Store, registry: Regis
 
 def scored_network(cell: PlannedCell, model: Workspace, store: Store, registry: Registry) -> Any:
     """The model that the cell's record is of: without its pruned units if the recipe removes them."""
-    key, phase = mask_key(cell.leaf), cell.leaf.phase
-    if phase is None or not phase.ends_recipe:
+    key, phases = mask_key(cell.leaf), [phase for phase in phases_of(cell.leaf.path()) if phase.ends_recipe]
+    if not phases:
         return model.model
     mask = store.load("masks", key, masks.unpack) if key else None
     context = PhaseContext(model, cell.leaf.experiment.seed, State(mask, look_up(cell.method.unit, registry)))
-    phase.apply(context)
+    for phase in phases:
+        phase.apply(context)
     return context.network
 
 

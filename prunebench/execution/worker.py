@@ -12,8 +12,6 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-from torch import nn
-
 from prunebench.errors import PrunebenchError
 from prunebench.execution import measurements
 from prunebench.execution.checkpoints import Checkpoints
@@ -78,7 +76,7 @@ class Worker:
             self.restore_measurements(anchor)
         session.seconds.add("load")
         outcome = self.train(anchor, state) if trains else None
-        scored = self.score(anchor, state, session.workspace.model, outcome) if trains or anchor.scored else None
+        scored = self.score(anchor, state, outcome) if trains or anchor.scored else None
         try:
             session.store_weights(WeightsRef(training=anchor.key))
             self.visit_children(anchor, state)
@@ -115,8 +113,10 @@ class Worker:
             raise
         if state.mask is not mask and not phase.changes_mask:
             raise PrunebenchError(f"{who} changed the mask", "such a phase declares draws_mask = True")
-        if ctx.network is not ctx.model and not phase.ends_recipe:
-            raise PrunebenchError(f"{who} set ctx.network", "such a phase declares ends_recipe = True")
+        if ctx.network is not ctx.model:
+            if not phase.ends_recipe:
+                raise PrunebenchError(f"{who} set ctx.network", "such a phase declares ends_recipe = True")
+            state.take_network(ctx.network, phase.approximates)
         return ctx
 
     def restore_measurements(self, anchor: Node) -> None:
@@ -148,20 +148,22 @@ class Worker:
     def visit(self, node: Node, state: State) -> None:
         """Apply a phase that is no training, score its outcome where that is asked for, and go on behind it."""
         session = self.session
-        network = self.apply(node, state).network
+        self.apply(node, state)
         session.apply_mask(state)
         session.store_weights(WeightsRef(training=node.key))
         session.seconds.add("prune")
         if node.scored:
-            self.store_record(*self.score(node, state, network, None))
+            self.store_record(*self.score(node, state, None))
         self.visit_children(node, state)
 
-    def score(self, node: Node, state: State, model: nn.Module, outcome: Outcome | None) -> ScoredModel:
-        """Evaluate `model`, which is the workspace's or made from it: the record of the node, and its logits."""
+    def score(self, node: Node, state: State, outcome: Outcome | None) -> ScoredModel:
+        """Evaluate the model at the node, the workspace's or one made from it: the node's record, and the logits."""
         session = self.session
         progress.enter_stage(f"the scoring after {stage(node)}")
         workspace, experiment, remaining = session.workspace, session.experiment, session.kept_weights(state)
         path = node.path()
+        exact = state.exact or workspace.model
+        model = state.network or exact
         budget = final_selection(phases_of(path)).budget
         evaluations, logits, predict = measurements.evaluate(workspace, model, experiment)
         seconds = {"predict": predict, "method": state.strategy_seconds}
@@ -175,13 +177,13 @@ class Worker:
             evaluations=evaluations,
             **measurements.cost(outcome),
             **measurements.sizes(
-                workspace, state.mask, state.structure, budget, remaining, model, session.encoder_before
+                workspace, state.mask, state.structure, budget, remaining, exact, session.encoder_before
             ),
             flops=measurements.flops(workspace, phases_of(path), state.mask),
             checks={
                 "rewound_exactly": session.rewound_exactly,
                 **measurements.checks(workspace, phases_of(path), state.mask, state.structure, remaining),
-                **measurements.agreement(workspace, model, experiment.device),
+                **measurements.agreement(workspace, exact, model, experiment.device),
             },
             environment=environment(experiment.device),
             seconds={name: round(value, 4) for name, value in seconds.items() if value is not None},

@@ -16,7 +16,7 @@ from prunebench.models.architecture import Architecture
 from prunebench.models.validation import check_readable, check_tokenizer
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=8)
 def model_source(model: str, registry: Registry) -> sources.ModelSource:
     """Resolve `model` with the registry's families and checkpoints. Cached, since the digest reads all weights."""
     checkpoints = [registry.get("checkpoints", name) for name in registry.entries("checkpoints")]

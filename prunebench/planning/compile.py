@@ -31,18 +31,42 @@ def compile_plan(
     `where` says where model and data lie. Recipes are made once for each set of levels, not for each experiment.
     """
     methods = [Method(text, registry) for text in dict.fromkeys(["dense", *strategies])]
+    for method in methods:
+        if method.info.options.get("model") and method.info.strategy == "dense":
+            raise PrunebenchError(
+                f"{method.label!r} is a run of another model", f"--also-model {method.info.options['model']}"
+            )
     recipes = {each: _with_equal_training(list(_recipes(methods, each)), registry) for each in set(levels.values())}
     plan = Plan([], [], where)
     for experiment in experiments:
-        tree = Node(experiment.key, experiment)
-        plan.trees.append(tree)
-        task = registry.get("tasks", experiment.task)
-        splits = (task.benchmark, task.split, task.metrics, task.evaluations)
-        for method, sparsity, steps in recipes[levels[experiment.task]]:
-            check_rewinds(steps, experiment, method.label)
-            purpose = f"{method.label} {sparsity:g}" if sparsity else method.label
-            plan.cells.append(PlannedCell(method, sparsity, add_leaf(tree, steps, purpose), *splits))
+        _add_tree(plan, experiment, recipes[levels[experiment.task]], registry)
     return plan
+
+
+def add_other_model(plan: Plan, experiments: Iterable[Experiment], registry: Registry, where: Location) -> None:
+    """Add the dense runs of another model to the plan, which stand beside the methods and are compared with nothing.
+
+    Raises PrunebenchError where the model is the plan's own, or there already.
+    """
+    known = {tree.experiment.model.fingerprint for tree in plan.trees}
+    for experiment in experiments:
+        model = experiment.model
+        if model.fingerprint in known:
+            raise PrunebenchError(f"--also-model {where.model} names a model that the run has already")
+        plan.others[model.fingerprint] = where
+        method = Method(f"dense[model={model.name}]", registry)
+        _add_tree(plan, experiment, [(method.info, 0.0, method.steps(0.0))], registry)
+
+
+def _add_tree(plan: Plan, experiment: Experiment, recipes: Sequence[Recipe], registry: Registry) -> None:
+    tree = Node(experiment.key, experiment)
+    plan.trees.append(tree)
+    task = registry.get("tasks", experiment.task)
+    splits = (task.benchmark, task.split, task.metrics, task.evaluations)
+    for method, sparsity, steps in recipes:
+        check_rewinds(steps, experiment, method.label)
+        purpose = f"{method.label} {sparsity:g}" if sparsity else method.label
+        plan.cells.append(PlannedCell(method, sparsity, add_leaf(tree, steps, purpose), *splits))
 
 
 def _with_equal_training(recipes: list[Recipe], registry: Registry) -> list[Recipe]:

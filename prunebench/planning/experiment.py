@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from prunebench.errors import PrunebenchError
 from prunebench.hooks.registry import Registry
 from prunebench.models.loading import model_source
 from prunebench.planning import protocol_file
-from prunebench.planning.compile import compile_plan
+from prunebench.planning.compile import add_other_model, compile_plan
 from prunebench.planning.graph import ENGINE, Plan
 from prunebench.planning.suite import Suite
 from prunebench.runtime import devices
@@ -20,7 +21,25 @@ from prunebench.tasks.task import load_data
 def plan(suite: Suite, registry: Registry) -> Plan:
     """The plan of a suite."""
     levels = {task: suite.levels(task) for task in suite.tasks}
-    return compile_plan(experiments(suite, registry), suite.strategies, levels, registry, location(suite))
+    result = compile_plan(experiments(suite, registry), suite.strategies, levels, registry, location(suite))
+    for name in suite.also_model:
+        other = _of_other_model(suite, name, registry)
+        add_other_model(result, experiments(other, registry), registry, location(other))
+    return result
+
+
+def _of_other_model(suite: Suite, name: str, registry: Registry) -> Suite:
+    """The suite with another model, under its protocol file only if that is for this kind of model."""
+    other = replace(suite, model=name, also_model=())
+    if suite.protocol is None:
+        return other
+    source = model_source(name, registry)
+    model = Model(name=source.name, revision=source.revision, fingerprint=source.fingerprint, family=source.family)
+    try:
+        protocol_file.read(suite.protocol).check_model(model)
+    except PrunebenchError:
+        return replace(other, protocol=None)
+    return other
 
 
 def location(suite: Suite) -> Location:

@@ -190,12 +190,18 @@ def mask_key(leaf: Node) -> str:
 class Plan:
     """All trees, and the cells that are read from their leaves.
 
-    A tree whose nodes adopt masks stands after the trees that make these. `where` says where model and data lie.
+    A tree whose nodes adopt masks stands after the trees that make these. `where` says where model and data lie, and
+    `others` where further models do, by their fingerprints.
     """
 
     trees: list[Node]
     cells: list[PlannedCell]
     where: Location
+    others: dict[str, Location] = field(default_factory=dict)
+
+    def location(self, experiment: Experiment) -> Location:
+        """Where the model of this experiment and its data lie."""
+        return self.others.get(experiment.model.fingerprint, self.where)
 
     def nodes(self) -> Iterator[Node]:
         """All nodes but the roots."""
@@ -214,7 +220,7 @@ def restrict(plan: Plan, cells: Sequence[PlannedCell]) -> Plan:
     needed = {node for cell in cells for node in cell.leaf.lineage()}
     for node in (node for tree in plan.trees for node in tree.walk()):
         node.children = {token: child for token, child in node.children.items() if child in needed}
-    return Plan(plan.trees, list(cells), plan.where)
+    return Plan(plan.trees, list(cells), plan.where, plan.others)
 
 
 def add_leaf(node: Node, steps: Sequence[RecipeStep], purpose: str) -> Node:

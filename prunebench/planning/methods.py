@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +14,7 @@ from prunebench.planning.graph import RecipeStep
 from prunebench.pruning.structures import look_up
 from prunebench.recipes.axes import check_level
 from prunebench.recipes.options import label, options_of
-from prunebench.recipes.phase import Phase, final_selection, final_sparsity, last_index
+from prunebench.recipes.phase import Phase, final_selection, final_sparsity, last_index, shrinks
 from prunebench.recipes.reserved import add_options, apply_options, follow_pattern
 from prunebench.recipes.schedules import check_sparsity
 from prunebench.recipes.strategy import Control, plural, track
@@ -121,8 +122,8 @@ def check(steps: Sequence[RecipeStep], method: MethodInfo, sparsity: float) -> N
     """Raise PrunebenchError where a recipe cannot be run, or ends at another sparsity, naming the method."""
     phases = [step.phase for step in steps]
     who = f"the recipe of {method.label!r}"
-    for phase in phases[:-1]:
-        if phase.ends_recipe:
+    for phase, following in itertools.pairwise(phases):
+        if phase.ends_recipe and not following.ends_recipe:
             raise PrunebenchError(f"{who} goes on after {_name(phase)}", f"{_name(phase)} ends a recipe")
     for phase in phases:
         if method.track == "structured" and (phase.selection.pattern or phase.selection.scope in ("row", "erk")):
@@ -132,7 +133,7 @@ def check(steps: Sequence[RecipeStep], method: MethodInfo, sparsity: float) -> N
             raise PrunebenchError(
                 f"{who} has a budget of {phase.selection.budget}, which single weights cannot save", "use budget=units"
             )
-    if phases[-1].shrinks_model and method.track == "unstructured":
+    if shrinks(phases) and method.track == "unstructured":
         raise PrunebenchError(f"{who} compacts single weights", "only heads, neurons and layers can leave a model")
     for phase, after in zip(phases, [*phases[1:], None], strict=True):
         if phase.unfinished and not (after and (after.trains or after.sets_weights or after.unfinished)):

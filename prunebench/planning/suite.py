@@ -35,6 +35,7 @@ class Suite:
     """Tasks × strategies × sparsities × seeds × model × protocol. `sparsities` may differ by task.
 
     `protocol` is the path of a protocol file, whose values differ by task; None stands for each task's own protocol.
+    `also_model` are further models, which are trained and not pruned.
     """
 
     name: str = ""
@@ -44,6 +45,7 @@ class Suite:
     sparsities: Mapping[str, tuple[float, ...]] = field(default_factory=lambda: {"": (0.3, 0.5, 0.7)})
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     model: str = "google-bert/bert-base-uncased"
+    also_model: tuple[str, ...] = ()
     glue_dir: str | None = None
     precision: str = "auto"
     device: str = "auto"
@@ -95,7 +97,7 @@ def merge(suite: Suite, options: Mapping[str, Any]) -> Suite:
 
 
 def _read(name: str, value: Any) -> Any:
-    if name in ("tasks", "strategies"):
+    if name in ("tasks", "strategies", "also_model"):
         return _names(name, value)
     if name == "sparsities":
         if isinstance(value, Mapping):

@@ -41,8 +41,10 @@ class Phase:
             weights before it and the seed. It is applied again wherever such weights are needed, rather than stored.
         draws_mask: it replaces the mask, as a function of the mask before it and the seed. Such a mask is not stored,
             but drawn again.
-        ends_recipe: only at the end of a recipe; it may set `ctx.network`, the model that is scored.
+        ends_recipe: only such phases follow; it may set `ctx.network`, the model that is scored.
         shrinks_model: the scored model has only the parameters that are left. Not for single weights.
+        approximates: the scored model gives other logits than the masked one, as after a quantisation. Its sizes are
+            those of the model that it approximates.
         unfinished: its effect on the weights shows only when the mask is applied again, so that a training or new
             weights must follow.
     """
@@ -53,6 +55,7 @@ class Phase:
     draws_mask: ClassVar[bool] = False
     ends_recipe: ClassVar[bool] = False
     shrinks_model: ClassVar[bool] = False
+    approximates: ClassVar[bool] = False
     unfinished: ClassVar[bool] = False
 
     @property
@@ -157,6 +160,11 @@ def final_selection(phases: Sequence[Phase]) -> Selection:
 def final_sparsity(phases: Sequence[Phase]) -> float:
     """The sparsity at the end of these phases. Pruned units never come back, so it is the largest one."""
     return max((phase.level for phase in phases if phase.level is not None), default=0.0)
+
+
+def shrinks(phases: Sequence[Phase]) -> bool:
+    """Whether the model that is scored at the end of these phases has only the parameters that are left."""
+    return any(phase.shrinks_model for phase in phases)
 
 
 def final_trainings(phases: Sequence[Phase]) -> float:

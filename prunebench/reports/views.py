@@ -18,8 +18,9 @@ from prunebench.reports.render.files import write_file
 from prunebench.reports.render.markdown import markdown
 from prunebench.reports.render.terminal import render
 from prunebench.results import export
-from prunebench.results.filters import Selection, allow_mixed, no_results, older_versions, one_setting, select
+from prunebench.results.filters import Selection, allow_mixed, no_results, one_setting, select
 from prunebench.results.rows import Row
+from prunebench.results.warnings import older_versions
 from prunebench.store.store import Store
 
 if TYPE_CHECKING:
@@ -76,6 +77,11 @@ class Results:
             raise PrunebenchError("a bundle holds no masks or weights", "expected the results of a store")
         return self.source
 
+    @property
+    def verification(self) -> str:
+        """Whether and how the bundle of the results was verified, as a sentence; "" for the results of a store."""
+        return "" if isinstance(self.source, Store) else self.source.verification
+
     def on_one_page(self, mixed: bool = False) -> tuple[list[Row], tuple[str, ...]]:
         """The rows that may stand on one page, and sentences on what is `mixed` or left out there.
 
@@ -116,7 +122,7 @@ class Results:
                 self.rows,
                 leaderboard.parse_options(rank_by, delta, published, interval),
                 mixed=mixed,
-                verification="" if isinstance(self.source, Store) else self.source.verification,
+                verification=self.verification,
             )
         )
 
@@ -133,7 +139,15 @@ class Results:
         """Paired differences of methods with intervals, effect sizes and corrected p, seed by seed and over tasks."""
         if interval not in comparison.INTERVALS:
             raise unknown_name("interval", interval, comparison.INTERVALS)
-        report = comparison.build(self.rows, methods, reference, tuple(sparsities), interval=interval, mixed=mixed)
+        report = comparison.build(
+            self.rows,
+            methods,
+            reference,
+            tuple(sparsities),
+            interval=interval,
+            mixed=mixed,
+            verification=self.verification,
+        )
         if mcnemar:
             from prunebench.reports.comparison.predictions import add_example_comparisons
 

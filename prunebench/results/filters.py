@@ -8,14 +8,13 @@ both side by side.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from prunebench.errors import PrunebenchError, unknown_name
 from prunebench.results.rows import Row
-from prunebench.runtime.progress import plural
 from prunebench.store.schema import Cell, Setting, StoredPlan
 from prunebench.tasks.protocol import family
 
@@ -104,6 +103,9 @@ def _keep(
         raise unknown_name(kind, name, known, "only names with results in the store can be shown")
     matching = [row for row in rows if selected & names_of(row)]
     numbers = {row.equal_trainings for row in matching}
+    if kind in ("model", "protocol"):
+        # Other models have protocols of their own, and stand beside any model.
+        return [row for row in rows if selected & names_of(row) or row.cell.other_model]
     return [row for row in rows if selected & names_of(row) or (with_dense and _is_reference(row, numbers))]
 
 
@@ -127,12 +129,13 @@ def one_setting(rows: Sequence[Row]) -> list[Row]:
 
     Within a task all settings must be equal. Between tasks, data and plugins may differ, and so may protocols unless
     the tasks belong to one benchmark. If a task has results under some setting, its rows under settings without any
-    result are dropped.
+    result are dropped. Dense runs of other models may stand on any page.
     """
-    rows = _with_results(rows)
+    others = [row for row in rows if row.cell.other_model]
+    rows = _with_results([row for row in rows if not row.cell.other_model])
     differences = _differences(rows)
     if not differences:
-        return rows
+        return [*rows, *others]
     options = ", ".join(dict.fromkeys(_FIELDS[difference.field][1] for difference in differences))
     raise PrunebenchError(
         f"the store holds results under {'; '.join(map(str, differences))}",
@@ -147,9 +150,10 @@ def allow_mixed(rows: Sequence[Row]) -> tuple[list[Row], tuple[str, ...]]:
     `imp {precision=bf16}`. Dense runs under another setting become ordinary rows, and methods under that setting are
     compared with them.
     """
-    rows = _with_results(rows)
+    others = [row for row in rows if row.cell.other_model]
+    rows = _with_results([row for row in rows if not row.cell.other_model])
     sentences = tuple(f"Mixed: {difference}." for difference in _differences(rows))
-    return (_rename(rows) if sentences else rows), sentences
+    return [*(_rename(rows) if sentences else rows), *others], sentences
 
 
 def _with_results(rows: Sequence[Row]) -> list[Row]:
@@ -269,39 +273,3 @@ def _renamed(cell: Cell, usual: Setting) -> Cell:
     # Only dense runs of the usual setting are the reference of the page, so others get another strategy name.
     strategy = f"{cell.strategy} {{{changes}}}" if cell.is_dense else cell.strategy
     return cell.model_copy(update={"label": f"{cell.label} {{{changes}}}", "strategy": strategy})
-
-
-def environment(rows: Iterable[Row]) -> dict[str, list[str]]:
-    """For each entry of the records' environments (hardware, versions of libraries) all its values."""
-    values: dict[str, set[str]] = defaultdict(set)
-    for outcome in {id(row.outcome): row.outcome for row in rows}.values():
-        for name, value in (outcome.environment if outcome else {}).items():
-            values[name].add(value)
-    return {name: sorted(each) for name, each in values.items()}
-
-
-def warnings(by_task: Mapping[str, Sequence[Row]]) -> Iterator[str]:
-    """A sentence for each difference of environments within a task, and for each method with results left out.
-
-    Scores from two machines may share a ranking, with this warning, because hardware moves them less than a seed does.
-    Seconds from two machines are not compared; see `leaderboard.retention`.
-    """
-    for task, rows in by_task.items():
-        for name, values in sorted(environment(rows).items()):
-            if len(values) > 1:
-                yield f"The results of {task} were made with {len(values)} kinds of {name}: {'; '.join(values)}."
-    yield from older_versions(row for rows in by_task.values() for row in rows)
-
-
-def older_versions(rows: Iterable[Row]) -> Iterator[str]:
-    """A sentence for each method with cells that are left out because they are of an older version."""
-    versions: dict[str, dict[int, str]] = defaultdict(dict)
-    for row in rows:
-        if row.older_version:
-            versions[row.cell.label][id(row.cell)] = row.older_version
-    for label, by_cell in sorted(versions.items()):
-        names = ", ".join(sorted(set(by_cell.values())))
-        yield (
-            f"{plural(len(by_cell), 'cell')} of {label} {'is' if len(by_cell) == 1 else 'are'} left out, made by an "
-            f"older version of its source ({names}); --all-versions shows them as a method of their own."
-        )

@@ -81,7 +81,7 @@ class Backend(Protocol):
     def exists(self, name: str) -> bool: ...
 
     def read(self, name: str) -> bytes:
-        """The bytes of a file; none of a folder in its place. Raises FileNotFoundError."""
+        """The bytes of a file; none of a folder or a broken link in its place. Raises FileNotFoundError."""
 
     def read_all(self, names: Collection[str]) -> dict[str, bytes]:
         """The bytes of those files that exist, by name."""
@@ -186,10 +186,13 @@ class LocalBackend:
 
     def read(self, name: str) -> bytes:
         with self._errors_explained("read"):
+            path = self.folder / name
             try:
-                return (self.folder / name).read_bytes()
+                return path.read_bytes()
             except OSError as error:
-                if error.errno in (errno.EISDIR, errno.ELOOP):
+                # A link that leads nowhere is listed like a file, so it must not count as absent.
+                nowhere = error.errno == errno.ENOENT and path.is_symlink()
+                if nowhere or error.errno in (errno.EISDIR, errno.ELOOP):
                     return b""
                 raise
 

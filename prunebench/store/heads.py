@@ -1,4 +1,4 @@
-"""The head of a store, `store.json`: the format of its files and the version that wrote it.
+"""The head of a store, `store.json`: the format of its files, the version that wrote it, and a random id.
 
 The first command that writes into a store of an earlier format seals its files and raises the format, so that earlier
 versions refuse the store instead of taking its files for damaged ones.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -85,9 +86,11 @@ def create(backend: Backend) -> None:
 
 
 def encode(written: int = FORMAT) -> bytes:
-    """The head of a store of that format."""
-    head = text({"format": written, "prunebench": version()})
-    return seals.seal_json(HEAD, head) if written >= SEALS_SINCE else head
+    """The head of a new store of that format; its id tells it from another store at the same URL."""
+    head = {"format": written, "prunebench": version()}
+    if written < SEALS_SINCE:
+        return text(head)
+    return seals.seal_json(HEAD, text(head | {"id": uuid.uuid4().hex}))
 
 
 def rebuild(backend: Backend) -> str:

@@ -340,6 +340,11 @@ class Cell(MethodInfo):
         return self.is_dense and self.label == self.strategy
 
     @property
+    def other_model(self) -> str:
+        """For a dense run of another model than the methods' its name, or ""."""
+        return str(self.options.get("model", "")) if self.is_dense else ""
+
+    @property
     def record_keys(self) -> tuple[str, ...]:
         """The keys of the records of its trainings and of its own, each once."""
         return tuple(dict.fromkeys((*self.trainings, self.key)))

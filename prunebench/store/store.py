@@ -1,6 +1,6 @@
 """Results in one store: immutable records and masks by key. A file is there whole or not at all.
 
-store.json                        format and version of what wrote it
+store.json                        format, version of what wrote it, and a random id
 records/<2>/<key>.json, .npz      a result, and the logits of every example beside it
 masks/<key>.safetensors           one bit a unit
 weights/<name>.safetensors        only while another job trains on from them

@@ -20,12 +20,15 @@ class Dense:
     A run also includes the one of equal training for every method that trains θ0 more or less than once, such as
     dense[trainings=2] for magnitude. Each of the trainings has an optimiser and a learning-rate schedule of its own, as
     the trainings of a method have; a remainder such as the half of 2.5 is a shorter training at the end.
+
+    `model` names another model, such as a small one that nobody pruned; `--also-model` adds it.
     """
 
     name: ClassVar[str] = "dense"
     unit: ClassVar[Unit] = "weight"
 
     trainings: int | float = 1
+    model: str = ""
 
     def __post_init__(self) -> None:
         number = round(self.trainings, DIGITS) if math.isfinite(self.trainings) else 0

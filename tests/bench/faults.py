@@ -20,14 +20,18 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
-import safetensors.torch
+import safetensors
 import torch
+from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from prunebench import cli
+from prunebench.hooks import registry
+from prunebench.pruning import bitmask
 from prunebench.store.store import Store
 
 KINDS = {
@@ -77,7 +81,7 @@ def swap(kind: str) -> Fault:
     return damage
 
 
-def replace(kind: str, content: bytes) -> Fault:
+def overwrite(kind: str, content: bytes) -> Fault:
     def damage(folder: Path, random: Random) -> None:
         for file in choose(folder, kind, random):
             file.write_bytes(content)
@@ -89,7 +93,16 @@ def link(kind: str) -> Fault:
     def damage(folder: Path, random: Random) -> None:
         for file in choose(folder, kind, random):
             file.unlink()
-            file.symlink_to(file)
+            file.symlink_to(file.name)
+
+    return damage
+
+
+def link_nowhere(kind: str) -> Fault:
+    def damage(folder: Path, random: Random) -> None:
+        for file in choose(folder, kind, random):
+            file.unlink()
+            file.symlink_to("nothing")
 
     return damage
 
@@ -117,16 +130,25 @@ MALFORMED = {
     "1e400": b'{"format": 1e400, "checksum": 1e400}',
     "no text": b"\xff\x00",
 }
-PAIRS = [kind for kind in KINDS if kind not in ("store.json", "plans")]
-FAULTS: dict[str, Fault] = {
-    **{f"flip: {kind}": flip(kind) for kind in KINDS},
-    **{f"truncate: {kind}": truncate(kind) for kind in KINDS},
-    **{f"swap: {kind}": swap(kind) for kind in PAIRS},
-    **{f"{name}: {kind}": replace(kind, content) for name, content in MALFORMED.items() for kind in KINDS},
-    **{f"symlink loop: {kind}": link(kind) for kind in KINDS},
-    **{f"folder: {kind}": make_folder(kind) for kind in KINDS},
-    **{f"removed: {kind}": remove(kind) for kind in ("records", "logits", "masks", "store.json")},
+# Of these kinds a store has several files.
+SEVERAL = [kind for kind in KINDS if kind not in ("store.json", "plans", "weights", "checkpoints")]
+FAULTS: dict[str, dict[str, Fault]] = {
+    **{f"flipped bit: {kind}": {kind: flip(kind)} for kind in KINDS},
+    "cut file": {kind: truncate(kind) for kind in KINDS},
+    "swapped masks": {"masks": swap("masks")},
+    "other swapped files": {kind: swap(kind) for kind in SEVERAL if kind != "masks"},
+    **{name: {kind: overwrite(kind, content) for kind in KINDS} for name, content in MALFORMED.items()},
+    "symlink loop": {kind: link(kind) for kind in KINDS},
+    "link to nothing": {kind: link_nowhere(kind) for kind in KINDS},
+    "folder in place of a file": {kind: make_folder(kind) for kind in KINDS},
+    "removed file": {kind: remove(kind) for kind in KINDS},
 }
+# How many times as many tries as of the others.
+TIMES = {"flipped bit: weights": 10, "flipped bit: plans": 20, "swapped masks": 5}
+
+
+# Loading them takes most of the time of a short command, and no method of theirs is used in this process.
+registry.installed_plugins = lambda: iter(())
 
 
 def call(*words: object) -> tuple[int, str, str]:
@@ -148,8 +170,11 @@ def records(folder: Path) -> dict[str, Any]:
     return {record.key: record.model_dump(exclude=varying) for record in Store.open(folder).records()}
 
 
-def masks(folder: Path) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in folder.glob("masks/*.safetensors")}
+def files(folder: Path) -> dict[str, Any]:
+    """The bits of the masks and the weights of the models in a store. Masks hold seconds, which vary."""
+    store = Store.open(folder)
+    readers = {"masks": bitmask.summary, "models": lambda data: sorted(safetensors.deserialize(data))}
+    return {f"{kind}/{key}": store.load(kind, key, read) for kind, read in readers.items() for key in store.keys(kind)}
 
 
 def table(folder: Path) -> set[tuple[str, ...]]:
@@ -159,92 +184,199 @@ def table(folder: Path) -> set[tuple[str, ...]]:
     return {tuple(row[name] for name in columns) for row in csv.DictReader(io.StringIO(out)) if row.get("value")}
 
 
-def trial(template: Path, words: list[str], fault: Fault, random: Random) -> Counter[str]:
-    """One fault: what it counts for in the columns of the table."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name) / "store"
-        shutil.copytree(template, folder, symlinks=True)
-        fault(folder, random)
-        outputs = [call("doctor", "--store", folder)]
-        rows = table(folder)
-        outputs += [call("run", *words, "--store", folder), call("doctor", "--store", folder)]
+@dataclass(frozen=True)
+class Whole:
+    """What an undisturbed run of the options `words` gives, in the store `folder`."""
+
+    words: list[str]
+    folder: Path
+    records: dict[str, Any]
+    files: dict[str, Any]
+    table: set[tuple[str, ...]]
+
+    @classmethod
+    def of(cls, words: list[str], folder: Path) -> Whole:
+        folder.parent.mkdir()
+        with contextlib.chdir(folder.parent):
+            status, out, err = call("run", *words, "--store", "store")
+        assert status == 0, out + err
+        return cls(words, folder, records(folder), files(folder), table(folder))
+
+    def equals(self, folder: Path) -> bool:
+        """Whether that store has the same results, bit for bit."""
         try:
-            equal = records(folder) == records(template) and masks(folder).items() >= masks(template).items()
+            return records(folder) == self.records and files(folder) == self.files
         except Exception:
-            equal = False
-        all_clear = outputs[0][0] == 0
-        return Counter(
+            return False
+
+
+def trial(whole: Whole, store: Path, fault: Fault, random: Random) -> Counter[str]:
+    """One fault in a copy of `store`, which the same command then finishes: what it counts for in the columns.
+
+    Every other time `doctor` looks first, so that the run itself meets the damage as often.
+    """
+    # Plans hold the command with its path, so every copy has the same.
+    with tempfile.TemporaryDirectory() as name, contextlib.chdir(name):
+        folder = Path("store")
+        shutil.copytree(store, folder, symlinks=True)
+        fault(folder, random)
+        run, doctor = ("run", *whole.words), ("doctor",)
+        commands = [doctor, run, doctor] if random.random() < 0.5 else [run, doctor]
+        wrong_table, outputs = False, []
+        for command in commands:
+            wrong_table |= not table(folder) <= whole.table
+            outputs.append(call(*command, "--store", folder))
+        silent = outputs[-1][0] == outputs[-2][0] == 0 and not whole.equals(folder)
+        if outputs[-1][0]:  # what doctor has moved aside is made again
+            outputs += [call(*command, "--store", folder) for command in (run, doctor)]
+        counts = Counter(
             {
                 "tries": 1,
-                "silently wrong": int(not rows <= table(template) or (all_clear and not equal)),
+                "silently wrong": int(wrong_table or silent),
                 "tracebacks": int(any("Traceback" in out + err for _, out, err in outputs)),
-                # A damaged plan is reported until its own command is given again.
-                "healed": int(equal and all("plans/" in line for line in outputs[2][2].splitlines()[:-1])),
+                "healed": int(outputs[-1][0] == 0 and whole.equals(folder)),
             }
         )
+        if counts["silently wrong"] or counts["tracebacks"] or not counts["healed"]:
+            print(dict(counts), *outputs, sep="\n", file=sys.stderr, flush=True)
+        return counts
 
 
-def killed(template: Path, words: list[str], random: Random) -> Counter[str]:
-    """A run with checkpoints that is killed after a random time, and then goes on."""
-    with tempfile.TemporaryDirectory() as name:
+def start(words: list[str], folder: Path, executor: str) -> subprocess.Popen[str]:
+    """Start a run with checkpoints in a process of its own, and wait until it has made its store."""
+    options = ("--checkpoint-minutes", "0", "--executor", executor, "--jobs", "1", "--store", folder)
+    command = [sys.executable, "-m", "prunebench", "run", *words, *options]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    while not (folder / "store.json").exists() and process.poll() is None:
+        time.sleep(0.02)
+    return process
+
+
+def killed(whole: Whole, executor: str, seconds: float, random: Random) -> Counter[str]:
+    """A run that is killed at a random moment within `seconds`, and then goes on.
+
+    Workers of a run that is killed end by themselves; the next run does not wait for that.
+    """
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name) / "store"
-        command = [sys.executable, "-m", "prunebench", "run", *words, "--checkpoint-minutes", "0", "--store", folder]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
-        while not (folder / "store.json").exists() and time.monotonic() < deadline and process.poll() is None:
-            time.sleep(0.02)
-        time.sleep(random.uniform(0, 6))
+        process = start(whole.words, folder, executor)
+        time.sleep(random.uniform(0, seconds))
         process.send_signal(signal.SIGKILL)
         process.wait()
-        result = subprocess.run(command, capture_output=True, text=True)
-        equal = result.returncode == 0 and records(folder) == records(template) and masks(folder) == masks(template)
+        stored, checkpoints = (len(list(folder.glob(KINDS[kind]))) for kind in ("records", "checkpoints"))
+        print(f"{executor}: {stored} of {len(whole.records)} records, {checkpoints} checkpoints", file=sys.stderr)
+        process = start(whole.words, folder, executor)
+        _, err = process.communicate()
+        equal = process.returncode == 0 and whole.equals(folder)
+        if not equal:
+            print(err, file=sys.stderr, flush=True)
         return Counter(
             {
                 "tries": 1,
-                "silently wrong": int(result.returncode == 0 and not equal),
-                "tracebacks": int("Traceback" in result.stderr),
+                "silently wrong": int(process.returncode == 0 and not equal),
+                "tracebacks": int("Traceback" in err),
                 "healed": int(equal),
             }
         )
 
 
-def make_template(folder: Path, words: list[str]) -> None:
-    """A finished run, with files of the kinds that it does not leave."""
-    status, out, err = call("run", *words, "--keep-models", "--store", folder)
-    assert status == 0, out + err
-    store = Store.open(folder)
-    for number, key in enumerate(store.keys("records")[:2]):
-        data = safetensors.torch.save({"w": torch.full((99,), float(number))})
-        store.add_bytes("weights", key, data)
-        store.write_checkpoint(key, data)
-        store.add_failure(f"{number}" * 32, f"reason {number}", "a traceback")
+def kill_often(whole: Whole, number: int, random: Random) -> Counter[str]:
+    """So many kills of runs, every other one of a run with a worker process."""
+    total: Counter[str] = Counter()
+    for executor in ("here", "processes"):
+        with tempfile.TemporaryDirectory() as name:
+            process = start(whole.words, Path(name) / "store", executor)
+            begin = time.monotonic()
+            process.communicate()
+            seconds = time.monotonic() - begin
+            assert process.returncode == 0 and whole.equals(Path(name) / "store")
+        for _ in range(number // 2):
+            total += killed(whole, executor, seconds, random)
+    return total
+
+
+def make_stores(folder: Path, words: list[str]) -> tuple[Whole, dict[str, Path]]:
+    """A finished run, and by kind of file the store to damage: the finished one, or one that was stopped."""
+    whole = Whole.of(words, folder / "whole/store")
+    finished, stopped = folder / "finished", folder / "stopped"
+    shutil.copytree(whole.folder, finished)
+    for number in range(2):
+        Store.open(finished).add_failure(f"{number}" * 32, f"reason {number}", "a traceback")
+    real = Store.write_checkpoint
+
+    def write_and_stop(store: Store, key: str, data: bytes) -> None:
+        real(store, key, data)
+        if store.keys("weights"):
+            raise KeyboardInterrupt
+
+    Store.write_checkpoint = write_and_stop  # type: ignore[method-assign]
+    stopped.mkdir()
+    with contextlib.chdir(stopped):
+        call("run", *words, "--checkpoint-minutes", "0", "--store", "store")
+    stopped /= "store"
+    Store.write_checkpoint = real  # type: ignore[method-assign]
+    assert Store.open(stopped).keys("weights") and Store.open(stopped).keys("checkpoints")
+    return whole, {kind: stopped if kind in ("weights", "checkpoints") else finished for kind in KINDS}
+
+
+def make_words(folder: Path) -> list[str]:
+    """The options of a small run: a random BERT of 2 layers of width 16, and 40 texts to train on."""
+    words = ("the", "a", "dog", "cat", "bird", "king", "ship", "song", "sees", "finds", "likes", "old", "young")
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]
+    sizes = {"num_hidden_layers": 2, "num_attention_heads": 2, "hidden_size": 16, "intermediate_size": 32}
+    torch.manual_seed(0)
+    BertModel(BertConfig(vocab_size=len(vocabulary), **sizes)).save_pretrained(folder / "model")
+    BertTokenizerFast(vocab={word: i for i, word in enumerate(vocabulary)}).save_pretrained(folder / "model")
+    random = Random(0)
+    (folder / "glue" / "SST-2").mkdir(parents=True)
+    for split, rows in (("train", 40), ("dev", 16)):
+        lines = ["sentence\tlabel", *(f"{' '.join(random.choices(words, k=5))}\t{i % 2}" for i in range(rows))]
+        (folder / "glue" / "SST-2" / f"{split}.tsv").write_text("\n".join(lines) + "\n")
+    return [
+        *("--model", str(folder / "model"), "--glue-dir", str(folder / "glue"), "--tasks", "sst2", "--seeds", "1"),
+        *("--sparsities", "0.2", "--epochs", "2", "--batch-size", "8", "--device", "cpu", "--precision", "fp32"),
+        *("--cpus-per-job", "1", "--keep-models"),
+    ]
+
+
+FAULT_STRATEGIES = "imp,magnitude"
+KILL_STRATEGIES = "imp,random-reinit,magnitude,magnitude[teacher=dense],magnitude[schedule=cubic],heads"
+
+
+def show(label: str, counts: Counter[str]) -> None:
+    print(f"| {label} |" + "".join(f" {counts[column]:,} |" for column in COLUMNS), flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tries", type=int, default=5, help="of each class")
+    parser.add_argument(
+        "--tries", type=int, default=21, help="of each class and kind of file; more where TIMES says so"
+    )
     parser.add_argument("--kills", type=int, default=40)
     parser.add_argument("--only", default="", help="classes whose name has this in it")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("words", nargs="*", help="options of a small run, after --")
     options = parser.parse_args()
-    words = options.words or [
-        *("--tasks", "sentiment", "--model", "quick-bert", "--strategies", "imp,random-pruning", "--sparsities", "0.2"),
-        *("--seeds", "1", "--train-limit", "96", "--eval-limit", "32", "--epochs", "1", "--device", "cpu"),
-        *("--precision", "fp32", "--executor", "here"),
-    ]
-    random = Random(options.seed)
-    print(f"{'':<28}" + "".join(f"{column:>16}" for column in COLUMNS))
+    print("| class | " + " | ".join(COLUMNS) + " |")
+    print("|---|" + "---:|" * len(COLUMNS))
     with tempfile.TemporaryDirectory() as name:
-        template = Path(name) / "template"
-        make_template(template, words)
-        for label, fault in FAULTS.items():
-            if options.only in label:
-                counts = sum((trial(template, words, fault, random) for _ in range(options.tries)), Counter())
-                print(f"{label:<28}" + "".join(f"{counts[column]:>16}" for column in COLUMNS), flush=True)
+        small = make_words(Path(name))
+        classes = {label: faults for label, faults in FAULTS.items() if options.only in label}
+        if classes:
+            words = [*small, "--strategies", FAULT_STRATEGIES, "--executor", "here", "--checkpoint-minutes", "60"]
+            whole, stores = make_stores(Path(name), words)
+        for label, faults in classes.items():
+            random, total = Random(f"{label} {options.seed}"), Counter()
+            for kind, fault in faults.items():
+                for number in range(options.tries * TIMES.get(label, 1)):
+                    counts = trial(whole, stores[kind], fault, random)
+                    if counts["healed"] != 1 or counts["silently wrong"] or counts["tracebacks"]:
+                        print(f"{label}, {kind}, try {number}", file=sys.stderr, flush=True)
+                    total += counts
+            show(label, total)
         if options.only in "kill" and options.kills:
-            counts = sum((killed(template, words, random) for _ in range(options.kills)), Counter())
-            print(f"{'kill':<28}" + "".join(f"{counts[column]:>16}" for column in COLUMNS), flush=True)
+            words = [*small, "--strategies", KILL_STRATEGIES, "--epochs", "12"]
+            whole = Whole.of([*words, "--executor", "here"], Path(name) / "killed/store")
+            show("kill -9", kill_often(replace(whole, words=words), options.kills, Random(options.seed)))
 
 
 if __name__ == "__main__":

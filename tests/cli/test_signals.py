@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from commands import call, lasting
 from plugin_files import PLUGIN, plugin_file
+from processes import start
 
 from prunebench.store.store import Store
 
@@ -27,11 +26,6 @@ def processes_of(session):
     return numbers
 
 
-def hearing():
-    """Tests that run in the background are deaf to SIGINT, and so would be what they start."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @pytest.mark.parametrize(
     ("jobs", "number"), [(1, signal.SIGINT), (2, signal.SIGINT), (1, signal.SIGTERM), (2, signal.SIGTERM)]
 )
@@ -39,17 +33,7 @@ def test_a_signal_stops_a_run_cleanly_with_a_hint(words, tmp_path, jobs, number)
     """SIGINT to the whole group of processes, as a terminal sends it, or SIGTERM to the first, in mid-training."""
     options = [*words, "--seeds", "30", "--epochs", "5", "--batch-size", "2", "--store", str(tmp_path / "store")]
     options += ["--executor", "processes" if jobs > 1 else "here"]
-    command = [sys.executable, "-c", "from prunebench.cli import main; main()", "run", *options, "--jobs", str(jobs)]
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        preexec_fn=hearing,
-    )
-    assert process.stderr is not None
+    process = start("run", *options, "--jobs", jobs)
     assert "dense: Train" in process.stderr.readline()
     assert "phases] rte, seed " in process.stderr.readline()
     if Path("/proc").is_dir():
@@ -86,13 +70,11 @@ def test_a_signal_during_a_finalizer_is_not_lost(words, tmp_path, number):
     text = PLUGIN.replace("    def score(self, ctx):", DEAF).replace("NUMBER", str(int(number)))
     file = plugin_file(tmp_path, text="import os\n" + text)
     options = [*words, "--strategies", "mine", "--seeds", "30", "--executor", "here", "--store", "store"]
-    command = [sys.executable, "-c", "from prunebench.cli import main; main()", "run", *options, "--plugin", file]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, preexec_fn=hearing)
-    assert done.returncode == 128 + number, done.stderr
-    assert done.stderr.endswith(
-        "prunebench: stopped; what is done is stored, and the same command goes on from there\n"
-    )
-    assert "Exception ignored" not in done.stderr
+    with start("run", *options, "--plugin", file, folder=tmp_path) as process:
+        _, err = process.communicate()
+    assert process.returncode == 128 + number, err
+    assert err.endswith("prunebench: stopped; what is done is stored, and the same command goes on from there\n")
+    assert "Exception ignored" not in err
     assert len(list(Store.open(tmp_path / "store").records())) < 60
 
 
@@ -100,9 +82,7 @@ def test_a_signal_during_a_finalizer_is_not_lost(words, tmp_path, number):
 def test_kill_9_ends_the_workers_and_loses_no_result(words, tmp_path):
     """With two workers; the same command then ends with the records of an undisturbed run."""
     options = [*words, "--seeds", "4", "--epochs", "3", "--executor", "processes", "--jobs", "2"]
-    command = [sys.executable, "-c", "from prunebench.cli import main; main()", "run", *options, "--store"]
-    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
-    with subprocess.Popen([*command, tmp_path / "cut"], **pipes) as process:
+    with start("run", *options, "--store", tmp_path / "cut") as process:
         lines = [process.stderr.readline() for _ in range(2)]
         assert all("phases]" in line for line in lines), lines
         assert len(processes_of(process.pid)) > 2

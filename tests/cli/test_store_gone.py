@@ -68,6 +68,28 @@ def test_workers_notice_it_too(words, damage):
     assert call("run", *options).status == 0, "put back, the store goes on"
 
 
+REMOTE_WAYS = {
+    "removed": ("fs.rm(root, recursive=True)", "is gone: it was removed or renamed during the run"),
+    "replaced": (
+        "fs.rm(root, recursive=True); from prunebench.store.store import Store; Store.create(URL)",
+        "was replaced by another one during the run",
+    ),
+}
+
+
+@pytest.mark.parametrize("way", REMOTE_WAYS)
+@pytest.mark.parametrize("kind", ["memory", "s3"])
+def test_a_store_in_object_storage_that_goes_away_ends_the_run(words, damage, lab_at, request, kind, way):
+    url = request.getfixturevalue("bucket").folder() if kind == "s3" else f"memory://{way}"
+    code, message = REMOTE_WAYS[way]
+    look_up = f"from fsspec.core import url_to_fs; URL = {url!r}; fs, root = url_to_fs(URL); "
+    options = [*words, *damage(look_up + code), "--store", url]
+    others = refused(call("run", *options), f"the store {url!r} {message}", "rte, seed 0, dense: Train was running")
+    assert not [line for line in others if line.startswith("failed")]
+    assert lab_at(url).names() == (["store.json"] if way == "replaced" else []), "nothing was written there"
+    assert call("run", *options).status == 0, "the same command starts again"
+
+
 def test_a_store_that_is_left_alone_is_confirmed(tmp_path):
     from prunebench.execution.same_store import confirm_store, same_store
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 
 import click
 import pytest
 from commands import call
-from docs.quotes import DOCUMENTS, Block, blocks, generator, sentences
+from docs.quotes import DOCUMENTS, ROOT, Block, blocks, generator, sentences
 
 from prunebench import cli
 from prunebench.execution.executors import resources
@@ -67,6 +68,19 @@ def test_shell_blocks_run_nothing_unknown():
             if block.language == "sh":
                 for line in block.text.splitlines():
                     assert line.startswith(("prunebench ", "pip install ", "python3 -m venv ")), (document, line)
+
+
+def test_options_of_the_gpu_board_exist():
+    """That script runs where no test does."""
+    text = (ROOT / "tests" / "bench" / "gpu_board.sh").read_text(encoding="utf-8").replace("\\\n", " ")
+    shared = re.search(r"^common=\((.*)\)$", text, re.MULTILINE).group(1)
+    lines = [line.replace('"${common[@]}"', shared) for line in text.splitlines() if " prunebench " in line]
+    assert len(lines) == 6
+    for line in lines:
+        words = line.partition(" prunebench ")[2].split()
+        command, rest = resolve(words)
+        known = {name for option in command.params for name in option.opts}
+        assert {word for word in rest if word.startswith("--")} <= known, line
 
 
 def run_block(block: Block) -> None:

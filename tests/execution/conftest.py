@@ -22,16 +22,16 @@ from prunebench.training import loop
 from prunebench.training.batching import encode
 
 
-@pytest.fixture
-def run(tiny_bert, tiny_glue, tmp_path):
+@pytest.fixture(scope="session")
+def run_at(tiny_bert, tiny_glue):
     """Runs a suite on the tiny model; returns the store, the plan and the report. Raises unexpected errors."""
 
     def run_suite(
+        store,
         strategies,
         sparsities="0.2",
         tasks="rte",
         seeds="1",
-        store="store",
         plugins=(),
         executor=None,
         keep=False,
@@ -42,10 +42,10 @@ def run(tiny_bert, tiny_glue, tmp_path):
         words = {"strategies": strategies, "sparsities": sparsities, "tasks": tasks, "seeds": seeds, **options}
         where = {"model": str(tiny_bert), "glue_dir": str(tiny_glue), "precision": "fp32", "device": "cpu"}
         suite = merge(Suite(), {"epochs": "2", "batch_size": "16", "lr": "1e-3", **where, **words})
-        results = Store.create(tmp_path / store)
+        results = Store.create(store)
         plan = experiment.plan(suite, registry)
         todo = jobs.jobs_to_run(plan, results, keep=[cell.leaf for cell in plan.cells] if keep else ())
-        settings = Dispatch(plan.where, registry.files, slots=2 if executor else 1, **dispatch or {})
+        settings = Dispatch(plan.location, registry.files, slots=2 if executor else 1, **dispatch or {})
         with executor or SerialExecutor() as pool:
             report = scheduler.run(todo, pool, results, Lines(todo), settings)
         if report.unexpected:
@@ -53,6 +53,16 @@ def run(tiny_bert, tiny_glue, tmp_path):
         return results, plan, report
 
     return run_suite
+
+
+@pytest.fixture
+def run(run_at, tmp_path):
+    """Runs a suite as `run_at` does, on a store of that name in the folder of the test."""
+
+    def run_here(*words, store="store", **options):
+        return run_at(tmp_path / store, *words, **options)
+
+    return run_here
 
 
 @pytest.fixture
@@ -69,7 +79,7 @@ def planned(tiny_bert, tiny_glue, tmp_path):
         def finish():
             todo = jobs.jobs_to_run(plan, store)
             with SerialExecutor() as pool:
-                return scheduler.run(todo, pool, store, Lines(todo), Dispatch(plan.where, registry.files))
+                return scheduler.run(todo, pool, store, Lines(todo), Dispatch(plan.location, registry.files))
 
         return plan, store, finish
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections import Counter
 from concurrent.futures import Future
+
+from processes import start
 
 from prunebench.execution.executors.base import WorkerDied
 from prunebench.execution.executors.local import SerialExecutor
@@ -36,10 +35,8 @@ def records_of(store, plan):
 
 
 def start_command(words, store, *more):
-    """Start `prunebench` in a process of its own, with one thread and pipes for its output."""
-    command = [sys.executable, "-m", "prunebench", *words, "--store", store, *more]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    """Start `prunebench` with these words on a store in a process of its own."""
+    return start(*words, "--store", store, *more)
 
 
 class DyingExecutor(SerialExecutor):

@@ -49,14 +49,20 @@ def cheat(ctx):
 """
 
 
+@pytest.fixture(scope="module")
+def undisturbed(run_at, tmp_path_factory):
+    """The store and the plan of a run of two methods. Tests do not change it."""
+    store, plan, _ = run_at(tmp_path_factory.mktemp("alone") / "store", "magnitude,magnitude-init", epochs="1")
+    return store, plan
+
+
 @pytest.mark.parametrize(("cheat", "message"), CHEATS.values(), ids=CHEATS)
-def test_a_change_fails_its_own_method_and_no_other(run, tmp_path, cheat, message):
+def test_a_change_fails_its_own_method_and_no_other(run, undisturbed, tmp_path, cheat, message):
     """`mine` comes first below the dense model's training; the others have the records of a run without it."""
-    words = {"epochs": "1", "sparsities": "0.2"}
-    alone, plan, _ = run("magnitude,magnitude-init", store="alone", **words)
+    alone, plan = undisturbed
     file = plugin_file(tmp_path, score="cheat(ctx)")
     file.write_text(file.read_text() + CODE.replace("CHEAT", cheat))
-    store, mixed, report = run("mine,magnitude,magnitude-init", plugins=[file], store="mixed", **words)
+    store, mixed, report = run("mine,magnitude,magnitude-init", plugins=[file], epochs="1")
     [reason] = report.failures.values()
     assert reason.startswith(f"strategy 'mine' changed {message}"), reason
     assert {label for (label, _, _), record in records_of(store, mixed).items() if record is None} == {"mine"}

@@ -83,6 +83,13 @@ def plugin(tmp_path, recipe=SPARSE, answer="Moving(ctx)", extra="pass", text=COD
     return file
 
 
+@pytest.fixture(scope="module")
+def undisturbed(run_at, tmp_path_factory):
+    """The store and the plan of a run of another method. Tests do not change it."""
+    store, plan, _ = run_at(tmp_path_factory.mktemp("alone") / "store", "magnitude-init", "0.3", epochs="1")
+    return store, plan
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -97,8 +104,8 @@ def plugin(tmp_path, recipe=SPARSE, answer="Moving(ctx)", extra="pass", text=COD
         ({"text": CODE.replace("regrows = True", "regrows = False")}, "brought pruned units back"),
     ],
 )
-def test_what_a_callback_does_wrong_fails_its_own_method(run, tmp_path, changes, message):
-    alone, expected, _ = run("magnitude-init", "0.3", store="alone", epochs="1")
+def test_what_a_callback_does_wrong_fails_its_own_method(run, undisturbed, tmp_path, changes, message):
+    alone, expected = undisturbed
     store, plan, report = run("mine,magnitude-init", "0.3", plugins=[plugin(tmp_path, **changes)], epochs="1")
     [reason] = report.failures.values()
     assert reason.startswith("strategy 'mine'") and message in reason, reason

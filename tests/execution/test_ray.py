@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -22,18 +20,15 @@ WORDS += " --train-limit 96 --eval-limit 32 --epochs 2 --precision fp32 --device
 
 
 def prunebench(*words, **environment):
-    """Start the command with these words in a session of its own."""
-    code = "from prunebench.cli import main; main()"
-    command = [sys.executable, "-W", "ignore", "-c", code, *WORDS.split(), *map(str, words)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    # Tests that run in the background ignore SIGINT, and what they start would inherit that.
-    signals = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), "start_new_session": True}
-    return subprocess.Popen(command, **pipes, **signals, env={**os.environ, **environment})
+    """Start the command with these words."""
+    from processes import start  # not above: Ray's workers import this module, and no other module of the tests
+
+    return start(*WORDS.split(), *words, **environment)
 
 
 def records(store):
     """The records of a store, in which no weights are left."""
-    from commands import lasting  # not above: Ray's workers import this module, and no other module of the tests
+    from commands import lasting
 
     assert Store.open(store).backend.names("weights") == []
     return lasting(store)
@@ -43,7 +38,7 @@ def records(store):
 def expected(tmp_path_factory):
     """The records of worker processes on this machine."""
     store = tmp_path_factory.mktemp("expected") / "store"
-    process = prunebench("--store", store, "--executor", "processes", "--jobs", "1")
+    process = prunebench("--store", store, "--executor", "here")
     _, err = process.communicate()
     assert process.returncode == 0, err
     return records(store)

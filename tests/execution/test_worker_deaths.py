@@ -76,7 +76,7 @@ def test_a_killed_worker_costs_no_result(run, tmp_path, monkeypatch, capsys, dea
 def test_a_strategy_that_always_kills_its_worker_fails_alone(run, tmp_path, monkeypatch, capsys, deadly_plugin):
     """The third attempt runs in parts: the shared training, other branches of the job and what follows them succeed."""
     words = {"plugins": [deadly_plugin], "seeds": "2"}
-    others = "imp,magnitude,random-pruning,random-pruning[of=heads],heads"
+    others = "imp,magnitude,random-pruning[of=heads],heads"
     whole, plan, _ = run(others, **words, store="whole", executor=ProcessExecutor(Request(2)))
     monkeypatch.setenv("DIES", str(tmp_path / "log"))
     store, mixed, report = run(f"dies[times=99],{others}", **words, executor=ProcessExecutor(Request(2)))
@@ -109,7 +109,7 @@ def test_memory_is_named_only_where_the_system_counted_a_kill_for_it(planned, di
     plan, store, _ = planned("dense")
     todo = jobs.jobs_to_run(plan, store)
     with DyingExecutor(lambda job, times: True, error) as executor:
-        report = scheduler.run(todo, executor, store, Lines(todo), Dispatch(plan.where))
+        report = scheduler.run(todo, executor, store, Lines(todo), Dispatch(plan.location))
     assert set(report.failures.values()) == {f"its worker died 3 times: as told{hint}"}
 
 
@@ -205,7 +205,7 @@ def test_a_split_job_counts_once_in_the_time_that_is_left(planned, monkeypatch):
     estimates = []
     display.finished = lambda job, seconds, left, failure: estimates.append(left)
     with DyingExecutor(lambda job, times: not job.resumes and times < 2) as executor:
-        report = scheduler.run(todo, executor, store, display, Dispatch(plan.where))
+        report = scheduler.run(todo, executor, store, display, Dispatch(plan.location))
     assert not report.failures
     assert executor.attempts[todo[0].key, True] == 1, "it was split"
     assert estimates[-1].seconds == 0.0

@@ -6,12 +6,13 @@ import random
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from commands import invoke
-from lab import Lab, golden_lab
+from lab import Lab, golden_lab, method_lab
 
 from prunebench import PrunebenchError
 from prunebench.reports.figures import pictures, ranks, scores, write
@@ -70,7 +71,7 @@ def test_every_seed_is_a_point(page: Page) -> None:
 
 
 def test_a_task_that_is_only_planned_has_empty_axes_and_no_legend(tmp_path: Path) -> None:
-    lab = golden_lab()
+    lab = method_lab("imp")
     for seed in range(3):
         lab.plan("wnli", "dense", 0.0, seed)
         lab.plan("wnli", "imp", 0.5, seed)
@@ -140,21 +141,27 @@ def test_two_tasks_have_no_critical_difference(page: Page) -> None:
     assert not [name for name in pictures(page) if name.startswith("ranks")]
 
 
-@pytest.mark.parametrize("kind", ["svg", "pdf", "png"])
-def test_files_do_not_depend_on_the_order_of_results(kind: str, tmp_path: Path) -> None:
-    lab, other = golden_lab(), golden_lab()
+@pytest.mark.parametrize(
+    ("kind", "make", "files"),
+    [("svg", golden_lab, 22), ("pdf", lambda: method_lab("imp"), 3), ("png", lambda: method_lab("imp"), 3)],
+    ids=["svg", "pdf", "png"],
+)
+def test_files_do_not_depend_on_the_order_of_results(
+    kind: str, make: Callable[[], Lab], files: int, tmp_path: Path
+) -> None:
+    lab, other = make(), make()
     random.Random(1).shuffle(other.cells)
     other.records = dict(reversed(other.records.items()))
     first = write(build(lab.rows()), tmp_path / "one", [kind])
     second = write(build(other.rows()), tmp_path / "two", [kind])
-    assert len(first) == 22
+    assert len(first) == files
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
     head = {"svg": b"<?xml", "pdf": b"%PDF", "png": b"\x89PNG"}[kind]
     assert all(path.read_bytes().startswith(head) and b"CreationDate" not in path.read_bytes() for path in first)
 
 
 def test_names_are_not_taken_for_formulas_or_markup(tmp_path: Path) -> None:
-    lab = golden_lab()
+    lab = method_lab("imp")
     names = ["$x^2$ and $y", "</svg><script>alert(1)</script>", "a--b-->c", "中文\n\x1b[31m", "_private", "x" * 200]
     for name in names:
         for seed in range(3):
@@ -182,9 +189,9 @@ def test_tasks_with_similar_names_have_different_files() -> None:
 def test_drawing_needs_no_window_and_no_torch() -> None:
     code = (
         "import sys, tempfile; sys.path.insert(0, sys.argv[1])\n"
-        "from lab import golden_lab\nfrom pathlib import Path\n"
+        "from lab import method_lab\nfrom pathlib import Path\n"
         "from prunebench.reports.figures import write\nfrom prunebench.reports.leaderboard import build\n"
-        "with tempfile.TemporaryDirectory() as folder: write(build(golden_lab().rows()), Path(folder), ['png'])\n"
+        "with tempfile.TemporaryDirectory() as folder: write(build(method_lab('imp').rows()), Path(folder), ['png'])\n"
         "print({'matplotlib.pyplot', 'torch', 'tkinter'} & set(sys.modules))"
     )
     arguments = [sys.executable, "-c", code, str(Path(__file__).parents[1])]

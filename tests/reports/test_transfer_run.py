@@ -39,7 +39,7 @@ def run(tiny_bert, tiny_glue, tmp_path):
         given_up = jobs.failed_before(transfer, store.snapshot([node.key for node in transfer.nodes()]))
         todo = jobs.jobs_to_run(transfer, store, given_up)[:first]
         with executor or SerialExecutor() as pool:
-            dispatch = scheduler.Dispatch(transfer.where, registry.files, slots=2 if executor else 1)
+            dispatch = scheduler.Dispatch(transfer.location, registry.files, slots=2 if executor else 1)
             report = scheduler.run(todo, pool, store, Lines(todo), dispatch)
         if report.unexpected:
             raise report.unexpected

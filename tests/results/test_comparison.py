@@ -9,7 +9,7 @@ import random
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from statsmodels.stats.multitest import multipletests
@@ -175,6 +175,7 @@ def test_swapping_changes_signs_and_order_changes_nothing(pairs: list[tuple[floa
 ps = st.lists(st.floats(0, 1), min_size=1, max_size=20)
 
 
+@settings(max_examples=40)  # statsmodels collects garbage in each call
 @given(ps)
 def test_holm_agrees_with_statsmodels(values: list[float]) -> None:
     expected = multipletests(values, method="holm")[1]

@@ -10,8 +10,8 @@ from plugin_files import SCORE, plugin_file
 from results.test_rows import SETTING, cell, record
 
 import prunebench as pb
-from prunebench.results.filters import older_versions
 from prunebench.results.rows import Row, build_rows
+from prunebench.results.warnings import older_versions
 from prunebench.store.schema import Cell, Record, StoredPlan, StrategyCode, digest
 from prunebench.store.store import Store
 

@@ -224,7 +224,7 @@ UNCHECKED = {
 }
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_value_replaced_is_refused_and_never_a_traceback(good, tiny_glue, data):
     member = data.draw(st.sampled_from(["records.jsonl", "cells.jsonl", "masks.jsonl"]))

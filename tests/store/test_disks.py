@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from commands import lasting
+from processes import start
 
 WORDS = "run --tasks sentiment --model quick-bert --strategies imp --sparsities 0.3 --seeds 2 --train-limit 96"
-WORDS += " --eval-limit 32 --epochs 2 --precision fp32 --device cpu --cpus-per-job 1"
+WORDS += " --eval-limit 32 --epochs 2 --precision fp32 --device cpu"
 
 
 @pytest.fixture
@@ -40,10 +40,12 @@ def remount(folder: Path, options: str) -> None:
         pass
 
 
+HERE = ("--executor", "here")
+PROCESSES = ("--executor", "processes", "--jobs", "2", "--cpus-per-job", "1")
+
+
 def prunebench(store, *words):
-    code = "from prunebench.cli import main; main()"
-    command = [sys.executable, "-W", "ignore", "-c", code, *WORDS.split(), "--store", str(store), *words]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return start(*WORDS.split(), "--store", store, *words)
 
 
 def check_sound(store: Path) -> None:
@@ -55,17 +57,17 @@ def check_sound(store: Path) -> None:
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory):
     store = tmp_path_factory.mktemp("expected") / "store"
-    with prunebench(store, "--jobs", "1") as process:
+    with prunebench(store, *HERE) as process:
         _, err = process.communicate()
     assert process.returncode == 0, err
     return lasting(store)
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
-def test_a_disk_that_fills_up_during_a_run_costs_no_finished_work(disk, expected, jobs):
+@pytest.mark.parametrize("where", [HERE, PROCESSES], ids=["here", "processes"])
+def test_a_disk_that_fills_up_during_a_run_costs_no_finished_work(disk, expected, where):
     """The error is one line. With more space the command goes on and gives the records of an undisturbed run."""
     folder = disk(500)  # the whole store takes 700
-    with prunebench(folder / "store", "--jobs", jobs) as process:
+    with prunebench(folder / "store", *where) as process:
         _, err = process.communicate()
     assert process.returncode == 2, err
     last = err.strip().splitlines()[-1]
@@ -75,7 +77,7 @@ def test_a_disk_that_fills_up_during_a_run_costs_no_finished_work(disk, expected
     records = lasting(folder / "store")
     assert 0 < len(records) < len(expected) and records.items() <= expected.items()
     remount(folder, "size=50m")
-    with prunebench(folder / "store", "--jobs", jobs, "--retry-failed") as process:
+    with prunebench(folder / "store", *where, "--retry-failed") as process:
         _, err = process.communicate()
     assert process.returncode == 0, err
     assert lasting(folder / "store") == expected
@@ -83,7 +85,7 @@ def test_a_disk_that_fills_up_during_a_run_costs_no_finished_work(disk, expected
 
 def test_a_store_that_becomes_read_only_during_a_run_costs_no_finished_work(disk, expected):
     folder = disk(50_000)
-    with prunebench(folder / "store", "--jobs", "2") as process:
+    with prunebench(folder / "store", *HERE) as process:
         assert any("phases]" in line for line in iter(process.stderr.readline, ""))
         remount(folder, "ro")
         _, err = process.communicate()
@@ -93,7 +95,7 @@ def test_a_store_that_becomes_read_only_during_a_run_costs_no_finished_work(disk
     assert "Traceback" not in err
     check_sound(folder / "store")
     remount(folder, "rw")
-    with prunebench(folder / "store", "--jobs", "2", "--retry-failed") as process:
+    with prunebench(folder / "store", *HERE, "--retry-failed") as process:
         _, err = process.communicate()
     assert process.returncode == 0, err
     assert lasting(folder / "store") == expected

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
 from distributed import LocalCluster
+from processes import start
 from prunebench_dask.cluster import DaskExecutor, capacity
 
 from prunebench import PrunebenchError, Request
@@ -20,15 +19,7 @@ WORDS += " --train-limit 96 --eval-limit 32 --epochs 2 --precision fp32 --device
 
 
 def prunebench(*words):
-    code = "from prunebench.cli import main; main()"
-    command = [sys.executable, "-W", "ignore", "-c", code, *WORDS.split(), *map(str, words)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
-    return subprocess.Popen(command, **pipes, preexec_fn=receive_sigint)
-
-
-def receive_sigint():
-    """Processes in the background ignore SIGINT, and their children inherit that."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    return start(*WORDS.split(), *words)
 
 
 def records(store):
@@ -43,7 +34,7 @@ def records(store):
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory):
     store = tmp_path_factory.mktemp("expected") / "store"
-    process = prunebench("--store", store, "--executor", "processes", "--jobs", "1")
+    process = prunebench("--store", store, "--executor", "here")
     _, err = process.communicate()
     assert process.returncode == 0, err
     return records(store)

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import torch
 from prunebench_init import SNIP, GraSP, SynFlow, flows
-from small_context import small_context
 
 import prunebench
 from prunebench.hooks.registry import Registry
 from prunebench.pruning import masks
+from prunebench.testing import context
 
 
 @pytest.fixture
 def ctx():
-    return small_context()
+    return context()
 
 
 def loss_with(ctx, weights):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 from prunebench_lamp import lamp_scores
-from small_context import small_context
 
 import prunebench
 from prunebench.hooks.registry import Registry
 from prunebench.pruning import masks
+from prunebench.testing import context
 
 
 def by_definition(weight):
@@ -36,7 +36,7 @@ def test_scores_by_hand():
 
 def test_no_matrix_is_pruned_completely():
     """Even where one matrix has weights of a thousandth of the others."""
-    ctx = small_context()
+    ctx = context()
     ctx.weights["bert.encoder.layer.0.output.dense.weight"].mul_(1e-3)
     scores = Registry().strategy("lamp").score(ctx)
     assert all(keep.any() for keep in ctx.select(scores, 0.98).values())

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 from prunebench_obs.obert import OBert
-from small_context import small_context
 
 import prunebench
 from prunebench import Prune, Train
 from prunebench.hooks.registry import Registry
 from prunebench.pruning import masks
+from prunebench.testing import context
 
 # 6 does not divide the 64 and 96 weights of a matrix.
 SIZE, DAMPING = 6, 1e-6
@@ -41,7 +41,7 @@ def blocks_of(ctx):
 
 @pytest.mark.parametrize("pruned_before", [False, True])
 def test_mask_and_weights_are_those_of_the_formulas(pruned_before):
-    ctx = small_context()
+    ctx = context()
     if pruned_before:
         for name, weight in ctx.weights.items():
             ctx.mask[name][:, ::3] = False
@@ -73,7 +73,7 @@ def test_mask_and_weights_are_those_of_the_formulas(pruned_before):
 
 def test_the_loss_rises_less_than_without_an_update():
     """By its second order, ½ δᵀFδ, summed over all blocks."""
-    ctx = small_context()
+    ctx = context()
     weights = {name: weight.numpy().ravel().copy() for name, weight in ctx.weights.items()}
     blocks = list(blocks_of(ctx))
     mask = OBert(None, DAMPING, SIZE).prune(ctx, 0.5)

@@ -7,11 +7,11 @@ import itertools
 import pytest
 import torch
 from prunebench_structured.kwon import Kwon, rearrange, search
-from small_context import small_context
 
 import prunebench
 from prunebench.hooks.registry import Registry
 from prunebench.pruning import masks
+from prunebench.testing import context
 
 HEAD, NEURON = 5.0, 2.0
 
@@ -69,7 +69,7 @@ def test_units_are_exchanged_greedily(seed, count):
 
 
 def test_the_mask_reaches_the_budget_with_the_counts_of_the_search():
-    ctx = small_context("head+neuron", budget="flops")
+    ctx = context(unit="head+neuron", budget="flops")
     mask = Kwon(examples=None).prune(ctx, 0.5)
     assert ctx.budget.fault(mask, 0.5) == ""
     gradients = ctx.gate_gradients()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 from prunebench_structured.simple import HeadControl, LayerDrop, removal_order
-from small_context import small_context
 
 import prunebench
 from prunebench import Compact, Prune, Rewind, Train
 from prunebench.hooks.registry import Registry
 from prunebench.planning.methods import Method
 from prunebench.pruning import masks
+from prunebench.testing import context
 
 
 @pytest.mark.parametrize(
@@ -31,13 +31,13 @@ def test_four_of_twelve_layers_are_those_of_the_paper(order, layers):
 
 
 def test_the_mask_drops_these_layers():
-    ctx = small_context("layer", layers=4)
+    ctx = context(unit="layer", layers=4)
     keeps = [bool(keep) for keep in ctx.select(LayerDrop("odd").score(ctx), 0.5).values()]
     assert keeps == [False, True, False, True]
 
 
 def test_the_worst_order_is_that_of_heads_backwards():
-    ctx = small_context("head", layers=4)
+    ctx = context(unit="head", layers=4)
     for options in ("normalize=true", "normalize=false"):
         best = Registry().strategy(f"heads[examples=none,{options}]").score(ctx)
         worst = Registry().strategy(f"head-control[examples=none,{options}]").score(ctx)
@@ -47,7 +47,7 @@ def test_the_worst_order_is_that_of_heads_backwards():
 
 
 def test_the_random_order_depends_on_the_seed_alone():
-    first, second = (HeadControl("random").score(small_context("head")) for _ in range(2))
+    first, second = (HeadControl("random").score(context(unit="head")) for _ in range(2))
     assert all(torch.equal(first[name], value) for name, value in second.items())
     assert len(torch.cat(list(first.values())).unique()) == 4
 

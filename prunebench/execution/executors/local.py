@@ -24,6 +24,7 @@ from prunebench.execution.executors.base import RemoteTraceback, Request, Worker
 from prunebench.execution.executors.deaths import Death, describe_death
 from prunebench.hooks.plugins import error_line
 from prunebench.runtime import progress
+from prunebench.runtime.debugging import is_debugging
 from prunebench.runtime.devices import cores, is_fatal_gpu_error, select_gpu
 from prunebench.runtime.limits import set_process_end
 from prunebench.runtime.memory import oom_kills, without_collection
@@ -41,6 +42,9 @@ class SerialExecutor(Executor):
             import torch
 
             torch.set_num_threads(self._cpus)
+        if is_debugging():  # the first error ends the run, with its traceback
+            future.set_result(fn(*args, **kwargs))
+            return future
         try:
             future.set_result(fn(*args, **kwargs))
         except Exception as error:

@@ -15,11 +15,11 @@ from prunebench.reports.comparison.scores import Scores, value
 from prunebench.reports.comparison.setting import setting
 from prunebench.reports.leaderboard.averages import rows_by_task
 from prunebench.reports.render.formatting import level, listing
-from prunebench.results.filters import warnings
 from prunebench.results.rows import Row
 from prunebench.results.statistics.comparison import Comparison, compare, family
 from prunebench.results.statistics.ranks import rank
 from prunebench.results.statistics.summary import BOOTSTRAP, T, bootstrap, summarise
+from prunebench.results.warnings import warnings
 
 Pair = tuple[str, str]
 
@@ -32,11 +32,13 @@ def build(
     *,
     interval: str = T,
     mixed: bool = False,
+    verification: str = "",
 ) -> Report:
     """Compare every two of `methods`, and each of them with `reference`.
 
     `sparsities` restricts the comparison; empty means all. `interval` is `T`, or `BOOTSTRAP` for intervals over seeds
     that assume no distribution. With `mixed`, different settings and units are compared, and the report warns of it.
+    `verification` is the sentence about the bundle of the rows.
 
     Raises PrunebenchError for an unknown name or sparsity, for mixed settings or units without `mixed`, and if no two
     methods share a score.
@@ -66,6 +68,7 @@ def build(
             scores, dict.fromkeys((entry.a, entry.b, entry.condition.sparsity) for entry in over_seeds)
         ),
         rankings=tuple(_rankings(scores, labels)) if len(labels) > 2 else (),
+        verification=verification,
     )
 
 

@@ -28,6 +28,7 @@ def to_json(report: Report) -> str:
         "reference": report.reference,
         "interval": report.interval,
         "setting": dict(report.setting),
+        "verification": report.verification,
         "warnings": report.warnings,
         "notes": report.notes,
         "alpha": ALPHA,

@@ -29,6 +29,8 @@ def blocks(report: Report) -> Iterator[Block]:
     methods = [*report.methods, *([report.reference] if report.reference else [])]
     yield Heading(1, f"Comparison of {listing(methods[:-1])} and {methods[-1]}")
     yield Table("Setting", ("setting", "value"), "ll", report.setting)
+    if report.verification:
+        yield Paragraph(report.verification)
     yield from map(Caution, report.warnings)
     yield from map(Paragraph, sentences.introduction(report))
     yield from map(Paragraph, report.notes)

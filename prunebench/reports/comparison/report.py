@@ -86,7 +86,8 @@ class Report:
     """Everything that a page prints.
 
     `interval` is the kind of the intervals over seeds, `T` or `BOOTSTRAP`. `warnings` lists what may make a number
-    wrong, `notes` what was left out and why.
+    wrong, `notes` what was left out and why. `verification` says of the results of a bundle whether and how they were
+    verified; it is "" for those of a store.
     """
 
     methods: tuple[str, ...]
@@ -99,6 +100,7 @@ class Report:
     over_tasks: tuple[TaskComparison, ...]
     rankings: tuple[TaskRanking, ...]
     over_examples: tuple[ExampleComparison, ...] = ()
+    verification: str = ""
 
     @property
     def tests(self) -> int:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from prunebench.reports.leaderboard.averages import rows_by_task
 from prunebench.reports.render.formatting import listing
 from prunebench.reports.render.provenance import TITLES
-from prunebench.results.filters import environment
 from prunebench.results.rows import Row
+from prunebench.results.warnings import environment
 
 # The fields of a `Setting` that are printed.
 FIELDS = ("model", "model_revision", "model_fingerprint", "protocol", "precision", "device", "prunable")

@@ -22,8 +22,9 @@ def draw_ranks(report: Report, kind: str) -> bytes:
     if not rankings:
         hint = f"expected at least {MIN_METHODS} methods, and at least {MIN_BLOCKS} tasks that all of them have"
         raise PrunebenchError(f"there is no critical difference to draw: {_reason(report)}", hint)
+    draw = partial(critical_differences, rankings)
     with settings():
-        (data,) = render_figure("ranks", partial(critical_differences, rankings), [kind]).values()
+        (data,) = render_figure("ranks", draw, [kind], report.verification).values()
     return data
 
 

@@ -37,11 +37,14 @@ def pictures(page: Page) -> dict[str, Draw]:
 
 
 def write(page: Page, out: Path, formats: Iterable[str]) -> list[Path]:
-    """Write every figure into the folder `out`, in each of the formats, and return the paths."""
+    """Write every figure into the folder `out`, in each of the formats, and return the paths.
+
+    The metadata of each file say whether the bundle of the results was verified.
+    """
     files: dict[str, bytes] = {}
     with settings():
         for name, draw in pictures(page).items():
-            files |= render_figure(name, draw, formats)
+            files |= render_figure(name, draw, formats, page.verification)
     return write_files(out, files)
 
 

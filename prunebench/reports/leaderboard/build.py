@@ -17,9 +17,10 @@ from prunebench.reports.leaderboard.report import Method, Options, Page, Section
 from prunebench.reports.leaderboard.task_section import task_section
 from prunebench.reports.render.formatting import level, listing
 from prunebench.reports.render.provenance import TITLES
-from prunebench.results.filters import allow_mixed, environment, no_results, one_setting, warnings
+from prunebench.results.filters import allow_mixed, no_results, one_setting
 from prunebench.results.rows import Row, sort_key
 from prunebench.results.statistics import BOOTSTRAP
+from prunebench.results.warnings import environment, warnings
 from prunebench.store.schema import Cell
 
 # The fields of a `Setting` that are printed as they are; the protocols are listed by task.
@@ -50,20 +51,21 @@ def build(rows: Sequence[Row], options: Options | None = None, *, mixed: bool = 
     ranked = rankings(sections, averages, rule)
     sections, averages = (tuple(with_order(each, ranked) for each in group) for group in (sections, averages))
     # A label stands for the newest version of its method. One without a cell of that is described by an older version.
+    own = [row for row in ordered if not row.cell.other_model]
     newest = {row.cell.label for row in ordered if not row.older_version}
     described = (row.cell for row in ordered if not row.older_version or row.cell.label not in newest)
     cells = list({id(cell): cell for cell in described}.values())
     return Page(
         suites=tuple(sorted({row.command.suite for row in ordered if row.command.suite})),
-        setting=tuple(_setting(ordered, sections)),
-        warnings=(*mixtures, *filter(None, (card.warning(tasks) for card in _cards(ordered))), *warnings(tasks)),
+        setting=tuple(_setting(own, sections)),
+        warnings=(*mixtures, *filter(None, (card.warning(tasks) for card in _cards(own))), *warnings(tasks)),
         sections=sections,
         averages=averages,
         methods=_methods(cells, ordered),
         commands=_commands(ordered),
         rows=tuple(row for group in tasks.values() for row in group),
         rankings=ranked,
-        checklist=checklist(ordered, sections),
+        checklist=checklist(own, sections),
         options=options,
         verification=verification,
     )

@@ -302,7 +302,7 @@ def _unequal_note(group: Sequence[Section], standings: Sequence[Standing]) -> It
     labels = {
         each.label for standing in standings for each in standing.placements if each.of_dense and not each.of_equal
     }
-    if labels and any(section.references for section in group):
+    if labels and any(section.has_equal_training for section in group):
         yield (
             f"Compared with dense: {listing(sorted(labels))}. "
             "Not every task and seed has a dense run of equal training."

@@ -77,6 +77,7 @@ class Line:
     gaps: what is missing, in a few words each. A line with gaps is shown, but never marked as the best.
     reasons: why it is missing, in full sentences.
     incomplete: the seeds without a full set of values.
+    other_model: for a dense run of another model its name, or "".
     """
 
     label: str
@@ -85,6 +86,7 @@ class Line:
     reasons: tuple[str, ...] = ()
     incomplete: frozenset[int] = frozenset()
     outcomes: tuple[Outcome, ...] = ()
+    other_model: str = ""
 
     @property
     def teacher(self) -> str:
@@ -140,8 +142,8 @@ class Section:
 
     learnt: for each column whether the dense model beats the majority class for certain. Where it does not, nothing is
         ranked, marked or called a match: there is nothing that pruning could lose.
-    references: dense runs that were trained more or less than once, for methods of equal training. They are no methods,
-        and stand below `dense` in all tables.
+    references: dense runs that were trained more or less than once, for methods of equal training, and those of other
+        models. They are no methods, and stand below `dense` in all tables.
     """
 
     name: str
@@ -156,6 +158,11 @@ class Section:
     split: str = ""
     references: tuple[Line, ...] = ()
     learnt: tuple[bool, ...] = ()
+
+    @property
+    def has_equal_training(self) -> bool:
+        """Whether there are dense runs of equal training."""
+        return any(not line.other_model for line in self.references)
 
 
 @dataclass(frozen=True)
@@ -262,4 +269,4 @@ class Page:
     @property
     def has_equal_training(self) -> bool:
         """Whether some section has dense runs of equal training."""
-        return any(section.references for section in self.sections)
+        return any(section.has_equal_training for section in self.sections)

@@ -49,7 +49,7 @@ def task_section(task: str, rows: Sequence[Row]) -> Section:
     return Section(
         name=task,
         title=f"{task} ({source})",
-        about=_about(rows),
+        about=_about([row for row in rows if not row.cell.other_model]),
         columns=tuple(_column_title(first, column) for column in columns),
         seeds=tuple(sorted(every)),
         dense=method_line("dense", dense, columns, every),
@@ -58,16 +58,19 @@ def task_section(task: str, rows: Sequence[Row]) -> Section:
         benchmark=first.benchmark,
         split=first.split,
         references=tuple(
-            method_line(label, references[label], columns, expected)
-            for label in sorted(references, key=lambda label: _trainings(references[label][0].cell))
+            replace(
+                method_line(label, references[label], columns, expected),
+                other_model=references[label][0].cell.other_model,
+            )
+            for label in sorted(references, key=lambda label: _reference_order(references[label][0].cell))
         ),
     )
 
 
-def _trainings(cell: Cell) -> float:
-    """The number of trainings of a dense run."""
+def _reference_order(cell: Cell) -> tuple[str, float]:
+    """The dense runs of the methods' own model come first, by their number of trainings."""
     trainings = cell.options.get("trainings", 1)
-    return float(trainings) if isinstance(trainings, int | float) else 1.0
+    return cell.other_model, float(trainings) if isinstance(trainings, int | float) else 1.0
 
 
 def _column_title(cell: Cell, column: Column) -> str:

@@ -71,6 +71,7 @@ def _numbers(part: Part) -> dict[str, Any]:
         "both": whole.both,
         "jaccard": whole.jaccard,
         "jaccard_by_chance": part.chance,
+        "jaccard_given_magnitudes": "" if part.given_magnitudes is None else part.given_magnitudes,
         "agreement": whole.agreement,
         "agreement_by_chance": part.chance_agreement,
     }

@@ -27,6 +27,16 @@ ABOUT = (
     "number that both keep is hypergeometric with mean k·l/n. Numbers are mean ± std (ddof = 1) over pairs of masks. "
     "Controls are left out, because they have their method's mask or a random one that is not stored."
 )
+MAGNITUDES = (
+    "Most methods prefer weights that are large in θ0, and so share much by that alone. “Given θ0's magnitudes” is the "
+    "expected value for two random masks that keep as many units in each matrix as these, and as many of those that "
+    "the mask of `magnitude-init` keeps: if that keeps m of n units, and the two keep a and b of these, they share "
+    "a·b/m inside it and (k−a)·(l−b)/(n−m) outside. What is above it is not due to θ0's magnitudes."
+)
+NO_MAGNITUDES = (
+    "Most methods prefer weights that are large in θ0, and so share much by that alone. With the strategy "
+    "`magnitude-init` in the run, the overlap is set against that too."
+)
 TASKS = (
     "Jaccard between the masks of {method} on two tasks with the same seed; on the diagonal, on one task with "
     "different seeds."
@@ -52,6 +62,8 @@ def blocks(report: Report, pictures: dict[str, str], command: str) -> Iterator[B
     yield Paragraph(ABOUT)
     for unit in report.units:
         yield Heading(2, f"Masks of {plural(unit.unit)}")
+        if unit.unit == "weight" and unit.pairs:
+            yield Paragraph(MAGNITUDES if unit.knows_magnitudes else NO_MAGNITUDES)
         yield from _overlap(unit, pictures)
         yield from _locations(unit, pictures)
         yield from _heads(unit, pictures)

@@ -57,6 +57,11 @@ class UnitMasks:
         return pairs(self.masks)
 
     @cached_property
+    def knows_magnitudes(self) -> bool:
+        """Whether the mask of θ0's magnitudes is among the masks, so that overlaps can be set against it."""
+        return any(pair.inside is not None for pair in self.pairs)
+
+    @cached_property
     def by_task(self) -> dict[str, dict[tuple[str, str], Mean]]:
         """For each method the overlap between two tasks; for one task twice, between its seeds."""
         return {

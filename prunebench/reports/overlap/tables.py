@@ -12,6 +12,9 @@ from prunebench.reports.render.blocks import Table
 from prunebench.reports.render.formatting import DASH, count
 from prunebench.results.statistics import Summary
 
+# What chance gives to masks that share as much with θ0's largest weights.
+NULL = "given θ0's magnitudes"
+
 
 def task_table(unit: UnitMasks, method: str) -> Table:
     """Jaccard between tasks, and between seeds on the diagonal."""
@@ -41,8 +44,14 @@ def agreement_table(unit: UnitMasks) -> Table:
     for (one, other), mean in unit.by_method.items():
         if unit.methods.index(one) < unit.methods.index(other):
             rows.append((f"{one} and {other}", "same task and seed", *_numbers(mean)))
-    headers = ("method", "between", "pairs", "Jaccard", "by chance", "agreement", "by chance")
-    return Table("Agreement and chance", headers, "llrrrrr", tuple(rows))
+    headers: tuple[str, ...] = ("method", "between", "pairs", "Jaccard", "by chance", NULL, "agreement", "by chance")
+    if not unit.knows_magnitudes:
+        headers, rows = _without(headers, headers), [_without(headers, row) for row in rows]
+    return Table("Agreement and chance", headers, "ll" + "r" * (len(headers) - 2), tuple(rows))
+
+
+def _without(headers: tuple[str, ...], row: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(entry for name, entry in zip(headers, row, strict=True) if name != NULL)
 
 
 def location_table(unit: UnitMasks, method: str) -> Table:
@@ -154,13 +163,19 @@ def _beside_chance(mean: Mean | None) -> str:
 
 def _numbers(mean: Mean) -> tuple[str, ...]:
     chance, chance_agreement = _fraction(mean.chance), _fraction(mean.chance_agreement)
-    return count(mean.jaccard.n), _spread(mean.jaccard), chance, _spread(mean.agreement), chance_agreement
+    null = DASH if mean.given_magnitudes is None else _fraction(mean.given_magnitudes)
+    return count(mean.jaccard.n), _spread(mean.jaccard), chance, null, _spread(mean.agreement), chance_agreement
 
 
 def _chance(means: Iterable[Mean]) -> tuple[str, ...]:
-    """What chance gives, from the smallest to the largest value in the table."""
-    values = sorted(mean.chance for mean in means)
+    """What chance gives, alone and given θ0's magnitudes, from the smallest to the largest value in the table."""
+    means = list(means)
+    nulls = [mean.given_magnitudes for mean in means if mean.given_magnitudes is not None]
+    return (*_range("By chance", [mean.chance for mean in means]), *_range("Given θ0's magnitudes", nulls))
+
+
+def _range(what: str, values: Sequence[float]) -> tuple[str, ...]:
     if not values:
         return ()
-    low, high = _fraction(values[0]), _fraction(values[-1])
-    return (f"By chance: {low}" + (f" to {high}" if low != high else ""),)
+    low, high = _fraction(min(values)), _fraction(max(values))
+    return (f"{what}: {low}" + (f" to {high}" if low != high else ""),)

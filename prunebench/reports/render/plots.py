@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from prunebench.reports.render import files
+from prunebench.reports.render.blocks import one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,6 +27,8 @@ _METADATA: dict[str, dict[str, Any]] = {
     "svg": {"Date": None, "Creator": None},
     "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
 }
+# Where each format has room for a sentence about the picture.
+_DESCRIPTION = {"png": "Description", "svg": "Description", "pdf": "Subject"}
 
 
 def parse_formats(text: str, others: Iterable[str]) -> tuple[str, ...]:
@@ -40,8 +43,13 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), dpi=160, layout="constrained")
 
 
-def render_figure(name: str, make: Callable[[], Figure], formats: Iterable[str]) -> dict[str, bytes]:
-    """Call `make` and write its figure in each of the formats that are pictures; the files' bytes by file name."""
+def render_figure(
+    name: str, make: Callable[[], Figure], formats: Iterable[str], description: str = ""
+) -> dict[str, bytes]:
+    """Call `make` and write its figure in each of the formats that are pictures; the files' bytes by file name.
+
+    The metadata of each file hold the `description` unless it is empty.
+    """
     import matplotlib
 
     kinds = [kind for kind in formats if kind in FORMATS]
@@ -52,8 +60,9 @@ def render_figure(name: str, make: Callable[[], Figure], formats: Iterable[str])
         picture = make()
         _fix_layout(picture)
         for kind in kinds:
+            about = {_DESCRIPTION[kind]: one_line(description)} if description else {}
             with io.BytesIO() as file:
-                picture.savefig(file, format=kind, metadata=_METADATA[kind])
+                picture.savefig(file, format=kind, metadata=_METADATA[kind] | about)
                 data[f"{name}.{kind}"] = file.getvalue()
     return data
 

@@ -57,7 +57,10 @@ def check_cells(bundle: Bundle, trees: Trees, registry: Registry) -> Iterator[st
         if identity in identities:
             yield f"the cell of {cell_name(cell)} appears twice"
         identities.add(identity)
-        if (cell.task, cell.seed, cell.setting) not in dense:
+        if cell.other_model:
+            if cell.other_model != cell.setting.model:
+                yield f"the cell of {cell_name(cell)} is of the model {cell.setting.model!r}"
+        elif (cell.task, cell.seed, cell.setting) not in dense:
             yield f"there is no dense run of the same seed for {cell_name(cell)}"
         if cell.mask_from and kind == RUN:
             yield f"the cell of {cell_name(cell)} names a source of its mask, which only a transfer has"

@@ -9,7 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from prunebench.planning.graph import Node
+from prunebench.planning.graph import Node, phases_of
+from prunebench.recipes.phase import shrinks
 from prunebench.recipes.strategy import UNITS, plural
 from prunebench.sharing.bundle.levels import cost_fault, count_fault
 from prunebench.sharing.bundle.reader import Bundle
@@ -77,7 +78,7 @@ def _check_counts(record: Record, node: Node) -> Iterator[str]:
             yield "counts other weights than its encoder has, or other parameters than are left"
         if round(sparsity.encoder_after * sparsity.encoder_weights) < sparsity.pruned:
             yield f"has fewer zeros than the {sparsity.pruned} weights that are pruned"
-    compact = node.phase is not None and node.phase.shrinks_model
+    compact = shrinks(phases_of(node.path()))
     if parameters.left > parameters.total or parameters.in_model != (parameters.left if compact else parameters.total):
         yield "has more parameters left than the model had, or other parameters in its model than are left"
     yield from _check_flops(record, compact)

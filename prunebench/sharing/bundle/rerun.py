@@ -66,8 +66,8 @@ def with_dense(cells: Sequence[CellLine], candidates: Iterable[CellLine]) -> lis
 class Obstacles:
     """Why cells of a bundle cannot be trained here. `model` is the folder of their encoder.
 
-    Without it the encoder is looked up by its id among the models of plugins and in the hub's cache, or on the hub if
-    `download` is set. `folder` is then where it is.
+    Without it encoders are looked up by their ids among the models of plugins and in the hub's cache, or on the hub if
+    `download` is set. `folders` says where those that were found are, by fingerprint.
     """
 
     def __init__(
@@ -83,7 +83,8 @@ class Obstacles:
         self.trees = trees
         self.without_data = without_data
         self.registry = registry
-        self.folder = model
+        self.model = model
+        self.folders: dict[str, str] = {}
         self.download = download
         self._model_obstacle = functools.cache(self._find_model_obstacle)
         self.is_installed = functools.cache(lambda label: checks.is_installed(bundle, label, registry))
@@ -108,8 +109,8 @@ class Obstacles:
 
         try:
             devices.check_device(device)
-            if self.folder:
-                source = model_source(self.folder, self.registry)
+            if self.model:
+                source = model_source(self.model, self.registry)
             else:
                 source = model_of_id(model.name, model.revision, self.registry, download=self.download)
         except PrunebenchError as error:
@@ -117,11 +118,17 @@ class Obstacles:
             return f"its model or device is not available: {error.message}; {hint}"
         if source.fingerprint != model.fingerprint:
             return f"the model {source.name!r} here is {source.fingerprint}, but the bundle's is {model.fingerprint}"
-        self.folder = self.folder or str(source.folder)
+        self.folders[model.fingerprint] = self.model or str(source.folder)
         return ""
 
+    def locations(self, glue_dir: str | None) -> dict[str, Location]:
+        """Where models and data lie, by the fingerprint of the model."""
+        return {each: Location(model=folder, glue_dir=glue_dir) for each, folder in self.folders.items()}
 
-def plan(bundle: Bundle, trees: Trees, cells: Sequence[Cell], registry: Registry, where: Location) -> Plan:
+
+def plan(
+    bundle: Bundle, trees: Trees, cells: Sequence[Cell], registry: Registry, locations: dict[str, Location]
+) -> Plan:
     """A plan of these cells only, with the keys of the bundle."""
     moving = [label for label in bundle.manifest.strategies if _moves(label, registry)]
     # Trees that adopt masks come after the trees that make them.
@@ -135,7 +142,7 @@ def plan(bundle: Bundle, trees: Trees, cells: Sequence[Cell], registry: Registry
         if mask:
             first = leaf.path()[0]
             first.inputs = {each: mask for each in first.step.phase.inputs} if first.step else {}
-    return Plan([*making.roots.values(), *adopting.roots.values()], [], where)
+    return Plan([*making.roots.values(), *adopting.roots.values()], [], Location(), locations)
 
 
 def _moves(label: str, registry: Registry) -> bool:

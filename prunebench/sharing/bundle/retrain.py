@@ -58,9 +58,9 @@ def retrain(bundle: Bundle, verdict: Verdict, registry: Registry, options: Retra
     console.say(f"rerun:    {options.number} of {len(candidates)} cells, drawn with --seed {seed}")
     for cell in cells:
         console.say(printable(f"          {cell_name(cell)}"))
-    where = Location(model=obstacles.folder, glue_dir=options.glue_dir)
     trained = rerun.with_dense(cells, candidates)
-    result = _train(bundle, verdict, registry, trained, where, options.tolerance, console)
+    locations = obstacles.locations(options.glue_dir)
+    result = _train(bundle, verdict, registry, trained, locations, options.tolerance, console)
     verdict.wrong += result.wrong
     verdict.confirmed += result.confirmed
     verdict.retrained = len(trained)
@@ -71,16 +71,16 @@ def _train(
     verdict: Verdict,
     registry: Registry,
     cells: Sequence[CellLine],
-    where: Location,
+    locations: dict[str, Location],
     tolerance: float,
     console: Console,
 ) -> Agreement:
     """Run the plan of these cells in a temporary store, and compare each record."""
     with tempfile.TemporaryDirectory(prefix="prunebench-verify-") as folder:
         store = Store.create(Path(folder) / "store")
-        plan = rerun.plan(bundle, verdict.trees, cells, registry, where)
+        plan = rerun.plan(bundle, verdict.trees, cells, registry, locations)
         jobs = jobs_to_run(plan, store.snapshot([]))
-        dispatch = scheduler.Dispatch(where, registry.files)
+        dispatch = scheduler.Dispatch(plan.location, registry.files)
         with _executor(registry, rerun.threads(bundle, cells)) as executor, console.watch(jobs) as display:
             report = scheduler.run(jobs, executor, store, display, dispatch)
         for branch, reason in report.failures.items():

@@ -24,7 +24,8 @@ def wide_paper_table(paper: Paper) -> Table:
 
 
 def _names(paper: Paper) -> list[str]:
-    return [f"{row.method} ({REPORTED})" for row in paper.rows]
+    several = len(paper.models) > 1
+    return [f"{row.label}{f', {row.model}' if several else ''} ({REPORTED})" for row in paper.rows]
 
 
 def _columns(paper: Paper) -> list[list[str]]:
@@ -42,23 +43,30 @@ def _paper_table(paper: Paper, names: Sequence[str], columns: Sequence[list[str]
 
 def _header(paper: Paper, column: int) -> str:
     entry = paper.columns[column]
-    tasks = [other.task for other in paper.columns]
-    metric = f" {metric_name(entry.metric)}" if tasks.count(entry.task) > 1 else ""
-    return f"{entry.task}{metric}{'' if entry.sparsity is None else f' {level(entry.sparsity)}'}"
+    known = [(other.task, other.evaluation) for other in paper.columns]
+    evaluations = {other.evaluation for other in paper.columns if other.task == entry.task}
+    metric = metric_name(entry.metric) if known.count((entry.task, entry.evaluation)) > 1 else ""
+    sparsity = "" if entry.sparsity is None else level(entry.sparsity)
+    return " ".join(filter(None, (entry.task, entry.evaluation if len(evaluations) > 1 else "", metric, sparsity)))
 
 
 def _reported(row: Reported, column: int) -> str:
     mean = row.mean[column]
     if mean is None:
         return DASH
-    return f"{mean:.1f}" + (f" ± {row.std[column]:.1f}" if row.std else "")
+    return f"{mean:.1f}" + ("" if (std := row.std[column]) is None else f" ± {std:.1f}")
 
 
 def describe_paper(paper: Paper) -> str:
     """The setting in which a paper's numbers were measured, in a sentence or two."""
-    metrics = dict.fromkeys(f"{entry.task} {metric_name(entry.metric)}" for entry in paper.columns)
+    metrics = dict.fromkeys(
+        " ".join(filter(None, (entry.task, entry.evaluation, metric_name(entry.metric) or "metric not named")))
+        for entry in paper.columns
+    )
+    quoted = "" if paper.primary else " (quoted by others)"
+    models = f"Model{'s' if len(paper.models) > 1 else ''} {listing(paper.models)}"
     return (
-        f"{REPORTED.capitalize()}, not measured here, and never ranked: {paper.citation}, {paper.url}. Model "
-        f"{paper.model}, split {paper.split}, {paper.seeds} seeds, × 100; {paper.spread}. Sparsity: "
-        f"{paper.denominator}. Metrics: {listing(metrics)}."
+        f"{REPORTED.capitalize()}, not measured here, and never ranked: {paper.citation}, {paper.url}{quoted}. "
+        f"{models}, split {paper.split}, {paper.seeds}, × 100; {paper.spread}. Sparsity of: {paper.denominator}. "
+        f"Metrics: {listing(metrics)}."
     )

@@ -36,7 +36,7 @@ def score_table(section: Section, track: Track, entry: Level) -> Table:
     Where the section has dense runs of equal training, the differences from these have a column too.
     """
     lines = _lines(section, entry)
-    differences = ["Δ dense [95 %]", "Δ equal [95 %]"][: 2 if section.references else 1]
+    differences = ["Δ dense [95 %]", "Δ equal [95 %]"][: 2 if section.has_equal_training else 1]
     width = 1 + len(differences)
     body = [[line.label, *(text for score in line.scores for text in _score(score)[:width])] for line in lines]
     # The difference between dense runs and themselves is meaningless.

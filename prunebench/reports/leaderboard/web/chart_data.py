@@ -187,8 +187,9 @@ def _reported(page: Page) -> Iterator[dict[str, Any]]:
             for i, column in enumerate(paper.columns):
                 if row.mean[i] is not None:
                     yield {
-                        **{"source": paper.citation, "setting": f"{paper.model}, {paper.split}, n = {paper.seeds}"},
+                        **{"source": paper.citation, "setting": f"{row.model}, {paper.split}, {paper.seeds}"},
                         **{"task": column.task, "metric": metric_name(column.metric)},
-                        **{"method": row.method, "track": row.track, "sparsity": column.sparsity},
-                        **{"mean": row.mean[i], "std": row.std[i] if row.std else None},
+                        **{"method": row.label, "track": row.track},
+                        **{"sparsity": 0.0 if row.track == "dense" else row.sparsity or column.sparsity},
+                        **{"mean": row.mean[i], "std": row.std[i]},
                     }
