@@ -9,11 +9,11 @@ import pytest
 import torch
 from execution.runs import records_of
 from plugin_files import plugin_file
-from small_context import small_context
 
 from prunebench.execution.executors.base import Request
 from prunebench.execution.executors.local import ProcessExecutor
 from prunebench.execution.fence import Snapshot
+from prunebench.testing import context
 
 # What `score` does beside scoring, and what the message names.
 CHEATS = {
@@ -74,7 +74,7 @@ def test_a_change_fails_its_own_method_and_no_other(run, undisturbed, tmp_path, 
 
 def test_hidden_states_may_be_asked_for():
     """transformers adds hooks of its own then. Other hooks are still a change."""
-    ctx = small_context()
+    ctx = context()
     before = Snapshot.of(ctx.model)
     inputs = {name: values for name, values in next(iter(ctx.batches())).items() if name != "labels"}
     assert len(ctx.model(**inputs, output_hidden_states=True).hidden_states) == 3

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from small_context import small_context
 
 from prunebench import PrunebenchError
 from prunebench.execution.gates import gated
 from prunebench.models.fast import first_token
 from prunebench.pruning import structures
+from prunebench.testing import context
 
 
 def logits(ctx):
@@ -19,7 +19,7 @@ def logits(ctx):
 
 @pytest.mark.parametrize("unit", ["head", "neuron", "head+neuron"])
 def test_gates_of_a_mask_are_the_model_with_its_units_at_zero(unit):
-    ctx, generator = small_context(unit), torch.Generator().manual_seed(1)
+    ctx, generator = context(unit=unit), torch.Generator().manual_seed(1)
     mask = {name: torch.rand(keep.shape, generator=generator) > 0.5 for name, keep in ctx.mask.items()}
     before = logits(ctx)
     with ctx.gates(lambda name: mask[name].double()):
@@ -32,7 +32,7 @@ def test_gates_of_a_mask_are_the_model_with_its_units_at_zero(unit):
 
 @pytest.mark.parametrize("unit", ["head", "neuron", "layer"])
 def test_their_derivative_is_the_gradient_of_a_gate(unit):
-    ctx = small_context(unit)
+    ctx = context(unit=unit)
     gates = {name: torch.ones(keep.shape, dtype=torch.float64, requires_grad=True) for name, keep in ctx.mask.items()}
     expected = {name: slopes.sum(dim=0).double() for name, slopes in ctx.gate_gradients().items()}
     with ctx.gates(gates.__getitem__):
@@ -44,7 +44,7 @@ def test_their_derivative_is_the_gradient_of_a_gate(unit):
 
 def test_half_a_layer_is_half_of_what_it_adds():
     """The next layer reads x + ½ (y − x). In training mode, the last layer computes the first token only."""
-    ctx = small_context("layer")
+    ctx = context(unit="layer")
     first_token.install(ctx._subject)
     batch = next(iter(ctx.batches()))
     inputs = {name: values for name, values in batch.items() if name != "labels"}
@@ -59,7 +59,7 @@ def test_half_a_layer_is_half_of_what_it_adds():
 
 
 def test_hooks_are_gone_afterwards():
-    ctx = small_context("head+neuron")
+    ctx = context(unit="head+neuron")
     hooks = [len(module._forward_pre_hooks) for module in ctx.model.modules()]
     with pytest.raises(ZeroDivisionError), ctx.gates(lambda name: torch.ones(len(ctx.mask[name]))):
         assert [len(module._forward_pre_hooks) for module in ctx.model.modules()] != hooks
@@ -69,6 +69,6 @@ def test_hooks_are_gone_afterwards():
 
 def test_weights_and_compiled_models_have_no_gates():
     with pytest.raises(PrunebenchError, match="units of kind 'weight' have no gate"):
-        small_context().gates(torch.ones)
+        context().gates(torch.ones)
     with pytest.raises(PrunebenchError, match="a compiled model has no gates"), gated(None, {}, None, "bf16+compile"):
         pass

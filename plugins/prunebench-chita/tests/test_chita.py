@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 from prunebench_chita import Chita, Regression, gradients
-from small_context import small_context
 
 import prunebench
 from prunebench.hooks.registry import Registry
 from prunebench.pruning import masks
+from prunebench.testing import context
 
 
 def problem(seed, examples=5, weights=8, ridge=0.1):
@@ -75,7 +75,7 @@ def test_it_is_close_to_the_best_of_all_supports_and_better_than_magnitudes():
 
 
 def test_rows_are_the_gradients_of_single_examples():
-    ctx = small_context()
+    ctx = context()
     next(iter(ctx.mask.values()))[:, 0] = False
     rows = gradients(ctx, 12)
     squares = torch.cat([each.flatten() for each in ctx.squared_gradients().values()])
@@ -85,7 +85,7 @@ def test_rows_are_the_gradients_of_single_examples():
 
 
 def test_weights_and_mask_are_those_of_the_regression():
-    ctx = small_context()
+    ctx = context()
     before = torch.cat([weight.flatten() for weight in ctx.weights.values()]).clone()
     rows = gradients(ctx, 12)
     mask = Chita(12, 1e-3).prune(ctx, 0.6)

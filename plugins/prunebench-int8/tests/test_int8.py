@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 from prunebench_int8 import Int8, encoder_linears, quantise
-from small_context import small_context
 from torch import nn
 
 from prunebench import Compact, Train
 from prunebench.hooks.registry import Registry
 from prunebench.planning.methods import Method
+from prunebench.testing import context
 
 
 def by_hand(weight, bias, x):
@@ -45,7 +45,7 @@ def test_zeros_stay_zeros():
 
 
 def test_only_linears_of_the_encoder():
-    ctx = small_context()
+    ctx = context()
     names = encoder_linears(ctx.model)
     assert names == {name for name, each in ctx.model.named_modules() if type(each) is nn.Linear and ".layer." in name}
     assert len(names) == 6 * len(ctx.model.bert.encoder.layer)

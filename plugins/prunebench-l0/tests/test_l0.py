@@ -11,23 +11,23 @@ import torch
 from prunebench_l0.cofi import CoFi, Distillation, DistilledGates, divergence, layer_loss, taught_layers
 from prunebench_l0.gates import GateOptions, Gates
 from prunebench_l0.hard_concrete import presence, sample, without_noise
-from small_context import small_context
 
 import prunebench
 from prunebench import Compact, Rewind, Train
 from prunebench.hooks.registry import Registry
 from prunebench.planning.methods import Method
 from prunebench.pruning import masks, structures
+from prunebench.testing import context
 from prunebench.training.callbacks import TrainingProgress
 
-# In `small_context`: 3 × (4 × 8 + 4) + 8 × 4 parameters of a head, 8 + 1 + 8 of a neuron.
+# In `context`: 3 × (4 × 8 + 4) + 8 × 4 parameters of a head, 8 + 1 + 8 of a neuron.
 HEAD, NEURON = 140, 17
 OPTIONS = GateOptions(reach=30.0, multiplier_reach=30.0, start=2.0, warmup=0.5, coarse=True)
 
 
 def gates_on(unit="head+neuron", budget="parameters", options=OPTIONS, step=0, level=0.5):
     """Gates with random log α on a small model, after `step` of 10 steps."""
-    ctx = small_context(unit, budget=budget)
+    ctx = context(unit=unit, budget=budget)
     ctx.progress, ctx.level = TrainingProgress(step, 10, 1e-3), level
     gates = Gates(ctx, options)
     gates.begin(SimpleNamespace(progress=ctx.progress))
@@ -144,7 +144,7 @@ def test_each_taught_layer_is_compared_with_the_nearest_one():
 
 def test_layers_without_a_feed_forward_network_learn_nothing():
     """All layers of the student but the second are far away; it counts only while it exists."""
-    ctx = small_context("head+neuron")
+    ctx = context(unit="head+neuron")
     states = [torch.full((2, 3, 8), value) for value in (0.0, 9.0, 1.0)]
     taught = [torch.full((2, 3, 8), value) for value in (0.0, 1.0, 1.0)]
     ctx.teacher = lambda batch, hidden_states: SimpleNamespace(hidden_states=taught, logits=torch.zeros(2, 3))
@@ -237,7 +237,7 @@ def test_bad_options_are_errors(text, message):
 
 
 def test_the_gates_of_a_layer_say_whether_it_exists():
-    ctx = small_context("head+neuron", budget="parameters")
+    ctx = context(unit="head+neuron", budget="parameters")
     ctx.progress, ctx.level = TrainingProgress(2, 10, 1e-3), 0.5
     gates = DistilledGates(ctx, CoFi())
     gates.begin(SimpleNamespace(progress=ctx.progress))
