@@ -1,7 +1,7 @@
 """Runs with checkpoints that are killed at a random moment and go on: whether all results are those of a whole run.
 
-`python kills.py [--kills 40]`. Every fourth run has a worker process. The runs are forked from a process that has
-imported all that they need and computed nothing, so that each takes seconds.
+`python kills.py [--kills 4] [--strategies imp heads ...]`. The runs are forked from a process that has imported all
+that they need and computed nothing, so that each takes seconds.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from small_run import contents, make_words, show, show_header
 
@@ -24,7 +25,8 @@ from prunebench.execution import preload  # noqa: F401  before the first fork
 
 WATCH = os.WEXITED | os.WNOHANG | os.WNOWAIT
 STRATEGIES = (
-    "imp,random-reinit,magnitude[teacher=dense],magnitude[schedule=cubic],heads,gradual,movement,rigl,platon,snip"
+    *("imp", "random-reinit", "magnitude[teacher=dense]", "magnitude[schedule=cubic]", "heads"),
+    *("gradual", "movement", "rigl", "platon", "snip"),
 )
 
 
@@ -57,9 +59,7 @@ def finish(process: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
-def killed(
-    words: list[str], expected: dict[str, object], executor: str, seconds: float, random: Random
-) -> Counter[str]:
+def killed(words: list[str], expected: dict[str, Any], executor: str, seconds: float, random: Random) -> Counter[str]:
     """A run that is killed within `seconds`, and then goes on. Its worker ends by itself; nobody waits for that."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name) / "store"
@@ -84,25 +84,33 @@ def killed(
         )
 
 
+def undisturbed(words: list[str], executor: str) -> tuple[dict[str, Any], float]:
+    """What a run gives, and the seconds that it takes once it has made its store."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "store"
+        process = start(words, folder, executor)
+        begin = time.monotonic()
+        assert finish(process) == 0, folder.with_suffix(".log").read_text()
+        return contents(folder), time.monotonic() - begin
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=40)
+    parser.add_argument("--kills", type=int, default=4, help="of each strategy; every fourth is with a worker process")
+    parser.add_argument("--strategies", nargs="*", default=STRATEGIES)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    random, total, seconds = Random(options.seed), Counter(), {}
+    random, total = Random(options.seed), Counter()
     with tempfile.TemporaryDirectory() as name:
-        words = [*make_words(Path(name)), "--strategies", STRATEGIES, "--epochs", "4"]
-        for executor in ("here", "processes"):
-            folder = Path(name) / executor
-            process = start(words, folder, executor)
-            begin = time.monotonic()
-            assert finish(process) == 0, folder.with_suffix(".log").read_text()
-            seconds[executor] = time.monotonic() - begin
-        expected = contents(folder)
-        assert expected and expected == contents(Path(name) / "here")
-        for number in range(options.kills):
-            executor = "here" if number % 4 else "processes"
-            total += killed(words, expected, executor, seconds[executor], random)
+        small = make_words(Path(name))
+        for strategy in options.strategies:
+            words = [*small, "--strategies", strategy]
+            expected, seconds = undisturbed(words, "here")
+            assert expected
+            for number in range(options.kills):
+                # Importing what a worker needs takes several times as long as this run.
+                executor, most = ("here", seconds) if (number + 1) % 4 else ("processes", 4 * seconds)
+                total += killed(words, expected, executor, most, random)
     show_header()
     show("kill -9", total)
 
