@@ -53,12 +53,24 @@ def _is_device(mode: Any) -> bool:
 
 
 def _autocast() -> tuple[Any, ...]:
+    """The switches, and how many contexts are open: torch keeps its casts of weights until the outermost one ends."""
     kinds = ("cpu", "cuda")
-    return tuple((kind, torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)) for kind in kinds)
+    return _open_contexts(), [(kind, torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)) for kind in kinds]
+
+
+def _open_contexts() -> int:
+    torch.autocast_increment_nesting()
+    return int(torch.autocast_decrement_nesting())
 
 
 def _set_autocast(state: tuple[Any, ...]) -> None:
-    for kind, enabled, dtype in state:
+    contexts, kinds = state
+    while _open_contexts() > contexts:
+        torch.autocast_decrement_nesting()
+    while _open_contexts() < contexts:
+        torch.autocast_increment_nesting()
+    torch.clear_autocast_cache()
+    for kind, enabled, dtype in kinds:
         torch.set_autocast_enabled(kind, enabled)
         torch.set_autocast_dtype(kind, dtype)
 

@@ -79,6 +79,18 @@ def test_a_switch_is_seen_and_set_again(switch):
     assert torch.ones(1).device.type == "cpu"
 
 
+def test_no_cast_of_a_weight_is_kept_after_an_autocast_that_was_never_left():
+    """torch would compute with the first cast for ever, and a training in bf16 would not see its own steps."""
+    weight, before = torch.nn.Parameter(torch.ones(2, 2)), read_state()
+    enter(torch.autocast("cpu", torch.bfloat16))
+    restore_state(before)
+    for value in (1.0, 2.0):
+        weight.data.fill_(value)
+        with torch.autocast("cpu", torch.bfloat16):
+            product = torch.ones(1, 2) @ weight
+        assert product.tolist() == [[2 * value, 2 * value]]
+
+
 def test_a_state_that_is_left_alone_is_no_change():
     with unchanged_state("phase 'Noise'"):
         torch.rand(1)
