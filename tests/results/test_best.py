@@ -32,9 +32,10 @@ def test_pairs_that_are_alike_share_the_error_of_an_analysis_of_variance():
     assert anova.df["Residual"] == 9
     # q for 4 methods and 9 degrees of freedom is 4.41 in printed tables (Pearson & Hartley 1970).
     assert studentized_range(4, 9) == pytest.approx(4.41, abs=0.006)
-    shared = studentized_range(4, 9) * math.sqrt(anova.mean_sq["Residual"] / 4)
+    # Both tests are made at half of 0.05.
+    shared = studentized_range(4, 9, 0.025) * math.sqrt(anova.mean_sq["Residual"] / 4)
     differences = table[0] - table[1]
-    own = scipy.stats.t.ppf(0.975, 3) * differences.std(ddof=1) / 2
+    own = scipy.stats.t.ppf(1 - 0.0125, 3) * differences.std(ddof=1) / 2
     separation = of_tasks(table)
     assert separation.distance("m0", "m1") == pytest.approx(max(shared, own), rel=5e-3)
     assert separation.means == pytest.approx({f"m{i}": mean for i, mean in enumerate(table.mean(axis=1))})
@@ -91,8 +92,8 @@ def test_quantiles_are_those_of_scipy(methods, degrees, alpha):
 
 
 def test_the_example_of_the_documentation():
-    assert studentized_range(3, 4) * math.sqrt(1 / 3) == pytest.approx(2.91, abs=0.005)
-    assert scipy.stats.t.ppf(0.975, 2) * math.sqrt(2 / 3) == pytest.approx(3.51, abs=0.005)
+    assert studentized_range(3, 4, 0.025) * math.sqrt(1 / 3) == pytest.approx(3.60, abs=0.005)
+    assert scipy.stats.t.ppf(1 - 0.0125, 2) * math.sqrt(2 / 3) == pytest.approx(5.07, abs=0.005)
 
 
 def test_ranks_and_the_inseparable_ones():
@@ -174,7 +175,7 @@ def test_false_ranks_are_as_rare_as_promised(tasks):
     for _ in range(1000):
         tables = [rng.normal(0, 1, (6, 3)) + rng.normal(0, 3, 3) for _ in range(tasks)]
         false += max(of_tasks(*tables).ranks().values()) > 1
-    assert 20 <= false <= 71
+    assert 8 <= false <= 71
 
 
 def test_false_ranks_are_rare_where_scores_are_whole_numbers_of_examples():
