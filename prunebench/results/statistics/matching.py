@@ -23,8 +23,8 @@ CRITERIA: dict[str, str] = {
     "at one level with a probability of about 1/2 for each seed: 1/8 for three, 1/32 for five.",
     ONE_STD: "The mean over the seeds is at least the dense mean minus one sample standard deviation (ddof = 1) of "
     "the dense runs of the same seeds (the relaxation of Chen et al. 2020).",
-    NON_INFERIOR: "The lower limit of the paired two-sided 95 % t interval of method − dense, over seeds and examples "
-    "where these are known, lies above −δ. By default δ is one point.",
+    NON_INFERIOR: "The lower limit of the paired two-sided 95 % t interval of method − dense lies above −δ. By "
+    "default δ is one point.",
 }
 # The default δ, for scores from 0 to 1: one point of a hundred.
 DELTA = 0.01

@@ -12,6 +12,7 @@ from prunebench.reports.render.formatting import DASH, loss
 from prunebench.results.statistics.matching import CRITERIA
 
 TICKET = "winning ticket"
+CROSSED = "non-inferior takes the interval over seeds and examples where that is known."
 EQUAL = "Where every seed has a dense run of equal training, that is the dense run of these criteria."
 
 
@@ -50,6 +51,7 @@ def describe_criteria(delta: float, equal: bool = False) -> tuple[str, ...]:
     return (
         *sentences,
         *(EQUAL,) * equal,
+        CROSSED,
         f"On this page δ is {loss(delta)}. Each criterion goes up from the lowest sparsity and stops at the first one "
         "that does not match; a dash means that this is the lowest.",
         f"A {TICKET} matches strictly and was trained from θ0; n/a means that the method does not train from θ0. Rows "
