@@ -15,8 +15,9 @@ def test_leaderboard_writes_a_folder_and_names_the_files(store):
     assert (result.status, result.err) == (0, "")
     files = ["page/mine/README.md", "page/mine/results.csv", "page/mine/results.json"]
     files += ["page/mine/table.tex", "page/mine/index.html"]
-    assert result.last == f"Written: {', '.join(files)}"
-    assert sorted(contents(Path("page"))) == sorted(file.removeprefix("page/") for file in files)
+    beside = ["page/mine/appendix.tex", "page/mine/glance.svg", "page/mine/tasks/rte.md"]
+    assert result.last == f"Written: {', '.join(files)}, and 3 more in page/mine"
+    assert sorted(contents(Path("page"))) == sorted(file.removeprefix("page/") for file in [*files, *beside])
     page = Path("page/mine/README.md").read_text()
     assert "magnitude" in page
     assert "prunebench run --tasks rte --strategies magnitude" in page, "the page names the command that made it"

@@ -59,7 +59,7 @@ def test_a_profile_counts_calls_and_bytes_and_changes_no_number(tiny_model, tiny
     assert rows["platon", "after_backward"][0] == rows["platon", "after_step"][0] == "2"
     plain = call("run", *words, "--executor", "here", "--store", tmp_path / "plain")
     scores = re.compile(r"^(mine|platon) .*", re.MULTILINE)
-    tables = [[match[0] for match in scores.finditer(each.out.partition("method ")[0])] for each in (profiled, plain)]
+    tables = [[match[0] for match in scores.finditer(each.out.partition("\nmethod ")[0])] for each in (profiled, plain)]
     assert tables[0] == tables[1] and tables[0]
     assert "Nothing was called" in call("run", *words, "--profile", "--store", tmp_path / "profiled").out
 

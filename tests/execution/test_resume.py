@@ -157,6 +157,7 @@ STRATEGIES = {
     "movement,movement[soft=true],rigl,rigl[grow=random],magnitude[teacher=dense],magnitude[schedule=cubic]": "0.2",
     "snip,grasp,synflow,lamp,lr-rewinding,platon": "0.2",
     "wanda,owl,fisher,obert,obert[steps=2],kwon,layer-drop,head-control": "0.5",
+    "sr-ste,l0-heads,cofi,chita,int8[of=heads]": "0.5",
 }
 
 

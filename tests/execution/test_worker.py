@@ -182,5 +182,5 @@ def test_checks_can_fail(planned):
     miscounted = measurements.checks(sample, path, {"a": torch.tensor([True, True])}, heads, keep)
     assert miscounted == {"count_exact": False, "pruned_weights_zero": True}
     other = type(sample.model)(sample.model.config)
-    assert measurements.agreement(sample, other, "cpu")["compact_agrees"] is False
-    assert measurements.agreement(sample, sample.model, "cpu") == {}
+    assert measurements.agreement(sample, other, other, "cpu")["compact_agrees"] is False
+    assert measurements.agreement(sample, sample.model, sample.model, "cpu") == {}

@@ -27,7 +27,7 @@ from prunebench.reports.leaderboard.equal_training import (
     with_other_dense,
 )
 from prunebench.reports.leaderboard.marks import task_scores
-from prunebench.reports.leaderboard.ranking_examples import with_examples
+from prunebench.reports.leaderboard.ranking_examples import above_chance, with_examples
 from prunebench.reports.leaderboard.report import (
     RANK,
     RATIO,
@@ -47,7 +47,7 @@ from prunebench.results.statistics import summarise
 from prunebench.results.statistics.best import separate
 from prunebench.results.statistics.ranks import rank
 from prunebench.results.statistics.ratio import retained_by_seed
-from prunebench.results.statistics.summary import TOLERANCE, differences
+from prunebench.results.statistics.summary import differences
 
 NO_METRIC = "no metric to rank by"
 
@@ -150,17 +150,9 @@ def _standing(level: Level, lines: Lines, columns: Sequence[Column], rule: str, 
         ranks = dict(across.places)
     else:
         placements = [with_examples(each, level.sparsity, lines, columns, rule) for each in placements]
-        placements = [_above_chance(each, _majority(columns, rule)) for each in placements]
+        placements = [above_chance(each, _majority(columns, rule)) for each in placements]
         ranks = _ranks([each for each in placements if not each.gaps], columns, rule)
     return Standing(level.sparsity, tuple(_in_order(placements, ranks, rule)), across)
-
-
-def _above_chance(placement: Placement, majority: float | None) -> Placement:
-    """The placement, which is not ranked at the majority class: its spread would hide the differences of others."""
-    summary = placement.summary
-    if placement.gaps or summary is None or majority is None or summary.mean > majority + TOLERANCE:
-        return placement
-    return replace(placement, gaps=("no better than the majority class",))
 
 
 def _placement(

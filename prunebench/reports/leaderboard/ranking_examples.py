@@ -7,9 +7,14 @@ from dataclasses import replace
 
 from prunebench.reports.leaderboard.report import RATIO, RETAINED, Line, Placement, Section
 from prunebench.reports.leaderboard.score import Score
-from prunebench.results.statistics.crossed import average
+from prunebench.results.statistics.best import MIN_SEEDS
+from prunebench.results.statistics.crossed import Estimate, average, over_seeds
 from prunebench.results.statistics.examples import ExampleValues, mean_of_columns
 from prunebench.results.statistics.ratio import retained_by_example
+from prunebench.results.statistics.summary import TOLERANCE
+
+NO_BETTER = "no better than the majority class"
+NOT_CERTAIN = "not better than the majority class for certain"
 
 
 def with_examples(
@@ -37,6 +42,30 @@ def with_examples(
         return replace(placement, examples=examples)
     # Values of examples are single floats, and the mean of scores is exact.
     return replace(placement, examples=examples, crossed=replace(average(known), mean=placement.summary.mean))
+
+
+def above_chance(placement: Placement, majority: float | None) -> Placement:
+    """The placement, which is not ranked unless it beats the majority class for certain.
+
+    Such methods have nothing to be ranked by, and their spread would hide the differences of others. With fewer than
+    three seeds nothing is certain: then the mean decides.
+    """
+    summary = placement.summary
+    if placement.gaps or summary is None or majority is None:
+        return placement
+    if summary.mean <= majority + TOLERANCE:
+        return replace(placement, gaps=(NO_BETTER,))
+    estimate = placement.crossed or _over_seeds(placement)
+    if summary.n < MIN_SEEDS or estimate is None or estimate.interval().low > majority:
+        return placement
+    return replace(placement, gaps=(NOT_CERTAIN,))
+
+
+def _over_seeds(placement: Placement) -> Estimate | None:
+    """The mean of the tasks with its error over seeds; None where a task has a single seed."""
+    parts = [over_seeds([*values.values()]) for values in placement.by_task.values()]
+    known = [part for part in parts if part is not None]
+    return average(known) if known and len(known) == len(parts) else None
 
 
 def _values(score: Score, rule: str, runs: str, seeds: Collection[int]) -> ExampleValues | None:

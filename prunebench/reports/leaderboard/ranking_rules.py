@@ -56,8 +56,8 @@ TIES_OF_AVERAGE_RANKS = (
     f"With fewer than {MIN_BLOCKS} tasks or {MIN_METHODS} methods, all methods share rank 1."
 )
 UNRANKED = (
-    "Rows with missing cells or failed checks, or no better than the majority class, have no rank. Structured and "
-    "unstructured methods are ranked separately."
+    "Rows with missing cells or failed checks, or not better than the majority class for certain, have no rank. "
+    "Structured and unstructured methods are ranked separately."
 )
 
 

@@ -201,6 +201,8 @@ def test_a_published_score_is_that_of_the_same_model_split_and_metric():
     assert baseline.published == {
         "Chen et al. 2020": pytest.approx(0.662),
         "Prasanna et al. 2020": pytest.approx(0.632),
+        "Sanh et al. 2019": pytest.approx(0.693),
+        "Xu et al. 2020": pytest.approx(0.711),
     }
 
 
