@@ -42,6 +42,10 @@ PUBLISHED, SETTING, METHODS = "Published results", "Setting and how to read the 
 # The most rows of the long table with which a page shows every seed. Beyond that a page is longer than GitHub renders.
 FULL = 4000
 
+# The most methods whose scores stand on README.md itself, which is to stay short.
+MANY = 20
+METHODS_FILE = "methods.md"
+
 # The parts of the setting that open the page, because a reader needs them before anything else.
 INTRODUCTION = ("model", "training of the model", "protocol", "protocols", "split", "seeds", "hardware")
 SCORES = (
@@ -104,10 +108,14 @@ def blocks(page: Page) -> Iterator[Block]:
     yield Paragraph(ABOUT_BASELINES)
     yield baseline_table(page.baselines)
     yield Heading(2, SCORES_TITLE)
-    for section in page.averages or page.sections[:1]:
-        yield from map(Paragraph, section.about)
-        for track in section.tracks:
-            yield from _overview(section, track, Heading(3, f"{section.title}, {track.name}, by sparsity"))
+    if len(page.methods) > MANY:
+        yield Paragraph("There are too many methods for their tables on this page.")
+        yield Links(tuple((title, file, "every metric, by sparsity") for file, title in _main_files(page)))
+    else:
+        for section in page.averages or page.sections[:1]:
+            yield from map(Paragraph, section.about)
+            for track in section.tracks:
+                yield from _overview(section, track, Heading(3, f"{section.title}, {track.name}, by sparsity"))
     yield Heading(2, TASKS_TITLE)
     yield Links(tuple((section.title, file, _strength(section)) for file, section in task_files(page).items()))
     yield Heading(2, CHECKLIST)
@@ -116,7 +124,10 @@ def blocks(page: Page) -> Iterator[Block]:
     yield Heading(2, SETTING)
     yield Details("The whole setting, and what the columns and criteria mean", tuple(_explanations(page)))
     yield Heading(2, METHODS)
-    yield Details(f"What the {len(page.methods)} labels stand for", (method_table(page.methods),))
+    if len(page.methods) > MANY:
+        yield Links(((f"What the {len(page.methods)} labels stand for", METHODS_FILE, "options, sources"),))
+    else:
+        yield Details(f"What the {len(page.methods)} labels stand for", (method_table(page.methods),))
     yield Heading(2, "Commands")
     yield Paragraph("The results on this page come from")
     yield Commands(page.commands)
@@ -126,6 +137,8 @@ def files_beside(page: Page) -> dict[str, str]:
     """The files beside README.md, by name: the chart, and a page for every task and average."""
     full = len(page.rows) <= FULL
     files = {file: markdown(_section(section, full)) for file, section in task_files(page).items()}
+    if len(page.methods) > MANY:
+        files[METHODS_FILE] = markdown([Heading(1, METHODS), method_table(page.methods)])
     picture = glance(page)
     return {GLANCE: picture, **files} if picture else files
 
@@ -137,6 +150,12 @@ def task_files(page: Page) -> dict[str, Section]:
         name = next(name for name in file_names(section.name) if f"tasks/{name}.md" not in files)
         files[f"tasks/{name}.md"] = section
     return files
+
+
+def _main_files(page: Page) -> Iterator[tuple[str, str]]:
+    """The files and the titles of the averages or, where there are none, of the first task."""
+    main = page.averages or page.sections[:1]
+    yield from ((file, section.title) for file, section in task_files(page).items() if section in main)
 
 
 def _contents(page: Page) -> Iterator[tuple[str, str]]:

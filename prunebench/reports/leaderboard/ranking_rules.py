@@ -36,8 +36,9 @@ EQUAL_RETAINED = (
 )
 TIES = (
     f"The rank is 1 + the number of significantly better methods ({TEST}; no deviation below that of the rounding "
-    "to one example is believed). Methods that cannot be told apart usually share a rank (=). Bold is the best one, if "
-    "it beats the majority class for certain."
+    "to one example is believed). Methods that cannot be told apart usually share a rank (=). A method can have a "
+    "worse rank than one with a lower mean, if that one varies so much that fewer methods are certainly better. Bold "
+    "is the best one, if it beats the majority class for certain."
 )
 QUESTION = (
     "The ranking answers: which methods are better on exactly these tasks, whatever the seed? The critical-difference "

@@ -15,7 +15,9 @@ from pages import by_method, page, page_text, tables
 from prunebench import PrunebenchError
 from prunebench.reports.leaderboard import build, parse_options
 from prunebench.reports.leaderboard.export import to_json
+from prunebench.reports.leaderboard.page import blocks, files_beside
 from prunebench.reports.render.formatting import limits
+from prunebench.reports.render.markdown import markdown
 from prunebench.results.rows import Row
 from prunebench.results.statistics import summarise
 
@@ -238,3 +240,22 @@ def test_a_long_page_leaves_out_single_seeds(monkeypatch: pytest.MonkeyPatch) ->
     details = "Intervals and every seed"
     assert details in short and "results.csv and results.json hold all of them" not in short
     assert details not in long and "results.csv and results.json hold all of them" in long
+
+
+@pytest.mark.parametrize("methods", [19, 20])
+def test_a_page_of_many_methods_has_its_tables_in_other_files(methods: int) -> None:
+    """Dense is one of the 20 that a page has room for."""
+    lab = Lab()
+    for seed in range(2):
+        lab.done("rte", "dense", 0.0, seed, 0.6)
+        for i in range(methods):
+            lab.done("rte", f"method-{i}", 0.5, seed, 0.59)
+    built = build(lab.rows())
+    files = files_beside(built)
+    text = markdown(blocks(built))
+    assert ("methods.md" in files) is (methods == 20)
+    assert ("](methods.md)" in text) is ("There are too many methods" in text) is (methods == 20)
+    assert "### rte (dev), unstructured, by sparsity" in text or methods == 20
+    table = files.get("methods.md", text)
+    assert all(f"method-{i}" in table for i in range(methods))
+    assert "method-7" in files["tasks/rte.md"]
