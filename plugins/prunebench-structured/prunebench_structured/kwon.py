@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from prunebench import Compact, Phase, Prune, PrunebenchError, Train, Unit, hookimpl
+from prunebench_structured.tuning import tune
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,11 @@ class Kwon:
     2. Mask rearrangement: with all products between the heads, or neurons, of a layer, (1 − m)ᵀ I (1 − m) falls while
        each unit that stays is exchanged once with the best one that goes. Counts in each layer stay as they are.
 
-    The third step of the paper is left out: gates are not tuned by least squares. Without `retrain`, as in the paper,
-    the pruned model is scored as it is. The gradients are those of single examples; the released code has batches.
+    3. Mask tuning (`tune`): the units that stay are scaled such that each sub-layer comes closest to the same sub-layer
+       of the dense model, on the same examples, by least squares.
+
+    Without `retrain`, as in the paper, the pruned model is scored as it is. The gradients are those of single examples;
+    the released code has batches.
     """
 
     name: ClassVar[str] = "kwon"
@@ -30,6 +34,7 @@ class Kwon:
 
     budget: str = "flops"
     examples: int | None = 1024
+    tune: bool = True
     retrain: bool = False
 
     def __post_init__(self) -> None:
@@ -45,7 +50,10 @@ class Kwon:
         importance = {name: value.square().mean(dim=0) for name, value in gradients.items()}
         scores = search(importance, {name: float(cost[0]) for name, cost in ctx.costs.items()}, sparsity)
         mask = ctx.select(scores, sparsity)
-        return {name: rearrange(keep, gradients[name].cpu()) for name, keep in mask.items()}
+        mask = {name: rearrange(keep, gradients[name].cpu()) for name, keep in mask.items()}
+        if self.tune:
+            tune(ctx, mask, self.examples)
+        return mask
 
 
 def search(importance: dict[str, Any], costs: dict[str, float], sparsity: float) -> dict[str, Any]:
