@@ -16,6 +16,7 @@ from prunebench.results.statistics.crossed import (
     GROUPS,
     Estimate,
     average,
+    average_of_all,
     crossed,
     group_values,
     over_seeds,
@@ -166,3 +167,9 @@ def test_the_floor_is_the_deviation_of_rounded_differences():
     a, b = rng.normal(0.7, 0.05, (2, 100_000))
     rounding = (np.round(a * 50) - np.round(b * 50)) / 50 - (a - b)
     assert rounding.std() == pytest.approx(rounding_floor(50), rel=0.01)
+
+
+def test_no_average_where_an_estimate_is_missing():
+    one, other = Estimate(1.0, 0.3, 2.0), Estimate(3.0, 0.4, 4.0)
+    assert average_of_all([one, other]) == average([one, other])
+    assert average_of_all([one, None]) is average_of_all([None]) is average_of_all([]) is None

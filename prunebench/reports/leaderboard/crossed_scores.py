@@ -11,7 +11,7 @@ import numpy as np
 from prunebench.reports.examples import Examples
 from prunebench.reports.leaderboard.score import Crossed, Part, Score, ScoreExamples
 from prunebench.results.rows import Row
-from prunebench.results.statistics.crossed import Estimate, average, crossed
+from prunebench.results.statistics.crossed import Estimate, average_of_all, crossed
 from prunebench.results.statistics.examples import ExampleValues, mean_of_columns
 
 
@@ -69,7 +69,7 @@ def with_crossed(score: Score) -> Score:
     }
     estimates = {"score": own, "above": above, **differences}
     exact = {"score": score.summary, "difference": score.difference, "difference_equal": score.difference_equal}
-    averages = {name: _average(group) for name, group in estimates.items()}
+    averages = {name: average_of_all(group) for name, group in estimates.items()}
     # Values of examples are single floats, and the mean of scores is exact.
     return replace(
         score,
@@ -90,11 +90,6 @@ def _above(examples: ScoreExamples, seeds: Collection[int], floor: float) -> Est
     """How far the score is above the majority class on the same examples."""
     table = examples.own.table(seeds)
     return None if table is None or examples.majority is None else crossed(table - examples.majority, floor)
-
-
-def _average(estimates: Sequence[Estimate | None]) -> Estimate | None:
-    known = [estimate for estimate in estimates if estimate is not None]
-    return average(known) if known and len(known) == len(estimates) else None
 
 
 def joint_examples(scores: Sequence[Score]) -> ScoreExamples | None:

@@ -53,13 +53,3 @@ def unequal_note(lines: Lines, columns: Sequence[Column], references: bool) -> I
             "All methods are compared with plain dense: not every task and seed has a dense run as long as the "
             f"training of {listing(sorted(without))}."
         )
-
-
-def excluded_note(columns: Sequence[Column]) -> Iterator[str]:
-    """A note on the metrics that no method is ranked by."""
-    if columns:
-        names = listing(f"{section.name} {section.columns[i]}" for section, i in columns)
-        yield (
-            f"Excluded for all methods: {names}. No dense run beats the majority class there for certain, so there is "
-            "nothing that pruning could lose."
-        )

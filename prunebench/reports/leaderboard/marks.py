@@ -8,7 +8,7 @@ from dataclasses import replace
 from prunebench.reports.leaderboard.report import Level, Line, Section
 from prunebench.reports.leaderboard.score import Part, Score
 from prunebench.results.statistics.best import MIN_SEEDS, TaskScores, separate
-from prunebench.results.statistics.crossed import Estimate, average, over_seeds
+from prunebench.results.statistics.crossed import Estimate, average_of_all, over_seeds
 from prunebench.results.statistics.summary import TOLERANCE
 
 
@@ -41,9 +41,7 @@ def above_majority(score: Score, majority: float) -> Estimate | None:
 
 def _estimate(score: Score) -> Estimate | None:
     """The mean with its error over seeds, with a floor as for a difference; None for a single seed."""
-    parts = [over_seeds([*part.values.values()], part.floor) for part in parts_of(score).values()]
-    known = [part for part in parts if part is not None]
-    return average(known) if known and len(known) == len(parts) else None
+    return average_of_all(over_seeds([*part.values.values()], part.floor) for part in parts_of(score).values())
 
 
 def parts_of(score: Score) -> Mapping[str, Part]:

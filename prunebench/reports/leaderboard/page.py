@@ -110,9 +110,11 @@ def blocks(page: Page) -> Iterator[Block]:
     yield Heading(2, SCORES_TITLE)
     if len(page.methods) > MANY:
         yield Paragraph("There are too many methods for their tables on this page.")
-        yield Links(tuple((title, file, "every metric, by sparsity") for file, title in _main_files(page)))
+        files = {section.title: file for file, section in task_files(page).items()}
+        titles = [section.title for section in _main_sections(page)]
+        yield Links(tuple((title, files[title], "every metric, by sparsity") for title in titles))
     else:
-        for section in page.averages or page.sections[:1]:
+        for section in _main_sections(page):
             yield from map(Paragraph, section.about)
             for track in section.tracks:
                 yield from _overview(section, track, Heading(3, f"{section.title}, {track.name}, by sparsity"))
@@ -152,10 +154,9 @@ def task_files(page: Page) -> dict[str, Section]:
     return files
 
 
-def _main_files(page: Page) -> Iterator[tuple[str, str]]:
-    """The files and the titles of the averages or, where there are none, of the first task."""
-    main = page.averages or page.sections[:1]
-    yield from ((file, section.title) for file, section in task_files(page).items() if section in main)
+def _main_sections(page: Page) -> tuple[Section, ...]:
+    """The averages or, where there are none, the first task."""
+    return page.averages or page.sections[:1]
 
 
 def _contents(page: Page) -> Iterator[tuple[str, str]]:
@@ -163,7 +164,7 @@ def _contents(page: Page) -> Iterator[tuple[str, str]]:
     if page.rankings:
         yield RANKING, "who is best at which sparsity"
     yield BASELINES, "whether the dense models have learnt anything to lose"
-    yield SCORES_TITLE, listing(section.title for section in page.averages or page.sections[:1])
+    yield SCORES_TITLE, listing(section.title for section in _main_sections(page))
     yield TASKS_TITLE, "every score, difference, interval and seed, sizes and costs, in a file for each task"
     yield CHECKLIST, "what reviewers ask for"
     if page.options.published:

@@ -22,7 +22,6 @@ from prunebench.reports.leaderboard.equal_training import (
     Column,
     Lines,
     every_method_has_equal,
-    excluded_note,
     unequal_note,
     with_other_dense,
 )
@@ -42,7 +41,7 @@ from prunebench.reports.leaderboard.report import (
 )
 from prunebench.reports.leaderboard.score import Part, Score, ScoreExamples
 from prunebench.reports.leaderboard.task_section import teacher_note
-from prunebench.reports.render.formatting import seeds
+from prunebench.reports.render.formatting import listing, seeds
 from prunebench.results.statistics import summarise
 from prunebench.results.statistics.best import separate
 from prunebench.results.statistics.ranks import rank
@@ -120,7 +119,7 @@ def _ranking(section: Section, group: Sequence[Section], track: Track, rule: str
         majority=_majority(included, rule),
         standings=standings,
         notes=(
-            *excluded_note(excluded),
+            *_excluded_note(excluded),
             *unequal_note(lines, included, any(each.has_equal_training for each in group)),
             *teacher_note(line for own in lines.values() for line in own.values()),
         ),
@@ -294,3 +293,13 @@ def _majority(columns: Sequence[Column], rule: str) -> float | None:
         return {0: score / dense.mean if rule == RATIO and dense else score}
 
     return over_tasks(_by_task(columns, value))[0]
+
+
+def _excluded_note(columns: Sequence[Column]) -> Iterator[str]:
+    """A note on the metrics that no method is ranked by."""
+    if columns:
+        names = listing(f"{section.name} {section.columns[i]}" for section, i in columns)
+        yield (
+            f"Excluded for all methods: {names}. No dense run beats the majority class there for certain, so there is "
+            "nothing that pruning could lose."
+        )

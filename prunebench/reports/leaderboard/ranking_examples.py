@@ -8,7 +8,7 @@ from dataclasses import replace
 from prunebench.reports.leaderboard.report import RATIO, RETAINED, Line, Placement, Section
 from prunebench.reports.leaderboard.score import Score
 from prunebench.results.statistics.best import MIN_SEEDS
-from prunebench.results.statistics.crossed import Estimate, average, over_seeds
+from prunebench.results.statistics.crossed import Estimate, average_of_all, over_seeds
 from prunebench.results.statistics.examples import ExampleValues, mean_of_columns
 from prunebench.results.statistics.ratio import retained_by_example
 from prunebench.results.statistics.summary import TOLERANCE
@@ -36,12 +36,11 @@ def with_examples(
         tasks.setdefault(section.name, []).append(_values(line.scores[i], rule, runs, seeds) if line else None)
     joint = {task: mean_of_columns(group) for task, group in tasks.items()}
     examples = {task: values for task, values in joint.items() if values is not None}
-    estimates = [values.estimate(seeds) for values in examples.values()]
-    known = [estimate for estimate in estimates if estimate is not None]
-    if placement.summary is None or not known or len(known) < len(tasks):
+    mean = average_of_all(None if values is None else values.estimate(seeds) for values in joint.values())
+    if placement.summary is None or mean is None:
         return replace(placement, examples=examples)
     # Values of examples are single floats, and the mean of scores is exact.
-    return replace(placement, examples=examples, crossed=replace(average(known), mean=placement.summary.mean))
+    return replace(placement, examples=examples, crossed=replace(mean, mean=placement.summary.mean))
 
 
 def above_chance(placement: Placement, majority: float | None) -> Placement:
@@ -63,9 +62,7 @@ def above_chance(placement: Placement, majority: float | None) -> Placement:
 
 def _over_seeds(placement: Placement) -> Estimate | None:
     """The mean of the tasks with its error over seeds; None where a task has a single seed."""
-    parts = [over_seeds([*values.values()]) for values in placement.by_task.values()]
-    known = [part for part in parts if part is not None]
-    return average(known) if known and len(known) == len(parts) else None
+    return average_of_all(over_seeds([*values.values()]) for values in placement.by_task.values())
 
 
 def _values(score: Score, rule: str, runs: str, seeds: Collection[int]) -> ExampleValues | None:

@@ -136,6 +136,13 @@ def average(estimates: Iterable[Estimate]) -> Estimate:
     return Estimate(math.fsum(part.mean for part in parts) / len(parts), math.sqrt(total) / len(parts), degrees)
 
 
+def average_of_all(estimates: Iterable[Estimate | None]) -> Estimate | None:
+    """The average, or None where an estimate is missing: the others would be the average of fewer tasks."""
+    parts = list(estimates)
+    known = [part for part in parts if part is not None]
+    return average(known) if known and len(known) == len(parts) else None
+
+
 def over_seeds(values: Sequence[float], floor: float = 0.0) -> Estimate | None:
     """The mean of one number a seed, with the error of seeds alone. None for a single number.
 
